@@ -1,0 +1,4 @@
+// Command terraform-provider-gantry serves the provider plugin.
+package main
+
+func main() {}

@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Defaults of a cluster.
+const (
+	DefaultClusterDomain    = "cluster.local"
+	DefaultNodePortRange    = "30000-32767"
+	DefaultMaxPods          = 110
+	DefaultNodeCIDRMaskSize = 24
+)
+
+// required reports the fields that are empty, by their names in the file.
+func required(fields map[string]string) error {
+	var errs []error
+	for name, v := range fields {
+		if v == "" {
+			errs = append(errs, fmt.Errorf("%s: required", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func checkCIDR(name, s string) error {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if p != p.Masked() {
+		return fmt.Errorf("%s: %s has host bits set; did you mean %s?", name, s, p.Masked())
+	}
+	return nil
+}
+
+func checkIP(name, s string) error {
+	if _, err := netip.ParseAddr(s); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func checkHostPort(name, s string) error {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (c *APIClient) complete() error {
+	setDefault(&c.ServerName, APIServerName)
+	err := required(map[string]string{"client.caFile": c.CAFile, "client.certFile": c.CertFile, "client.keyFile": c.KeyFile})
+	if len(c.Servers) == 0 {
+		err = errors.Join(err, errors.New("client.servers: at least one master is required"))
+	}
+	for i, s := range c.Servers {
+		err = errors.Join(err, checkHostPort(fmt.Sprintf("client.servers[%d]", i), s))
+	}
+	return err
+}
+
+func (c *Health) complete(of Component) error {
+	setDefault(&c.Address, of.HealthAddress())
+	return errors.Join(checkHostPort("health.address", c.Address),
+		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
+}
+
+func (c *LeaderElection) complete() error {
+	setDefault(&c.LeaseDuration, metav1.Duration{Duration: 15 * time.Second})
+	setDefault(&c.RenewDeadline, metav1.Duration{Duration: 10 * time.Second})
+	setDefault(&c.RetryPeriod, metav1.Duration{Duration: 2 * time.Second})
+	return required(map[string]string{"leaderElection.identity": c.Identity})
+}
+
+// Complete fills defaults and validates.
+func (c *EtcdConfig) Complete() error {
+	setDefault(&c.DataDir, EtcdDataDir)
+	err := errors.Join(checkIP("host", c.Host), c.Health.complete(Etcd), required(map[string]string{
+		"name": c.Name, "initialClusterToken": c.InitialClusterToken, "caFile": c.CAFile,
+		"server.certFile": c.Server.CertFile, "server.keyFile": c.Server.KeyFile,
+		"peer.certFile": c.Peer.CertFile, "peer.keyFile": c.Peer.KeyFile,
+	}))
+	if s := c.InitialClusterState; s != "new" && s != "existing" {
+		err = errors.Join(err, fmt.Errorf("initialClusterState: %q is neither new nor existing", s))
+	}
+	if c.InitialCluster[c.Name] == "" {
+		err = errors.Join(err, fmt.Errorf("initialCluster: has no peer URL for this member, %q", c.Name))
+	}
+	return err
+}
+
+// Complete fills defaults and validates.
+func (c *APIServerConfig) Complete() error {
+	setDefault(&c.BindAddress, fmt.Sprintf("0.0.0.0:%d", APIServerPort))
+	setDefault(&c.ServiceNodePortRange, DefaultNodePortRange)
+	setDefault(&c.ClusterDomain, DefaultClusterDomain)
+	setDefault(&c.ServiceAccount.Issuer, "https://kubernetes.default.svc."+c.ClusterDomain)
+	err := errors.Join(checkHostPort("bindAddress", c.BindAddress), checkIP("advertiseAddress", c.AdvertiseAddress),
+		checkCIDR("serviceCIDR", c.ServiceCIDR), checkIP("clusterDNS", c.ClusterDNS), required(map[string]string{
+			"clusterID": c.ClusterID, "serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
+			"clientCAFile": c.ClientCAFile, "serviceAccount.keyFile": c.ServiceAccount.KeyFile,
+			"etcd.caFile": c.Etcd.CAFile, "etcd.certFile": c.Etcd.CertFile, "etcd.keyFile": c.Etcd.KeyFile,
+			"kubelet.caFile": c.Kubelet.CAFile, "kubelet.certFile": c.Kubelet.CertFile, "kubelet.keyFile": c.Kubelet.KeyFile,
+		}))
+	if len(c.Etcd.Endpoints) == 0 {
+		err = errors.Join(err, errors.New("etcd.endpoints: at least one is required"))
+	}
+	if len(c.ServiceAccount.PublicKeyFiles) == 0 {
+		err = errors.Join(err, errors.New("serviceAccount.publicKeyFiles: at least one is required"))
+	}
+	return err
+}
+
+// Complete fills defaults and validates.
+func (c *ControllerManagerConfig) Complete() error {
+	setDefault(&c.NodeCIDRMaskSize, DefaultNodeCIDRMaskSize)
+	setDefault(&c.NodeMonitorGracePeriod, metav1.Duration{Duration: 40 * time.Second})
+	setDefault(&c.TerminatedPodThreshold, 12500)
+	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(),
+		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+		required(map[string]string{"rootCAFile": c.RootCAFile}))
+}
+
+// Complete fills defaults and validates.
+func (c *SchedulerConfig) Complete() error {
+	return errors.Join(c.Client.complete(), c.Health.complete(Scheduler), c.LeaderElection.complete())
+}
+
+// Complete fills defaults and validates.
+func (c *KubeletConfig) Complete() error {
+	setDefault(&c.BindAddress, fmt.Sprintf("0.0.0.0:%d", KubeletPort))
+	setDefault(&c.ContainerdSocket, ContainerdSocket)
+	setDefault(&c.RootDir, KubeletDir)
+	setDefault(&c.PodLogDir, PodLogDir)
+	setDefault(&c.CgroupRoot, CgroupRoot)
+	setDefault(&c.MaxPods, DefaultMaxPods)
+	setDefault(&c.ClusterDomain, DefaultClusterDomain)
+	return errors.Join(c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
+		checkCIDR("network.clusterCIDR", c.Network.ClusterCIDR), checkCIDR("network.serviceCIDR", c.Network.ServiceCIDR),
+		required(map[string]string{
+			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,
+			"serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
+		}))
+}
+
+// Complete fills defaults and validates.
+func (c *ProxyConfig) Complete() error {
+	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkIP("nodeIP", c.NodeIP),
+		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+		required(map[string]string{"nodeName": c.NodeName}))
+}
+
+// Complete fills defaults and validates.
+func (c *DNSConfig) Complete() error {
+	setDefault(&c.Domain, DefaultClusterDomain)
+	return errors.Join(c.Client.complete(), c.Health.complete(DNS), checkIP("address", c.Address),
+		checkCIDR("serviceCIDR", c.ServiceCIDR), checkCIDR("clusterCIDR", c.ClusterCIDR))
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"path"
+	"strconv"
+)
+
+// Component names one process of the runtime. The value is the subcommand of
+// the gantry binary that runs it; containerd is the one process that has a
+// binary of its own.
+type Component string
+
+// The processes, in the order in which they are started on a master. A worker
+// runs those of [WorkerComponents].
+const (
+	Etcd              Component = "etcd"
+	APIServer         Component = "apiserver"
+	ControllerManager Component = "controller-manager"
+	Scheduler         Component = "scheduler"
+	Containerd        Component = "containerd"
+	Kubelet           Component = "kubelet"
+	Proxy             Component = "proxy"
+	DNS               Component = "dns"
+)
+
+// MasterComponents returns the processes that only masters run, in start order.
+func MasterComponents() []Component {
+	return []Component{Etcd, APIServer, ControllerManager, Scheduler}
+}
+
+// WorkerComponents returns the processes that every node runs (masters too), in
+// start order.
+func WorkerComponents() []Component {
+	return []Component{Containerd, Kubelet, Proxy, DNS}
+}
+
+// Unit is the name of the component's systemd unit.
+func (c Component) Unit() string { return "gantry-" + string(c) + ".service" }
+
+// UnitFile is the path of the component's systemd unit.
+func (c Component) UnitFile() string { return path.Join(UnitDir, c.Unit()) }
+
+// ConfigFile is the path of the component's configuration file.
+func (c Component) ConfigFile() string {
+	if c == Containerd {
+		return path.Join(ConfigDir, "containerd.toml")
+	}
+	return path.Join(ConfigDir, string(c)+".yaml")
+}
+
+// HealthAddress is where the component serves /healthz, /readyz and /metrics
+// over mutual TLS, as host:port. The API server and the kubelet serve them on
+// their main port. Containerd has none.
+func (c Component) HealthAddress() string {
+	port := map[Component]int{
+		Etcd:              EtcdHealthPort,
+		APIServer:         APIServerPort,
+		ControllerManager: ControllerManagerPort,
+		Scheduler:         SchedulerPort,
+		Kubelet:           KubeletPort,
+		Proxy:             ProxyHealthPort,
+		DNS:               DNSHealthPort,
+	}[c]
+	if port == 0 {
+		return ""
+	}
+	return "127.0.0.1:" + strconv.Itoa(port)
+}
+
+// Ports, those of upstream Kubernetes where it has one.
+const (
+	EtcdClientPort        = 2379
+	EtcdPeerPort          = 2380
+	EtcdHealthPort        = 2381
+	APIServerPort         = 6443
+	KubeletPort           = 10250
+	ProxyHealthPort       = 10256
+	ControllerManagerPort = 10257
+	SchedulerPort         = 10259
+	DNSHealthPort         = 10253
+	VXLANPort             = 8472
+)
+
+// Directories on a server. All but PodLogDir and CNI's belong to Gantry alone.
+const (
+	BinDir    = "/opt/gantry/bin"
+	ConfigDir = "/etc/gantry"
+	PKIDir    = "/etc/gantry/pki"
+	StateDir  = "/var/lib/gantry"
+	RunDir    = "/run/gantry"
+	UnitDir   = "/etc/systemd/system"
+	PodLogDir = "/var/log/pods"
+
+	EtcdDataDir    = StateDir + "/etcd"
+	ContainerdRoot = StateDir + "/containerd"
+	KubeletDir     = StateDir + "/kubelet"
+	BootstrapDir   = StateDir + "/bootstrap"
+
+	ContainerdState  = RunDir + "/containerd"
+	ContainerdSocket = RunDir + "/containerd/containerd.sock"
+	NamespaceDir     = RunDir + "/netns"
+)
+
+// Names of things the processes leave in the kernel, so that a wipe can find
+// every one of them.
+const (
+	// CgroupRoot is the cgroup under which the kubelet places pods, relative to
+	// the host's cgroup root, in every hierarchy.
+	CgroupRoot = "/kubepods"
+	// LinkPrefix begins the name of every network interface made on a host.
+	LinkPrefix = "gantry"
+	// DNSLink is the dummy interface that carries the cluster DNS address.
+	DNSLink = LinkPrefix + "-dns"
+	// VXLANLink is the tunnel interface.
+	VXLANLink = LinkPrefix + "-vxlan"
+	// PodLinkPrefix begins the host end of each pod's veth pair; with the eight
+	// characters of a hash behind it, it keeps within IFNAMSIZ.
+	PodLinkPrefix = LinkPrefix + "p"
+	// ProxyTable and NetworkTable are the nftables tables (family ip).
+	ProxyTable   = "gantry-proxy"
+	NetworkTable = "gantry-network"
+	// ContainerdNamespace is the containerd namespace of pods and their images,
+	// that of every Kubernetes node.
+	ContainerdNamespace = "k8s.io"
+)
+
+// Binary is the path of one of the bundle's binaries on a server.
+func Binary(name string) string { return path.Join(BinDir, name) }

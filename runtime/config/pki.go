@@ -1,0 +1,69 @@
+package config
+
+import "path"
+
+// Credential names a certificate and its key below [PKIDir].
+type Credential string
+
+// The credentials of a cluster. The first three are authorities: their keys are
+// on masters only. All leaf certificates are good for serving and for dialling,
+// so that a process serves its health address with the one it has.
+const (
+	// CA signs every API identity and every serving certificate.
+	CA Credential = "ca"
+	// EtcdCA signs what may reach etcd, and nothing else.
+	EtcdCA Credential = "etcd-ca"
+	// FrontProxyCA signs the aggregator's identity.
+	FrontProxyCA Credential = "front-proxy-ca"
+
+	APIServerCert        Credential = "apiserver"
+	APIServerKubeletCert Credential = "apiserver-kubelet-client"
+	APIServerEtcdCert    Credential = "apiserver-etcd-client"
+	FrontProxyCert       Credential = "front-proxy-client"
+	EtcdServerCert       Credential = "etcd-server"
+	EtcdPeerCert         Credential = "etcd-peer"
+	EtcdHealthCert       Credential = "etcd-health"
+	ControllerCert       Credential = "controller-manager"
+	SchedulerCert        Credential = "scheduler"
+	KubeletCert          Credential = "kubelet"
+	ProxyCert            Credential = "proxy"
+	DNSCert              Credential = "dns"
+)
+
+// CertFile and KeyFile are the paths of the PEM files on a server.
+func (c Credential) CertFile() string { return path.Join(PKIDir, string(c)+".crt") }
+
+// KeyFile is the path of the PEM private key (PKCS #8, mode 0600).
+func (c Credential) KeyFile() string { return path.Join(PKIDir, string(c)+".key") }
+
+// KeyPair is both files, as the processes' configuration names them.
+func (c Credential) KeyPair() KeyPair { return KeyPair{CertFile: c.CertFile(), KeyFile: c.KeyFile()} }
+
+// The key pair that signs service account tokens. Both are PEM; the private key
+// is on masters only and the same on all of them.
+const (
+	ServiceAccountKeyFile       = PKIDir + "/sa.key"
+	ServiceAccountPublicKeyFile = PKIDir + "/sa.pub"
+)
+
+// API identities: the common names that the RBAC bootstrap policy and the node
+// authorizer know. They are upstream's where upstream has one.
+const (
+	// APIServerName is a name in every API server's certificate, so that a client
+	// verifies any master under one name.
+	APIServerName = "kubernetes"
+
+	MastersGroup   = "system:masters"
+	NodesGroup     = "system:nodes"
+	NodeUserPrefix = "system:node:"
+
+	ControllerManagerUser = "system:kube-controller-manager"
+	SchedulerUser         = "system:kube-scheduler"
+	ProxyUser             = "system:kube-proxy"
+	DNSUser               = "system:kube-dns"
+	// APIServerKubeletUser is who the API server is to kubelets, and in its own
+	// RBAC (ClusterRole system:kubelet-api-admin).
+	APIServerKubeletUser = "kube-apiserver-kubelet-client"
+	// FrontProxyUser is the only common name trusted in request headers.
+	FrontProxyUser = "front-proxy-client"
+)

@@ -1,0 +1,83 @@
+package process
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"k8s.io/component-base/metrics/legacyregistry"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// HealthHandler serves /healthz (the process answers), /readyz (it does its
+// work) and /metrics (Prometheus text).
+func HealthHandler(r Runner) http.Handler {
+	mux := http.NewServeMux()
+	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }
+	mux.HandleFunc("/healthz", ok)
+	mux.HandleFunc("/livez", ok)
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, req *http.Request) {
+		if err := r.Ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		ok(w, req)
+	})
+	mux.Handle("/metrics", legacyregistry.Handler())
+	return mux
+}
+
+// serveHealth listens before it returns, so that a port in use fails the start.
+func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), err error) {
+	tlsConfig, err := MutualTLS(h.KeyPair, h.ClientCAFile)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", h.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the health address: %w", err)
+	}
+	srv := &http.Server{
+		Handler: HealthHandler(r), TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := srv.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("health address is no longer served", "error", err)
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		srv.Shutdown(ctx) //nolint:errcheck // the process ends
+	}, nil
+}
+
+// MutualTLS is the TLS configuration of a server that admits only clients whose
+// certificate clientCAFile signed.
+func MutualTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load the serving certificate: %w", err)
+	}
+	pem, err := os.ReadFile(clientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the client CA: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("client CA %s holds no certificate", clientCAFile)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+	}, nil
+}

@@ -1,0 +1,105 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"k8s.io/klog/v2"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Runner is a component: Run blocks until ctx is done and all is drained, Ready
+// says why it cannot serve yet (nil: it can).
+type Runner interface {
+	Run(ctx context.Context) error
+	Ready() error
+}
+
+// drainTimeout bounds the time between SIGTERM and the end. Units allow more
+// (TimeoutStopSec), so that a hung drain is seen in our own log first.
+const drainTimeout = 25 * time.Second
+
+// Logger writes JSON lines to stderr, which the unit sends to the journal, and
+// makes client-go and the other Kubernetes libraries log through it.
+func Logger(component config.Component) *slog.Logger {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("component", string(component))
+	klog.SetSlogLogger(log)
+	return log
+}
+
+// Run runs a component until SIGTERM or SIGINT. health may be nil when the
+// component serves health on its own port.
+func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Health) error {
+	ctx, stop := signal.NotifyContext(parent, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if health != nil {
+		shutdown, err := serveHealth(*health, r, log)
+		if err != nil {
+			return err
+		}
+		defer shutdown()
+	}
+	go notifyReady(ctx, r, log)
+
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	var err error
+	select {
+	case err = <-done:
+		if ctx.Err() == nil && err == nil {
+			err = errors.New("ended without being told to")
+		}
+	case <-ctx.Done():
+		notify(daemon.SdNotifyStopping, log)
+		log.Info("stopping")
+		select {
+		case err = <-done:
+		case <-time.After(drainTimeout):
+			err = fmt.Errorf("not drained %s after the signal to stop", drainTimeout)
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// notifyReady tells systemd once the component is ready: the unit is of
+// Type=notify, so starting it waits until it really serves.
+func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	start, last := time.Now(), ""
+	for {
+		err := r.Ready()
+		if err == nil {
+			log.Info("ready", "after", time.Since(start).Round(time.Millisecond).String())
+			notify(daemon.SdNotifyReady, log)
+			return
+		}
+		if msg := err.Error(); msg != last && time.Since(start) > time.Second {
+			last = msg
+			log.Info("not ready yet", "reason", msg)
+			notify("STATUS="+msg, log)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func notify(state string, log *slog.Logger) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("cannot notify systemd", "state", state, "error", err)
+	}
+}
