@@ -20,6 +20,7 @@ func main() {
 	root.AddCommand(
 		versionCommand(),
 		kubectlCommand(),
+		proxyCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)
