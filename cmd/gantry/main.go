@@ -21,6 +21,7 @@ func main() {
 		versionCommand(),
 		kubectlCommand(),
 		proxyCommand(),
+		dnsCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)
