@@ -218,6 +218,16 @@ func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
+// NetNS is the path of the host's network namespace, to look at what a host has
+// no tool to show (its nftables).
+func (h *Host) NetNS() (string, error) {
+	pid, err := h.leader()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("/proc/%d/ns/net", pid), nil
+}
+
 // Running says whether the host is on.
 func (h *Host) Running() bool {
 	_, err := h.leader()
