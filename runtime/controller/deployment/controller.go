@@ -117,7 +117,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if err != nil {
 		return 0, err
 	}
-	before := d.Status
+	before := *d.Status.DeepCopy()
 	switch {
 	case d.DeletionTimestamp != nil:
 	case d.Spec.Paused:

@@ -25,10 +25,11 @@ type sets struct {
 }
 
 func (s sets) all() []*appsv1.ReplicaSet {
-	if s.new == nil {
-		return s.old
+	all := slices.Clone(s.old)
+	if s.new != nil {
+		all = append(all, s.new)
 	}
-	return append(slices.Clone(s.old), s.new)
+	return all
 }
 
 func (s sets) replace(rs *appsv1.ReplicaSet) {
