@@ -74,6 +74,7 @@ func New(c kubernetes.Interface, f informers.SharedInformerFactory, grace time.D
 		reconcile.Watch(nodes.Informer(), queue, func(old, n *corev1.Node) {
 			queue(n)
 			if !sameTaints(noExecute(old), noExecute(n)) {
+				r.evictor.forget(n)
 				r.evictor.queueAll(r.podsOn(n.Name))
 			}
 		}, func(n *corev1.Node) {

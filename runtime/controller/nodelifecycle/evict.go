@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -145,6 +147,18 @@ func (e *evictor) since(node string, t corev1.Taint) time.Time {
 		e.first[key] = e.clock.Now()
 	}
 	return e.first[key]
+}
+
+// forget drops the times of taints that are no longer on the node.
+func (e *evictor) forget(n *corev1.Node) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key := range e.first {
+		name, taint, _ := strings.Cut(key, "\x00")
+		if name == n.Name && !slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.ToString() == taint }) {
+			delete(e.first, key)
+		}
+	}
 }
 
 func (e *evictor) evict(ctx context.Context, p *corev1.Pod) error {
