@@ -228,3 +228,9 @@ func (p *Pod) withKeys(s labels.Selector, keys []string, op selection.Operator) 
 	}
 	return s, nil
 }
+
+// LooksAtPods says whether the pod's place depends on other pods, beyond the
+// room that they take.
+func (p *Pod) LooksAtPods() bool {
+	return len(p.affinity)+len(p.antiAffinity)+len(p.spread) > 0
+}
