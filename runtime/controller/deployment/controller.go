@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -77,12 +78,15 @@ func (r *Controller) setChanged(rs *appsv1.ReplicaSet) {
 		}
 		return
 	}
-	ds, err := r.deployments.GetDeploymentsForReplicaSet(rs)
-	if err != nil { // none matches the orphan
+	ds, err := r.deployments.Deployments(rs.Namespace).List(labels.Everything())
+	if err != nil {
 		return
 	}
-	for _, d := range ds {
-		r.loop.Add(reconcile.Key(d))
+	for _, d := range ds { // those that could adopt the orphan
+		s, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+		if err == nil && !s.Empty() && s.Matches(labels.Set(rs.Labels)) {
+			r.loop.Add(reconcile.Key(d))
+		}
 	}
 }
 
