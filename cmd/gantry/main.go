@@ -18,6 +18,8 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
+		controllerManagerCommand(),
+		schedulerCommand(),
 		versionCommand(),
 		kubectlCommand(),
 		proxyCommand(),
