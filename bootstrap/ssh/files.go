@@ -124,7 +124,7 @@ func (h *Host) Upload(ctx context.Context, path string, r io.Reader, mode fs.Fil
 		staging = "/tmp/gantry-upload-" + hex.EncodeToString(id[:])
 	}
 	if err := h.send(ctx, client, staging, &counter{ctx: ctx, r: r, progress: progress}); err != nil {
-		client.Remove(staging) //nolint:errcheck // the first error is the one that tells
+		client.Remove(staging)        //nolint:errcheck // the first error is the one that tells
 		var refused *sftp.StatusError // the host answered: a full disk, a missing directory
 		if !errors.As(err, &refused) && ctx.Err() == nil {
 			err = h.lost("send "+staging, err)

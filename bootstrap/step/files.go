@@ -14,29 +14,62 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
-// Dir is a directory that exists with this mode.
+// Dir is one of Dirs.
 type Dir struct {
 	Path string
 	Mode fs.FileMode
 }
 
-func (d Dir) String() string { return fmt.Sprintf("make directory %s (%04o)", d.Path, d.Mode.Perm()) }
-
-// Watch names the directory.
-func (d Dir) Watch() Watch { return Watch{Files: []string{d.Path}} }
-
-// Done reports whether it is a directory of that mode.
-func (d Dir) Done(s Seen) bool {
+func (d Dir) done(s Seen) bool {
 	info, ok := s.Files[d.Path]
 	return ok && info.Mode.IsDir() && info.Mode.Perm() == d.Mode.Perm()
 }
 
-// Apply makes it, and its parents.
-func (d Dir) Apply(ctx context.Context, h host.Host, _ Seen) error {
-	_, err := h.Run(ctx, host.Command{Argv: []string{"mkdir", "-p", d.Path}})
-	if err == nil {
-		_, err = h.Run(ctx, host.Command{Argv: []string{"chmod", fmt.Sprintf("%04o", d.Mode.Perm()), d.Path}})
+// Dirs are directories that exist with their modes.
+type Dirs []Dir
+
+func (d Dirs) String() string {
+	parts := make([]string, len(d))
+	for i, dir := range d {
+		parts[i] = fmt.Sprintf("%s (%04o)", dir.Path, dir.Mode.Perm())
 	}
+	return "make directories " + strings.Join(parts, ", ")
+}
+
+// Watch names the directories.
+func (d Dirs) Watch() Watch {
+	var w Watch
+	for _, dir := range d {
+		w.Files = append(w.Files, dir.Path)
+	}
+	return w
+}
+
+// Done reports whether all are directories of their modes.
+func (d Dirs) Done(s Seen) bool { return len(d.Differing(s)) == 0 }
+
+// Differing returns the paths that are not as they should be.
+func (d Dirs) Differing(s Seen) []string {
+	var out []string
+	for _, dir := range d {
+		if !dir.done(s) {
+			out = append(out, dir.Path)
+		}
+	}
+	return out
+}
+
+const dirsScript = `while [ $# -gt 1 ]; do mkdir -p "$2" && chmod "$1" "$2" || exit 1; shift 2; done`
+
+// Apply makes those that differ, and their parents, in order.
+func (d Dirs) Apply(ctx context.Context, h host.Host, s Seen) error {
+	var args []string
+	for _, dir := range d {
+		if !dir.done(s) {
+			args = append(args, fmt.Sprintf("%04o", dir.Mode.Perm()), dir.Path)
+		}
+	}
+	_, err := h.Run(ctx, host.Shell("make-dirs", dirsScript, args...))
 	return err
 }
 

@@ -102,6 +102,21 @@ func Pending(seen Seen, steps []Step) []Step {
 	return out
 }
 
+// Drift says in words what is pending: the files, units and programs that differ.
+func Drift(seen Seen, steps []Step) []string {
+	var out []string
+	for _, s := range Pending(seen, steps) {
+		for _, c := range s.Changes {
+			if d, ok := c.(interface{ Differing(Seen) []string }); ok {
+				out = append(out, d.Differing(seen)...)
+			} else {
+				out = append(out, c.String())
+			}
+		}
+	}
+	return out
+}
+
 // String is the dry run of a step.
 func (s Step) String() string {
 	var b strings.Builder
