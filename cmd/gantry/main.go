@@ -21,8 +21,12 @@ func main() {
 		kubeletCommand(),
 		imageCommand(),
 		hostCommand(),
+		controllerManagerCommand(),
+		schedulerCommand(),
 		versionCommand(),
 		kubectlCommand(),
+		proxyCommand(),
+		dnsCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)

@@ -89,6 +89,7 @@ func (c *LeaderElection) complete() error {
 // Complete fills defaults and validates.
 func (c *EtcdConfig) Complete() error {
 	setDefault(&c.DataDir, EtcdDataDir)
+	setDefault(&c.ClientPort, EtcdClientPort)
 	err := errors.Join(checkIP("host", c.Host), c.Health.complete(Etcd), required(map[string]string{
 		"name": c.Name, "initialClusterToken": c.InitialClusterToken, "caFile": c.CAFile,
 		"server.certFile": c.Server.CertFile, "server.keyFile": c.Server.KeyFile,

@@ -48,6 +48,8 @@ type EtcdConfig struct {
 	// Host is the address that clients and peers dial: the node's. Clients are
 	// also served on the loopback address.
 	Host string `json:"host"`
+	// ClientPort is where clients are served (default 2379).
+	ClientPort int `json:"clientPort,omitempty"`
 	// InitialCluster maps member names to peer URLs, this member's among them. It
 	// is read only while the data directory is empty.
 	InitialCluster map[string]string `json:"initialCluster"`

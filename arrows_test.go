@@ -1,0 +1,164 @@
+package gantry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gantry-run/gantry/"
+
+// arrows says, for a package and those below it, which of our other packages it
+// may import: a name stands for the package and all below it. The longest name
+// that fits decides. Everything below a row's own name is free to it.
+var arrows = map[string][]string{
+	"provider":        {"bootstrap"},
+	"bootstrap":       {"runtime/config", "runtime/client"},
+	"bootstrap/spec":  {},
+	"bootstrap/host":  {},
+	"bootstrap/pki":   {"runtime/config"},
+	"bootstrap/ssh":   {"bootstrap/host"},
+	"runtime/config":  {},
+	"runtime/client":  {"runtime/config"},
+	"runtime/process": {"runtime/config"},
+
+	"runtime/etcd":            {"runtime/config"},
+	"runtime/apiserver":       {"runtime/config", "runtime/client"},
+	"runtime/apiserver/kinds": {},
+	// The test server joins a store and an API server for other packages' tests.
+	"runtime/apiserver/apitest": {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/scheduler":         {"runtime/config", "runtime/client"},
+	"runtime/controller":        {"runtime/config", "runtime/client"},
+	"runtime/kubelet":           {"runtime/config", "runtime/client"},
+	"runtime/network":           {"runtime/config", "runtime/client"},
+	"runtime/proxy":             {"runtime/config", "runtime/client"},
+	"runtime/dns":               {"runtime/config", "runtime/client"},
+
+	"lab":      {},
+	"e2e":      {"lab", "runtime/config"},
+	"examples": {},
+
+	"cmd/gantry":                    {"runtime"},
+	"cmd/gantry-unpack":             {"bootstrap/bundle"},
+	"cmd/terraform-provider-gantry": {"provider"},
+}
+
+// sole lists libraries that only some packages may import.
+var sole = map[string][]string{
+	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
+	"github.com/pkg/sftp":                    {"bootstrap/ssh", "bootstrap/hosttest"},
+	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
+	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
+	"k8s.io/apiserver":                       {"runtime/apiserver"},
+	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
+}
+
+// never lists what a binary must not link, by prefix.
+var never = map[string][]string{
+	"cmd/terraform-provider-gantry": {
+		"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd/server", "github.com/containerd/containerd/v2/client",
+		module + "runtime/apiserver", module + "runtime/etcd", module + "runtime/kubelet", module + "runtime/network",
+		module + "runtime/proxy", module + "runtime/scheduler", module + "runtime/controller", module + "runtime/dns",
+	},
+	"cmd/gantry":        {"k8s.io/kubernetes", "github.com/hashicorp/terraform-", module + "provider", module + "bootstrap", module + "lab"},
+	"cmd/gantry-unpack": {"k8s.io", "google.golang.org", module + "runtime"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var out []listed
+	for d := json.NewDecoder(&stdout); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return out
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+}
+
+// within says whether a package is name or below it. A name that ends in a
+// hyphen, as a module family's does, is a plain prefix.
+func within(pkg, name string) bool {
+	return pkg == name || strings.HasPrefix(pkg, name+"/") || (strings.HasSuffix(name, "-") && strings.HasPrefix(pkg, name))
+}
+
+// rowOf returns the longest name of the table that a package falls under.
+func rowOf(pkg string) string {
+	var best string
+	for name := range arrows {
+		if within(pkg, name) && len(name) > len(best) {
+			best = name
+		}
+	}
+	return best
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		from, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours {
+			continue
+		}
+		row := rowOf(from)
+		if row == "" {
+			t.Errorf("%s has no row in the table of arrows: say what it may import", from)
+			continue
+		}
+		for _, imported := range p.Imports {
+			to, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			if within(to, row) || slices.ContainsFunc(arrows[row], func(name string) bool { return within(to, name) }) {
+				continue
+			}
+			t.Errorf("%s imports %s; it may import %v", from, to, arrows[row])
+		}
+	}
+}
+
+func TestSoleImporters(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		for _, imported := range p.Imports {
+			for library, importers := range sole {
+				if within(imported, library) && !slices.ContainsFunc(importers, func(name string) bool { return within(from, name) }) {
+					t.Errorf("%s imports %s, which only %v may", from, imported, importers)
+				}
+			}
+		}
+	}
+}
+
+func TestBinariesLinkOnlyWhatTheyNeed(t *testing.T) {
+	for binary, prefixes := range never {
+		for _, p := range list(t, "./"+binary) {
+			for _, dep := range p.Deps {
+				for _, prefix := range prefixes {
+					if within(dep, prefix) {
+						t.Errorf("%s links %s", binary, dep)
+					}
+				}
+			}
+		}
+	}
+}

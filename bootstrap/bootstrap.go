@@ -1,0 +1,203 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/pki"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// CreateCluster makes a cluster of bare servers. Its ID is chosen here, or taken
+// from hosts where an earlier attempt was cut. It succeeds when one master is up;
+// the Report says how the others stand. The error is for when none is.
+func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, error) {
+	if err := want.Validate(); err != nil {
+		return Report{}, err
+	}
+	fleet := e.connect(ctx, want.Masters)
+	defer fleet.close()
+
+	found, err := fleet.identities(ctx)
+	if err != nil {
+		return fleet.report(), err
+	}
+	if want.ID, err = e.adoptOrNew(fleet, found, want); err != nil {
+		return fleet.report(), err
+	}
+	trust, err := fleet.authorities(ctx, want.ID)
+	if errors.Is(err, errNoAuthorities) {
+		trust, err = install.NewAuthorities(want.Name, e.Now())
+	}
+	if err != nil {
+		return fleet.report(), err
+	}
+	e.raiseMasters(ctx, fleet, want, trust, names(want.Masters))
+
+	report := fleet.report()
+	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
+	if len(fleet.in(Ready)) == 0 {
+		return report, fmt.Errorf("no master of cluster %s came up: %w", want.Name, fleet.errors())
+	}
+	return report, nil
+}
+
+// ClusterChange says which masters an update is about. All others are left alone.
+type ClusterChange struct {
+	// Touch are masters (by name) to be made what they should be.
+	Touch []string
+	// Leaving are masters that are no longer wanted.
+	Leaving []spec.Host
+}
+
+// UpdateCluster makes the touched masters what they should be, and then takes the
+// leaving ones out, one voter at a time.
+func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (Report, error) {
+	if err := want.Validate(); err != nil {
+		return Report{}, err
+	}
+	fleet := e.connect(ctx, want.Masters)
+	defer fleet.close()
+	trust, err := fleet.authorities(ctx, want.ID)
+	if err != nil {
+		return fleet.report(), err
+	}
+	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
+	fleet.only = append(slices.Clone(change.Touch), names(change.Leaving)...)
+	if len(change.Leaving) > 0 {
+		e.retireMasters(ctx, fleet, want, trust, change.Leaving)
+	}
+	report := fleet.report()
+	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
+	return report, nil
+}
+
+// DestroyCluster makes every master as bare as it was. Its pools must be gone.
+func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (Report, error) {
+	fleet := e.connect(ctx, have.Masters)
+	defer fleet.close()
+	fleet.each(ctx, names(have.Masters), func(ctx context.Context, m *member) error {
+		return e.wipe(ctx, m, have.ID)
+	})
+	return fleet.report(), nil
+}
+
+// ObserveCluster says how every master stands. It changes nothing.
+func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
+	fleet := e.connect(ctx, have.Masters)
+	defer fleet.close()
+	e.observe(ctx, fleet, fleet, func(name string) (spec.Node, bool) { return have.Master(name) })
+	return fleet.report()
+}
+
+// PoolChange says which hosts of a pool an update is about.
+type PoolChange struct {
+	Touch   []string
+	Leaving []spec.Host
+	// Abandon lets a leaving host go although its pods could not be moved within
+	// DrainTimeout: for when the whole pool goes.
+	Abandon bool
+}
+
+// ApplyPool makes the touched hosts workers, and drains, removes and wipes the
+// leaving ones. Hosts are independent: the failure of one stops no other. The
+// error is for when nothing could be tried.
+func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (Report, error) {
+	if len(change.Touch) > 0 {
+		if err := want.ValidateIn(c); err != nil {
+			return Report{}, err
+		}
+	}
+	masters := e.connectAny(ctx, c.Masters)
+	defer masters.close()
+	trust, trustErr := masters.authorities(ctx, c.ClusterID)
+	if trustErr != nil && (len(change.Touch) > 0 || !change.Abandon) {
+		return Report{}, trustErr
+	}
+	workers := e.connect(ctx, append(pick(want.Hosts, change.Touch), change.Leaving...))
+	defer workers.close()
+
+	report := Report{ClusterID: c.ClusterID}
+	if trustErr == nil {
+		report.CAFingerprint = pki.Fingerprint(trust.CA.Cert)
+		api, err := e.api(masters, trust)
+		if err != nil {
+			return workers.report(), err
+		}
+		workers.each(ctx, change.Touch, func(ctx context.Context, m *member) error {
+			n, _ := want.Worker(c, m.spec.Name)
+			return e.raiseWorker(ctx, m, n, trust, api)
+		})
+		e.retireWorkers(ctx, workers, c, api, change)
+	} else {
+		report.Warnings = append(report.Warnings, fmt.Sprintf("pods were not drained and Nodes not deleted: %v", trustErr))
+		workers.each(ctx, names(change.Leaving), func(ctx context.Context, m *member) error { return e.wipe(ctx, m, c.ClusterID) })
+	}
+	out := workers.report()
+	report.Hosts, report.Warnings = out.Hosts, append(report.Warnings, out.Warnings...)
+	return report, nil
+}
+
+// ObservePool says how every host of a pool stands. It changes nothing.
+func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
+	masters := e.connectAny(ctx, c.Masters)
+	defer masters.close()
+	workers := e.connect(ctx, have.Hosts)
+	defer workers.close()
+	e.observe(ctx, masters, workers, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
+	return workers.report()
+}
+
+// Credentials are a client certificate of a cluster, for a while.
+type Credentials struct {
+	Kubeconfig []byte
+	Server     string
+	CA         []byte
+	pki.Pair
+	Expires time.Time
+}
+
+// Kubeconfig signs a client certificate that ends after ttl.
+func (e *Engine) Kubeconfig(ctx context.Context, c spec.Connection, user string, groups []string, ttl time.Duration) (Credentials, error) {
+	masters := e.connectAny(ctx, c.Masters)
+	defer masters.close()
+	trust, err := masters.authorities(ctx, c.ClusterID)
+	if err != nil {
+		return Credentials{}, err
+	}
+	pair, err := trust.CA.Issue(pki.Request{CommonName: user, Organizations: groups, Lifetime: ttl}, e.Now())
+	if err != nil {
+		return Credentials{}, err
+	}
+	expires, err := pki.Expiry(pair.Cert)
+	if err != nil {
+		return Credentials{}, err
+	}
+	server := "https://" + c.Servers(masters.source)[0]
+	kubeconfig, err := pki.Kubeconfig(c.ClusterName, user, server, trust.CA.Cert, pair)
+	return Credentials{Kubeconfig: kubeconfig, Server: server, CA: trust.CA.Cert, Pair: pair, Expires: expires}, err
+}
+
+// adoptOrNew returns the ID of a new cluster: that of an attempt that was cut, if
+// the hosts have one, or else a new one.
+func (e *Engine) adoptOrNew(f *fleet, found map[string]*install.Identity, want spec.Cluster) (string, error) {
+	id := ""
+	for name, identity := range found {
+		if identity == nil {
+			continue
+		}
+		cut := identity.ClusterName == want.Name && identity.NodeName == name && !identity.Joined
+		if !cut || (id != "" && id != identity.ClusterID) {
+			return "", &install.ForeignError{Host: f.members[name].title(), Found: *identity}
+		}
+		id = identity.ClusterID
+	}
+	if id != "" {
+		return id, nil
+	}
+	return e.NewID(), nil
+}

@@ -1,0 +1,91 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Install is the change after which a host has the bundle's programs.
+type Install struct {
+	Bundle *Bundle
+	// Progress, when not nil, is told how much of the archive was sent.
+	Progress func(sent, total int64)
+}
+
+var _ step.Change = Install{}
+
+func (i Install) String() string {
+	names := make([]string, 0, len(i.Bundle.Programs()))
+	for _, f := range i.Bundle.Programs() {
+		names = append(names, f.Name)
+	}
+	return fmt.Sprintf("install %s of bundle %s in %s", strings.Join(names, ", "), i.Bundle.Version, config.BinDir)
+}
+
+// Watch names the programs.
+func (i Install) Watch() step.Watch {
+	var w step.Watch
+	for _, f := range i.Bundle.Programs() {
+		w.Files = append(w.Files, config.Binary(f.Name))
+	}
+	return w
+}
+
+// Done reports whether the host has all programs, as the manifest has them.
+func (i Install) Done(s step.Seen) bool { return len(i.Differing(s)) == 0 }
+
+// Differing returns the paths of programs that are missing or different.
+func (i Install) Differing(s step.Seen) []string {
+	var out []string
+	for _, f := range i.Bundle.Programs() {
+		p := config.Binary(f.Name)
+		if info, ok := s.Files[p]; !ok || info.SHA256 != f.SHA256 || info.Mode != f.Mode {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Apply sends the unpacker and the archive, a quarter of the size of what is in
+// it, and lets the unpacker install it.
+func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
+	unpacker := path.Join(config.BootstrapDir, archive.UnpackerName)
+	remote := path.Join(config.BootstrapDir, "bundle.tar.zst")
+	if _, err := h.Run(ctx, host.Command{Argv: []string{"mkdir", "-p", "-m", "0700", config.BootstrapDir}}); err != nil {
+		return err
+	}
+	if err := h.Upload(ctx, unpacker, bytes.NewReader(i.Bundle.Unpacker), 0o700, nil); err != nil {
+		return err
+	}
+	f, err := os.Open(i.Bundle.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	progress := func(sent int64) {
+		if i.Progress != nil {
+			i.Progress(sent, info.Size())
+		}
+	}
+	if err := h.Upload(ctx, remote, f, 0o600, progress); err != nil {
+		return err
+	}
+	if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir}}); err != nil {
+		return err
+	}
+	_, err = h.Run(ctx, host.Command{Argv: []string{"rm", "-f", remote, unpacker}})
+	return err
+}

@@ -1,0 +1,88 @@
+// Command pack makes the bundle from a directory of programs, and the JSON file
+// beside it that says what is in it. make bundle runs it.
+package main
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+)
+
+func main() {
+	dir := flag.String("dir", "dist/bundle", "directory with the programs")
+	out := flag.String("out", "dist/gantry-bundle-linux-amd64.tar.zst", "the bundle to write")
+	version := flag.String("version", "0.0.0-dev", "version of Gantry")
+	platform := flag.String("platform", "linux/amd64", "GOOS/GOARCH of the programs")
+	flag.Parse()
+	if err := pack(*dir, *out, *version, *platform); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+func pack(dir, out, version, platform string) error {
+	components, err := versions(dir)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(out + ".new")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(out + ".new")
+	sum := sha256.New()
+	buf := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<20)
+	m, err := archive.Pack(buf, dir, archive.Manifest{Version: version, Platform: platform, Components: components})
+	if err != nil {
+		return err
+	}
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	beside, err := json.MarshalIndent(bundle.Beside{Manifest: m, ArchiveSHA256: hex.EncodeToString(sum.Sum(nil))}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(bundle.BesidePath(out), append(beside, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(out+".new", out)
+}
+
+// versions reads from each Go program which version of its module it is built of.
+func versions(dir string) (map[string]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, p := range paths {
+		info, err := buildinfo.ReadFile(p)
+		if err != nil {
+			continue // not a Go program
+		}
+		name := filepath.Base(p)
+		out[name] = info.Main.Version
+		for _, d := range info.Deps {
+			// A tool of another module is built with that module as a dependency.
+			if len(d.Path) <= len(info.Path) && info.Path[:len(d.Path)] == d.Path {
+				out[name] = d.Version
+			}
+		}
+		out["go"] = info.GoVersion
+	}
+	return out, nil
+}

@@ -1,0 +1,95 @@
+// Package drain moves a node's pods elsewhere and takes the node out of the
+// cluster, through the API as kubectl drain does. It imports nothing of ours.
+package drain
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/kubectl/pkg/drain"
+)
+
+// Options bound a drain.
+type Options struct {
+	// Timeout until all pods are gone, their grace periods included.
+	Timeout time.Duration
+	// Progress is told of each pod; may be nil.
+	Progress func(message string)
+}
+
+// Cordon keeps new pods away from the node. It returns false when there is no
+// such node.
+func Cordon(ctx context.Context, c kubernetes.Interface, node string) (bool, error) {
+	return setUnschedulable(ctx, c, node, true)
+}
+
+// Uncordon lets pods come again.
+func Uncordon(ctx context.Context, c kubernetes.Interface, node string) error {
+	_, err := setUnschedulable(ctx, c, node, false)
+	return err
+}
+
+func setUnschedulable(ctx context.Context, c kubernetes.Interface, node string, to bool) (bool, error) {
+	patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, to)
+	_, err := c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("set unschedulable=%t on node %s: %w", to, node, err)
+	}
+	return true, nil
+}
+
+// Drain evicts the node's pods, which respects their disruption budgets and grace
+// periods, and waits until they are gone. Pods of DaemonSets and static pods stay;
+// what is in emptyDir volumes is lost, as it is whenever a pod moves. Pods that
+// nothing would create again are evicted too: the host goes.
+func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) error {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	var stderr bytes.Buffer
+	progress := o.Progress
+	if progress == nil {
+		progress = func(string) {}
+	}
+	h := &drain.Helper{
+		Ctx: ctx, Client: c, Force: true, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
+		Timeout: o.Timeout, Out: &bytes.Buffer{}, ErrOut: &stderr, EvictErrorRetryDelay: time.Second,
+		// A node that is gone from the network never confirms the end of its pods.
+		SkipWaitForDeleteTimeoutSeconds: int(o.Timeout.Seconds()) + 60,
+		OnPodDeletionOrEvictionStarted: func(p *corev1.Pod, _ bool) {
+			progress(fmt.Sprintf("evicting pod %s/%s", p.Namespace, p.Name))
+		},
+	}
+	if err := drain.RunNodeDrain(h, node); err != nil {
+		return fmt.Errorf("drain node %s within %s: %w%s", node, o.Timeout, err, lastLine(stderr.String()))
+	}
+	return nil
+}
+
+// DeleteNode takes the Node out of the API. One that is not there is no error.
+func DeleteNode(ctx context.Context, c kubernetes.Interface, node string) error {
+	err := c.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete node %s: %w", node, err)
+	}
+	return nil
+}
+
+// lastLine is what kubectl's helper said last: the budget that blocked it.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return ""
+	}
+	return " (" + s[strings.LastIndexByte(s, '\n')+1:] + ")"
+}

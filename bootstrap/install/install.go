@@ -1,0 +1,212 @@
+package install
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// startTimeout is how long units may take beyond their first attempt.
+const startTimeout = 30 * time.Second
+
+// Input is everything that decides the steps of one node.
+type Input struct {
+	Node   spec.Node
+	Bundle *bundle.Bundle
+	// Progress of the upload; may be nil.
+	Progress func(sent, total int64)
+	// Credentials are the files of [Credentials].
+	Credentials []step.File
+	Etcd        Etcd
+	// Upstreams answer names outside the cluster; none where the host has no resolver.
+	Upstreams []string
+}
+
+// Observed are the files that must be read of a host before its steps are made.
+func Observed(n spec.Node) []string {
+	return append(CredentialFiles(n), IdentityFile, JoinedFile, config.Etcd.ConfigFile(), resolvFile)
+}
+
+const resolvFile = "/etc/resolv.conf"
+
+// Upstreams returns the host's own resolvers, if it has any.
+func Upstreams(files map[string][]byte) []string {
+	for line := range strings.Lines(string(files[resolvFile])) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
+			return []string{resolvFile}
+		}
+	}
+	return nil
+}
+
+// EtcdOnHost returns the place among the members that the host was given when it
+// joined, so that a later run writes the same file again.
+func EtcdOnHost(files map[string][]byte, n spec.Node) (Etcd, bool) {
+	var c config.EtcdConfig
+	data := files[config.Etcd.ConfigFile()]
+	if len(data) == 0 || yaml.UnmarshalStrict(data, &c) != nil {
+		return Etcd{}, false
+	}
+	if c.Name != n.Host.Name || c.InitialClusterToken != n.ClusterID || c.InitialCluster[c.Name] != PeerURL(n.Host) {
+		return Etcd{}, false
+	}
+	return Etcd{InitialCluster: c.InitialCluster, Joins: c.InitialClusterState == "existing"}, true
+}
+
+// Steps are what makes a server this node, in order.
+func Steps(in Input) ([]step.Step, error) {
+	n := in.Node
+	procs, err := processes(n, in.Etcd, in.Upstreams)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
+	}
+	idFile, err := yaml.Marshal(identity(n))
+	if err != nil {
+		return nil, err
+	}
+	r := renderer{in: in, procs: procs}
+	configs, units, groups, err := r.all()
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
+	}
+	steps := []step.Step{
+		{Name: "prepare", Changes: []step.Change{directories(n), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
+		{Name: "identity", Changes: []step.Change{step.Files{Files: []step.File{{Path: IdentityFile, Data: idFile, Mode: 0o644}}}}},
+		{Name: "binaries", Changes: []step.Change{bundle.Install{Bundle: in.Bundle, Progress: in.Progress}}},
+		{Name: "credentials", Changes: []step.Change{step.Files{Files: in.Credentials}}},
+		{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}},
+	}
+	for _, g := range groups {
+		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
+	}
+	return steps, nil
+}
+
+// Joined is the last step: from here on the host is a member.
+func Joined(n spec.Node) step.Step {
+	return step.Step{Name: "joined", Changes: []step.Change{
+		step.Files{Files: []step.File{{Path: JoinedFile, Data: []byte(n.ClusterID + "\n"), Mode: 0o600}}},
+	}}
+}
+
+func directories(n spec.Node) step.Dirs {
+	d := step.Dirs{
+		{Path: config.BootstrapDir, Mode: 0o700}, {Path: config.ConfigDir, Mode: 0o755}, {Path: config.PKIDir, Mode: 0o700},
+		{Path: config.BinDir, Mode: 0o755},
+	}
+	if n.Master {
+		d = append(d, step.Dir{Path: config.EtcdDataDir, Mode: 0o700})
+	}
+	return d
+}
+
+func modulesFile() step.File {
+	return step.File{Path: ModulesFile, Data: []byte("overlay\nnf_tables\nvxlan\n"), Mode: 0o644}
+}
+
+// loadModules helps where modules are not loaded on demand. A kernel that has
+// them built in, or a host that may not load any, is no failure here: whoever
+// needs one says so.
+func loadModules() step.Change {
+	f := modulesFile()
+	return step.Command{
+		Name: "load kernel modules", Command: host.Command{Argv: []string{"modprobe", "-a", "overlay", "nf_tables", "vxlan"}}, Optional: true,
+		Needs: step.Watch{Files: []string{f.Path}},
+		Check: func(s step.Seen) bool { return s.Files[f.Path].SHA256 == f.SHA256() },
+	}
+}
+
+type group struct {
+	name  string
+	units step.Units
+}
+
+// renderer makes a node's configuration and unit files.
+type renderer struct {
+	in    Input
+	procs []process
+}
+
+func (r renderer) all() (configs []step.File, units step.Files, groups []group, err error) {
+	inputs := map[config.Component]string{}
+	for _, p := range r.procs {
+		data, err := config.Marshal(p.config)
+		if err != nil {
+			return nil, units, nil, err
+		}
+		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: 0o600})
+		restore := p.withoutServers()
+		decisive, err := config.Marshal(p.config)
+		restore()
+		if err != nil {
+			return nil, units, nil, err
+		}
+		inputs[p.component] = r.digest(decisive, "gantry", p.uses)
+	}
+	toml, err := containerdConfig()
+	if err != nil {
+		return nil, units, nil, err
+	}
+	configs = append(configs, step.File{Path: config.Containerd.ConfigFile(), Data: toml, Mode: 0o644})
+	inputs[config.Containerd] = r.digest(toml, "containerd", nil)
+
+	units.Reload = true
+	components := config.WorkerComponents()
+	if r.in.Node.Master {
+		components = append(config.MasterComponents(), components...)
+	}
+	rest := group{name: "start node processes", units: step.Units{Timeout: startTimeout}}
+	for _, c := range components {
+		data, err := unitFile(c, r.in.Node)
+		if err != nil {
+			return nil, units, nil, err
+		}
+		units.Files = append(units.Files, step.File{Path: c.UnitFile(), Data: data, Mode: 0o644})
+		units.Units = append(units.Units, c.Unit())
+		u := step.Unit{Name: c.Unit(), Inputs: digest(data, []byte(inputs[c]))}
+		// What the others cannot do without is started first, the rest together.
+		if c == config.Etcd || c == config.APIServer {
+			groups = append(groups, group{name: "start " + string(c), units: step.Units{Units: []step.Unit{u}, Timeout: startTimeout}})
+			continue
+		}
+		rest.units.Units = append(rest.units.Units, u)
+	}
+	return configs, units, append(groups, rest), nil
+}
+
+// digest is that of a process's inputs: configuration, certificates, binary.
+func (r renderer) digest(cfg []byte, binary string, uses []config.Credential) string {
+	parts := [][]byte{cfg}
+	for _, f := range r.in.Credentials {
+		for _, c := range uses {
+			if f.Path == c.CertFile() {
+				parts = append(parts, f.Data)
+			}
+		}
+	}
+	for _, f := range r.in.Bundle.Programs() {
+		if f.Name == binary {
+			parts = append(parts, []byte(f.SHA256))
+		}
+	}
+	return digest(parts...)
+}
+
+func digest(parts ...[]byte) string {
+	h := sha256.New()
+	for _, p := range parts {
+		sum := sha256.Sum256(p)
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

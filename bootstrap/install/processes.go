@@ -1,0 +1,145 @@
+package install
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Etcd is a master's place among the members, as it was when it joined: etcd
+// reads it only while its data directory is empty.
+type Etcd struct {
+	// InitialCluster maps member names to peer URLs, this master's among them.
+	InitialCluster map[string]string
+	// Joins is set on all masters but the first.
+	Joins bool
+}
+
+// PeerURL is where a master's etcd is reached by the others.
+func PeerURL(h spec.Host) string {
+	return "https://" + net.JoinHostPort(h.IP(), strconv.Itoa(config.EtcdPeerPort))
+}
+
+// ClientURL is where a master's etcd serves clients.
+func ClientURL(h spec.Host) string {
+	return "https://" + net.JoinHostPort(h.IP(), strconv.Itoa(config.EtcdClientPort))
+}
+
+// process is one component with its configuration.
+type process struct {
+	component config.Component
+	config    config.Completer
+	// uses are the credentials that it reads at its start.
+	uses []config.Credential
+}
+
+func apiClient(n spec.Node, as config.Credential) config.APIClient {
+	return config.APIClient{Servers: n.Servers, CAFile: config.CA.CertFile(), KeyPair: as.KeyPair()}
+}
+
+func health(as config.Credential) config.Health {
+	return config.Health{ClientCAFile: config.CA.CertFile(), KeyPair: as.KeyPair()}
+}
+
+// processes returns the node's components with their configurations, in start
+// order. Containerd has a file of another kind and is not among them.
+func processes(n spec.Node, e Etcd, upstreams []string) ([]process, error) {
+	var out []process
+	if n.Master {
+		out = masterProcesses(n, e)
+	}
+	out = append(out, workerProcesses(n, upstreams)...)
+	for _, p := range out {
+		if err := p.config.Complete(); err != nil {
+			return nil, fmt.Errorf("configuration of %s: %w", p.component, err)
+		}
+	}
+	return out, nil
+}
+
+func masterProcesses(n spec.Node, e Etcd) []process {
+	state := "new"
+	if e.Joins {
+		state = "existing"
+	}
+	election := config.LeaderElection{Identity: n.Host.Name}
+	return []process{
+		{config.Etcd, &config.EtcdConfig{
+			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
+			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
+			Server: config.EtcdServerCert.KeyPair(), Peer: config.EtcdPeerCert.KeyPair(), Health: health(config.EtcdHealthCert),
+		}, []config.Credential{config.EtcdCA, config.EtcdServerCert, config.EtcdPeerCert, config.EtcdHealthCert, config.CA}},
+		{config.APIServer, &config.APIServerConfig{
+			ClusterID: n.ClusterID, ClusterName: n.ClusterName, AdvertiseAddress: n.Host.IP(),
+			Serving: config.APIServerCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
+			Etcd: config.EtcdClient{
+				Endpoints: []string{"https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(config.EtcdClientPort))},
+				CAFile:    config.EtcdCA.CertFile(), KeyPair: config.APIServerEtcdCert.KeyPair(),
+			},
+			ServiceCIDR: n.Network.ServiceCIDR, ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
+			ServiceAccount: config.ServiceAccount{KeyFile: config.ServiceAccountKeyFile, PublicKeyFiles: []string{config.ServiceAccountPublicKeyFile}},
+			Kubelet:        config.KubeletClient{CAFile: config.CA.CertFile(), KeyPair: config.APIServerKubeletCert.KeyPair()},
+			FrontProxy:     config.FrontProxy{CAFile: config.FrontProxyCA.CertFile(), KeyPair: config.FrontProxyCert.KeyPair()},
+		}, []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA, config.APIServerCert, config.APIServerKubeletCert, config.APIServerEtcdCert, config.FrontProxyCert}},
+		{config.ControllerManager, &config.ControllerManagerConfig{
+			Client: apiClient(n, config.ControllerCert), Health: health(config.ControllerCert), LeaderElection: election,
+			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR, RootCAFile: config.CA.CertFile(),
+		}, []config.Credential{config.CA, config.ControllerCert}},
+		{config.Scheduler, &config.SchedulerConfig{
+			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
+		}, []config.Credential{config.CA, config.SchedulerCert}},
+	}
+}
+
+func workerProcesses(n spec.Node, upstreams []string) []process {
+	var taints []corev1.Taint
+	for _, t := range n.Taints {
+		taints = append(taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+	}
+	return []process{
+		{config.Kubelet, &config.KubeletConfig{
+			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.KubeletCert),
+			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
+			ClusterDNS: []string{n.Network.ClusterDNS()}, ClusterDomain: n.Network.DNSDomain,
+			NodeLabels: n.Labels, RegisterTaints: taints,
+			Network: config.NetworkConfig{ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR},
+		}, []config.Credential{config.CA, config.KubeletCert}},
+		{config.Proxy, &config.ProxyConfig{
+			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
+			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR,
+		}, []config.Credential{config.CA, config.ProxyCert}},
+		{config.DNS, &config.DNSConfig{
+			Client: apiClient(n, config.DNSCert), Health: health(config.DNSCert), Address: n.Network.ClusterDNS(),
+			Domain: n.Network.DNSDomain, ServiceCIDR: n.Network.ServiceCIDR, ClusterCIDR: n.Network.PodCIDR, Upstreams: upstreams,
+		}, []config.Credential{config.CA, config.DNSCert}},
+	}
+}
+
+// withoutServers is the configuration as far as a change of it needs a restart:
+// a running process keeps its list of masters fresh by itself, and so the arrival
+// of a master must restart nobody.
+func (p process) withoutServers() (restore func()) {
+	var servers *[]string
+	switch c := p.config.(type) {
+	case *config.ControllerManagerConfig:
+		servers = &c.Client.Servers
+	case *config.SchedulerConfig:
+		servers = &c.Client.Servers
+	case *config.KubeletConfig:
+		servers = &c.Client.Servers
+	case *config.ProxyConfig:
+		servers = &c.Client.Servers
+	case *config.DNSConfig:
+		servers = &c.Client.Servers
+	default:
+		return func() {}
+	}
+	kept := *servers
+	*servers = nil
+	return func() { *servers = kept }
+}

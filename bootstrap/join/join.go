@@ -1,0 +1,185 @@
+package join
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+
+	"github.com/gantry-run/gantry/bootstrap/pki"
+)
+
+// Store is the part of etcd's client that membership needs.
+type Store interface {
+	MemberList(ctx context.Context, opts ...clientv3.OpOption) (*clientv3.MemberListResponse, error)
+	MemberAddAsLearner(ctx context.Context, peerURLs []string) (*clientv3.MemberAddResponse, error)
+	MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error)
+	MemberRemove(ctx context.Context, id uint64) (*clientv3.MemberRemoveResponse, error)
+	Close() error
+}
+
+// Dial is how a connection through a host is made.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Open returns a client of the etcd at endpoint (a URL), as an identity that
+// exists in memory only.
+func Open(endpoint string, ca *pki.Authority, dial Dial, now time.Time) (Store, error) {
+	pair, err := ca.Issue(pki.Request{CommonName: "gantry-bootstrap", Lifetime: time.Hour}, now)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca.Cert)
+	c, err := clientv3.New(clientv3.Config{
+		Endpoints: []string{endpoint}, DialTimeout: 10 * time.Second,
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: roots},
+		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return dial(ctx, "tcp", address)
+		})},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("etcd client for %s: %w", endpoint, err)
+	}
+	return c, nil
+}
+
+const (
+	// retryFor bounds waiting for what passes by itself: a cluster that has just
+	// changed members is "unhealthy" for a moment, a learner needs time to catch up.
+	retryFor   = 90 * time.Second
+	retryEvery = 250 * time.Millisecond
+)
+
+// AddLearner makes the member known to the others and returns the initial
+// cluster that it has to be started with. A member that is known already, from a
+// run that was cut, is not added again.
+func AddLearner(ctx context.Context, s Store, name, peerURL string) (map[string]string, error) {
+	list, err := s.MemberList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list etcd members: %w", err)
+	}
+	members := list.Members
+	if !slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) }) {
+		err = retry(ctx, func() error {
+			added, err := s.MemberAddAsLearner(ctx, []string{peerURL})
+			if err == nil {
+				members = added.Members
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("add etcd member %s (%s): %w", name, peerURL, err)
+		}
+	}
+	initial := map[string]string{}
+	for _, m := range members {
+		for _, url := range m.PeerURLs {
+			switch {
+			case url == peerURL:
+				initial[name] = url
+			case m.Name != "":
+				initial[m.Name] = url
+			default: // added and never started; its name does not matter to us
+				initial[fmt.Sprintf("%x", m.ID)] = url
+			}
+		}
+	}
+	return initial, nil
+}
+
+// Promote makes the learner a voter once it has caught up.
+func Promote(ctx context.Context, s Store, name, peerURL string) error {
+	m, err := find(ctx, s, peerURL)
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		return fmt.Errorf("promote etcd member %s: no member has peer URL %s", name, peerURL)
+	}
+	if !m.IsLearner {
+		return nil
+	}
+	err = retry(ctx, func() error {
+		_, err := s.MemberPromote(ctx, m.ID)
+		if errors.Is(err, rpctypes.ErrMemberNotLearner) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("promote etcd member %s: %w", name, err)
+	}
+	return nil
+}
+
+// Remove takes a member out. One that is not there is no error.
+func Remove(ctx context.Context, s Store, name, peerURL string) error {
+	m, err := find(ctx, s, peerURL)
+	if err != nil || m == nil {
+		return err
+	}
+	err = retry(ctx, func() error {
+		_, err := s.MemberRemove(ctx, m.ID)
+		if errors.Is(err, rpctypes.ErrMemberNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("remove etcd member %s: %w", name, err)
+	}
+	return nil
+}
+
+func find(ctx context.Context, s Store, peerURL string) (*etcdserverpb.Member, error) {
+	list, err := s.MemberList(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list etcd members: %w", err)
+	}
+	for _, m := range list.Members {
+		if slices.Contains(m.PeerURLs, peerURL) {
+			return m, nil
+		}
+	}
+	return nil, nil
+}
+
+// retry repeats what fails for a reason that passes.
+func retry(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, retryFor)
+	defer cancel()
+	for {
+		err := f()
+		if err == nil || !passes(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (tried for %s)", err, retryFor)
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+func passes(err error) bool {
+	for _, e := range []error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberLearnerNotReady, rpctypes.ErrNoLeader, rpctypes.ErrLeaderChanged, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrTooManyLearners} {
+		if errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,158 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/pki"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// observe compares every reached host with what it should be, and asks the API
+// for its Node where a master answers.
+func (e *Engine) observe(ctx context.Context, masters, f *fleet, node func(name string) (spec.Node, bool)) {
+	nodes := e.nodesOf(ctx, masters)
+	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+		n, ok := node(m.spec.Name)
+		if m.host == nil || !ok {
+			return
+		}
+		drift, err := e.drift(ctx, m, n)
+		var foreign *install.ForeignError
+		switch {
+		case errors.Is(err, errBare):
+			m.status.State, m.status.Message = Absent, "nothing of the cluster is on the host"
+			return
+		case errors.As(err, &foreign):
+			m.status.State, m.status.Message, m.status.Err = Drifted, err.Error(), err
+			return
+		case err != nil:
+			m.status.State, m.status.Message, m.status.Err = Unknown, err.Error(), err
+			return
+		}
+		if nodes != nil {
+			if why := nodes(m.spec.Name); why != "" {
+				drift = append(drift, why)
+			}
+		}
+		m.status.State = Ready
+		if len(drift) > 0 {
+			m.status.State, m.status.Message = Drifted, strings.Join(drift, "; ")
+		}
+	})
+}
+
+var errBare = errors.New("nothing of the cluster is on the host")
+
+// drift returns what differs on the host from what it should be.
+func (e *Engine) drift(ctx context.Context, m *member, n spec.Node) ([]string, error) {
+	files, err := m.host.ReadFiles(ctx, install.Observed(n)...)
+	if err != nil {
+		return nil, err
+	}
+	id, err := install.ReadIdentity(files)
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
+		return nil, errBare
+	}
+	if err := install.Check(m.title(), id, n); err != nil {
+		return nil, err
+	}
+	if e.Bundle == nil {
+		return nil, fmt.Errorf("%s: no bundle is configured to compare the host with", m.title())
+	}
+	trust, err := onHost(files, n)
+	if err != nil {
+		return []string{err.Error()}, nil
+	}
+	credentials, unfit := install.Credentials(n, trust, files, e.Now())
+	etcd, ok := install.EtcdOnHost(files, n)
+	if n.Master && !ok {
+		return []string{config.Etcd.ConfigFile() + " is missing or was changed"}, nil
+	}
+	steps, err := install.Steps(install.Input{Node: n, Bundle: e.Bundle, Credentials: credentials, Etcd: etcd, Upstreams: install.Upstreams(files)})
+	if err != nil {
+		return nil, err
+	}
+	steps = append(steps, install.Joined(n))
+	seen, err := step.Observe(ctx, m.host, steps)
+	if err != nil {
+		return nil, err
+	}
+	drift := step.Drift(seen, steps)
+	if unfit != nil {
+		drift = append(drift, unfit.Error())
+	}
+	return drift, nil
+}
+
+// onHost returns the authorities as far as the host itself holds them: a worker
+// has the CA's certificate only.
+func onHost(files map[string][]byte, n spec.Node) (install.Authorities, error) {
+	if n.Master {
+		return install.ReadAuthorities(files)
+	}
+	ca, err := pki.LoadAuthority(pki.Pair{Cert: files[config.CA.CertFile()]})
+	if err != nil {
+		return install.Authorities{}, fmt.Errorf("%s: %w", config.CA.CertFile(), err)
+	}
+	return install.Authorities{CA: ca}, nil
+}
+
+// nodesOf returns a function that says what is wrong with a Node, or nil when
+// the API cannot be asked: that is no news of the hosts.
+func (e *Engine) nodesOf(ctx context.Context, masters *fleet) func(name string) string {
+	api := e.anyAPI(ctx, masters)
+	if api == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil || apierrors.IsForbidden(err) {
+		return nil
+	}
+	found := map[string]bool{}
+	for _, n := range list.Items {
+		found[n.Name] = true
+	}
+	return func(name string) string {
+		if !found[name] {
+			return "its Node is missing"
+		}
+		return ""
+	}
+}
+
+func (e *Engine) anyAPI(ctx context.Context, masters *fleet) kubernetes.Interface {
+	for _, name := range masters.order {
+		m := masters.members[name]
+		if m.host == nil {
+			continue
+		}
+		files, err := m.host.ReadFiles(ctx, install.AuthorityFiles()...)
+		if err != nil {
+			continue
+		}
+		trust, err := install.ReadAuthorities(files)
+		if err != nil {
+			continue
+		}
+		if api, err := e.apiOf(m, trust); err == nil {
+			return api
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Validate reports everything that is wrong with the cluster, not only the first.
+func (c Cluster) Validate() error {
+	err := errors.Join(label("cluster name", c.Name), c.Network.Validate())
+	if len(c.Masters) == 0 {
+		err = errors.Join(err, errors.New("masters: at least one is required"))
+	}
+	return errors.Join(err, hosts("masters", c.Masters), c.Network.excludes(c.Masters))
+}
+
+// Validate reports everything that is wrong with the pool.
+func (p Pool) Validate() error {
+	err := errors.Join(label("pool name", p.Name), labels("labels", p.Labels), hosts("hosts", p.Hosts))
+	for i, t := range p.Taints {
+		err = errors.Join(err, t.validate(fmt.Sprintf("taints[%d]", i)))
+	}
+	return err
+}
+
+// ValidateIn reports what is wrong with the pool beside its cluster: a host that
+// is a master too, or an address inside the cluster's own ranges.
+func (p Pool) ValidateIn(c Connection) error {
+	err := errors.Join(p.Validate(), c.Network.excludes(p.Hosts))
+	for _, h := range p.Hosts {
+		for _, m := range c.Masters {
+			if h.Name == m.Name {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: the cluster has a master of that name", h.Name))
+			}
+			if h.Address == m.Address {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, h.Address, m.Name))
+			}
+		}
+	}
+	return err
+}
+
+// Validate reports ranges that are not CIDRs, too small, or that overlap.
+func (n Network) Validate() error {
+	pod, errPod := cidr("pod_cidr", n.PodCIDR)
+	service, errService := cidr("service_cidr", n.ServiceCIDR)
+	err := errors.Join(errPod, errService)
+	if msgs := validation.IsDNS1123Subdomain(n.DNSDomain); len(msgs) > 0 {
+		err = errors.Join(err, fmt.Errorf("dns_domain: %q: %s", n.DNSDomain, strings.Join(msgs, "; ")))
+	}
+	if errPod == nil && errService == nil && pod.Overlaps(service) {
+		err = errors.Join(err, fmt.Errorf("pod_cidr %s and service_cidr %s overlap", pod, service))
+	}
+	if errPod == nil && pod.Bits() > 24 {
+		err = errors.Join(err, fmt.Errorf("pod_cidr %s is too small: each node takes a /24 of it", pod))
+	}
+	if errService == nil && service.Bits() > 28 {
+		err = errors.Join(err, fmt.Errorf("service_cidr %s is too small: a /28 is the least", service))
+	}
+	return err
+}
+
+// excludes reports hosts whose address lies in the cluster's own ranges, where
+// it could not be told from a pod or a Service.
+func (n Network) excludes(hosts []Host) error {
+	var err error
+	for name, s := range map[string]string{"pod_cidr": n.PodCIDR, "service_cidr": n.ServiceCIDR} {
+		p, parseErr := netip.ParsePrefix(s)
+		if parseErr != nil {
+			continue // reported by Validate
+		}
+		for _, h := range hosts {
+			if a, parseErr := netip.ParseAddr(h.IP()); parseErr == nil && p.Contains(a) {
+				err = errors.Join(err, fmt.Errorf("host %q: address %s lies in %s %s", h.Name, a, name, p))
+			}
+		}
+	}
+	return err
+}
+
+func cidr(name, s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, fmt.Errorf("%s: %q is not a CIDR such as 10.244.0.0/16", name, s)
+	}
+	if p != p.Masked() {
+		return p, fmt.Errorf("%s: %s has host bits set; did you mean %s?", name, s, p.Masked())
+	}
+	if !p.Addr().Is4() {
+		return p, fmt.Errorf("%s: %s is not IPv4", name, s)
+	}
+	return p, nil
+}
+
+func hosts(field string, hs []Host) error {
+	var err error
+	names, addresses := map[string]bool{}, map[string]string{}
+	for _, h := range hs {
+		at := fmt.Sprintf("%s[%q]", field, h.Name)
+		err = errors.Join(err, label(at+": name", h.Name), labels(at+": labels", h.Labels))
+		if names[h.Name] {
+			err = errors.Join(err, fmt.Errorf("%s: the name is used twice", at))
+		}
+		names[h.Name] = true
+		if ip, parseErr := netip.ParseAddr(h.IP()); parseErr != nil || !ip.Is4() {
+			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ip where address is a DNS name", at, h.IP()))
+		}
+		if h.SSH.Port < 0 || h.SSH.Port > 65535 {
+			err = errors.Join(err, fmt.Errorf("%s: %d is not a port", at, h.SSH.Port))
+		}
+		for _, a := range []string{h.Address, h.IP()} {
+			if other, ok := addresses[a]; ok && other != h.Name {
+				err = errors.Join(err, fmt.Errorf("%s: address %s is that of %q too", at, a, other))
+			}
+			addresses[a] = h.Name
+		}
+	}
+	return err
+}
+
+func label(what, s string) error {
+	if msgs := validation.IsDNS1123Label(s); len(msgs) > 0 {
+		return fmt.Errorf("%s: %q: %s", what, s, strings.Join(msgs, "; "))
+	}
+	return nil
+}
+
+func labels(what string, m map[string]string) error {
+	var err error
+	for k, v := range m {
+		for _, msg := range validation.IsQualifiedName(k) {
+			err = errors.Join(err, fmt.Errorf("%s: key %q: %s", what, k, msg))
+		}
+		for _, msg := range validation.IsValidLabelValue(v) {
+			err = errors.Join(err, fmt.Errorf("%s: value %q of %s: %s", what, v, k, msg))
+		}
+	}
+	return err
+}
+
+func (t Taint) validate(what string) error {
+	var err error
+	for _, msg := range validation.IsQualifiedName(t.Key) {
+		err = errors.Join(err, fmt.Errorf("%s: key %q: %s", what, t.Key, msg))
+	}
+	for _, msg := range validation.IsValidLabelValue(t.Value) {
+		err = errors.Join(err, fmt.Errorf("%s: value %q: %s", what, t.Value, msg))
+	}
+	switch t.Effect {
+	case "NoSchedule", "PreferNoSchedule", "NoExecute":
+	default:
+		err = errors.Join(err, fmt.Errorf("%s: effect %q is none of NoSchedule, PreferNoSchedule, NoExecute", what, t.Effect))
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package ssh
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// Config is how all hosts of one provider are logged in to.
+type Config struct {
+	User string // default root; any other needs sudo without a password
+	// PrivateKey is a PEM key, Passphrase opens it where it is encrypted.
+	PrivateKey []byte
+	Passphrase []byte
+	// Agent offers the keys of the agent at SSH_AUTH_SOCK.
+	Agent bool
+	Port  int // default 22
+	// ConnectTimeout bounds TCP connect, handshake and login together (default 10 s).
+	ConnectTimeout time.Duration
+	// KeepAlive is how often the host must answer; the connection is given up
+	// after three answers missed (default 5 s).
+	KeepAlive time.Duration
+	// MaxSessions bounds the sessions at a time; sshd's own limit is 10 (default 8).
+	MaxSessions int
+	Log         *slog.Logger
+}
+
+// Target is one host.
+type Target struct {
+	Name    string
+	Address string
+	Port    int    // 0: the Config's
+	User    string // "": the Config's
+	// HostKey is the pinned key in authorized_keys form; with "" the first one is
+	// accepted, and Host.HostKey says which it was.
+	HostKey string
+}
+
+func (c Config) complete(t Target) (Config, Target) {
+	setDefault(&c.User, "root")
+	setDefault(&c.Port, 22)
+	setDefault(&c.ConnectTimeout, 10*time.Second)
+	setDefault(&c.KeepAlive, 5*time.Second)
+	setDefault(&c.MaxSessions, 8)
+	setDefault(&t.Port, c.Port)
+	setDefault(&t.User, c.User)
+	setDefault(&t.Name, t.Address)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, t
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// ParseKey says whether a private key can be used, before any host is dialled.
+func ParseKey(pem, passphrase []byte) (ssh.Signer, error) {
+	if len(passphrase) > 0 {
+		signer, err := ssh.ParsePrivateKeyWithPassphrase(pem, passphrase)
+		if err != nil {
+			return nil, fmt.Errorf("open the private key with its passphrase: %w", err)
+		}
+		return signer, nil
+	}
+	signer, err := ssh.ParsePrivateKey(pem)
+	var encrypted *ssh.PassphraseMissingError
+	if errors.As(err, &encrypted) {
+		return nil, errors.New("the private key is encrypted: give its passphrase, or use the agent")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the private key: %w", err)
+	}
+	return signer, nil
+}
+
+// auth returns the ways to log in, and what closes the agent's connection.
+func (c Config) auth() ([]ssh.AuthMethod, func(), error) {
+	var methods []ssh.AuthMethod
+	cleanup := func() {}
+	if len(c.PrivateKey) > 0 {
+		signer, err := ParseKey(c.PrivateKey, c.Passphrase)
+		if err != nil {
+			return nil, cleanup, err
+		}
+		methods = append(methods, ssh.PublicKeys(signer))
+	}
+	if c.Agent {
+		socket := os.Getenv("SSH_AUTH_SOCK")
+		conn, err := net.DialTimeout("unix", socket, c.ConnectTimeout)
+		if err != nil {
+			return nil, cleanup, fmt.Errorf("reach the SSH agent at SSH_AUTH_SOCK=%q: %w", socket, err)
+		}
+		cleanup = func() { conn.Close() }
+		methods = append(methods, ssh.PublicKeysCallback(agent.NewClient(conn).Signers))
+	}
+	if len(methods) == 0 {
+		return nil, cleanup, errors.New("no way to log in: give a private key or use the agent")
+	}
+	return methods, cleanup, nil
+}

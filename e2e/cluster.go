@@ -1,0 +1,301 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/lab/image"
+)
+
+// Names of the demo's application.
+const (
+	AppImage    = "demo.gantry.run/hello:1"
+	appNodePort = 30080
+	app         = "hello"
+)
+
+// manifest is the application: four replicas behind one Service.
+const manifest = `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: hello
+spec:
+  replicas: 4
+  selector:
+    matchLabels: {app: hello}
+  template:
+    metadata:
+      labels: {app: hello}
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: hello
+        image: demo.gantry.run/hello:1
+        imagePullPolicy: IfNotPresent
+        args: [serve]
+        ports:
+        - containerPort: 8080
+        env:
+        - name: POD_NAME
+          valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        - name: NODE_NAME
+          valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+        readinessProbe:
+          httpGet: {path: /healthz, port: 8080}
+          periodSeconds: 1
+        resources:
+          requests: {cpu: 50m, memory: 16Mi}
+          limits: {memory: 64Mi}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: hello
+spec:
+  type: NodePort
+  selector: {app: hello}
+  ports:
+  - port: 80
+    targetPort: 8080
+    nodePort: 30080
+`
+
+// Cluster is a running cluster as kubectl reaches it.
+type Cluster struct {
+	Lab        *lab.Lab
+	Kubeconfig string
+	tools      Tools
+	show       io.Writer
+}
+
+// NewCluster reaches the cluster by a kubeconfig. What kubectl prints is shown on
+// show where that is not nil.
+func NewCluster(tools Tools, l *lab.Lab, kubeconfig string, show io.Writer) *Cluster {
+	return &Cluster{Lab: l, Kubeconfig: kubeconfig, tools: tools, show: show}
+}
+
+// Kubectl runs kubectl and returns its output.
+func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
+	argv := append(slices.Clone(c.tools.Kubectl), "--kubeconfig", c.Kubeconfig)
+	return command(ctx, "", nil, nil, append(argv, args...)...)
+}
+
+// Show runs kubectl as a person would see it.
+func (c *Cluster) Show(ctx context.Context, args ...string) error {
+	if c.show != nil {
+		fmt.Fprintf(c.show, "\n$ kubectl %s\n", strings.Join(args, " "))
+	}
+	out, err := c.Kubectl(ctx, args...)
+	if c.show != nil {
+		fmt.Fprint(c.show, out)
+	}
+	return err
+}
+
+// Pod is what the steps need of one.
+type Pod struct {
+	Name, Node, IP, UID string
+	Ready               bool
+	Restarts            int
+}
+
+// Pods lists the application's pods that are not being deleted.
+func (c *Cluster) Pods(ctx context.Context) ([]Pod, error) {
+	out, err := c.Kubectl(ctx, "get", "pods", "-l", "app="+app, "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Items []struct {
+			Metadata struct {
+				Name, UID         string
+				DeletionTimestamp *string
+			}
+			Spec   struct{ NodeName string }
+			Status struct {
+				PodIP      string
+				Conditions []struct{ Type, Status string }
+				Containers []struct{ RestartCount int } `json:"containerStatuses"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, err
+	}
+	var pods []Pod
+	for _, i := range list.Items {
+		if i.Metadata.DeletionTimestamp != nil {
+			continue
+		}
+		p := Pod{Name: i.Metadata.Name, Node: i.Spec.NodeName, IP: i.Status.PodIP, UID: i.Metadata.UID}
+		for _, cond := range i.Status.Conditions {
+			p.Ready = p.Ready || cond.Type == "Ready" && cond.Status == "True"
+		}
+		for _, s := range i.Status.Containers {
+			p.Restarts += s.RestartCount
+		}
+		pods = append(pods, p)
+	}
+	return pods, nil
+}
+
+// Deploy imports the application's image on the nodes, creates it and waits until
+// every replica is ready.
+func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
+	if err := c.ImportImage(ctx, nodes...); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp("", "hello-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(manifest); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if err := c.Show(ctx, "apply", "-f", file.Name()); err != nil {
+		return err
+	}
+	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=90s")
+}
+
+// ImportImage brings the application's image to nodes.
+func (c *Cluster) ImportImage(ctx context.Context, nodes ...string) error {
+	program, err := os.ReadFile(c.tools.Hello)
+	if err != nil {
+		return err
+	}
+	var archive bytes.Buffer
+	if err := image.Write(&archive, AppImage, app, program); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := importImage(ctx, c.Lab, n, archive.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ServedByOwnNode asks the Service by its DNS name from one pod on each of the
+// nodes: every answer must come from the asking pod's own node.
+func (c *Cluster) ServedByOwnNode(ctx context.Context, nodes ...string) error {
+	pods, err := c.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		i := slices.IndexFunc(pods, func(p Pod) bool { return p.Node == node && p.Ready })
+		if i < 0 {
+			return fmt.Errorf("no ready pod of the application is on node %s: %v", node, pods)
+		}
+		url := "http://hello.default.svc.cluster.local"
+		out, err := c.Kubectl(ctx, "exec", pods[i].Name, "--", "/hello", "get", "-n", "6", url)
+		if err != nil {
+			return err
+		}
+		if c.show != nil {
+			fmt.Fprintf(c.show, "\n$ kubectl exec %s -- /hello get -n 6 %s    # on node %s\n%s", pods[i].Name, url, node, out)
+		}
+		if answers := strings.Count(out, "pod="); answers != 6 || strings.Count(out, "node="+node+" ") != 6 {
+			return fmt.Errorf("asked from node %s, not all 6 answers came from that node:\n%s", node, out)
+		}
+	}
+	return nil
+}
+
+// ClusterIP returns the Service's address.
+func (c *Cluster) ClusterIP(ctx context.Context) (string, error) {
+	return c.Kubectl(ctx, "get", "service", app, "-o", "jsonpath={.spec.clusterIP}")
+}
+
+// AnswersByClusterIP asks the Service's address from each of the nodes
+// themselves (which have no default route).
+func (c *Cluster) AnswersByClusterIP(ctx context.Context, nodes ...string) error {
+	ip, err := c.ClusterIP(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		h, err := c.Lab.Host(n)
+		if err != nil {
+			return err
+		}
+		out, err := h.Run(ctx, fmt.Sprintf(`timeout 5 bash -c 'exec 3<>/dev/tcp/%s/80; printf "GET / HTTP/1.0\r\n\r\n" >&3; cat <&3'`, ip))
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(out, []byte("pod=hello-")) {
+			return fmt.Errorf("the Service does not answer at %s on node %s:\n%s", ip, n, out)
+		}
+		c.showAnswer(fmt.Sprintf("GET http://%s on host %s", ip, n), out)
+	}
+	return nil
+}
+
+// AnswersByNodePort asks each host's node port from this machine.
+func (c *Cluster) AnswersByNodePort(ctx context.Context, nodes ...string) error {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, n := range nodes {
+		h, err := c.Lab.Host(n)
+		if err != nil {
+			return err
+		}
+		url := fmt.Sprintf("http://%s:%d", h.Address, appNodePort)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return fmt.Errorf("the Service does not answer by node port: %w", err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(body, []byte("pod=hello-")) {
+			return fmt.Errorf("%s answers: %s", url, body)
+		}
+		c.showAnswer("GET "+url+" from this machine", body)
+	}
+	return nil
+}
+
+func (c *Cluster) showAnswer(question string, answer []byte) {
+	if c.show != nil {
+		lines := strings.Split(strings.TrimSpace(string(answer)), "\n")
+		fmt.Fprintf(c.show, "%s\n  %s\n", question, lines[len(lines)-1])
+	}
+}
+
+// Eventually tries until the step succeeds or the time is over; the last error
+// is returned.
+func Eventually(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := step(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not within %s: %w", limit, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

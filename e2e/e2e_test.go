@@ -1,0 +1,254 @@
+//go:build lab
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// TestLife is the demo's story as a test, with the parts between that a viewer
+// would not see: a second apply, each process killed, secrets looked for.
+func TestLife(t *testing.T) {
+	tools, err := FindTools("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "e2e"
+	var log bytes.Buffer
+	f, err := NewFlow(t.Context(), tools, name, t.TempDir(), []string{"master-1"}, []string{"worker-1", "worker-2"}, &log)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what was printed:\n%s", &log)
+			if f != nil {
+				journals(t, f.Lab)
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := lab.Stop(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(name string, do func(ctx context.Context) error) {
+		t.Helper()
+		start := time.Now()
+		if err := do(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())
+	}
+	served := func(ctx context.Context) error {
+		if err := f.Cluster.ServedByOwnNode(ctx, f.Workers...); err != nil {
+			return err
+		}
+		if err := f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...); err != nil {
+			return err
+		}
+		return f.Cluster.AnswersByNodePort(ctx, f.Nodes()...)
+	}
+
+	step("apply", f.Apply)
+	step("the state holds no secret", f.noSecretInState)
+	step("deploy the application", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, f.Workers...) })
+	step("it is served by DNS name, cluster IP and node port", served)
+	step("kubectl logs and exec", f.logsAndExec)
+	step("a second apply changes nothing and restarts nothing", f.secondApply)
+	step("each process is killed once and heals", func(ctx context.Context) error { return f.killEach(ctx, t) })
+	step("it is served as before", served)
+	step("add a worker", func(ctx context.Context) error { return f.Grow(ctx, "worker-3") })
+	step("import the image there", func(ctx context.Context) error { return f.Cluster.ImportImage(ctx, "worker-3") })
+	step("remove a worker", func(ctx context.Context) error { return f.Shrink(ctx, "worker-1") })
+	step("it is served from the nodes that are left", served)
+	step("nothing is left to plan", f.Unchanged)
+	step("destroy leaves every server clean", f.Down)
+}
+
+// journals prints the end of each process's log, for a failed run.
+func journals(t *testing.T, l *lab.Lab) {
+	for _, h := range l.Hosts {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		out, err := h.Run(ctx, "journalctl --no-pager -o cat -n 60 -u 'gantry-*'; systemctl list-units --no-pager 'gantry-*'")
+		cancel()
+		t.Logf("host %s (%v):\n%s", h.Name, err, out)
+	}
+}
+
+func (f *Flow) logsAndExec(ctx context.Context) error {
+	pods, err := f.Cluster.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		out, err := f.Cluster.Kubectl(ctx, "logs", p.Name)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(out, "serving on :8080\n") {
+			return fmt.Errorf("log of %s: %q", p.Name, out)
+		}
+		out, err = f.Cluster.Kubectl(ctx, "exec", p.Name, "--", "/hello", "get", "http://localhost:8080")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(out, "pod="+p.Name+" ") {
+			return fmt.Errorf("exec in %s: %q", p.Name, out)
+		}
+	}
+	if out, err := f.Cluster.Kubectl(ctx, "exec", pods[0].Name, "--", "/hello", "nonsense"); err == nil {
+		return fmt.Errorf("a command that fails is reported as a success: %q", out)
+	}
+	return nil
+}
+
+// secondApply applies again: no change, and no process or file is touched.
+func (f *Flow) secondApply(ctx context.Context) error {
+	if err := f.Unchanged(ctx); err != nil {
+		return err
+	}
+	before, err := f.Fingerprints(ctx, f.Nodes()...)
+	if err != nil {
+		return err
+	}
+	pods, err := f.Cluster.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.Apply(ctx); err != nil {
+		return err
+	}
+	after, err := f.Fingerprints(ctx, f.Nodes()...)
+	if err != nil {
+		return err
+	}
+	for n := range before {
+		if before[n] != after[n] {
+			return fmt.Errorf("host %s was touched:\nbefore\n%s\nafter\n%s", n, before[n], after[n])
+		}
+	}
+	again, err := f.Cluster.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(pods, again) {
+		return fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, again)
+	}
+	return nil
+}
+
+// killEach sends SIGKILL to each process on a master and on a worker. Each must
+// come back by itself, the nodes be Ready, and the pods be the same ones, running
+// on: a process's death is nobody else's.
+func (f *Flow) killEach(ctx context.Context, t *testing.T) error {
+	pods, err := f.Cluster.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, victim := range []struct {
+		host       string
+		components []config.Component
+	}{
+		{f.Masters[0], slices.Concat(config.MasterComponents(), config.WorkerComponents())},
+		{f.Workers[0], config.WorkerComponents()},
+	} {
+		h, err := f.Lab.Host(victim.host)
+		if err != nil {
+			return err
+		}
+		for _, c := range victim.components {
+			start := time.Now()
+			if err := f.killOne(ctx, h, c, pods); err != nil {
+				return fmt.Errorf("%s on %s: %w", c, h.Name, err)
+			}
+			t.Logf("    %-20s on %-10s healed after %5.1f s", c, h.Name, time.Since(start).Seconds())
+		}
+	}
+	return nil
+}
+
+func (f *Flow) killOne(ctx context.Context, h *lab.Host, c config.Component, pods []Pod) error {
+	pid, err := h.Run(ctx, "systemctl show -p MainPID --value "+c.Unit())
+	if err != nil {
+		return err
+	}
+	old := strings.TrimSpace(string(pid))
+	if old == "" || old == "0" {
+		return fmt.Errorf("does not run")
+	}
+	if _, err := h.Run(ctx, "kill -9 "+old); err != nil {
+		return err
+	}
+	return Eventually(ctx, 60*time.Second, func(ctx context.Context) error {
+		out, err := h.Run(ctx, "systemctl show -p ActiveState,MainPID --value "+c.Unit())
+		if err != nil {
+			return err
+		}
+		state := strings.Fields(string(out))
+		if !slices.Contains(state, "active") || slices.Contains(state, old) {
+			return fmt.Errorf("unit is %v", state)
+		}
+		if err := f.NodesReady(ctx); err != nil {
+			return err
+		}
+		now, err := f.Cluster.Pods(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(pods, now) {
+			return fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, now)
+		}
+		return nil
+	})
+}
+
+var pemKey = regexp.MustCompile(`PRIVATE KEY`)
+
+// noSecretInState looks for every private key and token that exists on the hosts,
+// and for anything that looks like one.
+func (f *Flow) noSecretInState(ctx context.Context) error {
+	state, err := f.Workspace.State()
+	if err != nil {
+		return err
+	}
+	if pemKey.Match(state) {
+		return fmt.Errorf("the state holds a private key")
+	}
+	for _, n := range f.Nodes() {
+		h, err := f.Lab.Host(n)
+		if err != nil {
+			return err
+		}
+		keys, err := h.Run(ctx, "cat "+config.PKIDir+"/*.key")
+		if err != nil {
+			return err
+		}
+		secrets := 0
+		for line := range strings.Lines(string(keys)) {
+			line = strings.TrimSpace(line)
+			if len(line) < 40 || strings.HasPrefix(line, "-----") {
+				continue
+			}
+			secrets++
+			if bytes.Contains(state, []byte(line)) || bytes.Contains(state, []byte(base64.StdEncoding.EncodeToString([]byte(line))[:40])) {
+				return fmt.Errorf("the state holds a key of %s", n)
+			}
+		}
+		if secrets == 0 {
+			return fmt.Errorf("found no key on %s to look for", n)
+		}
+	}
+	return nil
+}

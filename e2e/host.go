@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/google/nftables"
+
+	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// ssh runs a command on a host as its operator would, with input.
+func ssh(ctx context.Context, l *lab.Lab, host string, input []byte, remote string) (string, error) {
+	h, err := l.Host(host)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "ssh", "-i", l.KeyFile(), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@"+h.Address, remote)
+	cmd.Stdin = bytes.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("host %s: %s: %w\n%s%s", host, remote, err, &stdout, &stderr)
+	}
+	return stdout.String(), nil
+}
+
+// importImage brings an image archive to a node.
+func importImage(ctx context.Context, l *lab.Lab, host string, archive []byte) error {
+	gantry := config.Binary("gantry")
+	_, err := ssh(ctx, l, host, archive, "cat > /run/image.tar && "+gantry+" image import /run/image.tar && rm /run/image.tar")
+	return err
+}
+
+// fingerprint tells whether a host was touched: when each of our processes was
+// started, and when each of our files was written.
+func fingerprint(ctx context.Context, h *lab.Host) (string, error) {
+	out, err := h.Run(ctx, "systemctl show -p Id,ActiveState,ActiveEnterTimestampMonotonic,NRestarts 'gantry-*' | sort; "+
+		"find "+config.BinDir+" "+config.ConfigDir+" "+config.UnitDir+" -type f -printf '%p %T@\\n' | sort")
+	return string(out), err
+}
+
+// leftovers lists what a cluster left on a host that should be clean.
+func leftovers(ctx context.Context, h *lab.Host) error {
+	script := strings.Join([]string{
+		"systemctl list-unit-files --no-legend 'gantry-*'; systemctl list-units --all --no-legend 'gantry-*'",
+		"ls -d " + strings.Join([]string{"/opt/gantry", config.ConfigDir, config.StateDir, config.RunDir, config.PodLogDir, config.UnitDir + "/gantry-*"}, " ") + " 2>/dev/null",
+		"ip -o link | grep -o ': " + config.LinkPrefix + "[^:@]*'",
+		"ip route | grep -v 'dev host0 proto kernel'",
+		"grep -E '/(opt|run|etc|var/lib)/gantry' /proc/mounts",
+		"find /sys/fs/cgroup -type d \\( -name 'kubepods*' -o -name 'gantry-*' \\)",
+		"ps ax -o args= | grep -E '^[^ ]*(containerd|/opt/gantry)' | grep -v grep",
+	}, "; ")
+	out, err := h.Run(ctx, "{ "+script+"; } 2>&1; true")
+	if err != nil {
+		return err
+	}
+	tables, err := tables(h)
+	if err != nil {
+		return err
+	}
+	if found := strings.TrimSpace(string(out) + strings.Join(tables, "\n")); found != "" {
+		return fmt.Errorf("host %s is not clean:\n%s", h.Name, found)
+	}
+	return nil
+}
+
+// tables lists the nftables tables in the host's network namespace.
+func tables(h *lab.Host) ([]string, error) {
+	path, err := h.NetNS()
+	if err != nil {
+		return nil, err
+	}
+	ns, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.ListTables()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("host %s: list nftables tables: %w", h.Name, err)
+	}
+	var out []string
+	for _, t := range found {
+		out = append(out, "nftables table "+t.Name)
+	}
+	return out, nil
+}

@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gantry-run/gantry/lab"
+)
+
+// Workspace is a directory with a copy of an example, its variables, and a CLI
+// configuration that takes the provider from the mirror: terraform init needs no
+// network.
+type Workspace struct {
+	Dir   string
+	tools Tools
+	show  io.Writer
+}
+
+// NewWorkspace copies examples/<example> to dir. Terraform's output is shown on
+// show where that is not nil.
+func NewWorkspace(tools Tools, example, dir string, show io.Writer) (*Workspace, error) {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(tools.Examples, example))); err != nil {
+		return nil, fmt.Errorf("copy the example: %w", err)
+	}
+	cli := fmt.Sprintf("disable_checkpoint = true\n\nprovider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", tools.Mirror)
+	return &Workspace{Dir: dir, tools: tools, show: show}, os.WriteFile(filepath.Join(dir, "cli.tfrc"), []byte(cli), 0o600)
+}
+
+// OpenWorkspace finds one that was made before.
+func OpenWorkspace(tools Tools, dir string, show io.Writer) *Workspace {
+	return &Workspace{Dir: dir, tools: tools, show: show}
+}
+
+// SetHosts writes the variables: which hosts are masters and which are workers.
+func (w *Workspace) SetHosts(l *lab.Lab, masters, workers []string) error {
+	v, err := l.Variables(masters, workers)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "bundle = %q\n\nssh = {\n  user             = %q\n  private_key_file = %q\n}\n", w.tools.Bundle, v.SSH.User, v.SSH.PrivateKeyFile)
+	for _, role := range []struct {
+		name  string
+		hosts map[string]lab.InventoryHost
+		order []string
+	}{{"masters", v.Masters, masters}, {"workers", v.Workers, workers}} {
+		fmt.Fprintf(&b, "\n%s = {\n", role.name)
+		for _, name := range slices.Sorted(slices.Values(role.order)) {
+			h := role.hosts[name]
+			fmt.Fprintf(&b, "  %s = { address = %q, host_key = %q }\n", name, h.Address, h.HostKey)
+		}
+		b.WriteString("}\n")
+	}
+	return os.WriteFile(filepath.Join(w.Dir, "terraform.tfvars"), []byte(b.String()), 0o600)
+}
+
+// Terraform runs a subcommand.
+func (w *Workspace) Terraform(ctx context.Context, args ...string) (string, error) {
+	return w.run(ctx, w.show, args...)
+}
+
+func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (string, error) {
+	env := []string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}
+	return command(ctx, w.Dir, env, show, append([]string{w.tools.Terraform}, args...)...)
+}
+
+// Init prepares the directory.
+func (w *Workspace) Init(ctx context.Context) error {
+	_, err := w.Terraform(ctx, "init", "-input=false", "-no-color")
+	return err
+}
+
+// Apply applies without asking.
+func (w *Workspace) Apply(ctx context.Context) error {
+	_, err := w.Terraform(ctx, "apply", "-auto-approve", "-input=false", "-no-color")
+	return err
+}
+
+// Destroy destroys without asking.
+func (w *Workspace) Destroy(ctx context.Context) error {
+	_, err := w.Terraform(ctx, "destroy", "-auto-approve", "-input=false", "-no-color")
+	return err
+}
+
+// ResourceChange is one resource of a plan that is not left as it is.
+type ResourceChange struct {
+	Address string
+	Actions []string
+	Before  map[string]any
+	After   map[string]any
+}
+
+// Plan shows the plan and returns what it would change.
+func (w *Workspace) Plan(ctx context.Context) ([]ResourceChange, error) {
+	if _, err := w.Terraform(ctx, "plan", "-input=false", "-no-color", "-out=plan"); err != nil {
+		return nil, err
+	}
+	out, err := w.run(ctx, nil, "show", "-json", "plan")
+	if err != nil {
+		return nil, err
+	}
+	var plan struct {
+		ResourceChanges []struct {
+			Address string
+			Change  struct {
+				Actions       []string
+				Before, After map[string]any
+			}
+		} `json:"resource_changes"`
+	}
+	if err := json.Unmarshal([]byte(out), &plan); err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	var changes []ResourceChange
+	for _, r := range plan.ResourceChanges {
+		if !slices.Equal(r.Change.Actions, []string{"no-op"}) {
+			changes = append(changes, ResourceChange{r.Address, r.Change.Actions, r.Change.Before, r.Change.After})
+		}
+	}
+	return changes, nil
+}
+
+// Output reads one output value.
+func (w *Workspace) Output(ctx context.Context, name string) (string, error) {
+	out, err := w.run(ctx, nil, "output", "-raw", "-no-color", name)
+	return strings.TrimSpace(out), err
+}
+
+// State returns the state file.
+func (w *Workspace) State() ([]byte, error) {
+	return os.ReadFile(filepath.Join(w.Dir, "terraform.tfstate"))
+}

@@ -1,0 +1,254 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// User is the unprivileged account of every host; it may sudo without a
+// password. The lab's key opens it, and root too.
+const User = "admin"
+
+// bootTimeout bounds the time from power-on to a working sshd.
+const bootTimeout = 60 * time.Second
+
+// Host is one bare server.
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	// HostKey is sshd's public key, in authorized_keys form.
+	HostKey string `json:"host_key"`
+	// Memory is its limit in bytes, 0 for none.
+	Memory int64 `json:"memory,omitempty"`
+
+	lab *Lab
+}
+
+func (h *Host) dir() string  { return filepath.Join(h.lab.dir(), h.Name) }
+func (h *Host) root() string { return filepath.Join(h.dir(), "root") }
+
+// machine is the host's name towards nspawn; unique among labs.
+func (h *Host) machine() string { return fmt.Sprintf("lab%d-%s", h.lab.Index, h.Name) }
+
+// ConsoleFile is what the host printed while it booted.
+func (h *Host) ConsoleFile() string { return filepath.Join(h.dir(), "console.log") }
+
+// install makes the host's root file system, with its own identity in it.
+func (h *Host) install(ctx context.Context, image string) error {
+	if err := h.mountRoot(ctx, image); err != nil {
+		return fmt.Errorf("host %s: make its root file system: %w", h.Name, err)
+	}
+	public, err := os.ReadFile(h.lab.KeyFile() + ".pub")
+	if err != nil {
+		return err
+	}
+	id := make([]byte, 16)
+	rand.Read(id) //nolint:errcheck // never fails
+	files := map[string]string{
+		"etc/machine-id":                         hex.EncodeToString(id) + "\n",
+		"etc/hostname":                           h.Name + "\n",
+		"etc/hosts":                              "127.0.0.1 localhost\n127.0.1.1 " + h.Name + "\n",
+		"etc/systemd/network/10-host0.network":   fmt.Sprintf("[Match]\nName=host0\n\n[Network]\nAddress=%s/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n", h.Address),
+		"root/.ssh/authorized_keys":              string(public),
+		"home/" + User + "/.ssh/authorized_keys": string(public),
+	}
+	for name, content := range files {
+		path := filepath.Join(h.root(), name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, d := range []string{"etc/systemd/network"} {
+		if err := os.Chmod(filepath.Join(h.root(), d), 0o755); err != nil {
+			return err
+		}
+	}
+	if _, err := run(ctx, "chroot", h.root(), "chown", "-R", User+":"+User, "/home/"+User); err != nil {
+		return err
+	}
+	key := filepath.Join(h.root(), "etc/ssh/ssh_host_ed25519_key")
+	if _, err := run(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", h.Name, "-f", key); err != nil {
+		return fmt.Errorf("host %s: make its host key: %w", h.Name, err)
+	}
+	pub, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		return err
+	}
+	f := strings.Fields(string(pub))
+	h.HostKey = f[0] + " " + f[1]
+	return nil
+}
+
+// Boot switches the host on and waits for its sshd. It does nothing to a host
+// that runs.
+func (h *Host) Boot(ctx context.Context) error {
+	if _, err := h.leader(); err == nil {
+		return nil
+	}
+	groups, err := h.makeCgroups()
+	if err != nil {
+		return fmt.Errorf("host %s: %w", h.Name, err)
+	}
+	console, err := os.OpenFile(h.ConsoleFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	// The shell moves itself into the host's cgroups, and only then becomes
+	// nspawn: the host sees a cgroup namespace that begins there.
+	script := `for d in ` + strings.Join(groups, " ") + `; do echo $$ > "$d/cgroup.procs" || exit 1; done; exec "$@"`
+	cmd := exec.Command("/bin/sh", "-c", script, "sh",
+		"systemd-nspawn", "--keep-unit", "--register=no", "--boot", "--quiet",
+		"--directory="+h.root(), "--machine="+h.machine(), "--hostname="+h.Name,
+		"--network-bridge="+h.lab.bridge(), "--capability=all", "--system-call-filter=@known", "--console=pipe",
+		"--resolv-conf=off", "--timezone=off", "--link-journal=no")
+	cmd.Stdout, cmd.Stderr = console, console
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("host %s: boot: %w", h.Name, err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	return h.waitSSH(ctx, exited)
+}
+
+// waitSSH waits for the SSH banner, the console's end or the time-out.
+func (h *Host) waitSSH(ctx context.Context, exited <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	for {
+		if h.sshAnswers(ctx) {
+			return nil
+		}
+		select {
+		case err := <-exited:
+			return fmt.Errorf("host %s ended while it booted (%v); its console:\n%s", h.Name, err, h.consoleTail())
+		case <-ctx.Done():
+			return fmt.Errorf("host %s: no sshd on %s after boot: %w; its console:\n%s", h.Name, h.Address, ctx.Err(), h.consoleTail())
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}
+
+func (h *Host) sshAnswers(ctx context.Context) bool {
+	d := net.Dialer{Timeout: 300 * time.Millisecond}
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(h.Address, "22"))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(time.Second)) //nolint:errcheck // the read fails then
+	banner := make([]byte, 4)
+	n, _ := conn.Read(banner)
+	return string(banner[:n]) == "SSH-"
+}
+
+func (h *Host) consoleTail() string {
+	b, _ := os.ReadFile(h.ConsoleFile())
+	return string(b[max(0, len(b)-4000):])
+}
+
+// PowerCut takes the host's power: every process dies at once, nothing is told.
+// What it had written but not synced stays, as the page cache is the machine's.
+func (h *Host) PowerCut(ctx context.Context) error {
+	if err := killCgroups(ctx, h.lab.Name, h.Name); err != nil {
+		return fmt.Errorf("host %s: cut its power: %w", h.Name, err)
+	}
+	return nil
+}
+
+// Shutdown stops the host in order, as its power button would.
+func (h *Host) Shutdown(ctx context.Context) error {
+	pid, err := h.leader()
+	if err != nil {
+		return nil // it is off
+	}
+	if _, err := h.Run(ctx, "systemctl poweroff --no-block"); err != nil {
+		return err
+	}
+	for syscall.Kill(pid, 0) == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("host %s does not shut down: %w", h.Name, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return h.PowerCut(ctx) // what outlived its init, and the cgroups
+}
+
+// Reboot shuts the host down in order and boots it.
+func (h *Host) Reboot(ctx context.Context) error {
+	if err := h.Shutdown(ctx); err != nil {
+		return err
+	}
+	return h.Boot(ctx)
+}
+
+// Run executes a shell command as root inside the host, without going by SSH,
+// so that it works on a host that the network does not reach. It returns
+// standard output; an error holds standard error too.
+func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
+	pid, err := h.leader()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(pid), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w",
+		"/bin/sh", "-c", command)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C"}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.Bytes(), fmt.Errorf("host %s: %s: %w\n%s%s", h.Name, command, err, stdout.Bytes(), stderr.Bytes())
+	}
+	return stdout.Bytes(), nil
+}
+
+// NetNS is the path of the host's network namespace, to look at what a host has
+// no tool to show (its nftables).
+func (h *Host) NetNS() (string, error) {
+	pid, err := h.leader()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("/proc/%d/ns/net", pid), nil
+}
+
+// Running says whether the host is on.
+func (h *Host) Running() bool {
+	_, err := h.leader()
+	return err == nil
+}
+
+var errOff = errors.New("is switched off")
+
+// leader finds the host's init: the process in its cgroups that is PID 1 of its
+// own PID namespace.
+func (h *Host) leader() (int, error) {
+	for _, pid := range pidsIn(h.lab.Name, h.Name) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(status)) {
+			if f := strings.Fields(line); len(f) == 3 && f[0] == "NSpid:" && f[2] == "1" {
+				return pid, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("host %s %w", h.Name, errOff)
+}

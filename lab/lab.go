@@ -1,0 +1,307 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// baseDir holds images and labs. It must not lie on an overlay: containerd's
+// snapshots inside a host could not be mounted.
+const baseDir = "/var/lib/gantry-lab"
+
+// maxLabs bounds the subnets: lab n has 10.231.n.0/24.
+const maxLabs = 250
+
+// Lab is a set of hosts on one bridge.
+type Lab struct {
+	Name  string  `json:"name"`
+	Index int     `json:"index"`
+	Hosts []*Host `json:"hosts"`
+}
+
+// Options describes a lab to start.
+type Options struct {
+	// Name is the lab's directory and bridge; a lab of that name is stopped first.
+	Name string
+	// Hosts are the servers' names.
+	Hosts []string
+	// MemoryBytes limits each host's memory; 0 is unlimited.
+	MemoryBytes int64
+}
+
+var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+// Check says what this machine lacks for a lab.
+func Check() error {
+	var errs []error
+	if os.Geteuid() != 0 {
+		errs = append(errs, errors.New("the lab needs root: it boots servers with systemd-nspawn and makes bridges and cgroups (run it with sudo)"))
+	}
+	for _, tool := range []string{"mmdebstrap", "systemd-nspawn", "ssh-keygen", "nsenter", "tar", "cp"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			errs = append(errs, fmt.Errorf("%s is not installed (apt-get install mmdebstrap systemd-container openssh-client)", tool))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Start stops what is left of a lab of that name, then boots its hosts and
+// waits until each one's sshd answers. On an error nothing is left running.
+func Start(ctx context.Context, o Options) (*Lab, error) {
+	if err := Check(); err != nil {
+		return nil, err
+	}
+	for _, n := range append([]string{o.Name}, o.Hosts...) {
+		if !nameRule.MatchString(n) {
+			return nil, fmt.Errorf("%q is no name for a lab or a host: lower-case letters, digits and hyphens, at most 32", n)
+		}
+	}
+	if len(o.Hosts) == 0 || len(o.Hosts) > 200 {
+		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", len(o.Hosts))
+	}
+	if err := Stop(ctx, o.Name); err != nil {
+		return nil, err
+	}
+	image, err := ensureImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := reserve(o.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.start(ctx, image, o); err != nil {
+		cleanup, cancel := cleanupContext(ctx)
+		defer cancel()
+		return nil, errors.Join(err, Stop(cleanup, o.Name))
+	}
+	return l, nil
+}
+
+func (l *Lab) start(ctx context.Context, image string, o Options) error {
+	if err := l.makeBridge(); err != nil {
+		return err
+	}
+	if err := l.makeKey(ctx); err != nil {
+		return err
+	}
+	for i, name := range o.Hosts {
+		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, lab: l})
+	}
+	return l.each(func(h *Host) error {
+		if err := h.install(ctx, image); err != nil {
+			return err
+		}
+		return h.Boot(ctx)
+	}, l.save)
+}
+
+// Add boots one more host.
+func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
+	if !nameRule.MatchString(name) || l.find(name) != nil {
+		return nil, fmt.Errorf("lab %s: %q is taken, or no name for a host", l.Name, name)
+	}
+	image, err := ensureImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last := 10
+	for _, h := range l.Hosts {
+		last = max(last, int(netip.MustParseAddr(h.Address).As4()[3]))
+	}
+	h := &Host{Name: name, Address: l.address(last + 1).String(), lab: l}
+	l.Hosts = append(l.Hosts, h)
+	if err := h.install(ctx, image); err != nil {
+		return nil, err
+	}
+	if err := h.Boot(ctx); err != nil {
+		return nil, err
+	}
+	return h, l.save()
+}
+
+// Open finds a lab that was started before.
+func Open(name string) (*Lab, error) {
+	data, err := os.ReadFile(filepath.Join(labDir(name), "lab.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no lab %q: start it first", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{}
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("lab %s: %w", name, err)
+	}
+	for _, h := range l.Hosts {
+		h.lab = l
+	}
+	return l, nil
+}
+
+// List returns the labs that exist, running or not.
+func List() ([]*Lab, error) {
+	entries, err := os.ReadDir(filepath.Join(baseDir, "labs"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var out []*Lab
+	for _, e := range entries {
+		if l, err := Open(e.Name()); err == nil {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+// Stop cuts the power of a lab's hosts and removes everything of the lab: also
+// what a run that crashed half-way left.
+func Stop(ctx context.Context, name string) error {
+	dir := labDir(name)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := killCgroups(ctx, name); err != nil {
+		return fmt.Errorf("stop lab %s: %w", name, err)
+	}
+	index, err := os.ReadFile(filepath.Join(dir, "index"))
+	if err == nil {
+		if err := removeNetwork(strings.TrimSpace(string(index))); err != nil {
+			return fmt.Errorf("stop lab %s: %w", name, err)
+		}
+	}
+	if err := unmountBelow(dir); err != nil {
+		return fmt.Errorf("stop lab %s: %w", name, err)
+	}
+	// A rename first: a directory half removed must never look like a lab.
+	gone := dir + ".gone"
+	if err := os.RemoveAll(gone); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// Clean stops every lab, also broken ones.
+func Clean(ctx context.Context) error {
+	entries, err := os.ReadDir(filepath.Join(baseDir, "labs"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		errs = append(errs, Stop(ctx, strings.TrimSuffix(e.Name(), ".gone")))
+	}
+	return errors.Join(errs...)
+}
+
+// Host finds a host by name.
+func (l *Lab) Host(name string) (*Host, error) {
+	if h := l.find(name); h != nil {
+		return h, nil
+	}
+	return nil, fmt.Errorf("lab %s has no host %q", l.Name, name)
+}
+
+func (l *Lab) find(name string) *Host {
+	i := slices.IndexFunc(l.Hosts, func(h *Host) bool { return h.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return l.Hosts[i]
+}
+
+func labDir(name string) string    { return filepath.Join(baseDir, "labs", name) }
+func (l *Lab) dir() string         { return labDir(l.Name) }
+func (l *Lab) KeyFile() string     { return filepath.Join(l.dir(), "id_ed25519") }
+func (l *Lab) bridge() string      { return fmt.Sprintf("gtylab%d", l.Index) }
+func (l *Lab) gateway() netip.Addr { return l.address(1) }
+
+func (l *Lab) address(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 231, byte(l.Index), byte(n)})
+}
+
+// reserve takes a free subnet for the lab, under a lock shared by all runs.
+func reserve(name string) (*Lab, error) {
+	unlock, err := lock("labs")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	taken := map[string]bool{}
+	entries, _ := os.ReadDir(filepath.Join(baseDir, "labs"))
+	for _, e := range entries {
+		if b, err := os.ReadFile(filepath.Join(baseDir, "labs", e.Name(), "index")); err == nil {
+			taken[strings.TrimSpace(string(b))] = true
+		}
+	}
+	for i := 1; i <= maxLabs; i++ {
+		if taken[fmt.Sprint(i)] {
+			continue
+		}
+		if err := os.MkdirAll(labDir(name), 0o700); err != nil {
+			return nil, err
+		}
+		return &Lab{Name: name, Index: i}, os.WriteFile(filepath.Join(labDir(name), "index"), fmt.Appendln(nil, i), 0o600)
+	}
+	return nil, fmt.Errorf("all %d lab networks are in use: stop labs that are not needed (gantry-lab list, gantry-lab clean)", maxLabs)
+}
+
+func (l *Lab) save() error {
+	data, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(l.dir(), "lab.json")
+	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// each runs f on every host at once, then the rest one after another.
+func (l *Lab) each(f func(*Host) error, then ...func() error) error {
+	errs := make([]error, len(l.Hosts))
+	var wg sync.WaitGroup
+	for i, h := range l.Hosts {
+		wg.Go(func() { errs[i] = f(h) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, f := range then {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lock(name string) (unlock func(), err error) {
+	if err := os.MkdirAll(baseDir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(baseDir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}

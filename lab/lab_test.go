@@ -1,0 +1,138 @@
+//go:build lab
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func startLab(t *testing.T, name string, hosts ...string) *Lab {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	t.Cleanup(cancel)
+	l, err := Start(ctx, Options{Name: name, Hosts: hosts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := cleanupContext(context.Background())
+		defer cancel()
+		if err := Stop(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func mustRun(t *testing.T, h *Host, command string) string {
+	t.Helper()
+	out, err := h.Run(t.Context(), command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func reaches(t *testing.T, from, to *Host) bool {
+	t.Helper()
+	_, err := from.Run(t.Context(), "timeout 1 bash -c 'echo > /dev/tcp/"+to.Address+"/22'")
+	return err == nil
+}
+
+func TestHostsAreBareServers(t *testing.T) {
+	l := startLab(t, "labtest", "a", "b")
+	a, b := l.Hosts[0], l.Hosts[1]
+	if got := mustRun(t, a, "cat /proc/1/comm; hostname"); got != "systemd\na" {
+		t.Errorf("init and hostname: %q", got)
+	}
+	if got := mustRun(t, a, "ip route show default"); got != "" {
+		t.Errorf("there is a way out: %s", got)
+	}
+	if mustRun(t, a, "cat /etc/machine-id") == mustRun(t, b, "cat /etc/machine-id") {
+		t.Error("two hosts have one machine-id")
+	}
+	if got := mustRun(t, a, "sudo -u "+User+" sudo -n id -u"); got != "0" {
+		t.Errorf("sudo of the unprivileged user gives uid %s", got)
+	}
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"} {
+		mustRun(t, a, "test ! -e "+root+"/cgroup.procs || { mkdir "+root+"/made && rmdir "+root+"/made; }")
+	}
+	if !reaches(t, a, b) {
+		t.Error("a does not reach b")
+	}
+}
+
+func TestPartitionCutsAndHeals(t *testing.T) {
+	l := startLab(t, "labtest", "a", "b", "c")
+	a, b, c := l.Hosts[0], l.Hosts[1], l.Hosts[2]
+	if err := l.Partition("a"); err != nil {
+		t.Fatal(err)
+	}
+	if reaches(t, a, b) || reaches(t, b, a) {
+		t.Error("a partitioned host reaches a peer")
+	}
+	if !reaches(t, b, c) || !a.sshAnswers(t.Context()) {
+		t.Error("the partition cuts more than it should")
+	}
+	if err := l.Partition(); err != nil {
+		t.Fatal(err)
+	}
+	// The hosts forget that a neighbour did not answer within seconds.
+	for tries := 0; !reaches(t, a, b); tries++ {
+		if tries == 10 {
+			t.Fatal("not healed")
+		}
+	}
+}
+
+func TestPowerCutAndBootKeepTheDisk(t *testing.T) {
+	l := startLab(t, "labtest", "a")
+	a := l.Hosts[0]
+	boot := mustRun(t, a, "touch /var/lib/kept /etc/kept; readlink /proc/self/ns/pid; stat -c %Y /run")
+	if err := a.PowerCut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Run(t.Context(), "true"); !errors.Is(err, errOff) {
+		t.Errorf("a host without power runs a command: %v", err)
+	}
+	if err := a.Boot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := mustRun(t, a, "ls /var/lib/kept /etc/kept >/dev/null; readlink /proc/self/ns/pid; stat -c %Y /run"); again == boot {
+		t.Error("the host did not boot again")
+	}
+	if err := a.Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, a, "ls /var/lib/kept /etc/kept")
+}
+
+func TestTheNextStartCleansWhatACrashLeft(t *testing.T) {
+	l := startLab(t, "labtest", "a")
+	// A run that died before it wrote lab.json.
+	if err := os.Remove(l.dir() + "/lab.json"); err != nil {
+		t.Fatal(err)
+	}
+	l = startLab(t, "labtest", "b")
+	if got := mustRun(t, l.Hosts[0], "hostname"); got != "b" {
+		t.Errorf("host is %s", got)
+	}
+	if err := Stop(t.Context(), "labtest"); err != nil {
+		t.Fatal(err)
+	}
+	if pids := pidsIn("labtest"); len(pids) > 0 {
+		t.Errorf("processes are left: %v", pids)
+	}
+	mounts, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(mounts), labDir("labtest")) {
+		t.Error("mounts are left")
+	}
+}

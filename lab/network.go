@@ -1,0 +1,150 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+)
+
+// makeBridge makes the lab's link and this machine's address on it, by which it
+// reaches the hosts. Nothing is forwarded: the hosts have no way out.
+func (l *Lab) makeBridge() error {
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: l.bridge()}}
+	if err := netlink.LinkAdd(br); err != nil {
+		return fmt.Errorf("make bridge %s: %w", l.bridge(), err)
+	}
+	addr := &netlink.Addr{IPNet: &net.IPNet{IP: l.gateway().AsSlice(), Mask: net.CIDRMask(24, 32)}}
+	if err := netlink.AddrAdd(br, addr); err != nil {
+		return fmt.Errorf("address bridge %s: %w", l.bridge(), err)
+	}
+	return netlink.LinkSetUp(br)
+}
+
+// removeNetwork removes a lab's bridge and its partitions; the hosts' links went
+// with their network namespaces.
+func removeNetwork(index string) error {
+	link, err := netlink.LinkByName("gtylab" + index)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) {
+		return fmt.Errorf("remove bridge gtylab%s: %w", index, err)
+	}
+	return dropTable(partitionTable(index))
+}
+
+func (l *Lab) makeKey(ctx context.Context) error {
+	if _, err := run(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab-"+l.Name, "-f", l.KeyFile()); err != nil {
+		return fmt.Errorf("make the lab's SSH key: %w", err)
+	}
+	return nil
+}
+
+func partitionTable(index string) *nftables.Table {
+	return &nftables.Table{Family: nftables.TableFamilyBridge, Name: "gantry-lab-" + strings.TrimSpace(index)}
+}
+
+// Partition cuts the hosts named from all other hosts, both ways, and leaves
+// this machine's own way to them (SSH) open. It replaces an earlier partition;
+// with no host it heals.
+func (l *Lab) Partition(hosts ...string) error {
+	table := partitionTable(fmt.Sprint(l.Index))
+	if err := dropTable(table); err != nil || len(hosts) == 0 {
+		return err
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	c.AddTable(table)
+	chain := c.AddChain(&nftables.Chain{Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter})
+	for _, name := range hosts {
+		h, err := l.Host(name)
+		if err != nil {
+			return err
+		}
+		port, err := h.port()
+		if err != nil {
+			return err
+		}
+		for _, key := range []expr.MetaKey{expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME} {
+			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+				&expr.Meta{Key: key, Register: 1},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: linkName(port)},
+				&expr.Verdict{Kind: expr.VerdictDrop},
+			}})
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("partition lab %s: %w", l.Name, err)
+	}
+	return nil
+}
+
+// SetLink pulls or plugs in the host's network cable.
+func (h *Host) SetLink(up bool) error {
+	port, err := h.port()
+	if err != nil {
+		return err
+	}
+	link, err := netlink.LinkByName(port)
+	if err != nil {
+		return err
+	}
+	if up {
+		return netlink.LinkSetUp(link)
+	}
+	return netlink.LinkSetDown(link)
+}
+
+// port is the bridge port that the host is plugged into: the peer of host0.
+func (h *Host) port() (string, error) {
+	out, err := h.Run(context.Background(), "cat /sys/class/net/host0/iflink")
+	if err != nil {
+		return "", err
+	}
+	var index int
+	if _, err := fmt.Sscan(string(out), &index); err != nil {
+		return "", err
+	}
+	link, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return "", fmt.Errorf("host %s: find its bridge port: %w", h.Name, err)
+	}
+	return link.Attrs().Name, nil
+}
+
+func linkName(s string) []byte {
+	b := make([]byte, 16)
+	copy(b, s)
+	return b
+}
+
+func dropTable(t *nftables.Table) error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	tables, err := c.ListTablesOfFamily(t.Family)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list nftables tables: %w", err)
+	}
+	for _, have := range tables {
+		if have.Name == t.Name {
+			c.DelTable(t)
+			return c.Flush()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,358 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+type clusterResource struct{ base }
+
+var (
+	_ resource.ResourceWithConfigure      = (*clusterResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*clusterResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*clusterResource)(nil)
+)
+
+type clusterModel struct {
+	ID                 types.String `tfsdk:"id"`
+	Name               types.String `tfsdk:"name"`
+	Network            types.Object `tfsdk:"network"`
+	Masters            types.Map    `tfsdk:"masters"`
+	WorkloadsOnMasters types.Bool   `tfsdk:"workloads_on_masters"`
+	Status             types.Map    `tfsdk:"status"`
+	Endpoints          types.List   `tfsdk:"endpoints"`
+	CAFingerprint      types.String `tfsdk:"ca_fingerprint"`
+	Connection         types.Object `tfsdk:"connection"`
+}
+
+func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_cluster"
+}
+
+func networkDefault() types.Object {
+	return types.ObjectValueMust(map[string]attr.Type{"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType},
+		map[string]attr.Value{
+			"pod_cidr": types.StringValue(spec.DefaultPodCIDR), "service_cidr": types.StringValue(spec.DefaultServiceCIDR),
+			"dns_domain": types.StringValue(spec.DefaultDNSDomain),
+		})
+}
+
+func (r *clusterResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	with := func(description, value string) schema.StringAttribute {
+		return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(value), MarkdownDescription: description + " (default `" + value + "`)."}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A cluster: its identity, its network and its masters. One master is enough; with three, any one may be lost.",
+		Attributes: map[string]schema.Attribute{
+			"id":   schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "UUID of the cluster, also in every server's `/etc/gantry/host.yaml`."},
+			"name": schema.StringAttribute{Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, MarkdownDescription: "Name of the cluster."},
+			"network": schema.SingleNestedAttribute{
+				Optional: true, Computed: true, Default: objectdefault.StaticValue(networkDefault()),
+				PlanModifiers:       []planmodifier.Object{objectplanmodifier.RequiresReplace()},
+				MarkdownDescription: "Address ranges and DNS domain. They cannot be changed in a living cluster.",
+				Attributes: map[string]schema.Attribute{
+					"pod_cidr":     with("Range of pod addresses; each node takes a /24 of it", spec.DefaultPodCIDR),
+					"service_cidr": with("Range of Service addresses", spec.DefaultServiceCIDR),
+					"dns_domain":   with("Domain of cluster DNS", spec.DefaultDNSDomain),
+				},
+			},
+			"masters": hostsAttribute("The servers that hold the control plane."),
+			"workloads_on_masters": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+				MarkdownDescription: "Whether masters run ordinary pods too. Otherwise they have the taint `node-role.kubernetes.io/control-plane:NoSchedule`."},
+			"status":         statusAttribute(),
+			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
+			"ca_fingerprint": schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "SHA-256 of the cluster's CA certificate."},
+			"connection": schema.SingleNestedAttribute{Computed: true, Attributes: connectionAttributes(true),
+				MarkdownDescription: "What pools and kubeconfigs need of the cluster. It holds no secret."},
+		},
+	}
+}
+
+// spec is the cluster as far as the model knows it. Masters with a value that is
+// not known yet are left out, and their names returned.
+func (m clusterModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Cluster, []string) {
+	var n networkModel
+	diags.Append(m.Network.As(ctx, &n, unknownOK)...)
+	c := spec.Cluster{
+		ID: m.ID.ValueString(), Name: m.Name.ValueString(), WorkloadsOnMasters: m.WorkloadsOnMasters.ValueBool(),
+		Network: spec.Network{PodCIDR: n.PodCIDR.ValueString(), ServiceCIDR: n.ServiceCIDR.ValueString(), DNSDomain: n.DNSDomain.ValueString()},
+	}
+	models := hostModels(ctx, m.Masters, diags)
+	var unknown []string
+	for name, h := range models {
+		if !h.known(ctx) {
+			unknown = append(unknown, name)
+			delete(models, name)
+		}
+	}
+	c.Masters = hosts(ctx, models, statusMap(ctx, m.Status, diags), diags)
+	return c, unknown
+}
+
+// ValidateConfig refuses what cannot be right before anything is contacted.
+func (r *clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m clusterModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Network, m.Masters) {
+		return
+	}
+	if m.Network.IsNull() {
+		m.Network = networkDefault()
+	}
+	c, _ := m.spec(ctx, &resp.Diagnostics)
+	for _, p := range []struct {
+		s        *string
+		fallback string
+	}{{&c.Network.PodCIDR, spec.DefaultPodCIDR}, {&c.Network.ServiceCIDR, spec.DefaultServiceCIDR}, {&c.Network.DNSDomain, spec.DefaultDNSDomain}} {
+		if *p.s == "" {
+			*p.s = p.fallback
+		}
+	}
+	if err := c.Validate(); err != nil {
+		resp.Diagnostics.AddError("The cluster cannot be like this", err.Error())
+	}
+	if n := len(c.Masters); n > 0 && n%2 == 0 {
+		resp.Diagnostics.AddAttributeWarning(path.Root("masters"), fmt.Sprintf("%d masters bear the loss of no more than %d would", n, n-1),
+			"A majority of the masters must live. An even number adds a machine that can fail, and no tolerance.")
+	}
+}
+
+// ModifyPlan foresees the status of each master, so that the plan shows which
+// hosts are touched.
+func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.Plan.Raw.IsNull() || r.session == nil {
+		return
+	}
+	var plan, state clusterModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	create := req.State.Raw.IsNull()
+	if !create {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
+	if resp.Diagnostics.HasError() || plan.Masters.IsUnknown() || plan.Network.IsUnknown() || r.session.incomplete && create {
+		return
+	}
+	prior := map[string]hostStatus{}
+	if !create {
+		prior = statusMap(ctx, state.Status, &resp.Diagnostics)
+		plan.Status = state.Status // pinned keys
+	}
+	c, unknown := plan.spec(ctx, &resp.Diagnostics)
+	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
+	version, _ := r.session.version()
+	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
+	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), plan.Status)...)
+	if len(unknown) > 0 {
+		return
+	}
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("endpoints"), endpoints(ctx, c, &resp.Diagnostics))...)
+	if create {
+		return
+	}
+	keys := map[string]types.String{}
+	for name, s := range planned {
+		keys[name] = s.HostKey
+	}
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("connection"), connectionOf(ctx, c, state.ID, keys, &resp.Diagnostics))...)
+}
+
+func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Cluster, unknown []string, diags *diag.Diagnostics) map[string]wanted {
+	_, digest := r.session.version()
+	out := map[string]wanted{}
+	for name, h := range hostModels(ctx, m.Masters, diags) {
+		w := wanted{address: h.Address, hostKey: h.HostKey}
+		// What a master should be depends on all masters: a client knows them all.
+		if n, ok := c.Master(name); ok && len(unknown) == 0 {
+			w.known, w.hash = true, n.Hash(digest)
+		}
+		out[name] = w
+	}
+	return out
+}
+
+func endpoints(ctx context.Context, c spec.Cluster, diags *diag.Diagnostics) types.List {
+	urls := make([]string, 0, len(c.Masters))
+	for _, h := range c.Masters {
+		urls = append(urls, "https://"+net.JoinHostPort(h.IP(), strconv.Itoa(spec.APIPort)))
+	}
+	v, d := types.ListValueFrom(ctx, types.StringType, urls)
+	diags.Append(d...)
+	return v
+}
+
+// Create makes the cluster. It ends well once one master is up; the others are
+// pending, with a warning each, and the next apply takes them up.
+func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan clusterModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c, _ := plan.spec(ctx, &resp.Diagnostics)
+	report, err := r.session.engine(ctx, 0).CreateCluster(ctx, c)
+	if err != nil {
+		failures(report, &resp.Diagnostics, true)
+		resp.Diagnostics.AddError("Cluster "+c.Name+" was not created", err.Error())
+		return
+	}
+	failures(report, &resp.Diagnostics, false)
+	r.save(ctx, &plan, c, statusMap(ctx, plan.Status, &resp.Diagnostics), report, nil, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// save turns a report into what state holds.
+func (r *clusterResource) save(ctx context.Context, m *clusterModel, c spec.Cluster, old map[string]hostStatus, report bootstrap.Report, stay map[string]hostModel, diags *diag.Diagnostics) {
+	version, _ := r.session.version()
+	c.ID = report.ClusterID
+	m.ID, m.CAFingerprint = types.StringValue(report.ClusterID), types.StringValue(report.CAFingerprint)
+	status := map[string]hostStatus{}
+	keys := map[string]types.String{}
+	want := r.wanted(ctx, *m, c, nil, diags)
+	for name, w := range want {
+		if s, ok := report.Hosts[name]; ok {
+			status[name] = settle(old[name], w, s, version)
+		} else {
+			status[name] = old[name]
+		}
+		keys[name] = status[name].HostKey
+	}
+	keepLeaving(ctx, &m.Masters, status, old, report, stay, diags)
+	m.Status = statusValue(ctx, status, diags)
+	m.Endpoints = endpoints(ctx, c, diags)
+	m.Connection = connectionOf(ctx, c, m.ID, keys, diags)
+}
+
+// Read observes the masters.
+func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var state clusterModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() || r.session == nil || r.session.incomplete || r.session.bundle == nil {
+		return
+	}
+	c, _ := state.spec(ctx, &resp.Diagnostics)
+	report := r.session.engine(ctx, 0).ObserveCluster(ctx, c)
+	state.Status = observe(ctx, state.Status, report, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+}
+
+// Update touches the masters that the plan showed, and takes out those that are
+// gone from the configuration.
+func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state clusterModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	planned := statusMap(ctx, plan.Status, &resp.Diagnostics)
+	old := statusMap(ctx, state.Status, &resp.Diagnostics)
+	have, _ := state.spec(ctx, &resp.Diagnostics)
+	plan.Status = state.Status
+	want, _ := plan.spec(ctx, &resp.Diagnostics)
+	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters)}
+	if len(change.Leaving) == len(have.Masters) && len(have.Masters) > 0 {
+		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
+			"The masters hold the cluster's state and keys. Add the new masters first, and remove the old ones in a second apply.")
+		return
+	}
+	report, err := r.session.engine(ctx, 5*time.Minute).UpdateCluster(ctx, want, change)
+	if err != nil {
+		failures(report, &resp.Diagnostics, true)
+		resp.Diagnostics.AddError("Cluster "+want.Name+" was not updated", err.Error())
+		return
+	}
+	failures(report, &resp.Diagnostics, true)
+	r.save(ctx, &plan, want, old, report, hostModels(ctx, state.Masters, &resp.Diagnostics), &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// Delete makes every master bare again.
+func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state clusterModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c, _ := state.spec(ctx, &resp.Diagnostics)
+	report, err := r.session.engine(ctx, 0).DestroyCluster(ctx, c)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", err.Error())
+	}
+	failures(report, &resp.Diagnostics, true)
+}
+
+// failures adds a diagnostic per host that is not as it should be.
+func failures(report bootstrap.Report, diags *diag.Diagnostics, asErrors bool) {
+	failed := report.Failed()
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		summary, detail := diagnose(name, failed[name])
+		if asErrors {
+			diags.AddError(summary, detail)
+		} else {
+			diags.AddWarning(summary, detail+"\nThe host is marked pending; the next apply takes it up.")
+		}
+	}
+	for _, w := range report.Warnings {
+		diags.AddWarning("Not everything was done", w)
+	}
+}
+
+// observe writes what was seen into the status.
+func observe(ctx context.Context, value types.Map, report bootstrap.Report, diags *diag.Diagnostics) types.Map {
+	status := statusMap(ctx, value, diags)
+	for name, s := range report.Hosts {
+		old, ok := status[name]
+		if !ok {
+			continue
+		}
+		status[name] = observed(old, s)
+		if s.State == bootstrap.Unknown {
+			_, detail := diagnose(name, s.Err)
+			diags.AddWarning(fmt.Sprintf("Host %s could not be observed", name), detail+"\nIts state is kept as it was.")
+		}
+	}
+	return statusValue(ctx, status, diags)
+}
+
+// keepLeaving keeps a host that should have left and did not in state, so that
+// the next plan takes it out again.
+func keepLeaving(ctx context.Context, value *types.Map, status, old map[string]hostStatus, report bootstrap.Report, stay map[string]hostModel, diags *diag.Diagnostics) {
+	models := hostModels(ctx, *value, diags)
+	changed := false
+	for name, h := range stay {
+		s, worked := report.Hosts[name]
+		if _, wanted := models[name]; wanted || !worked || s.State == bootstrap.Gone {
+			continue
+		}
+		entry := old[name]
+		entry.Message = types.StringValue(firstLine(s.Message))
+		models[name], status[name], changed = h, entry, true
+	}
+	if changed {
+		v, d := types.MapValueFrom(ctx, value.ElementType(ctx), models)
+		diags.Append(d...)
+		*value = v
+	}
+}

@@ -1,0 +1,117 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
+	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
+)
+
+// assembly is a server put together and not yet started.
+type assembly struct {
+	generic    *genericapiserver.RecommendedConfig
+	stores     stores
+	roles      *rbac.Authorizer
+	loopback   kubernetes.Interface
+	aggregator *aggregator.APIAggregator
+	installed  chan struct{}
+}
+
+// assemble puts the chain of servers together: a request goes to the aggregator,
+// which sends it to another API server or on to our kinds, then to custom
+// resources, then to "not found".
+func (s *Server) assemble(ctx context.Context) (*assembly, error) {
+	scheme, err := registry.NewScheme(s.table)
+	if err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
+	}
+	codecs := serializer.NewCodecFactory(scheme)
+	cfg, etcd, err := s.genericConfig(scheme, codecs)
+	if err != nil {
+		return nil, err
+	}
+	a := &assembly{generic: cfg, installed: make(chan struct{})}
+	cfg.BuildHandlerChainFunc = handlerChain(a.installed)
+	if a.loopback, err = kubernetes.NewForConfig(cfg.LoopbackClientConfig); err != nil {
+		return nil, fmt.Errorf("loopback client: %w", err)
+	}
+	cfg.SharedInformerFactory = informers.NewSharedInformerFactory(a.loopback, 0)
+	cfg.ClientConfig = cfg.LoopbackClientConfig
+
+	if a.stores, err = openStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	signer, keys, err := tokenKeys(s.cfg.ServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := tokens.NewIssuer(s.cfg.ServiceAccount.Issuer, signer)
+	if err != nil {
+		return nil, err
+	}
+	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.stores))
+	if err := s.authenticate(&cfg.Config, verifier); err != nil {
+		return nil, err
+	}
+	const group = "rbac.authorization.k8s.io"
+	a.roles = rbac.New(rbac.Sources{
+		Roles: a.stores.get(group, "roles").ListWatch(), RoleBindings: a.stores.get(group, "rolebindings").ListWatch(),
+		ClusterRoles: a.stores.get(group, "clusterroles").ListWatch(), ClusterRoleBindings: a.stores.get(group, "clusterrolebindings").ListWatch(),
+	})
+	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.stores})); err != nil {
+		return nil, fmt.Errorf("authorization: %w", err)
+	}
+	if err := a.admission(); err != nil {
+		return nil, fmt.Errorf("admission: %w", err)
+	}
+
+	hooks := cfg.PostStartHooks
+	crds, err := a.customResources(etcd)
+	if err != nil {
+		return nil, fmt.Errorf("custom resources: %w", err)
+	}
+	cfg.PostStartHooks = hooks
+	core, err := cfg.Complete().New("gantry", crds.GenericAPIServer)
+	if err != nil {
+		return nil, fmt.Errorf("API server: %w", err)
+	}
+	if err := s.install(core, a, scheme, codecs, issuer); err != nil {
+		return nil, fmt.Errorf("install the API groups: %w", err)
+	}
+	if err := s.publicDocuments(core, keys); err != nil {
+		return nil, err
+	}
+	if err := s.hooks(ctx, core, a); err != nil {
+		return nil, err
+	}
+	if a.aggregator, err = s.aggregate(a, etcd, core, crds); err != nil {
+		return nil, fmt.Errorf("aggregator: %w", err)
+	}
+	return a, nil
+}
+
+// start begins what must run before the first request is served.
+func (a *assembly) start(ctx context.Context) {
+	go a.roles.Run(ctx)
+	go func() {
+		for _, done := range a.aggregator.GenericAPIServer.MuxAndDiscoveryCompleteSignals() {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return
+			}
+		}
+		close(a.installed)
+	}()
+}
+
+func (a *assembly) close() {}

@@ -1,0 +1,195 @@
+package apiserver
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	apiserverapi "k8s.io/apiserver/pkg/apis/apiserver"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/group"
+	"k8s.io/apiserver/pkg/authentication/request/anonymous"
+	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
+	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
+	unionauthn "k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/request/websocket"
+	"k8s.io/apiserver/pkg/authentication/request/x509"
+	"k8s.io/apiserver/pkg/authentication/token/cache"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/apiserver/pkg/authorization/path"
+	"k8s.io/apiserver/pkg/authorization/union"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
+	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// tokenCacheTTL is how long a verified token is believed without another look at
+// its pod and service account.
+const tokenCacheTTL = 10 * time.Second
+
+// publicPaths are served to anyone.
+func publicPaths() []string {
+	return []string{
+		"/healthz", "/livez", "/readyz", "/version", "/version/",
+		tokens.ConfigurationPath, tokens.KeysPath,
+	}
+}
+
+// tokenKeys reads the keys that sign and verify service account tokens.
+func tokenKeys(c config.ServiceAccount) (crypto.Signer, []tokens.Key, error) {
+	data, err := os.ReadFile(c.KeyFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("service account signing key: %w", err)
+	}
+	signer, err := tokens.ParsePrivateKey(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("service account signing key %s: %w", c.KeyFile, err)
+	}
+	var keys []tokens.Key
+	for _, f := range c.PublicKeyFiles {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return nil, nil, fmt.Errorf("service account public key: %w", err)
+		}
+		k, err := tokens.ParsePublicKeys(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("service account public key %s: %w", f, err)
+		}
+		keys = append(keys, k...)
+	}
+	return signer, keys, nil
+}
+
+// authenticate sets who is who: the aggregator's headers, client certificates,
+// service account tokens, and anyone on the public paths.
+func (s *Server) authenticate(cfg *genericapiserver.Config, token authenticator.Token) error {
+	cfg.Authentication.APIAudiences = authenticator.Audiences{s.cfg.ServiceAccount.Issuer}
+	token = cache.New(token, false, tokenCacheTTL, 0)
+	clientCA, err := dynamiccertificates.NewDynamicCAContentFromFile("client-ca", s.cfg.ClientCAFile)
+	if err != nil {
+		return fmt.Errorf("client CA: %w", err)
+	}
+	chain := []authenticator.Request{
+		x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion),
+		bearertoken.New(token),
+		websocket.NewProtocolAuthenticator(token),
+	}
+	if s.cfg.FrontProxy.CAFile != "" {
+		headers, err := frontProxy(s.cfg.FrontProxy.CAFile)
+		if err != nil {
+			return err
+		}
+		cfg.Authentication.RequestHeaderConfig = headers
+		// A certificate of the front proxy is no identity of its own: it is asked first.
+		chain = append([]authenticator.Request{headerrequest.NewDynamicVerifyOptionsSecure(
+			headers.CAContentProvider.VerifyOptions, headers.AllowedClientNames,
+			headers.UsernameHeaders, headers.UIDHeaders, headers.GroupHeaders, headers.ExtraHeaderPrefixes,
+		)}, chain...)
+	}
+	var open []apiserverapi.AnonymousAuthCondition
+	for _, p := range publicPaths() {
+		open = append(open, apiserverapi.AnonymousAuthCondition{Path: p})
+	}
+	known := group.NewAuthenticatedGroupAdder(unionauthn.New(chain...))
+	cfg.Authentication.Authenticator = unionauthn.NewFailOnError(known, anonymous.NewAuthenticator(open))
+	return nil
+}
+
+func frontProxy(caFile string) (*authenticatorfactory.RequestHeaderConfig, error) {
+	ca, err := dynamiccertificates.NewDynamicCAContentFromFile("front-proxy-ca", caFile)
+	if err != nil {
+		return nil, fmt.Errorf("front proxy CA: %w", err)
+	}
+	return &authenticatorfactory.RequestHeaderConfig{
+		CAContentProvider:   ca,
+		AllowedClientNames:  headerrequest.StaticStringSlice{config.FrontProxyUser},
+		UsernameHeaders:     headerrequest.StaticStringSlice{"X-Remote-User"},
+		UIDHeaders:          headerrequest.StaticStringSlice{"X-Remote-Uid"},
+		GroupHeaders:        headerrequest.StaticStringSlice{"X-Remote-Group"},
+		ExtraHeaderPrefixes: headerrequest.StaticStringSlice{"X-Remote-Extra-"},
+	}, nil
+}
+
+// authorize sets who may do what. The first that allows decides.
+func authorize(cfg *genericapiserver.Config, roles *rbac.Authorizer, nodes *nodeauth.Authorizer) error {
+	public, err := path.NewAuthorizer(publicPaths())
+	if err != nil {
+		return err
+	}
+	all, err := union.New(
+		union.NamedAuthorizer{AuthorizerName: "masters", Authorizer: authorizerfactory.NewPrivilegedGroups(config.MastersGroup)},
+		union.NamedAuthorizer{AuthorizerName: "public", Authorizer: public},
+		union.NamedAuthorizer{AuthorizerName: "node", Authorizer: authorizer.AuthorizerFunc(nodes.Authorize)},
+		union.NamedAuthorizer{AuthorizerName: "rbac", Authorizer: authorizer.AuthorizerFunc(roles.Authorize)},
+	)
+	if err != nil {
+		return err
+	}
+	cfg.Authorization.Authorizer = all
+	cfg.RuleResolver = roles
+	return nil
+}
+
+// bindingExists tells whether the objects that a token is bound to are still
+// there. A pod's token outlives the pod's deletion by its grace period only.
+func bindingExists(st stores) tokens.Lookup {
+	return func(ctx context.Context, b tokens.Binding) error {
+		sa, err := registry.Read[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name, registry.Cached)
+		if err != nil {
+			// The cache may lag behind a service account that was just made.
+			sa, err = registry.Read[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name, registry.Fresh)
+		}
+		if err != nil {
+			return err
+		}
+		if sa.UID != types.UID(b.ServiceAccount.UID) {
+			return errors.New("the service account was replaced by another of the same name")
+		}
+		if b.Pod != nil {
+			pod, err := registry.Read[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name, registry.Cached)
+			if err != nil {
+				pod, err = registry.Read[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name, registry.Fresh)
+			}
+			if err != nil {
+				return err
+			}
+			if pod.UID != types.UID(b.Pod.UID) {
+				return errors.New("the pod was replaced by another of the same name")
+			}
+			if t := pod.DeletionTimestamp; t != nil && time.Since(t.Time) > time.Minute {
+				return errors.New("the pod has been deleted")
+			}
+		}
+		if b.Secret != nil {
+			secret, err := registry.Read[*corev1.Secret](ctx, st.get("", "secrets"), b.Namespace, b.Secret.Name, registry.Cached)
+			if err != nil {
+				return err
+			}
+			if secret.UID != types.UID(b.Secret.UID) {
+				return errors.New("the secret was replaced by another of the same name")
+			}
+		}
+		if b.Node != nil && b.Pod == nil {
+			node, err := registry.Read[*corev1.Node](ctx, st.get("", "nodes"), "", b.Node.Name, registry.Cached)
+			if err != nil {
+				return err
+			}
+			if node.UID != types.UID(b.Node.UID) {
+				return errors.New("the node was replaced by another of the same name")
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/util/dryrun"
+)
+
+// Binding is pods/binding: the scheduler's decision, written once.
+type Binding struct{ pods *Store }
+
+var (
+	_ rest.NamedCreater                   = &Binding{}
+	_ rest.SubresourceObjectMetaPreserver = &Binding{}
+)
+
+// NewBinding returns the subresource.
+func NewBinding(pods *Store) *Binding { return &Binding{pods} }
+
+// New returns an empty Binding.
+func (r *Binding) New() runtime.Object { return &corev1.Binding{} }
+
+// Destroy does nothing: the storage belongs to pods.
+func (r *Binding) Destroy() {}
+
+// PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate keeps the UID that the
+// scheduler saw, so that it binds that pod and no later one of the same name.
+func (r *Binding) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() bool { return true }
+
+// Create sets the pod's node. It refuses a pod that has one, is being deleted, is
+// held by scheduling gates, or is not the pod the binding was made for.
+func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, admit rest.ValidateObjectFunc, o *metav1.CreateOptions) (runtime.Object, error) {
+	b, ok := obj.(*corev1.Binding)
+	if !ok {
+		return nil, errors.NewBadRequest(fmt.Sprintf("a Binding is expected, not a %T", obj))
+	}
+	if b.Name != "" && b.Name != name {
+		return nil, errors.NewBadRequest(fmt.Sprintf("the binding is for %q, the request for %q", b.Name, name))
+	}
+	if b.Target.Kind != "" && b.Target.Kind != "Node" {
+		return nil, errors.NewBadRequest(fmt.Sprintf("target.kind %q: pods are bound to a Node", b.Target.Kind))
+	}
+	if b.Target.Name == "" {
+		return nil, errors.NewBadRequest("target.name: a node is required")
+	}
+	if admit != nil {
+		if err := admit(ctx, b.DeepCopyObject()); err != nil {
+			return nil, err
+		}
+	}
+	key, err := r.pods.KeyFunc(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var pre *storage.Preconditions
+	if b.UID != "" || b.ResourceVersion != "" {
+		pre = &storage.Preconditions{}
+		if b.UID != "" {
+			pre.UID = &b.UID
+		}
+		if b.ResourceVersion != "" {
+			pre.ResourceVersion = &b.ResourceVersion
+		}
+	}
+	bind := storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+		pod := obj.(*corev1.Pod)
+		if err := bindable(pod); err != nil {
+			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
+		}
+		pod.Spec.NodeName = b.Target.Name
+		if len(b.Annotations) > 0 {
+			annotations := maps.Clone(pod.Annotations)
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			maps.Copy(annotations, b.Annotations)
+			pod.Annotations = annotations
+		}
+		markScheduled(pod)
+		return pod, nil
+	})
+	err = r.pods.Storage.GuaranteedUpdate(ctx, key, &corev1.Pod{}, false, pre, bind, dryrun.IsDryRun(o.DryRun), nil)
+	if err != nil {
+		if storage.IsNotFound(err) {
+			return nil, errors.NewNotFound(corev1.Resource("pods"), name)
+		}
+		if storage.IsConflict(err) || storage.IsInvalidObj(err) {
+			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
+		}
+		return nil, err
+	}
+	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+func bindable(pod *corev1.Pod) error {
+	switch {
+	case pod.DeletionTimestamp != nil:
+		return fmt.Errorf("pod %s is being deleted, cannot be assigned to a host", pod.Name)
+	case pod.Spec.NodeName != "":
+		return fmt.Errorf("pod %s is already assigned to node %q", pod.Name, pod.Spec.NodeName)
+	case len(pod.Spec.SchedulingGates) > 0:
+		return fmt.Errorf("pod %s has non-empty .spec.schedulingGates", pod.Name)
+	}
+	return nil
+}
+
+func markScheduled(pod *corev1.Pod) {
+	c := corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now(), ObservedGeneration: pod.Generation}
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == corev1.PodScheduled {
+			pod.Status.Conditions[i] = c
+			return
+		}
+	}
+	pod.Status.Conditions = append(pod.Status.Conditions, c)
+}

@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/util/dryrun"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Namespaces deletes a namespace in two steps: it is marked Terminating, and is
+// removed when the namespace controller has taken the last of spec.finalizers.
+type Namespaces struct{ *Store }
+
+var _ rest.GracefulDeleter = &Namespaces{}
+
+// NewNamespaces returns the resource over its store.
+func NewNamespaces(s *Store) *Namespaces {
+	s.ShouldDeleteDuringUpdate = func(ctx context.Context, key string, obj, existing runtime.Object) bool {
+		ns, ok := obj.(*corev1.Namespace)
+		return ok && len(ns.Spec.Finalizers) == 0 && genericregistry.ShouldDeleteDuringUpdate(ctx, key, obj, existing)
+	}
+	return &Namespaces{s}
+}
+
+// Delete marks the namespace, or removes it when nothing holds it any more.
+func (r *Namespaces) Delete(ctx context.Context, name string, admit rest.ValidateObjectFunc, o *metav1.DeleteOptions) (runtime.Object, bool, error) {
+	ns, err := Read[*corev1.Namespace](ctx, r.Store, "", name, Fresh)
+	if err != nil {
+		return nil, false, err
+	}
+	if o.Preconditions != nil && o.Preconditions.UID != nil && *o.Preconditions.UID != ns.UID {
+		return nil, false, errors.NewConflict(corev1.Resource("namespaces"), name,
+			fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s)", *o.Preconditions.UID, ns.UID))
+	}
+	switch {
+	case ns.DeletionTimestamp == nil:
+		ns, err = r.terminate(ctx, ns, admit, o)
+		return ns, false, err
+	case len(ns.Spec.Finalizers) > 0:
+		return ns, false, nil
+	}
+	return r.Store.Delete(ctx, name, admit, o)
+}
+
+func (r *Namespaces) terminate(ctx context.Context, ns *corev1.Namespace, admit rest.ValidateObjectFunc, o *metav1.DeleteOptions) (*corev1.Namespace, error) {
+	key, err := r.KeyFunc(ctx, ns.Name)
+	if err != nil {
+		return nil, err
+	}
+	out := &corev1.Namespace{}
+	uid := ns.UID
+	err = r.Storage.GuaranteedUpdate(ctx, key, out, false, &storage.Preconditions{UID: &uid}, storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+		ns := obj.(*corev1.Namespace)
+		if admit != nil {
+			if err := admit(ctx, ns); err != nil {
+				return nil, err
+			}
+		}
+		if ns.DeletionTimestamp == nil {
+			now := metav1.Now()
+			ns.DeletionTimestamp = &now
+		}
+		ns.Status.Phase = corev1.NamespaceTerminating
+		return ns, nil
+	}), dryrun.IsDryRun(o.DryRun), nil)
+	if storage.IsNotFound(err) {
+		return nil, errors.NewNotFound(corev1.Resource("namespaces"), ns.Name)
+	}
+	return out, err
+}
+
+// NewFinalize is namespaces/finalize: the controllers' way to take finalizers out
+// of spec.
+func NewFinalize(s *Store) *Finalize { return &Finalize{newPart(s, finalizeStrategy{s.strategy})} }
+
+// Finalize is a PUT that the generated client sends to namespaces/<name>/finalize.
+type Finalize struct{ *Part }
+
+type finalizeStrategy struct{ strategy }
+
+func (s finalizeStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
+
+func (s finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	finalizers := obj.(*corev1.Namespace).Spec.Finalizers
+	s.parts.keepAllButStatus(obj, old)
+	s.parts.keepStatus(obj, old)
+	obj.(*corev1.Namespace).Spec.Finalizers = finalizers
+}
+
+func (s finalizeStrategy) ValidateUpdate(_ context.Context, obj, _ runtime.Object) field.ErrorList {
+	if s.kind.Validate == nil {
+		return nil
+	}
+	return s.kind.Validate(obj)
+}
+
+func (s finalizeStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return s.resetFields("status")
+}

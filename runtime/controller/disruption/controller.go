@@ -1,0 +1,164 @@
+// Package disruption keeps the status of each PodDisruptionBudget, by which the
+// eviction subresource decides whether a pod may be drained. It imports its
+// sibling packages pods and reconcile.
+package disruption
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	appslisters "k8s.io/client-go/listers/apps/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	policylisters "k8s.io/client-go/listers/policy/v1"
+	"k8s.io/component-helpers/apps/poddisruptionbudget"
+	"k8s.io/utils/clock"
+
+	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+)
+
+// Controller reconciles PodDisruptionBudgets.
+type Controller struct {
+	client       kubernetes.Interface
+	budgets      policylisters.PodDisruptionBudgetLister
+	pods         corelisters.PodLister
+	replicaSets  appslisters.ReplicaSetLister
+	deployments  appslisters.DeploymentLister
+	statefulSets appslisters.StatefulSetLister
+	clock        clock.PassiveClock
+	loop         *reconcile.Loop[types.NamespacedName]
+}
+
+// New returns the controller; it does nothing until Run.
+func New(c kubernetes.Interface, f informers.SharedInformerFactory, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
+	budgets, podsInformer, apps := f.Policy().V1().PodDisruptionBudgets(), f.Core().V1().Pods(), f.Apps().V1()
+	r := &Controller{
+		client: c, budgets: budgets.Lister(), pods: podsInformer.Lister(), clock: clk,
+		replicaSets: apps.ReplicaSets().Lister(), deployments: apps.Deployments().Lister(), statefulSets: apps.StatefulSets().Lister(),
+	}
+	r.loop = reconcile.New("disruption", log, r.reconcile,
+		reconcile.Watch(budgets.Informer(),
+			func(b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) },
+			func(_, b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) }, nil),
+		reconcile.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
+			if pods.Ready(old) != pods.Ready(p) || pods.Active(old) != pods.Active(p) || !labels.Equals(old.Labels, p.Labels) {
+				r.podChanged(old)
+				r.podChanged(p)
+			}
+		}, r.podChanged),
+		apps.ReplicaSets().Informer().HasSynced, apps.Deployments().Informer().HasSynced, apps.StatefulSets().Informer().HasSynced)
+	return r, nil
+}
+
+// Run reconciles until ctx is done.
+func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+func (r *Controller) podChanged(p *corev1.Pod) {
+	list, err := r.budgets.GetPodPodDisruptionBudgets(p)
+	if err != nil { // none matches
+		return
+	}
+	for _, b := range list {
+		r.loop.Add(reconcile.Key(b))
+	}
+}
+
+func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	pdb, err := r.budgets.PodDisruptionBudgets(key.Namespace).Get(key.Name)
+	if apierrors.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read PodDisruptionBudget %s: %w", key, err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(pdb.Spec.Selector)
+	if err != nil {
+		return 0, fmt.Errorf("PodDisruptionBudget %s: selector: %w", key, err)
+	}
+	list, err := r.pods.Pods(key.Namespace).List(selector)
+	if err != nil {
+		return 0, fmt.Errorf("list the pods of PodDisruptionBudget %s: %w", key, err)
+	}
+	matching := list[:0:0]
+	for _, p := range list {
+		if !pods.Ended(p) {
+			matching = append(matching, p)
+		}
+	}
+	status, recheck, err := statusOf(pdb, matching, r.expected(matching), r.clock.Now())
+	if err != nil {
+		return 0, fmt.Errorf("PodDisruptionBudget %s: %w", key, err)
+	}
+	updated := pdb.DeepCopy()
+	updated.Status = status
+	poddisruptionbudget.UpdateDisruptionAllowedCondition(updated)
+	if equality.Semantic.DeepEqual(pdb.Status, updated.Status) {
+		return recheck, nil
+	}
+	if _, err := r.client.PolicyV1().PodDisruptionBudgets(key.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return 0, fmt.Errorf("write the status of PodDisruptionBudget %s: %w", key, err)
+	}
+	return recheck, nil
+}
+
+// expected is how many pods the owners of these ask for, each owner counted once.
+// A pod without an owner that can be scaled counts for itself.
+func (r *Controller) expected(matching []*corev1.Pod) int {
+	n, counted := 0, map[types.UID]bool{}
+	for _, p := range matching {
+		uid, scale, ok := r.scaleOf(p)
+		switch {
+		case !ok:
+			n++
+		case !counted[uid]:
+			counted[uid] = true
+			n += int(scale)
+		}
+	}
+	return n
+}
+
+func (r *Controller) scaleOf(p *corev1.Pod) (types.UID, int32, bool) {
+	ref := metav1.GetControllerOfNoCopy(p)
+	if ref == nil {
+		return "", 0, false
+	}
+	switch ref.Kind {
+	case "ReplicaSet":
+		rs, err := r.replicaSets.ReplicaSets(p.Namespace).Get(ref.Name)
+		if err != nil || rs.UID != ref.UID {
+			return "", 0, false
+		}
+		if up := metav1.GetControllerOfNoCopy(rs); up != nil && up.Kind == "Deployment" {
+			if d, err := r.deployments.Deployments(p.Namespace).Get(up.Name); err == nil && d.UID == up.UID {
+				return d.UID, one(d.Spec.Replicas), true
+			}
+		}
+		return rs.UID, one(rs.Spec.Replicas), true
+	case "StatefulSet":
+		s, err := r.statefulSets.StatefulSets(p.Namespace).Get(ref.Name)
+		if err != nil || s.UID != ref.UID {
+			return "", 0, false
+		}
+		return s.UID, one(s.Spec.Replicas), true
+	}
+	return "", 0, false
+}
+
+func one(p *int32) int32 {
+	if p == nil {
+		return 1
+	}
+	return *p
+}

@@ -1,0 +1,169 @@
+// Package podcidr gives each node its part of the cluster's pod range. What is
+// taken is read from the nodes at the start, so nothing else is stored. It
+// imports its sibling package reconcile.
+package podcidr
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+)
+
+// Controller reconciles nodes, by name.
+type Controller struct {
+	client kubernetes.Interface
+	nodes  corelisters.NodeLister
+	events record.EventRecorder
+	log    *slog.Logger
+	loop   *reconcile.Loop[string]
+
+	mu   sync.Mutex
+	pool *Pool
+	of   map[string][]netip.Prefix // what each node holds
+}
+
+// New returns the controller of a range divided into blocks with prefixes of size
+// bits; it does nothing until Run.
+func New(c kubernetes.Interface, f informers.SharedInformerFactory, clusterCIDR string, size int, events record.EventRecorder, log *slog.Logger) (*Controller, error) {
+	base, err := netip.ParsePrefix(clusterCIDR)
+	if err != nil {
+		return nil, fmt.Errorf("pod CIDRs: %w", err)
+	}
+	pool, err := NewPool(base, size)
+	if err != nil {
+		return nil, fmt.Errorf("pod CIDRs: %w", err)
+	}
+	nodes := f.Core().V1().Nodes()
+	r := &Controller{client: c, nodes: nodes.Lister(), events: events, log: log, pool: pool, of: map[string][]netip.Prefix{}}
+	// What nodes hold is noted as events arrive: all of it is, before the first
+	// node is given anything, since the loop waits for the initial list.
+	r.loop = reconcile.New("podcidr", log, r.reconcile, reconcile.Watch(nodes.Informer(),
+		r.note, func(_, n *corev1.Node) { r.note(n) }, r.freed))
+	return r, nil
+}
+
+// Run reconciles until ctx is done. One worker: nodes are few and order is fair.
+func (r *Controller) Run(ctx context.Context, _ int) error { return r.loop.Run(ctx, 1) }
+
+// note learns what a node holds, and queues one that holds nothing.
+func (r *Controller) note(n *corev1.Node) {
+	held := prefixes(n)
+	if len(held) == 0 {
+		if n.DeletionTimestamp == nil {
+			r.loop.Add(n.Name)
+		}
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.of[n.Name]) > 0 {
+		return
+	}
+	r.of[n.Name] = held
+	for _, p := range held {
+		if !r.pool.Occupy(p) {
+			r.log.Error("a node's pod CIDR is outside of the cluster's range or another node's too: recreate its Node",
+				"node", n.Name, "podCIDR", p.String())
+		}
+	}
+}
+
+// freed gives back what a deleted node held, and wakes those that wait.
+func (r *Controller) freed(n *corev1.Node) {
+	r.mu.Lock()
+	for _, p := range r.of[n.Name] {
+		r.pool.Release(p)
+	}
+	delete(r.of, n.Name)
+	r.mu.Unlock()
+	r.loop.Add(n.Name) // it may have registered again meanwhile
+}
+
+func prefixes(n *corev1.Node) []netip.Prefix {
+	list := n.Spec.PodCIDRs
+	if len(list) == 0 && n.Spec.PodCIDR != "" {
+		list = []string{n.Spec.PodCIDR}
+	}
+	var out []netip.Prefix
+	for _, s := range list {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (r *Controller) reconcile(ctx context.Context, name string) (time.Duration, error) {
+	n, err := r.nodes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read node %s: %w", name, err)
+	}
+	if n.Spec.PodCIDR != "" || n.DeletionTimestamp != nil {
+		return 0, nil
+	}
+	block, err := r.take(name)
+	if err != nil {
+		r.events.Eventf(n, corev1.EventTypeWarning, "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable", name)
+		return 0, fmt.Errorf("node %s: %w", name, err)
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": n.UID},
+		"spec":     map[string]any{"podCIDR": block.String(), "podCIDRs": []string{block.String()}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	_, err = r.client.CoreV1().Nodes().Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	if err == nil {
+		r.log.Info("pod CIDR given", "node", name, "podCIDR", block.String())
+		return 0, nil
+	}
+	// The block stays reserved for this node unless it is certain that the write was
+	// refused: an answer that got lost must not give one block to two nodes.
+	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err) {
+		r.give(name)
+	}
+	return 0, fmt.Errorf("give node %s pod CIDR %s: %w", name, block, err)
+}
+
+// take reserves a block for a node, the same one until give.
+func (r *Controller) take(name string) (netip.Prefix, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if held := r.of[name]; len(held) > 0 {
+		return held[0], nil
+	}
+	block, err := r.pool.Next()
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	r.of[name] = []netip.Prefix{block}
+	return block, nil
+}
+
+func (r *Controller) give(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.of[name] {
+		r.pool.Release(p)
+	}
+	delete(r.of, name)
+}

@@ -1,0 +1,90 @@
+// Package rootca publishes the cluster's CA certificate in every namespace, as
+// ConfigMap kube-root-ca.crt, for pods to verify the API server by. It imports
+// its sibling package reconcile.
+package rootca
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+)
+
+const (
+	name        = "kube-root-ca.crt"
+	key         = "ca.crt"
+	description = "kubernetes.io/description"
+)
+
+// Controller reconciles namespaces, by name.
+type Controller struct {
+	client     kubernetes.Interface
+	ca         string
+	namespaces corelisters.NamespaceLister
+	maps       corelisters.ConfigMapLister
+	loop       *reconcile.Loop[string]
+}
+
+// New returns the controller of the given certificates (PEM); it does nothing until Run.
+func New(c kubernetes.Interface, f informers.SharedInformerFactory, ca []byte, log *slog.Logger) *Controller {
+	namespaces, configMaps := f.Core().V1().Namespaces(), f.Core().V1().ConfigMaps()
+	r := &Controller{client: c, ca: string(ca), namespaces: namespaces.Lister(), maps: configMaps.Lister()}
+	published := func(m *corev1.ConfigMap) {
+		if m.Name == name {
+			r.loop.Add(m.Namespace)
+		}
+	}
+	r.loop = reconcile.New("rootca", log, r.reconcile,
+		reconcile.Watch(namespaces.Informer(),
+			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
+			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
+		reconcile.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { published(m) }, published))
+	return r
+}
+
+// Run reconciles until ctx is done.
+func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+func (r *Controller) reconcile(ctx context.Context, namespace string) (time.Duration, error) {
+	ns, err := r.namespaces.Get(namespace)
+	if apierrors.IsNotFound(err) || err == nil && ns.Status.Phase == corev1.NamespaceTerminating {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read namespace %s: %w", namespace, err)
+	}
+	want := map[string]string{key: r.ca}
+	there, err := r.maps.ConfigMaps(namespace).Get(name)
+	if apierrors.IsNotFound(err) {
+		m := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Annotations: map[string]string{
+				description: "The certificates that verify the API server of this cluster, and nothing else.",
+			}},
+			Data: want,
+		}
+		_, err := r.client.CoreV1().ConfigMaps(namespace).Create(ctx, m, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return 0, fmt.Errorf("create ConfigMap %s/%s: %w", namespace, name, err)
+		}
+		return 0, nil
+	}
+	if err != nil || maps.Equal(there.Data, want) {
+		return 0, err
+	}
+	updated := there.DeepCopy()
+	updated.Data = want
+	if _, err := r.client.CoreV1().ConfigMaps(namespace).Update(ctx, updated, metav1.UpdateOptions{}); err != nil {
+		return 0, fmt.Errorf("update ConfigMap %s/%s: %w", namespace, name, err)
+	}
+	return 0, nil
+}

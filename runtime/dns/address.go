@@ -1,0 +1,44 @@
+package dns
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// holdAddress gives the node the cluster DNS address. It stays when the process
+// ends, so that a restart loses no packets on the way.
+func holdAddress(address string) error {
+	link, err := netlink.LinkByName(config.DNSLink)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		link = &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: config.DNSLink}}
+		err = netlink.LinkAdd(link)
+	}
+	if err != nil {
+		return fmt.Errorf("make interface %s: %w", config.DNSLink, err)
+	}
+	want := &net.IPNet{IP: net.ParseIP(address), Mask: net.CIDRMask(32, 32)}
+	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", config.DNSLink, err)
+	}
+	for _, a := range have {
+		if a.IPNet.String() != want.String() { // of an earlier configuration
+			if err := netlink.AddrDel(link, &a); err != nil {
+				return fmt.Errorf("remove address %s from %s: %w", a.IPNet, config.DNSLink, err)
+			}
+		}
+	}
+	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: want}); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("add address %s to %s: %w", want, config.DNSLink, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", config.DNSLink, err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package dns
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Corefile is CoreDNS's configuration. Names of the cluster never go upstream;
+// with no upstream, no other name exists (an answer at once beats a time-out on
+// servers without a way out).
+func Corefile(cfg config.DNSConfig, upstreams []string) string {
+	var b strings.Builder
+	block := func(zones string, lines ...string) {
+		fmt.Fprintf(&b, "%s {\n    bind %s\n    errors\n    loop\n    "+metricsDirective+"\n    cache 30\n", zones, cfg.Address)
+		for _, l := range lines {
+			fmt.Fprintf(&b, "    %s\n", l)
+		}
+		b.WriteString("}\n")
+	}
+	zones := strings.Join([]string{cfg.Domain, cfg.ServiceCIDR, cfg.ClusterCIDR}, " ")
+	block(zones, kubernetesDirective+" "+zones+" {", "    pods insecure", "    ttl 30", "}")
+	if len(upstreams) == 0 {
+		block(".", nowhereDirective)
+	} else {
+		block(".", "forward . "+strings.Join(upstreams, " "))
+	}
+	return b.String()
+}
+
+// Upstreams resolves the configured list: a resolv.conf path stands for the name
+// servers it lists, which may be none.
+func Upstreams(configured []string) []string {
+	var out []string
+	for _, u := range configured {
+		if !strings.HasPrefix(u, "/") {
+			out = append(out, u)
+			continue
+		}
+		out = append(out, nameservers(u)...)
+	}
+	return out
+}
+
+func nameservers(path string) []string {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var out []string
+	for scan := bufio.NewScanner(f); scan.Scan(); {
+		if fields := strings.Fields(scan.Text()); len(fields) > 1 && fields[0] == "nameserver" {
+			out = append(out, fields[1])
+		}
+	}
+	return out
+}

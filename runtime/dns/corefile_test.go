@@ -1,0 +1,41 @@
+package dns
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+var cfg = config.DNSConfig{Address: "10.96.0.10", Domain: "cluster.local", ServiceCIDR: "10.96.0.0/16", ClusterCIDR: "10.244.0.0/16"}
+
+func TestClusterNamesStayInside(t *testing.T) {
+	got := Corefile(cfg, []string{"192.0.2.53"})
+	cluster, rest, ok := strings.Cut(got, "}\n}\n")
+	if !ok || strings.Contains(cluster, "forward") {
+		t.Errorf("the cluster's zones are forwarded:\n%s", got)
+	}
+	if !strings.Contains(rest, "forward . 192.0.2.53") {
+		t.Errorf("other names are not forwarded:\n%s", got)
+	}
+}
+
+func TestWithoutUpstreamOtherNamesDoNotExist(t *testing.T) {
+	if got := Corefile(cfg, nil); strings.Contains(got, "forward") || !strings.Contains(got, nowhereDirective) {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
+func TestUpstreams(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(file, []byte("# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := Upstreams([]string{file, "192.0.2.3:5353", "/does/not/exist"})
+	if want := []string{"192.0.2.1", "192.0.2.2", "192.0.2.3:5353"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,100 @@
+package dns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"k8s.io/client-go/rest"
+
+	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// probePeriod is how often the server asks itself for the kubernetes Service.
+const probePeriod = 500 * time.Millisecond
+
+// Server answers the cluster's names on the cluster DNS address of this node.
+type Server struct {
+	cfg    config.DNSConfig
+	client *client.Client
+	log    *slog.Logger
+	ready  atomic.Pointer[string] // why not ready; nil is ready
+}
+
+// New returns a server. It touches neither the API nor the network.
+func New(cfg config.DNSConfig, c *client.Client, log *slog.Logger) *Server {
+	s := &Server{cfg: cfg, client: c, log: log}
+	starting := "starting"
+	s.ready.Store(&starting)
+	return s
+}
+
+// Ready is nil while the server answers for the kubernetes Service.
+func (s *Server) Ready() error {
+	if why := s.ready.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// Run serves until ctx is done. CoreDNS keeps its configuration in globals, so a
+// process runs one server.
+func (s *Server) Run(ctx context.Context) error {
+	if err := holdAddress(s.cfg.Address); err != nil {
+		return err
+	}
+	go s.client.TrackMasters(ctx)
+	clog.SetOutput(os.Stderr)
+	if err := clog.Configure("json", os.Stderr); err != nil {
+		return err
+	}
+	rest := rest.CopyConfig(s.client.REST)
+	register(rest)
+	caddy.Quiet, dnsserver.Quiet = true, true
+	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams))
+	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
+	if err != nil {
+		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Address, err)
+	}
+	s.probe(ctx)
+	for _, err := range instance.ShutdownCallbacks() {
+		s.log.Warn("CoreDNS did not end cleanly", "error", err)
+	}
+	return instance.Stop()
+}
+
+// probe keeps the readiness until ctx is done.
+func (s *Server) probe(ctx context.Context) {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Address, "53"))
+	}}
+	name := "kubernetes.default.svc." + s.cfg.Domain + "."
+	period := 20 * time.Millisecond
+	for {
+		ask, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err := resolver.LookupHost(ask, name)
+		cancel()
+		if err == nil {
+			s.ready.Store(nil)
+			period = 10 * probePeriod
+		} else {
+			why := fmt.Sprintf("%s is not answered: %v", name, err)
+			s.ready.Store(&why)
+			period = min(2*period, probePeriod)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(period):
+		}
+	}
+}

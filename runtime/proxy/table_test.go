@@ -1,0 +1,217 @@
+//go:build lab
+
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// inNamespace runs f on a thread in a network namespace of its own, whose
+// loopback carries endpoints and a route to cluster IPs. Nothing leaves it.
+func inNamespace(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread and its namespace end with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Errorf("make a network namespace (needs root): %v", err)
+			return
+		}
+		lo, err := netlink.LinkByName("lo")
+		if err == nil {
+			err = netlink.LinkSetUp(lo)
+		}
+		for _, cidr := range []string{"10.244.0.1/24", "192.168.7.1/24"} {
+			if err == nil {
+				addr, _ := netlink.ParseAddr(cidr)
+				err = netlink.AddrAdd(lo, addr)
+			}
+		}
+		if err == nil {
+			_, dst, _ := net.ParseCIDR("10.96.0.0/16")
+			err = netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: dst, Scope: unix.RT_SCOPE_LINK, Src: net.ParseIP("192.168.7.1")})
+		}
+		if err != nil {
+			t.Errorf("prepare the network namespace: %v", err)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
+// listen answers every connection with its own address.
+func listen(t *testing.T, addr string) {
+	ln, err := net.Listen("tcp4", addr)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, addr)
+			c.Close()
+		}
+	}()
+}
+
+// dial connects with a raw socket of this thread, so that it is the namespace's,
+// and returns who answered.
+func dial(addr netip.AddrPort) (string, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	tv := unix.NsecToTimeval(int64(500 * time.Millisecond))
+	if err := errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv), unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv)); err != nil {
+		return "", err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: addr.Addr().As4(), Port: int(addr.Port())}); err != nil {
+		return "", err
+	}
+	buf := make([]byte, 64)
+	n, err := unix.Read(fd, buf)
+	return string(buf[:max(n, 0)]), err
+}
+
+func TestTableForwardsConnections(t *testing.T) {
+	inNamespace(t, func() {
+		for _, a := range []string{"10.244.0.1:8080", "10.244.0.1:8081"} {
+			listen(t, a)
+		}
+		web := Frontend{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}
+		nodePort := Frontend{netip.MustParseAddr("192.168.7.1"), corev1.ProtocolTCP, 30000}
+		empty := Frontend{netip.MustParseAddr("10.96.0.6"), corev1.ProtocolTCP, 80}
+		elsewhere := Frontend{netip.MustParseAddr("10.96.0.7"), corev1.ProtocolTCP, 80}
+		a, b := at("10.244.0.1:8080"), at("10.244.0.1:8081")
+		table, err := OpenTable()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer table.Close() //nolint:errcheck // the test ends
+		have := Rules{
+			web:       {Endpoints: []netip.AddrPort{a, b}},
+			nodePort:  {Endpoints: []netip.AddrPort{a}, Masquerade: true},
+			empty:     {Refuse: reject},
+			elsewhere: {Refuse: drop},
+		}
+		if err := table.Replace(have); err != nil {
+			t.Error(err)
+			return
+		}
+		answers := map[string]int{}
+		for range 60 {
+			got, err := dial(netip.AddrPortFrom(web.IP, web.Port))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answers[got]++
+		}
+		if answers[a.String()] < 10 || answers[b.String()] < 10 {
+			t.Errorf("not spread over both endpoints: %v", answers)
+		}
+		if got, err := dial(netip.AddrPortFrom(nodePort.IP, nodePort.Port)); got != a.String() {
+			t.Errorf("node port: %q, %v", got, err)
+		}
+		if _, err := dial(netip.AddrPortFrom(empty.IP, empty.Port)); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a Service that nobody serves: %v, want connection refused", err)
+		}
+		if _, err := dial(netip.AddrPortFrom(elsewhere.IP, elsewhere.Port)); !errors.Is(err, syscall.EINPROGRESS) && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.ETIMEDOUT) {
+			t.Errorf("no local endpoint: %v, want a time-out", err)
+		}
+
+		c := Change{Set: Rules{web: {Endpoints: []netip.AddrPort{b}}, empty: {Endpoints: []netip.AddrPort{a}}}, Remove: Rules{nodePort: have[nodePort]}}
+		if err := table.Apply(c, have); err != nil {
+			t.Error(err)
+			return
+		}
+		for f, want := range map[Frontend]string{web: b.String(), empty: a.String()} {
+			if got, err := dial(netip.AddrPortFrom(f.IP, f.Port)); got != want {
+				t.Errorf("%v after the change: %q, %v; want %q", f, got, err, want)
+			}
+		}
+		if got, err := dial(netip.AddrPortFrom(nodePort.IP, nodePort.Port)); err == nil {
+			t.Errorf("a node port that was removed answers: %q", got)
+		}
+		if ok, err := table.Exists(); err != nil || !ok {
+			t.Errorf("table exists: %v, %v", ok, err)
+		}
+	})
+}
+
+// BenchmarkTable writes 10,000 Services of five endpoints, and changes one.
+func BenchmarkTable(b *testing.B) {
+	rules := Rules{}
+	for i := range 10000 {
+		var eps []netip.AddrPort
+		for j := range 5 {
+			n := i*5 + j
+			eps = append(eps, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 244, byte(n / 250), byte(n % 250)}), 8080))
+		}
+		rules[Frontend{netip.AddrFrom4([4]byte{10, 96, byte(i / 250), byte(i % 250)}), corev1.ProtocolTCP, 80}] = Backend{Endpoints: eps}
+	}
+	run := func(b *testing.B, f func(*Table)) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread()
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				b.Error(err)
+				return
+			}
+			table, err := OpenTable()
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			defer table.Close() //nolint:errcheck // the benchmark ends
+			f(table)
+		}()
+		<-done
+	}
+	b.Run("replace 10,000 services", func(b *testing.B) {
+		run(b, func(t *Table) {
+			for b.Loop() {
+				if err := t.Replace(rules); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	b.Run("change one of 10,000", func(b *testing.B) {
+		run(b, func(t *Table) {
+			if err := t.Replace(rules); err != nil {
+				b.Error(err)
+				return
+			}
+			f := Frontend{netip.AddrFrom4([4]byte{10, 96, 1, 1}), corev1.ProtocolTCP, 80}
+			for b.Loop() {
+				if err := t.Apply(Change{Set: Rules{f: rules[f]}}, rules); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+}
