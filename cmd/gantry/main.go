@@ -18,6 +18,9 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
+		kubeletCommand(),
+		imageCommand(),
+		hostCommand(),
 		controllerManagerCommand(),
 		schedulerCommand(),
 		versionCommand(),
