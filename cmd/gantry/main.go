@@ -20,6 +20,8 @@ func main() {
 	root.AddCommand(
 		versionCommand(),
 		kubectlCommand(),
+		etcdCommand(),
+		apiserverCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)
