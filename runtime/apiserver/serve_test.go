@@ -14,6 +14,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -50,6 +51,7 @@ func TestServer(t *testing.T) {
 		"discovery":           discovery,
 		"seed":                seeded,
 		"anonymous":           anonymous,
+		"events":              events,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -556,6 +558,28 @@ func seeded(t *testing.T, c *apitest.Cluster) {
 	}
 	_, err := k.SchedulingV1().PriorityClasses().Get(ctx, "system-node-critical", metav1.GetOptions{})
 	ok(t, err)
+}
+
+// events of both groups are the same objects.
+func events(t *testing.T, c *apitest.Cluster) {
+	ctx, k := t.Context(), c.Admin()
+	ns := namespace(t, k, "events")
+	_, err := k.EventsV1().Events(ns).Create(ctx, &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Name: "e"}, EventTime: metav1.NowMicro(), ReportingController: "test/scheduler", ReportingInstance: "m1",
+		Action: "Binding", Reason: "FailedScheduling", Note: "0/0 nodes", Type: "Warning", Regarding: corev1.ObjectReference{Kind: "Pod", Name: "p", Namespace: ns},
+	}, metav1.CreateOptions{})
+	ok(t, err)
+	list := must[*corev1.EventList](t)(k.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=p"}))
+	if len(list.Items) != 1 || list.Items[0].Message != "0/0 nodes" || list.Items[0].InvolvedObject.Name != "p" {
+		t.Fatalf("core events: %+v", list.Items)
+	}
+	back := must[*eventsv1.EventList](t)(k.EventsV1().Events(ns).List(ctx, metav1.ListOptions{}))
+	if len(back.Items) != 1 || back.Items[0].Note != "0/0 nodes" {
+		t.Errorf("events.k8s.io: %+v", back.Items)
+	}
+	must[*corev1.Event](t)(k.CoreV1().Events(ns).Create(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Name: "older"}, InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "p", Namespace: ns}, Reason: "x", Message: "y", Type: "Normal",
+	}, metav1.CreateOptions{}))
 }
 
 func anonymous(t *testing.T, c *apitest.Cluster) {
