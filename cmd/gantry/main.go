@@ -22,6 +22,8 @@ func main() {
 		schedulerCommand(),
 		versionCommand(),
 		kubectlCommand(),
+		etcdCommand(),
+		apiserverCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)

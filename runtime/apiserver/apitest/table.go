@@ -42,5 +42,12 @@ func table() []kinds.Kind {
 		}
 		out = append(out, k)
 	}
+	for i := range out {
+		for _, k := range kinds.Table() {
+			if k.GVK == out[i].GVK {
+				out[i] = k
+			}
+		}
+	}
 	return out
 }

@@ -80,12 +80,6 @@ func secret() Kind {
 			}
 			s.StringData = nil
 		}),
-		PrepareForUpdate: onUpdate(func(s, old *corev1.Secret) {
-			// A manifest that does not say the type keeps it.
-			if s.Type == "" {
-				s.Type = old.Type
-			}
-		}),
 		Validate: check(validateSecret),
 		ValidateUpdate: checkUpdate(func(s, old *corev1.Secret) field.ErrorList {
 			errs := immutable(s.Type, old.Type, field.NewPath("type"))

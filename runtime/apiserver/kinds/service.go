@@ -37,6 +37,7 @@ func service() Kind {
 		Validate:         check(validateService),
 		ValidateUpdate:   checkUpdate(validateServiceUpdate),
 		ValidateName:     apivalidation.NameIsDNS1035Label,
+		CreateOnUpdate:   true,
 
 		Columns: columns("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"),
 		Cells:   cells(serviceCells),

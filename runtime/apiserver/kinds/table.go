@@ -1,15 +1,40 @@
 package kinds
 
-// Table returns all rows. Events of both groups are one kind in storage: the
-// adapter decides how the two rows share it.
+// Table returns all rows. The two events rows are one kind in storage: the
+// adapter decides how they share it.
 func Table() []Kind {
 	return []Kind{
 		// core
 		pod(), podTemplate(), replicationController(),
 		namespace(), node(),
-		service(),
-		configMap(), secret(),
+		service(), endpoints(),
+		configMap(), secret(), serviceAccount(),
+		persistentVolume(), persistentVolumeClaim(),
+		limitRange(), resourceQuota(),
+		coreEvent(),
+		// events.k8s.io
+		event(),
 		// apps
-		deployment(), replicaSet(),
+		deployment(), replicaSet(), daemonSet(), statefulSet(), controllerRevision(),
+		// batch
+		job(), cronJob(),
+		// autoscaling, policy
+		horizontalPodAutoscaler(), podDisruptionBudget(),
+		// networking.k8s.io, discovery.k8s.io
+		networkPolicy(), ingress(), ingressClass(), endpointSlice(),
+		// coordination.k8s.io, node.k8s.io, scheduling.k8s.io
+		lease(), runtimeClass(), priorityClass(),
+		// storage.k8s.io
+		storageClass(), csiDriver(), csiNode(), volumeAttachment(),
+		// rbac.authorization.k8s.io
+		role(), roleBinding(), clusterRole(), clusterRoleBinding(),
+		// certificates.k8s.io
+		certificateSigningRequest(),
+		// admissionregistration.k8s.io
+		mutatingWebhookConfiguration(), validatingWebhookConfiguration(),
+		validatingAdmissionPolicy(), validatingAdmissionPolicyBinding(),
+		mutatingAdmissionPolicy(), mutatingAdmissionPolicyBinding(),
+		// flowcontrol.apiserver.k8s.io
+		flowSchema(), priorityLevelConfiguration(),
 	}
 }

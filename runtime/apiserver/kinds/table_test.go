@@ -1,0 +1,178 @@
+package kinds
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+const rounds = 60
+
+// forEachRow calls f with every row and random objects of its type.
+func forEachRow(t *testing.T, f func(t *testing.T, k Kind, obj runtime.Object)) {
+	scheme := testScheme(t)
+	for _, k := range Table() {
+		t.Run(k.GVK.GroupKind().String(), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			for i := 0; i < rounds; i++ {
+				obj, err := scheme.New(k.GVK)
+				if err != nil {
+					t.Fatalf("the row's type is not known: %v", err)
+				}
+				if i > 0 { // the first object is empty
+					fill(r, reflect.ValueOf(obj).Elem())
+				}
+				f(t, k, obj)
+			}
+		})
+	}
+}
+
+func TestRowsAreUnique(t *testing.T) {
+	type path struct{ group, resource string }
+	seen, short := map[path]bool{}, map[string]string{}
+	for _, k := range Table() {
+		p := path{k.GVK.Group, k.Resource}
+		if seen[p] {
+			t.Errorf("%v: two rows", p)
+		}
+		seen[p] = true
+		for _, s := range k.ShortNames {
+			if other, ok := short[s]; ok && other != k.GVK.Kind {
+				t.Errorf("short name %s: of %s and of %s", s, other, k.GVK.Kind)
+			}
+			short[s] = k.GVK.Kind
+		}
+	}
+	if len(seen) != 49 {
+		t.Errorf("%d rows", len(seen))
+	}
+}
+
+func TestDefaultIsIdempotent(t *testing.T) {
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if k.Default == nil {
+			return
+		}
+		k.Default(obj)
+		once := obj.DeepCopyObject()
+		k.Default(obj)
+		if !equality.Semantic.DeepEqual(once, obj) {
+			t.Fatalf("default changed its own result:\n%#v\n%#v", once, obj)
+		}
+	})
+}
+
+func TestColumnsAndCellsAgree(t *testing.T) {
+	now := time.Unix(2e9, 0)
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if len(k.Columns) == 0 || k.Cells == nil {
+			t.Fatal("no columns")
+		}
+		row := k.Cells(obj, now)
+		if len(row) != len(k.Columns) {
+			t.Fatalf("%d cells for %d columns", len(row), len(k.Columns))
+		}
+		for i, c := range row {
+			switch c.(type) {
+			case string, bool:
+			case int64:
+			default:
+				t.Fatalf("column %s: cell of type %T", k.Columns[i].Name, c)
+			}
+		}
+	})
+}
+
+func TestFieldsAreConstant(t *testing.T) {
+	keys := map[string]fields.Set{}
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if k.Fields == nil {
+			if k.IndexField != "" {
+				t.Fatal("index without fields")
+			}
+			return
+		}
+		set := k.Fields(obj)
+		if _, ok := set[k.IndexField]; k.IndexField != "" && !ok {
+			t.Fatalf("index field %s is not among the fields", k.IndexField)
+		}
+		first, ok := keys[k.GVK.String()]
+		if !ok {
+			keys[k.GVK.String()] = set
+			return
+		}
+		if len(first) != len(set) {
+			t.Fatalf("fields differ: %v, %v", first, set)
+		}
+		for key := range set {
+			if _, ok := first[key]; !ok {
+				t.Fatalf("fields differ in %s", key)
+			}
+		}
+	})
+}
+
+// Validation must stand whatever a client sends, defaulted or not, and leave the
+// objects as they are.
+func TestValidationChangesNothing(t *testing.T) {
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if k.Default != nil {
+			k.Default(obj)
+		}
+		before, old := obj.DeepCopyObject(), obj.DeepCopyObject()
+		if k.Validate != nil {
+			k.Validate(obj)
+		}
+		if k.ValidateUpdate != nil {
+			if errs := k.ValidateUpdate(obj, old); len(errs) > 0 {
+				t.Fatalf("an update that changes nothing: %v", errs.ToAggregate())
+			}
+		}
+		if k.ValidateStatusUpdate != nil {
+			k.ValidateStatusUpdate(obj, old)
+		}
+		if k.Warnings != nil {
+			k.Warnings(obj)
+		}
+		if !equality.Semantic.DeepEqual(before, obj) || !equality.Semantic.DeepEqual(before, old) {
+			t.Fatal("validation changed an object")
+		}
+	})
+}
+
+func TestPreparationKeepsOld(t *testing.T) {
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if k.PrepareForCreate != nil {
+			k.PrepareForCreate(obj.DeepCopyObject())
+		}
+		for _, prepare := range []func(obj, old runtime.Object){k.PrepareForUpdate, k.PrepareForStatusUpdate} {
+			if prepare == nil {
+				continue
+			}
+			old := obj.DeepCopyObject()
+			prepare(obj.DeepCopyObject(), old)
+			if !equality.Semantic.DeepEqual(old, obj) {
+				t.Fatal("preparation changed the old object")
+			}
+		}
+	})
+}
+
+func TestScaleSetsWhatItReads(t *testing.T) {
+	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+		if k.Scale == nil {
+			return
+		}
+		k.Scale.SetReplicas(obj, 7)
+		if n, _ := k.Scale.Replicas(obj); n != 7 {
+			t.Fatalf("replicas %d", n)
+		}
+		k.Scale.Selector(obj)
+	})
+}
