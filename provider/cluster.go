@@ -43,7 +43,7 @@ type clusterModel struct {
 	Status             types.Map    `tfsdk:"status"`
 	Endpoints          types.List   `tfsdk:"endpoints"`
 	CAFingerprint      types.String `tfsdk:"ca_fingerprint"`
-	Connection         types.Object `tfsdk:"connection"`
+	Connection         types.Object `tfsdk:"handle"`
 }
 
 func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -83,7 +83,7 @@ func (r *clusterResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 			"status":         statusAttribute(),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
 			"ca_fingerprint": schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "SHA-256 of the cluster's CA certificate."},
-			"connection": schema.SingleNestedAttribute{Computed: true, Attributes: connectionAttributes(true),
+			"handle": schema.SingleNestedAttribute{Computed: true, Attributes: connectionAttributes(true),
 				MarkdownDescription: "What pools and kubeconfigs need of the cluster. It holds no secret."},
 		},
 	}
@@ -175,7 +175,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	for name, s := range planned {
 		keys[name] = s.HostKey
 	}
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("connection"), connectionOf(ctx, c, state.ID, keys, &resp.Diagnostics))...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, state.ID, keys, &resp.Diagnostics))...)
 }
 
 func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Cluster, unknown []string, diags *diag.Diagnostics) map[string]wanted {

@@ -50,7 +50,7 @@ func (k *kubeconfig) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *
 		MarkdownDescription: "A client certificate for the cluster, signed for this run and kept nowhere: for the `kubernetes` and `helm` providers.",
 		Attributes: map[string]schema.Attribute{
 			"cluster": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "The cluster: `gantry_cluster.….connection`.",
+				Required: true, MarkdownDescription: "The cluster: `gantry_cluster.….handle`.",
 				Attributes: map[string]schema.Attribute{
 					"cluster_id": str("UUID of the cluster."), "cluster_name": str("Name of the cluster."), "pod_cidr": str("Range of pod addresses."),
 					"service_cidr": str("Range of Service addresses."), "dns_domain": str("Domain of cluster DNS."),

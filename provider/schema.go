@@ -77,7 +77,7 @@ func connectionAttributes(computed bool) map[string]schema.Attribute {
 func clusterAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Required: true, Attributes: connectionAttributes(false),
-		MarkdownDescription: "The cluster: `gantry_cluster.….connection`.",
+		MarkdownDescription: "The cluster: `gantry_cluster.….handle`.",
 	}
 }
 

@@ -22,12 +22,12 @@ resource "gantry_cluster" "this" {
 }
 
 resource "gantry_node_pool" "workers" {
-  cluster = gantry_cluster.this.connection
+  cluster = gantry_cluster.this.handle
   name    = "workers"
   hosts   = var.workers
 }
 
 resource "gantry_kubeconfig_file" "admin" {
-  cluster = gantry_cluster.this.connection
+  cluster = gantry_cluster.this.handle
   path    = "${path.module}/kubeconfig"
 }
