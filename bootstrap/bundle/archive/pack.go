@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -23,7 +24,7 @@ func Pack(w io.Writer, dir string, m Manifest) (Manifest, error) {
 	}
 	names := []string{UnpackerName}
 	for _, e := range entries {
-		if e.Type().IsRegular() && e.Name() != UnpackerName {
+		if e.Type().IsRegular() && e.Name() != UnpackerName && !strings.HasPrefix(e.Name(), ".") { // hidden: stamps of the build
 			names = append(names, e.Name())
 		}
 	}
