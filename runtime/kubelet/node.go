@@ -65,7 +65,7 @@ func (k *Kubelet) keepNode(ctx context.Context) {
 				k.log.Warn("the node's state is not reported yet", "error", err)
 			}
 			wait = time.After(time.Second)
-		case k.network.Ready() != nil && quick < 600:
+		case !readyIn(last) && quick < 600:
 			// A new node waits for its pod CIDR, which is there within a second.
 			quick++
 			wait = time.After(100 * time.Millisecond)
@@ -148,6 +148,16 @@ func (k *Kubelet) reportNode(ctx context.Context, last **corev1.Node, full bool)
 	}
 	*last = node
 	return true, nil
+}
+
+// readyIn says whether the node is ready as the API was told last.
+func readyIn(n *corev1.Node) bool {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // sameStatus compares without the heartbeat times.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
@@ -234,10 +235,15 @@ func ensureSysctls() error {
 
 // ensureServiceRoute lets processes of the host reach Services also where there
 // is no default route: a packet must have a route before the proxy's rules give
-// it its real destination. The link is a dummy, so what is no Service's address
-// ends here and never leaves by the host's own network.
+// it its real destination. The link leads nowhere, so what is no Service's address
+// ends here and never leaves by the host's own network. A kernel without dummy
+// links has bridges, and one without ports does the same.
 func (n *Network) ensureServiceRoute() error {
-	link, err := ensureLink(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: serviceLink, MTU: 65535}})
+	attrs := netlink.LinkAttrs{Name: serviceLink}
+	link, err := ensureLink(&netlink.Dummy{LinkAttrs: attrs})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		link, err = ensureLink(&netlink.Bridge{LinkAttrs: attrs})
+	}
 	if err != nil {
 		return err
 	}
