@@ -54,7 +54,7 @@ func leftovers(ctx context.Context, h *lab.Host) error {
 		"ls -d " + strings.Join([]string{"/opt/gantry", config.ConfigDir, config.StateDir, config.RunDir, config.PodLogDir, config.UnitDir + "/gantry-*"}, " ") + " 2>/dev/null",
 		"ip -o link | grep -o ': " + config.LinkPrefix + "[^:@]*'",
 		"ip route | grep -v 'dev host0 proto kernel'",
-		"grep -E '/(opt|run|etc|var/lib)/gantry' /proc/mounts",
+		"cut -d' ' -f2 /proc/mounts | grep -E '^/(opt|run|etc|var/lib)/gantry'",
 		"find /sys/fs/cgroup -type d \\( -name 'kubepods*' -o -name 'gantry-*' \\)",
 		"ps ax -o args= | grep -E '^[^ ]*(containerd|/opt/gantry)' | grep -v grep",
 	}, "; ")

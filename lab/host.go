@@ -166,10 +166,14 @@ func (h *Host) consoleTail() string {
 // PowerCut takes the host's power: every process dies at once, nothing is told.
 // What it had written but not synced stays, as the page cache is the machine's.
 func (h *Host) PowerCut(ctx context.Context) error {
+	port, portErr := h.port()
 	if err := killCgroups(ctx, h.lab.Name, h.Name); err != nil {
 		return fmt.Errorf("host %s: cut its power: %w", h.Name, err)
 	}
-	return nil
+	if portErr != nil { // it was off already
+		return nil
+	}
+	return removeLink(port)
 }
 
 // Shutdown stops the host in order, as its power button would.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // makeBridge makes the lab's link and this machine's address on it, by which it
@@ -27,17 +28,45 @@ func (l *Lab) makeBridge() error {
 	return netlink.LinkSetUp(br)
 }
 
-// removeNetwork removes a lab's bridge and its partitions; the hosts' links went
-// with their network namespaces.
+// removeNetwork removes a lab's bridge, what is plugged into it, and its
+// partitions.
 func removeNetwork(index string) error {
-	link, err := netlink.LinkByName("gtylab" + index)
+	bridge, err := netlink.LinkByName("gtylab" + index)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return dropTable(partitionTable(index))
+	}
+	if err != nil {
+		return fmt.Errorf("find bridge gtylab%s: %w", index, err)
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list links: %w", err)
+	}
+	for _, l := range links {
+		if l.Attrs().MasterIndex == bridge.Attrs().Index {
+			if err := removeLink(l.Attrs().Name); err != nil {
+				return err
+			}
+		}
+	}
+	if err := removeLink(bridge.Attrs().Name); err != nil {
+		return err
+	}
+	return dropTable(partitionTable(index))
+}
+
+// removeLink removes a link that may vanish meanwhile: the kernel takes down the
+// links of a network namespace some time after its last process died, and until
+// then their names are taken.
+func removeLink(name string) error {
+	link, err := netlink.LinkByName(name)
 	if err == nil {
 		err = netlink.LinkDel(link)
 	}
-	if err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) {
-		return fmt.Errorf("remove bridge gtylab%s: %w", index, err)
+	if err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove link %s: %w", name, err)
 	}
-	return dropTable(partitionTable(index))
+	return nil
 }
 
 func (l *Lab) makeKey(ctx context.Context) error {
