@@ -52,6 +52,7 @@ func TestServer(t *testing.T) {
 		"seed":                seeded,
 		"anonymous":           anonymous,
 		"events":              events,
+		"streams":             streams,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
