@@ -18,12 +18,17 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
+		etcdCommand(),
+		apiserverCommand(),
 		controllerManagerCommand(),
 		schedulerCommand(),
-		versionCommand(),
-		kubectlCommand(),
+		kubeletCommand(),
 		proxyCommand(),
 		dnsCommand(),
+		hostCommand(),
+		imageCommand(),
+		kubectlCommand(),
+		versionCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry:", err)

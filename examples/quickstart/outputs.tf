@@ -5,7 +5,7 @@ output "endpoints" {
 
 output "kubeconfig" {
   description = "Path of the kubeconfig: kubectl --kubeconfig=… get nodes."
-  value       = gantry_kubeconfig_file.admin.path
+  value       = abspath(gantry_kubeconfig_file.admin.path)
 }
 
 output "nodes" {

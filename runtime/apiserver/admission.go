@@ -1,8 +1,13 @@
 package apiserver
 
 import (
+	"context"
 	"io"
 
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	mutatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
@@ -14,7 +19,9 @@ import (
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/dynamic"
 
+	ours "github.com/gantry-run/gantry/runtime/apiserver/admission"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 )
 
 // plugin is an admission plugin of ours under its name.
@@ -27,8 +34,43 @@ type plugin struct {
 // webhooks, in this order.
 func (a *assembly) ourPlugins() []plugin {
 	return []plugin{
+		{"ServiceAccount", &ours.ServiceAccount{Account: func(ctx context.Context, ns, name string) (*corev1.ServiceAccount, error) {
+			return readThrough[*corev1.ServiceAccount](ctx, a.stores.get("", "serviceaccounts"), ns, name)
+		}}},
+		{"Priority", &ours.Priority{
+			Class: func(ctx context.Context, name string) (*schedulingv1.PriorityClass, error) {
+				return readThrough[*schedulingv1.PriorityClass](ctx, a.stores.get("scheduling.k8s.io", "priorityclasses"), "", name)
+			},
+			Default: a.defaultPriority,
+		}},
+		{"DefaultTolerationSeconds", ours.DefaultTolerations{}},
+		{"NodeRestriction", &ours.NodeRestriction{Pod: func(ctx context.Context, ns, name string) (*corev1.Pod, error) {
+			return registry.Read[*corev1.Pod](ctx, a.stores.get("", "pods"), ns, name, registry.Fresh)
+		}}},
 		{"RBACEscalation", rbac.NewEscalation(a.roles, a.generic.Authorization.Authorizer)},
 	}
+}
+
+// readThrough reads from the cache, and from etcd what the cache does not have.
+func readThrough[T runtime.Object](ctx context.Context, s *registry.Store, namespace, name string) (T, error) {
+	obj, err := registry.Read[T](ctx, s, namespace, name, registry.Cached)
+	if errors.IsNotFound(err) {
+		return registry.Read[T](ctx, s, namespace, name, registry.Fresh)
+	}
+	return obj, err
+}
+
+func (a *assembly) defaultPriority(ctx context.Context) (*schedulingv1.PriorityClass, error) {
+	list, err := registry.ListWhere[*schedulingv1.PriorityClassList](ctx, a.stores.get("scheduling.k8s.io", "priorityclasses"), "", nil, registry.Cached)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		if list.Items[i].GlobalDefault {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, nil
 }
 
 func (a *assembly) admission() error {

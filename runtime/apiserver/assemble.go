@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/informers"
@@ -13,6 +14,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
 )
 
@@ -23,7 +25,10 @@ type assembly struct {
 	roles      *rbac.Authorizer
 	loopback   kubernetes.Interface
 	aggregator *aggregator.APIAggregator
-	installed  chan struct{}
+	etcd       *clientv3.Client
+	addresses  *services.Allocator
+	// installed is closed when every path is served.
+	installed chan struct{}
 }
 
 // assemble puts the chain of servers together: a request goes to the aggregator,
@@ -49,6 +54,9 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 
 	if a.stores, err = openStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
+	}
+	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
+		return nil, err
 	}
 	signer, keys, err := tokenKeys(s.cfg.ServiceAccount)
 	if err != nil {
@@ -84,7 +92,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
-	if err := s.install(core, a, scheme, codecs, issuer); err != nil {
+	if err := s.install(core, a, scheme, codecs, issuer, verifier); err != nil {
 		return nil, fmt.Errorf("install the API groups: %w", err)
 	}
 	if err := s.publicDocuments(core, keys); err != nil {
@@ -114,4 +122,5 @@ func (a *assembly) start(ctx context.Context) {
 	}()
 }
 
-func (a *assembly) close() {}
+// close frees what the servers' own shutdown does not.
+func (a *assembly) close() { a.etcd.Close() }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiserverapi "k8s.io/apiserver/pkg/apis/apiserver"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -30,7 +30,6 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
-	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -143,53 +142,44 @@ func authorize(cfg *genericapiserver.Config, roles *rbac.Authorizer, nodes *node
 }
 
 // bindingExists tells whether the objects that a token is bound to are still
-// there. A pod's token outlives the pod's deletion by its grace period only.
+// there. A pod's token outlives the end of its grace period by a minute only.
 func bindingExists(st stores) tokens.Lookup {
 	return func(ctx context.Context, b tokens.Binding) error {
-		sa, err := registry.Read[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name, registry.Cached)
-		if err != nil {
-			// The cache may lag behind a service account that was just made.
-			sa, err = registry.Read[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name, registry.Fresh)
-		}
-		if err != nil {
+		sa, err := readThrough[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name)
+		if err := same("service account", err, sa, b.ServiceAccount.UID); err != nil {
 			return err
 		}
-		if sa.UID != types.UID(b.ServiceAccount.UID) {
-			return errors.New("the service account was replaced by another of the same name")
-		}
 		if b.Pod != nil {
-			pod, err := registry.Read[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name, registry.Cached)
-			if err != nil {
-				pod, err = registry.Read[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name, registry.Fresh)
-			}
-			if err != nil {
+			pod, err := readThrough[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name)
+			if err := same("pod", err, pod, b.Pod.UID); err != nil {
 				return err
-			}
-			if pod.UID != types.UID(b.Pod.UID) {
-				return errors.New("the pod was replaced by another of the same name")
 			}
 			if t := pod.DeletionTimestamp; t != nil && time.Since(t.Time) > time.Minute {
 				return errors.New("the pod has been deleted")
 			}
 		}
 		if b.Secret != nil {
-			secret, err := registry.Read[*corev1.Secret](ctx, st.get("", "secrets"), b.Namespace, b.Secret.Name, registry.Cached)
-			if err != nil {
+			secret, err := readThrough[*corev1.Secret](ctx, st.get("", "secrets"), b.Namespace, b.Secret.Name)
+			if err := same("secret", err, secret, b.Secret.UID); err != nil {
 				return err
-			}
-			if secret.UID != types.UID(b.Secret.UID) {
-				return errors.New("the secret was replaced by another of the same name")
 			}
 		}
+		// A pod's token names its node for information only.
 		if b.Node != nil && b.Pod == nil {
-			node, err := registry.Read[*corev1.Node](ctx, st.get("", "nodes"), "", b.Node.Name, registry.Cached)
-			if err != nil {
-				return err
-			}
-			if node.UID != types.UID(b.Node.UID) {
-				return errors.New("the node was replaced by another of the same name")
-			}
+			node, err := readThrough[*corev1.Node](ctx, st.get("", "nodes"), "", b.Node.Name)
+			return same("node", err, node, b.Node.UID)
 		}
 		return nil
 	}
+}
+
+// same reports that an object could not be read, or is not the one of that UID.
+func same(what string, err error, obj metav1.Object, uid string) error {
+	if err != nil {
+		return err
+	}
+	if string(obj.GetUID()) != uid {
+		return fmt.Errorf("the %s was replaced by another of the same name", what)
+	}
+	return nil
 }

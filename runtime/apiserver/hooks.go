@@ -2,11 +2,112 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/masters"
+	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/seed"
+	"github.com/gantry-run/gantry/runtime/apiserver/services"
 )
 
-// hooks are what the server does once it listens.
+const (
+	// settle is the time the cluster's first objects have to be written before the
+	// server gives up; etcd may have no leader yet when it starts.
+	settle = time.Minute
+	// leaveTimeout bounds taking this master off the list.
+	leaveTimeout = 5 * time.Second
+)
+
+// hooks are what the server does once it listens. /readyz succeeds when the
+// cluster's first objects exist and this master is on the list.
 func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServer, a *assembly) error {
-	return nil
+	port, err := strconv.ParseInt(portOf(s.cfg.BindAddress), 10, 32)
+	if err != nil {
+		return fmt.Errorf("bindAddress: %w", err)
+	}
+	self, err := netip.ParseAddr(s.cfg.AdvertiseAddress)
+	if err != nil {
+		return fmt.Errorf("advertiseAddress: %w", err)
+	}
+	first, err := services.First(s.cfg.ServiceCIDR)
+	if err != nil {
+		return fmt.Errorf("serviceCIDR: %w", err)
+	}
+	registrar := masters.New(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
+	left := make(chan struct{})
+
+	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
+		if err := s.untilDone(ctx, "wait for the roles", func(context.Context) error {
+			if !a.roles.Synced() {
+				return fmt.Errorf("roles are not read yet")
+			}
+			return nil
+		}); err != nil {
+			close(left)
+			return err
+		}
+		if err := s.untilDone(ctx, "write the roles", func(context.Context) error { return rbac.Reconcile(rbac.BootstrapPolicy(), a.loopback) }); err != nil {
+			close(left)
+			return err
+		}
+		if err := s.untilDone(ctx, "write the cluster's first objects", func(ctx context.Context) error {
+			return seed.Plant(ctx, a.loopback, s.cfg, first, int32(port))
+		}); err != nil {
+			close(left)
+			return err
+		}
+		go a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log)
+		go a.addresses.Repair(ctx, a.listServices, s.log)
+		joined := make(chan struct{})
+		go func() { defer close(left); registrar.Run(ctx, joined) }()
+		select {
+		case <-joined:
+		case <-ctx.Done():
+		}
+		return nil
+	}))
+	if err != nil {
+		return err
+	}
+	return srv.AddPreShutdownHook("gantry-leave", func() error {
+		select {
+		case <-left:
+			return nil
+		case <-time.After(leaveTimeout):
+			return fmt.Errorf("this master was not taken off the list within %s", leaveTimeout)
+		}
+	})
+}
+
+// untilDone repeats what until it succeeds, for at most settle.
+func (s *Server) untilDone(ctx context.Context, what string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		s.log.Debug("not yet", "step", what, "error", err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (a *assembly) listServices(ctx context.Context) ([]corev1.Service, error) {
+	list, err := registry.ListWhere[*corev1.ServiceList](ctx, a.stores.get("", "services"), "", nil, registry.Fresh)
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // install serves every kind of the table with its subresources.
-func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, scheme *runtime.Scheme, codecs serializer.CodecFactory, issuer *tokens.Issuer) error {
+func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, scheme *runtime.Scheme, codecs serializer.CodecFactory, issuer *tokens.Issuer, verifier authenticator.Token) error {
 	groups := map[schema.GroupVersion]map[string]rest.Storage{}
 	add := func(gv schema.GroupVersion, resource string, storage rest.Storage) {
 		if groups[gv] == nil {
@@ -35,7 +36,7 @@ func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, sc
 			add(gv, k.Resource+"/scale", store.Scale())
 		}
 	}
-	if err := s.special(a, issuer, add); err != nil {
+	if err := s.special(a, issuer, verifier, add); err != nil {
 		return err
 	}
 	var infos []*genericapiserver.APIGroupInfo
@@ -78,4 +79,3 @@ func onlyGet(h http.Handler) http.Handler {
 		h.ServeHTTP(w, r)
 	})
 }
-

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -19,17 +21,49 @@ type stores map[schema.GroupResource]*registry.Store
 func openStores(scheme *runtime.Scheme, table []kinds.Kind, opts generic.RESTOptionsGetter) (stores, error) {
 	st := stores{}
 	for _, k := range table {
+		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}
+		if _, shared := registry.SharesStorage(gr); shared {
+			continue
+		}
 		store, err := registry.NewStore(scheme, k, opts)
 		if err != nil {
 			return nil, err
 		}
-		st[schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}] = store
+		st[gr] = store
+	}
+	for _, k := range table {
+		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}
+		if owner, shared := registry.SharesStorage(gr); shared {
+			st[gr] = st[owner]
+		}
+	}
+	var missing []string
+	for _, gr := range needed() {
+		if st[gr] == nil {
+			missing = append(missing, gr.String())
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("the kinds table lacks %s, without which the server cannot work", strings.Join(missing, ", "))
 	}
 	return st, nil
 }
 
-// get returns a store that the server itself needs; [requiredKinds] has been
-// checked, so it is there.
+// needed are the resources that the server itself reads or extends.
+func needed() []schema.GroupResource {
+	var out []schema.GroupResource
+	for _, s := range []string{
+		"pods", "nodes", "services", "namespaces", "serviceaccounts", "secrets", "events", "persistentvolumeclaims",
+		"poddisruptionbudgets.policy", "priorityclasses.scheduling.k8s.io", "certificatesigningrequests.certificates.k8s.io",
+		"roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+		"clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
+	} {
+		out = append(out, schema.ParseGroupResource(s))
+	}
+	return out
+}
+
+// get returns the store of a resource of the table; those of [needed] are there.
 func (st stores) get(group, resource string) *registry.Store {
 	return st[schema.GroupResource{Group: group, Resource: resource}]
 }

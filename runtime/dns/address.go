@@ -7,17 +7,30 @@ import (
 	"os"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/gantry-run/gantry/runtime/config"
 )
+
+// makeLink makes an interface that leads nowhere: a dummy, or on a kernel without
+// that driver a bridge without ports.
+func makeLink() (netlink.Link, error) {
+	attrs := netlink.LinkAttrs{Name: config.DNSLink}
+	var link netlink.Link = &netlink.Dummy{LinkAttrs: attrs}
+	err := netlink.LinkAdd(link)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		link = &netlink.Bridge{LinkAttrs: attrs}
+		err = netlink.LinkAdd(link)
+	}
+	return link, err
+}
 
 // holdAddress gives the node the cluster DNS address. It stays when the process
 // ends, so that a restart loses no packets on the way.
 func holdAddress(address string) error {
 	link, err := netlink.LinkByName(config.DNSLink)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
-		link = &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: config.DNSLink}}
-		err = netlink.LinkAdd(link)
+		link, err = makeLink()
 	}
 	if err != nil {
 		return fmt.Errorf("make interface %s: %w", config.DNSLink, err)

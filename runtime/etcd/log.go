@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap/zapcore"
 )
@@ -12,6 +13,8 @@ import (
 type slogCore struct {
 	log    *slog.Logger
 	fields []zapcore.Field
+	// closing is set while the member closes: that its listeners end is then no error.
+	closing *atomic.Bool
 }
 
 func level(l zapcore.Level) slog.Level {
@@ -32,7 +35,7 @@ func (c slogCore) Enabled(l zapcore.Level) bool {
 
 // With returns a core that adds fields to each line.
 func (c slogCore) With(fields []zapcore.Field) zapcore.Core {
-	return slogCore{log: c.log, fields: append(c.fields[:len(c.fields):len(c.fields)], fields...)}
+	return slogCore{log: c.log, closing: c.closing, fields: append(c.fields[:len(c.fields):len(c.fields)], fields...)}
 }
 
 // Check adds this core to those that write the entry.
@@ -53,7 +56,11 @@ func (c slogCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for k, v := range enc.Fields {
 		attrs = append(attrs, k, v)
 	}
-	c.log.Log(context.Background(), level(e.Level), e.Message, attrs...)
+	l := level(e.Level)
+	if c.closing.Load() {
+		l = slog.LevelDebug
+	}
+	c.log.Log(context.Background(), l, e.Message, attrs...)
 	return nil
 }
 

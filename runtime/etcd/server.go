@@ -35,9 +35,9 @@ const (
 
 // Server is one etcd member.
 type Server struct {
-	cfg  *embed.Config
-	log  *slog.Logger
-	etcd atomic.Pointer[embed.Etcd]
+	cfg     *embed.Config
+	closing *atomic.Bool
+	etcd    atomic.Pointer[embed.Etcd]
 }
 
 // New returns a member. It opens nothing before Run.
@@ -46,7 +46,7 @@ func New(cfg config.EtcdConfig, log *slog.Logger) (*Server, error) {
 	if err != nil || peer.Host == "" {
 		return nil, fmt.Errorf("initialCluster: peer URL %q of %s: not a URL", cfg.InitialCluster[cfg.Name], cfg.Name)
 	}
-	c := embed.NewConfig()
+	c, closing := embed.NewConfig(), &atomic.Bool{}
 	c.Name, c.Dir = cfg.Name, cfg.DataDir
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	c.ListenClientUrls = clientURLs(cfg.ClientPort, "127.0.0.1", cfg.Host)
@@ -63,11 +63,11 @@ func New(cfg config.EtcdConfig, log *slog.Logger) (*Server, error) {
 	// The API servers compact: they know which revisions watches still need.
 	c.AutoCompactionRetention = "0"
 	c.EnableGRPCGateway = false
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(slogCore{log: log}))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(slogCore{log: log, closing: closing}))
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("etcd configuration: %w", err)
 	}
-	return &Server{cfg: c, log: log}, nil
+	return &Server{cfg: c, closing: closing}, nil
 }
 
 // Run opens the data directory, joins the cluster and serves until ctx is done.
@@ -88,6 +88,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.etcd.Store(nil)
 	select {
 	case <-ctx.Done():
+		s.closing.Store(true)
 		return nil
 	case <-e.Server.StopNotify():
 		return fmt.Errorf("etcd member %s stopped: it was removed from the cluster, or its data directory failed", s.cfg.Name)

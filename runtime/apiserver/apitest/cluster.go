@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/gantry-run/gantry/runtime/apiserver"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/etcd"
@@ -96,7 +97,7 @@ func Start(t testing.TB, opts ...Option) *Cluster {
 // returns once it has drained.
 func (c *Cluster) StartServer(cfg config.APIServerConfig) (stop func()) {
 	c.t.Helper()
-	srv, err := apiserver.New(cfg, "0.0.0-test", table(), Logger())
+	srv, err := apiserver.New(cfg, "0.0.0-test", kinds.Table(), Logger())
 	must(c.t, err)
 	return run(c.t, "apiserver", srv)
 }

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxEndpoints is how many endpoints, and ports, a slice may hold.
+// What a slice may hold at most.
 const (
 	maxEndpoints     = 1000
 	maxEndpointPorts = 20000

@@ -221,7 +221,7 @@ func isZero(v *intstr.IntOrString) bool {
 	return percent(v) == 0
 }
 
-// port checks a port given as a number or as the name of a container's port.
+// portOrName checks a port given as a number or as the name of a container's port.
 func portOrName(p intstr.IntOrString, path *field.Path) field.ErrorList {
 	if p.Type == intstr.Int {
 		return invalidIf(validation.IsValidPortNum(int(p.IntVal)), path, p.IntVal)

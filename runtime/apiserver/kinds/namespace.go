@@ -36,7 +36,6 @@ func namespace() Kind {
 		PrepareForUpdate: onUpdate(func(n, old *corev1.Namespace) {
 			// Only the finalize subresource takes finalizers away.
 			n.Spec.Finalizers = old.Spec.Finalizers
-			n.Status = *old.Status.DeepCopy()
 		}),
 		Validate: check(func(n *corev1.Namespace) field.ErrorList {
 			var errs field.ErrorList

@@ -22,7 +22,6 @@ func pod() Kind {
 
 		Default:                on(defaultPod),
 		PrepareForCreate:       on(preparePod),
-		PrepareForUpdate:       onUpdate(func(p, old *corev1.Pod) { p.Status = *old.Status.DeepCopy() }),
 		PrepareForStatusUpdate: onUpdate(preparePodStatus),
 		Validate:               check(validatePod),
 		ValidateUpdate:         checkUpdate(validatePodUpdate),
@@ -61,7 +60,6 @@ func preparePod(p *corev1.Pod) {
 // preparePodStatus keeps what a reporter may leave out or may not change, and
 // makes the singular addresses agree with the lists.
 func preparePodStatus(p, old *corev1.Pod) {
-	p.Spec = *old.Spec.DeepCopy()
 	p.DeletionTimestamp = old.DeletionTimestamp
 	setDefault(&p.Status.QOSClass, old.Status.QOSClass)
 	s := &p.Status

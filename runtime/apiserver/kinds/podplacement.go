@@ -218,7 +218,7 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, path *field.Path) fiel
 	return errs
 }
 
-// labelMap checks a plain selector (of a Service or ReplicationController).
+// selects tells whether a plain selector selects what a template makes.
 func selects(selector, template map[string]string) bool {
 	return labels.SelectorFromSet(selector).Matches(labels.Set(template))
 }

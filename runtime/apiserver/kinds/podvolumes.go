@@ -266,7 +266,7 @@ func mountable(name string, volumes map[string]corev1.VolumeSource, at *field.Pa
 	return nil
 }
 
-// configKeys checks the keys of a ConfigMap or Secret.
+// configKey checks a key of a ConfigMap or Secret.
 func configKey(key string, at *field.Path) field.ErrorList {
 	return invalidIf(validation.IsConfigMapKey(key), at.Key(key), key)
 }

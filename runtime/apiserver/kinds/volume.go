@@ -122,7 +122,7 @@ func sourceCount(s *corev1.PersistentVolumeSource) int {
 	return n
 }
 
-// storageText prints a list of names, and how many there are where that is many.
+// storageText prints a list of names, cut short after ten.
 func storageText(items []string) string {
 	if len(items) == 0 {
 		return unset

@@ -72,10 +72,19 @@ func (s *Store) ListWatch() cache.ListerWatcher {
 				cancel()
 				return nil, err
 			}
-			return &boundedWatch{w, cancel}, nil
+			return &boundedWatch{watch.Filter(w, unwrap), cancel}, nil
 		},
 	}
 	return lw
+}
+
+// unwrap takes an object out of the cover that shares its encodings among watches
+// over HTTP.
+func unwrap(e watch.Event) (watch.Event, bool) {
+	if c, ok := e.Object.(runtime.CacheableObject); ok {
+		e.Object = c.GetObject()
+	}
+	return e, true
 }
 
 // boundedWatch frees its context when it is stopped.

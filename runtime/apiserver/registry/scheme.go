@@ -7,6 +7,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -34,6 +35,12 @@ func NewScheme(table []kinds.Kind) (*runtime.Scheme, error) {
 	for gv := range versions {
 		if err := s.SetVersionPriority(gv); err != nil {
 			return nil, err
+		}
+		if gv == eventsv1.SchemeGroupVersion {
+			if err := addEventsHub(s); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if err := addHub(s, gv); err != nil {
 			return nil, err

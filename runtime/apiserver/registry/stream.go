@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -225,11 +224,6 @@ func (r *Log) Get(ctx context.Context, name string, opts runtime.Object) (runtim
 		ResponseChecker: genericrest.NewGenericHttpResponseChecker(corev1.Resource("pods/log"), name),
 		RedirectChecker: genericrest.PreventRedirects,
 	}, nil
-}
-
-// ConvertToTable is never asked for: logs are a stream.
-func (r *Log) ConvertToTable(context.Context, runtime.Object, runtime.Object) (*metav1.Table, error) {
-	return nil, errors.NewMethodNotSupported(corev1.Resource("pods/log"), "list")
 }
 
 func logQuery(o *corev1.PodLogOptions) url.Values {

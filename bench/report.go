@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gantry-run/gantry/e2e"
+)
+
+// report collects figures and prints them as Markdown.
+type report struct {
+	head         []string
+	sizesRows    []string
+	order        []string
+	times        map[string][]time.Duration
+	podsOneByOne []time.Duration
+	podsAtOnce   []time.Duration
+	memoryRows   []string
+}
+
+// upstream's figures on the same kind of machine, where there is something to
+// compare with (Kubernetes 1.36.3, etcd 3.7.3, containerd 1.6; one node).
+const (
+	upstreamOneByOneP50 = 478 * time.Millisecond
+	upstreamOneByOneP99 = 548 * time.Millisecond
+	upstreamAtOnceP50   = 2980 * time.Millisecond
+	upstreamAtOnceP99   = 3160 * time.Millisecond
+)
+
+func (r *report) machine() {
+	var u syscall.Utsname
+	kernel := "unknown"
+	if syscall.Uname(&u) == nil {
+		var b []byte
+		for _, c := range u.Release {
+			if c == 0 {
+				break
+			}
+			b = append(b, byte(c))
+		}
+		kernel = string(b)
+	}
+	r.head = append(r.head, fmt.Sprintf("%s, %d cores, kernel %s, %s; servers are systemd-nspawn hosts on the one machine.",
+		time.Now().Format("2006-01-02"), runtime.NumCPU(), kernel, cpuModel()))
+}
+
+func cpuModel() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "unknown CPU"
+}
+
+func (r *report) sizes(tools e2e.Tools) error {
+	files := []string{tools.Bundle}
+	inside, err := filepath.Glob(filepath.Join(filepath.Dir(tools.Bundle), "bundle", "[a-z]*"))
+	if err != nil {
+		return err
+	}
+	files = append(files, inside...)
+	files = append(files, filepath.Join(filepath.Dir(tools.Hello), "terraform-provider-gantry"))
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return err
+		}
+		r.sizesRows = append(r.sizesRows, fmt.Sprintf("| %s | %.1f MB |", filepath.Base(f), float64(info.Size())/1e6))
+	}
+	return nil
+}
+
+func (r *report) time(what string, d time.Duration) {
+	if r.times == nil {
+		r.times = map[string][]time.Duration{}
+	}
+	if _, seen := r.times[what]; !seen {
+		r.order = append(r.order, what)
+	}
+	r.times[what] = append(r.times[what], d)
+	fmt.Fprintf(os.Stderr, "  %-70s %6.2f s\n", what, d.Seconds())
+}
+
+func percentile(d []time.Duration, p int) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	return s[min(len(s)-1, len(s)*p/100)]
+}
+
+func (r *report) write(w io.Writer) error {
+	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+	p("## %s\n", strings.Join(r.head, " "))
+	p("| provisioning | median | runs |\n|---|---|---|")
+	for _, what := range r.order {
+		var runs []string
+		for _, d := range r.times[what] {
+			runs = append(runs, fmt.Sprintf("%.1f", d.Seconds()))
+		}
+		p("| %s | %.1f s | %s |", what, percentile(r.times[what], 50).Seconds(), strings.Join(runs, ", "))
+	}
+	p("\n| pod create → Ready, image present | p50 | p99 | upstream p50 / p99 | ratio of p50 |\n|---|---|---|---|---|")
+	for _, row := range []struct {
+		what     string
+		d        []time.Duration
+		p50, p99 time.Duration
+	}{{"one after another", r.podsOneByOne, upstreamOneByOneP50, upstreamOneByOneP99}, {"30 at once", r.podsAtOnce, upstreamAtOnceP50, upstreamAtOnceP99}} {
+		p50, p99 := percentile(row.d, 50), percentile(row.d, 99)
+		p("| %s (%d pods) | %d ms | %d ms | %d / %d ms | %.2f |", row.what, len(row.d), p50.Milliseconds(), p99.Milliseconds(),
+			row.p50.Milliseconds(), row.p99.Milliseconds(), p50.Seconds()/row.p50.Seconds())
+	}
+	p("\n| idle process | PSS | anonymous | CPU in a minute |\n|---|---|---|---|")
+	for _, row := range r.memoryRows {
+		p("%s", row)
+	}
+	p("\n| size | |\n|---|---|")
+	for _, row := range r.sizesRows {
+		p("%s", row)
+	}
+	return nil
+}

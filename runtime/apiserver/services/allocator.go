@@ -1,0 +1,308 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// ErrFull means that every address or port of the range is held.
+var ErrFull = errors.New("the range is full")
+
+// randomTries is how many random picks are made before the range is searched in
+// order: up to a range that is nine tenths full, one of them almost surely works.
+const randomTries = 40
+
+// Allocator picks addresses and ports out of the cluster's ranges.
+type Allocator struct {
+	cidr      netip.Prefix
+	low, high int32 // node ports, both included
+	reserved  map[netip.Addr]bool
+	ledger    Ledger
+	random    func(n int64) int64 // uniform in [0, n)
+}
+
+// New returns an allocator. reserved addresses are given only when asked for by
+// name. portRange is "30000-32767".
+func New(cidr, portRange string, reserved []string, ledger Ledger, random func(n int64) int64) (*Allocator, error) {
+	p, err := netip.ParsePrefix(cidr)
+	if err != nil {
+		return nil, fmt.Errorf("service CIDR: %w", err)
+	}
+	a := &Allocator{cidr: p.Masked(), reserved: map[netip.Addr]bool{}, ledger: ledger, random: random}
+	low, high, ok := strings.Cut(portRange, "-")
+	l, err1 := strconv.ParseUint(low, 10, 16)
+	h, err2 := strconv.ParseUint(high, 10, 16)
+	if !ok || err1 != nil || err2 != nil || l == 0 || l > h {
+		return nil, fmt.Errorf("node port range %q: want two ports as in 30000-32767", portRange)
+	}
+	a.low, a.high = int32(l), int32(h)
+	for _, s := range reserved {
+		addr, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("reserved address: %w", err)
+		}
+		if !a.cidr.Contains(addr) {
+			return nil, fmt.Errorf("address %s is not in the service CIDR %s", addr, a.cidr)
+		}
+		a.reserved[addr] = true
+	}
+	return a, nil
+}
+
+// First is the first usable address of a CIDR: that of the kubernetes Service.
+func First(cidr string) (netip.Addr, error) {
+	p, err := netip.ParsePrefix(cidr)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return p.Masked().Addr().Next(), nil
+}
+
+// owner names a Service in the ledger. Its UID is in it: a service of the same
+// name made later is another.
+func owner(s *corev1.Service) string { return s.Namespace + "/" + s.Name + "/" + string(s.UID) }
+
+func ipKey(ip netip.Addr) string { return "ip/" + ip.String() }
+func portKey(port int32) string  { return "port/" + strconv.Itoa(int(port)) }
+
+// keys are what a Service holds.
+func keys(s *corev1.Service) map[string]bool {
+	out := map[string]bool{}
+	if s.Spec.Type != corev1.ServiceTypeExternalName {
+		if ip, err := netip.ParseAddr(s.Spec.ClusterIP); err == nil {
+			out[ipKey(ip)] = true
+		}
+	}
+	for _, p := range s.Spec.Ports {
+		if p.NodePort != 0 {
+			out[portKey(p.NodePort)] = true
+		}
+	}
+	if s.Spec.HealthCheckNodePort != 0 {
+		out[portKey(s.Spec.HealthCheckNodePort)] = true
+	}
+	return out
+}
+
+// Allocate completes a Service that is about to be written: it reserves what the
+// Service names and old (nil on create) does not hold, and picks what it leaves
+// open. dryRun reserves nothing. The caller calls done when it knows whether the
+// write succeeded: what was reserved in vain is released, or, after a success,
+// what old held and the Service holds no more.
+func (a *Allocator) Allocate(ctx context.Context, s, old *corev1.Service, dryRun bool) (done func(ctx context.Context, ok bool) error, err error) {
+	held := map[string]bool{}
+	if old != nil {
+		held = keys(old)
+	}
+	t := &transaction{a: a, owner: owner(s), held: held, dryRun: dryRun}
+	if err := a.complete(ctx, s, t); err != nil {
+		return nil, errors.Join(err, t.undo(context.WithoutCancel(ctx)))
+	}
+	return func(ctx context.Context, ok bool) error {
+		if !ok {
+			return t.undo(ctx)
+		}
+		if old == nil || dryRun {
+			return nil
+		}
+		var errs []error
+		for k := range held {
+			if !keys(s)[k] {
+				errs = append(errs, a.ledger.Release(ctx, k, owner(old)))
+			}
+		}
+		return errors.Join(errs...)
+	}, nil
+}
+
+// Release gives back everything that a deleted Service held.
+func (a *Allocator) Release(ctx context.Context, s *corev1.Service) error {
+	var errs []error
+	for k := range keys(s) {
+		errs = append(errs, a.ledger.Release(ctx, k, owner(s)))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Allocator) complete(ctx context.Context, s *corev1.Service, t *transaction) error {
+	if err := a.clusterIP(ctx, s, t); err != nil {
+		return err
+	}
+	external := s.Spec.Type == corev1.ServiceTypeNodePort ||
+		s.Spec.Type == corev1.ServiceTypeLoadBalancer && (s.Spec.AllocateLoadBalancerNodePorts == nil || *s.Spec.AllocateLoadBalancerNodePorts)
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		if p.NodePort == 0 && !external {
+			continue
+		}
+		if p.NodePort == 0 {
+			p.NodePort = sharedPort(s.Spec.Ports[:i], p)
+		}
+		if err := a.nodePort(ctx, &p.NodePort, t, field.NewPath("spec", "ports").Index(i).Child("nodePort")); err != nil {
+			return err
+		}
+	}
+	if s.Spec.Type == corev1.ServiceTypeLoadBalancer && s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
+		return a.nodePort(ctx, &s.Spec.HealthCheckNodePort, t, field.NewPath("spec", "healthCheckNodePort"))
+	}
+	return nil
+}
+
+// sharedPort: the same port over another protocol gets the same node port.
+func sharedPort(before []corev1.ServicePort, p *corev1.ServicePort) int32 {
+	for _, o := range before {
+		if o.Port == p.Port && o.Protocol != p.Protocol {
+			return o.NodePort
+		}
+	}
+	return 0
+}
+
+func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transaction) error {
+	spec := &s.Spec
+	if spec.Type == corev1.ServiceTypeExternalName {
+		return nil
+	}
+	if spec.ClusterIP == corev1.ClusterIPNone {
+		spec.ClusterIPs = []string{corev1.ClusterIPNone}
+		return nil
+	}
+	path := field.NewPath("spec", "clusterIPs").Index(0)
+	if spec.ClusterIP != "" {
+		ip, err := netip.ParseAddr(spec.ClusterIP)
+		if err != nil {
+			return nil // validation says so in its own words
+		}
+		if !a.cidr.Contains(ip) {
+			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: the provided IP is not in the valid range %s", ip, a.cidr))
+		}
+		ok, err := t.reserve(ctx, ipKey(ip))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: provided IP is already allocated", ip))
+		}
+	} else {
+		ip, err := a.pickIP(ctx, t)
+		if err != nil {
+			return fmt.Errorf("allocate a cluster IP in %s: %w", a.cidr, err)
+		}
+		spec.ClusterIP = ip.String()
+	}
+	if len(spec.ClusterIPs) == 0 {
+		spec.ClusterIPs = []string{spec.ClusterIP}
+	}
+	spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	if a.cidr.Addr().Is6() {
+		spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
+	}
+	return nil
+}
+
+// pickIP takes any address but the network's own, its last, and reserved ones.
+func (a *Allocator) pickIP(ctx context.Context, t *transaction) (netip.Addr, error) {
+	bits := min(a.cidr.Addr().BitLen()-a.cidr.Bits(), 20)
+	size := int64(1)<<bits - 2
+	if size < 1 {
+		return netip.Addr{}, ErrFull
+	}
+	var ip netip.Addr
+	err := a.pick(size, func(i int64) (bool, error) {
+		ip = offset(a.cidr.Addr(), i+1)
+		if a.reserved[ip] {
+			return false, nil
+		}
+		return t.reserve(ctx, ipKey(ip))
+	})
+	return ip, err
+}
+
+func offset(base netip.Addr, n int64) netip.Addr {
+	sum := new(big.Int).Add(new(big.Int).SetBytes(base.AsSlice()), big.NewInt(n))
+	b := sum.FillBytes(make([]byte, len(base.AsSlice())))
+	addr, _ := netip.AddrFromSlice(b)
+	return addr
+}
+
+func (a *Allocator) nodePort(ctx context.Context, port *int32, t *transaction, path *field.Path) error {
+	if *port != 0 {
+		if (*port < a.low || *port > a.high) && !t.held[portKey(*port)] {
+			return field.Invalid(path, *port, fmt.Sprintf("provided port is not in the valid range. The range of valid ports is %d-%d", a.low, a.high))
+		}
+		ok, err := t.reserve(ctx, portKey(*port))
+		if err == nil && !ok {
+			return field.Invalid(path, *port, "provided port is already allocated")
+		}
+		return err
+	}
+	err := a.pick(int64(a.high-a.low)+1, func(i int64) (bool, error) {
+		*port = a.low + int32(i)
+		return t.reserve(ctx, portKey(*port))
+	})
+	if err != nil {
+		*port = 0
+		return fmt.Errorf("allocate a node port in %d-%d: %w", a.low, a.high, err)
+	}
+	return nil
+}
+
+// pick offers random numbers below n to take, then all of them in order.
+func (a *Allocator) pick(n int64, take func(int64) (bool, error)) error {
+	for range randomTries {
+		if ok, err := take(a.random(n)); ok || err != nil {
+			return err
+		}
+	}
+	start := a.random(n)
+	for i := range n {
+		if ok, err := take((start + i) % n); ok || err != nil {
+			return err
+		}
+	}
+	return ErrFull
+}
+
+// transaction is what one write has reserved so far.
+type transaction struct {
+	a        *Allocator
+	owner    string
+	held     map[string]bool // by the object as it was
+	dryRun   bool
+	reserved []string
+}
+
+// reserve takes a key. A key that the object holds already is its own, and a key
+// of this very write (two protocols on one port) is taken once.
+func (t *transaction) reserve(ctx context.Context, key string) (bool, error) {
+	if t.held[key] || t.dryRun {
+		return true, nil
+	}
+	for _, k := range t.reserved {
+		if k == key {
+			return true, nil
+		}
+	}
+	ok, err := t.a.ledger.Reserve(ctx, key, t.owner)
+	if ok {
+		t.reserved = append(t.reserved, key)
+	}
+	return ok, err
+}
+
+func (t *transaction) undo(ctx context.Context) error {
+	var errs []error
+	for _, k := range t.reserved {
+		errs = append(errs, t.a.ledger.Release(ctx, k, t.owner))
+	}
+	t.reserved = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,207 @@
+package etcd
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// credentials writes a CA and one certificate that serves and dials on loopback.
+func credentials(t *testing.T) (ca string, pair config.KeyPair) {
+	t.Helper()
+	dir := t.TempDir()
+	key := func() *ecdsa.PrivateKey {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		check(t, err)
+		return k
+	}
+	save := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		check(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		return path
+	}
+	template := func(cn string) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: cn},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+			KeyUsage:    x509.KeyUsageDigitalSignature,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		}
+	}
+	caKey, caTemplate := key(), template("ca")
+	caTemplate.IsCA, caTemplate.KeyUsage = true, x509.KeyUsageCertSign
+	caDER, err := x509.CreateCertificate(rand.Reader, caTemplate, caTemplate, caKey.Public(), caKey)
+	check(t, err)
+	leafKey := key()
+	leafDER, err := x509.CreateCertificate(rand.Reader, template("member"), caTemplate, leafKey.Public(), caKey)
+	check(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	check(t, err)
+	return save("ca.crt", "CERTIFICATE", caDER), config.KeyPair{CertFile: save("m.crt", "CERTIFICATE", leafDER), KeyFile: save("m.key", "PRIVATE KEY", keyDER)}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// member is one etcd of a test, and its way to be stopped.
+type member struct {
+	cfg  config.EtcdConfig
+	stop func()
+}
+
+func (m *member) url() string { return fmt.Sprintf("https://127.0.0.1:%d", m.cfg.ClientPort) }
+
+func (m *member) start(t *testing.T) {
+	t.Helper()
+	s, err := New(m.cfg, slog.New(slog.DiscardHandler))
+	check(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	m.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", m.cfg.Name, err)
+		}
+		m.stop = func() {}
+	}
+	t.Cleanup(func() { m.stop() })
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err = s.Ready(); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is not ready: %v", m.cfg.Name, err)
+		}
+	}
+}
+
+func TestMembersJoinReplicateAndComeBack(t *testing.T) {
+	ca, pair := credentials(t)
+	cluster := map[string]string{}
+	var members []*member
+	for i := range 3 {
+		name := fmt.Sprintf("m%d", i+1)
+		cluster[name] = fmt.Sprintf("https://127.0.0.1:%d", freePort(t))
+		state := "existing"
+		if i == 0 {
+			state = "new"
+		}
+		initial := map[string]string{}
+		for k, v := range cluster {
+			initial[k] = v
+		}
+		members = append(members, &member{cfg: config.EtcdConfig{
+			Name: name, DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t),
+			InitialCluster: initial, InitialClusterState: state, InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
+		}})
+	}
+	members[0].start(t)
+	if info, err := os.Stat(members[0].cfg.DataDir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("data directory: %v %v, want mode 0700", info.Mode(), err)
+	}
+	tlsConfig, err := transport.TLSInfo{CertFile: pair.CertFile, KeyFile: pair.KeyFile, TrustedCAFile: ca}.ClientConfig()
+	check(t, err)
+	dial := func(m *member) *clientv3.Client {
+		c, err := clientv3.New(clientv3.Config{Endpoints: []string{m.url()}, TLS: tlsConfig, DialTimeout: 5 * time.Second})
+		check(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	first := dial(members[0])
+	_, err = first.Put(t.Context(), "k", "v")
+	check(t, err)
+
+	for _, m := range members[1:] {
+		var id uint64
+		retry(t, "add "+m.cfg.Name, func(ctx context.Context) error {
+			resp, err := first.MemberAddAsLearner(ctx, []string{m.cfg.InitialCluster[m.cfg.Name]})
+			if err == nil {
+				id = resp.Member.ID
+			}
+			return err
+		})
+		m.start(t)
+		retry(t, "promote "+m.cfg.Name, func(ctx context.Context) error { _, err := first.MemberPromote(ctx, id); return err })
+	}
+
+	// Any one may stop, the leader too: the others go on, and it comes back with all.
+	members[0].stop()
+	second := dial(members[1])
+	retry(t, "write without the first member", func(ctx context.Context) error { _, err := second.Put(ctx, "k2", "v2"); return err })
+	members[0].start(t)
+	retry(t, "read what was written before and meanwhile", func(ctx context.Context) error {
+		for k, want := range map[string]string{"k": "v", "k2": "v2"} {
+			resp, err := dial(members[0]).Get(ctx, k)
+			if err != nil {
+				return err
+			}
+			if len(resp.Kvs) != 1 || string(resp.Kvs[0].Value) != want {
+				return fmt.Errorf("%s: got %v", k, resp.Kvs)
+			}
+		}
+		return nil
+	})
+
+	// Nobody without a certificate gets in.
+	bare := tlsConfig.Clone()
+	bare.Certificates, bare.GetClientCertificate = nil, nil
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{members[0].url()}, TLS: bare, DialTimeout: time.Second})
+	check(t, err)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := c.Get(ctx, "k"); err == nil {
+		t.Error("a client without a certificate was served")
+	}
+}
+
+func retry(t *testing.T, what string, f func(context.Context) error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		err = f(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
+}
+
+func TestNewRefusesAPeerURLThatIsNone(t *testing.T) {
+	_, err := New(config.EtcdConfig{Name: "m1", InitialCluster: map[string]string{"m1": "here"}}, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "peer URL") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,253 @@
+// Package containerd adapts the containerd client to what the kubelet asks of a
+// container runtime and an image store. What has to survive this process and
+// containerd's is in container labels; what a server's reboot ends is in RunDir.
+//
+// It may import runtime/kubelet (whose interfaces it implements) with its
+// packages podlog and cgroup, and runtime/config.
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync"
+	"syscall"
+	"time"
+
+	eventtypes "github.com/containerd/containerd/api/events"
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/typeurl/v2"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/kubelet"
+)
+
+const (
+	runtimeName = "io.containerd.runc.v2"
+	snapshotter = "overlayfs"
+	// callTimeout bounds a call that only reads or changes metadata.
+	callTimeout = 30 * time.Second
+)
+
+// Config of the adapter.
+type Config struct {
+	Socket string
+	// RunDir is on a tmpfs: the FIFOs of running containers are below it.
+	RunDir string
+}
+
+// Complete fills defaults.
+func (c *Config) Complete() {
+	if c.Socket == "" {
+		c.Socket = config.ContainerdSocket
+	}
+	if c.RunDir == "" {
+		c.RunDir = path.Join(config.RunDir, "kubelet", "io")
+	}
+}
+
+// Adapter is a kubelet.ContainerRuntime and a kubelet.ImageStore.
+type Adapter struct {
+	cfg Config
+	cl  *containerd.Client
+	log *slog.Logger
+
+	finishing singleflight.Group // by container ID: its end is recorded once
+	pulling   singleflight.Group // by image name
+	mu        sync.Mutex
+	pumps     map[string]*pump               // by container ID
+	images    map[string]ocispec.ImageConfig // by manifest digest
+}
+
+var (
+	_ kubelet.ContainerRuntime = (*Adapter)(nil)
+	_ kubelet.ImageStore       = (*Adapter)(nil)
+)
+
+// New returns an adapter. It connects when it is first used, and again whenever
+// containerd was away.
+func New(cfg Config, log *slog.Logger) (*Adapter, error) {
+	cfg.Complete()
+	cl, err := containerd.New(cfg.Socket,
+		containerd.WithDefaultNamespace(config.ContainerdNamespace),
+		containerd.WithDefaultRuntime(runtimeName), // saves a question to the server
+		containerd.WithTimeout(2*time.Second))      // also the longest wait between reconnects
+	if err != nil {
+		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
+	}
+	return &Adapter{
+		cfg: cfg, cl: cl, log: log,
+		pumps: map[string]*pump{}, images: map[string]ocispec.ImageConfig{},
+	}, nil
+}
+
+func withNamespace(ctx context.Context) context.Context {
+	return namespaces.WithNamespace(ctx, config.ContainerdNamespace)
+}
+
+// Version returns containerd://<version>.
+func (a *Adapter) Version(ctx context.Context) (string, error) {
+	v, err := a.cl.Version(withNamespace(ctx))
+	if err != nil {
+		return "", fmt.Errorf("containerd at %s does not answer: %w", a.cfg.Socket, err)
+	}
+	return "containerd://" + v.Version, nil
+}
+
+// Close flushes the logs that are being written and leaves all containers running.
+func (a *Adapter) Close() error {
+	a.mu.Lock()
+	pumps := a.pumps
+	a.pumps = map[string]*pump{}
+	a.mu.Unlock()
+	for _, p := range pumps {
+		p.abandon()
+	}
+	return a.cl.Close()
+}
+
+// List returns all containers of pods, and takes up the output of those that run.
+func (a *Adapter) List(ctx context.Context) ([]kubelet.Container, error) {
+	ctx = withNamespace(ctx)
+	all, err := a.cl.Containers(ctx, fmt.Sprintf("labels.%q", labelPodUID))
+	if err != nil {
+		return nil, fmt.Errorf("list the containers: %w", err)
+	}
+	out := make([]kubelet.Container, 0, len(all))
+	for _, c := range all {
+		v, err := a.inspect(ctx, c)
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("inspect container %s: %w", c.ID(), err)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// inspect reads a container and, when it ended without anybody recording it,
+// records that.
+func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.Container, error) {
+	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
+	if err != nil {
+		return kubelet.Container{}, err
+	}
+	v, err := fromLabels(c.ID(), info.CreatedAt, info.Labels)
+	if err != nil || v.Exit != nil {
+		return v, err
+	}
+	task, err := c.Task(ctx, nil)
+	if err == nil {
+		var st containerd.Status
+		if st, err = task.Status(ctx); err == nil && st.Status == containerd.Running || st.Status == containerd.Paused {
+			return v, a.adoptIO(v, st.Status)
+		}
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return v, err
+	}
+	return a.finish(ctx, c.ID())
+}
+
+// Watch follows the ends of containers.
+func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(kubelet.Container)) error {
+	ctx, cancel := context.WithCancel(withNamespace(ctx))
+	defer cancel()
+	events, errs := a.cl.EventService().Subscribe(ctx, `topic=="/tasks/exit"`)
+	// Subscribing is asynchronous; an answer on the same connection says that the
+	// request is under way. What ends in between is found by the list that follows.
+	if _, err := a.Version(ctx); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	connected()
+	for {
+		select {
+		case err := <-errs:
+			if err == nil {
+				err = errors.New("closed by the server")
+			}
+			return fmt.Errorf("containerd's events: %w", err)
+		case e := <-events:
+			if e.Namespace != config.ContainerdNamespace {
+				continue
+			}
+			v, err := typeurl.UnmarshalAny(e.Event)
+			if err != nil {
+				a.log.Warn("an event of containerd is not understood", "topic", e.Topic, "error", err)
+				continue
+			}
+			exit, ok := v.(*eventtypes.TaskExit)
+			if !ok || exit.ID != exit.ContainerID { // the end of an exec
+				continue
+			}
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				c, err := a.finish(ctx, exit.ContainerID)
+				if errdefs.IsNotFound(err) || ctx.Err() != nil {
+					return
+				}
+				if err != nil {
+					a.log.Error("cannot record the end of a container", "container", exit.ContainerID, "error", err)
+					return
+				}
+				onExit(c)
+			}()
+		}
+	}
+}
+
+// Signal implements kubelet.ContainerRuntime.
+func (a *Adapter) Signal(ctx context.Context, id string, sig syscall.Signal) error {
+	ctx = withNamespace(ctx)
+	c, err := a.cl.LoadContainer(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("signal container %s: %w", id, err)
+	}
+	task, err := c.Task(ctx, nil)
+	if err == nil {
+		err = task.Kill(ctx, sig)
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("send %s to container %s: %w", sig, id, err)
+	}
+	return nil
+}
+
+// Remove implements kubelet.ContainerRuntime.
+func (a *Adapter) Remove(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(withNamespace(ctx), callTimeout)
+	defer cancel()
+	c, err := a.cl.LoadContainer(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove container %s: %w", id, err)
+	}
+	if task, err := c.Task(ctx, nil); err == nil {
+		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("delete the process of container %s: %w", id, err)
+		}
+	} else if !errdefs.IsNotFound(err) {
+		return fmt.Errorf("remove container %s: %w", id, err)
+	}
+	a.endIO(id)
+	if err := c.Delete(ctx, containerd.WithSnapshotCleanup); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("delete container %s: %w", id, err)
+	}
+	return nil
+}

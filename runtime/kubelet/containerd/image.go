@@ -1,0 +1,170 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+
+	"github.com/gantry-run/gantry/runtime/kubelet"
+)
+
+// Normalize gives a name as people write it ("nginx") its full form
+// ("docker.io/library/nginx:latest"), which is its name in the store.
+func Normalize(name string) (string, error) {
+	ref, err := reference.ParseDockerRef(name)
+	if err != nil {
+		return "", fmt.Errorf("image name %q: %w", name, err)
+	}
+	return ref.String(), nil
+}
+
+// Image implements kubelet.ImageStore.
+func (a *Adapter) Image(ctx context.Context, name string) (kubelet.Image, bool, error) {
+	ctx = withNamespace(ctx)
+	full, err := Normalize(name)
+	if err != nil {
+		return kubelet.Image{}, false, err
+	}
+	img, err := a.cl.GetImage(ctx, full)
+	if errdefs.IsNotFound(err) {
+		return kubelet.Image{}, false, nil
+	}
+	if err != nil {
+		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+	}
+	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil {
+		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+	} else if !ok {
+		if err := img.Unpack(ctx, snapshotter); err != nil {
+			return kubelet.Image{}, false, fmt.Errorf("unpack image %s: %w", full, err)
+		}
+	}
+	out, err := a.describe(ctx, img)
+	return out, err == nil, err
+}
+
+func (a *Adapter) describe(ctx context.Context, img containerd.Image) (kubelet.Image, error) {
+	cfg, err := a.imageConfig(ctx, img)
+	if err != nil {
+		return kubelet.Image{}, fmt.Errorf("read the configuration of image %s: %w", img.Name(), err)
+	}
+	digest := img.Target().Digest.String()
+	out := kubelet.Image{Name: img.Name(), ID: digest, Names: []string{img.Name()}, StopSignal: cfg.StopSignal}
+	if named, err := reference.ParseNormalizedNamed(img.Name()); err == nil {
+		out.ID = named.Name() + "@" + digest
+		if !slices.Contains(out.Names, out.ID) {
+			out.Names = append(out.Names, out.ID)
+		}
+	}
+	user, _, _ := strings.Cut(cfg.User, ":")
+	if user == "" {
+		user = "0"
+	}
+	if uid, err := strconv.ParseInt(user, 10, 64); err == nil {
+		out.User = &uid
+	}
+	return out, nil
+}
+
+// Images implements kubelet.ImageStore. What cannot be read (a half-fetched
+// image) is left out.
+func (a *Adapter) Images(ctx context.Context) ([]kubelet.Image, error) {
+	ctx = withNamespace(ctx)
+	all, err := a.cl.ListImages(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the images: %w", err)
+	}
+	var out []kubelet.Image
+	for _, img := range all {
+		d, err := a.describe(ctx, img)
+		if err != nil {
+			continue
+		}
+		if d.Size, err = img.Size(ctx); err != nil {
+			continue
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Pull implements kubelet.ImageStore. Pods that want the same image at the same
+// time wait for one pull.
+func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.RegistryAuth) (kubelet.Image, error) {
+	ctx = withNamespace(ctx)
+	full, err := Normalize(name)
+	if err != nil {
+		return kubelet.Image{}, err
+	}
+	credentials := func(host string) (string, string, error) {
+		for _, c := range auth {
+			if c.Host != host && !(c.Host == "docker.io" && strings.HasSuffix(host, ".docker.io")) {
+				continue
+			}
+			if c.Token != "" {
+				return "", c.Token, nil // an identity token goes without a user name
+			}
+			return c.Username, c.Password, nil
+		}
+		return "", "", nil
+	}
+	key := fmt.Sprint(full, auth) // other credentials may see other images
+	v, err, _ := a.pulling.Do(key, func() (any, error) {
+		return a.cl.Pull(ctx, full, containerd.WithPullUnpack, containerd.WithPullSnapshotter(snapshotter),
+			containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{
+				Hosts: docker.ConfigureDefaultRegistries(
+					docker.WithPlainHTTP(docker.MatchLocalhost),
+					docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthCreds(credentials)))),
+			})))
+	})
+	if err != nil {
+		return kubelet.Image{}, fmt.Errorf("pull image %s: %w", full, err)
+	}
+	return a.describe(ctx, v.(containerd.Image))
+}
+
+// Import stores the images of an OCI layout or Docker archive and unpacks them,
+// so that pods start from them at once. It returns their names.
+func (a *Adapter) Import(ctx context.Context, archive io.Reader) ([]string, error) {
+	ctx = withNamespace(ctx)
+	imported, err := a.cl.Import(ctx, archive, containerd.WithImageRefTranslator(func(ref string) string {
+		if full, err := Normalize(ref); err == nil {
+			return full
+		}
+		return ref
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("import the archive: %w", err)
+	}
+	var names []string
+	for _, i := range imported {
+		if full, err := Normalize(i.Name); err == nil && full != i.Name {
+			short := i.Name
+			i.Name = full
+			if _, err := a.cl.ImageService().Create(ctx, i); errdefs.IsAlreadyExists(err) {
+				_, err = a.cl.ImageService().Update(ctx, i, "target")
+				if err != nil {
+					return names, fmt.Errorf("name image %s: %w", full, err)
+				}
+			} else if err != nil {
+				return names, fmt.Errorf("name image %s: %w", full, err)
+			}
+			if err := a.cl.ImageService().Delete(ctx, short); err != nil && !errdefs.IsNotFound(err) {
+				return names, fmt.Errorf("rename image %s: %w", short, err)
+			}
+		}
+		if err := containerd.NewImage(a.cl, i).Unpack(ctx, snapshotter); err != nil {
+			return names, fmt.Errorf("unpack image %s: %w", i.Name, err)
+		}
+		names = append(names, i.Name)
+	}
+	return names, nil
+}

@@ -1,0 +1,299 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/cio"
+
+	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
+)
+
+// How output gets into the log.
+//
+// A container's streams are FIFOs that the shim writes and this process reads:
+// two goroutines per container (about 12 KiB), against 20 MB and more for a
+// logger process per container (containerd's binary:// scheme). The shim holds
+// both ends of a FIFO open, so while this process is away nothing is lost: what
+// is written waits in the pipe, and a container that fills it (1 MiB) waits too.
+// The one gap: the last output of a container that ends while this process is
+// away goes with its pipe.
+
+// pipeSize is asked for each stream; the kernel may refuse, which is harmless.
+const pipeSize = 1 << 20
+
+// drainTimeout bounds the wait for the rest of an ended container's output.
+const drainTimeout = 2 * time.Second
+
+// pump moves a container's output into its log and to those attached.
+type pump struct {
+	dir    string
+	log    *podlog.Writer
+	ends   []*os.File // read ends
+	keep   []*os.File // write ends: without them a read would end while no shim writes yet
+	copies sync.WaitGroup
+	done   chan struct{} // closed when all is written
+
+	mu   sync.Mutex
+	subs map[chan chunk]struct{}
+}
+
+type chunk struct {
+	stream string
+	data   []byte
+}
+
+func (a *Adapter) ioDir(id string) string { return filepath.Join(a.cfg.RunDir, id) }
+
+// startIO makes the FIFOs and begins to copy.
+func (a *Adapter) startIO(id, logPath string, tty, stdin bool) (cio.Config, error) {
+	dir := a.ioDir(id)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return cio.Config{}, fmt.Errorf("make the directory of container %s: %w", id, err)
+	}
+	cfg := cio.Config{Terminal: tty, Stdout: filepath.Join(dir, "stdout")}
+	names := []string{"stdout"}
+	if !tty {
+		cfg.Stderr = filepath.Join(dir, "stderr")
+		names = append(names, "stderr")
+	}
+	if stdin {
+		cfg.Stdin = filepath.Join(dir, "stdin")
+		if err := mkfifo(cfg.Stdin); err != nil {
+			return cio.Config{}, err
+		}
+	}
+	log, err := podlog.NewWriter(logPath, time.Now)
+	if err != nil {
+		return cio.Config{}, err
+	}
+	p := &pump{dir: dir, log: log, done: make(chan struct{}), subs: map[chan chunk]struct{}{}}
+	for _, name := range names {
+		if err := p.open(name); err != nil {
+			p.abandon()
+			return cio.Config{}, err
+		}
+	}
+	for i, name := range names {
+		p.copies.Add(1)
+		go func() {
+			defer p.copies.Done()
+			p.log.Copy(name, p.ends[i], func(b []byte) { p.tee(name, b) }) //nolint:errcheck // a full disk must not stop the container
+			io.Copy(io.Discard, p.ends[i])                                 //nolint:errcheck // until it ends
+		}()
+	}
+	go func() {
+		p.copies.Wait()
+		p.log.Close()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for s := range p.subs {
+			close(s)
+		}
+		p.subs = nil
+		close(p.done)
+	}()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pumps[id] = p
+	return cfg, nil
+}
+
+func mkfifo(path string) error {
+	if err := syscall.Mkfifo(path, 0o600); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the FIFO %s: %w", path, err)
+	}
+	return nil
+}
+
+func (p *pump) open(name string) error {
+	path := filepath.Join(p.dir, name)
+	if err := mkfifo(path); err != nil {
+		return err
+	}
+	r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	p.ends = append(p.ends, r)
+	w, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	p.keep = append(p.keep, w)
+	syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), 1031 /* F_SETPIPE_SZ */, pipeSize) //nolint:errcheck // see pipeSize
+	return nil
+}
+
+// finish closes our write ends and waits until the rest is read.
+func (p *pump) finish() {
+	for _, f := range p.keep {
+		f.Close()
+	}
+	select {
+	case <-p.done:
+	case <-time.After(drainTimeout):
+	}
+	for _, f := range p.ends {
+		f.Close()
+	}
+}
+
+// abandon stops reading at once, what was read being written: the container goes
+// on, and the next process reads on.
+func (p *pump) abandon() {
+	for _, f := range append(p.ends, p.keep...) {
+		f.Close()
+	}
+	select {
+	case <-p.done:
+	case <-time.After(drainTimeout):
+	}
+}
+
+func (p *pump) tee(stream string, b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.subs) == 0 {
+		return
+	}
+	data := append([]byte(nil), b...)
+	for s := range p.subs {
+		select {
+		case s <- chunk{stream, data}:
+		default: // a client that cannot keep up must not stop the container
+		}
+	}
+}
+
+// adoptIO takes up the output of a container that an earlier process started.
+func (a *Adapter) adoptIO(c kubelet.Container, _ containerd.ProcessStatus) error {
+	a.mu.Lock()
+	_, have := a.pumps[c.ID]
+	a.mu.Unlock()
+	if have {
+		return nil
+	}
+	_, err := os.Stat(filepath.Join(a.ioDir(c.ID), "stderr"))
+	_, err2 := os.Stat(filepath.Join(a.ioDir(c.ID), "stdin"))
+	if _, err := a.startIO(c.ID, c.LogPath, err != nil, err2 == nil); err != nil {
+		return fmt.Errorf("take up the output of container %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// endIO ends a container's log and removes its FIFOs.
+func (a *Adapter) endIO(id string) {
+	a.mu.Lock()
+	p := a.pumps[id]
+	delete(a.pumps, id)
+	a.mu.Unlock()
+	if p != nil {
+		p.finish()
+	}
+	os.RemoveAll(a.ioDir(id)) //nolint:errcheck // on a tmpfs; nothing reads it again
+}
+
+// directIO is what the client library asks of a creator: the paths. The pump
+// owns the files.
+type directIO struct{ cfg cio.Config }
+
+func (d directIO) Config() cio.Config { return d.cfg }
+func (directIO) Cancel()              {}
+func (directIO) Wait()                {}
+func (directIO) Close() error         { return nil }
+
+// Attach implements kubelet.ContainerRuntime.
+func (a *Adapter) Attach(ctx context.Context, id string, s kubelet.Streams) error {
+	ctx, cancel := context.WithCancel(withNamespace(ctx))
+	defer cancel()
+	a.mu.Lock()
+	p := a.pumps[id]
+	a.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("container %s does not run", id)
+	}
+	sub := make(chan chunk, 256)
+	p.mu.Lock()
+	if p.subs == nil {
+		p.mu.Unlock()
+		return fmt.Errorf("container %s has ended", id)
+	}
+	p.subs[sub] = struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.subs, sub)
+		p.mu.Unlock()
+	}()
+	if s.In != nil {
+		in, err := os.OpenFile(filepath.Join(p.dir, "stdin"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return fmt.Errorf("container %s has no standard input: %w", id, err)
+		}
+		go func() {
+			defer in.Close()
+			if _, err := io.Copy(in, s.In); err != nil {
+				cancel()
+			}
+		}()
+	}
+	if s.Resize != nil {
+		go a.resize(ctx, s.Resize, func(w, h uint32) error {
+			c, err := a.cl.LoadContainer(ctx, id)
+			if err != nil {
+				return err
+			}
+			t, err := c.Task(ctx, nil)
+			if err != nil {
+				return err
+			}
+			return t.Resize(ctx, w, h)
+		})
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c, ok := <-sub:
+			if !ok {
+				return nil
+			}
+			w := s.Out
+			if c.stream == "stderr" {
+				w = s.Err
+			}
+			if w == nil {
+				continue
+			}
+			if _, err := w.Write(c.data); err != nil {
+				return nil //nolint:nilerr // the client went
+			}
+		}
+	}
+}
+
+func (a *Adapter) resize(ctx context.Context, sizes <-chan kubelet.TerminalSize, set func(w, h uint32) error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case size, ok := <-sizes:
+			if !ok {
+				return
+			}
+			if err := set(uint32(size.Width), uint32(size.Height)); err != nil {
+				a.log.Debug("cannot resize a terminal", "error", err)
+			}
+		}
+	}
+}

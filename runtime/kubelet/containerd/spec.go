@@ -1,0 +1,305 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/cap"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/cgroup"
+)
+
+const shimGroup = "io.containerd.runc.v2.group"
+
+// specOptions translates a container into changes of the default OCI spec.
+func specOptions(s kubelet.ContainerSpec, img ocispec.ImageConfig) ([]oci.SpecOpts, error) {
+	args, err := commandLine(s, img)
+	if err != nil {
+		return nil, err
+	}
+	cwd := s.WorkingDir
+	if cwd == "" {
+		cwd = img.WorkingDir
+	}
+	if cwd == "" {
+		cwd = "/"
+	}
+	opts := []oci.SpecOpts{
+		oci.WithProcessArgs(args...),
+		oci.WithProcessCwd(cwd),
+		withEnv(img.Env, s.Env, s.TTY),
+		oci.WithHostname(s.Hostname),
+		oci.WithCgroup(s.Resources.CgroupPath),
+		oci.WithAnnotations(map[string]string{shimGroup: s.ShimGroup}),
+		oci.WithoutRunMount,
+		withNamespaces(s.Namespaces),
+		withResources(s.Resources),
+		withMounts(s),
+		withPlainProcess(s),
+	}
+	opts = append(opts, userOptions(s.Security, img.User)...)
+	if s.Security.RequireNonRoot {
+		opts = append(opts, requireNonRoot)
+	}
+	opts = append(opts, securityOptions(s.Security)...)
+	return opts, nil
+}
+
+// commandLine joins the pod's command and args with the image's: a command
+// replaces the image's entrypoint and its arguments, args only the arguments.
+func commandLine(s kubelet.ContainerSpec, img ocispec.ImageConfig) ([]string, error) {
+	var line []string
+	switch {
+	case len(s.Command) > 0:
+		line = slices.Concat(s.Command, s.Args)
+	case len(s.Args) > 0:
+		line = slices.Concat(img.Entrypoint, s.Args)
+	default:
+		line = slices.Concat(img.Entrypoint, img.Cmd)
+	}
+	if len(line) == 0 {
+		return nil, fmt.Errorf("neither the container nor its image names a command")
+	}
+	return line, nil
+}
+
+func withEnv(image, pod []string, tty bool) oci.SpecOpts {
+	return func(ctx context.Context, cl oci.Client, c *containers.Container, s *specs.Spec) error {
+		s.Process.Env = nil
+		if !slices.ContainsFunc(image, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
+			s.Process.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		}
+		if tty {
+			s.Process.Env = append(s.Process.Env, "TERM=xterm")
+		}
+		for _, env := range [][]string{image, pod} {
+			if err := oci.WithEnv(env)(ctx, cl, c, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func withPlainProcess(c kubelet.ContainerSpec) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		s.Process.Terminal = c.TTY
+		s.Process.NoNewPrivileges = c.Security.NoNewPrivileges
+		// The default limit of 1024 files is the library's, not the server's.
+		s.Process.Rlimits = nil
+		if c.Namespaces.UTS == kubelet.HostNamespace {
+			s.Hostname = "" // it is the host's; setting it would change the server's name
+		}
+		if len(c.Sysctls) > 0 {
+			s.Linux.Sysctl = c.Sysctls
+		}
+		s.Root.Readonly = c.Security.ReadOnlyRoot
+		return nil
+	}
+}
+
+func withNamespaces(n kubelet.Namespaces) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		out := []specs.LinuxNamespace{{Type: specs.MountNamespace}}
+		for _, ns := range []struct {
+			kind specs.LinuxNamespaceType
+			path string
+		}{{specs.NetworkNamespace, n.Net}, {specs.IPCNamespace, n.IPC}, {specs.UTSNamespace, n.UTS}, {specs.PIDNamespace, n.PID}} {
+			if ns.path != kubelet.HostNamespace {
+				out = append(out, specs.LinuxNamespace{Type: ns.kind, Path: ns.path})
+			}
+		}
+		if cgroup.Unified() {
+			out = append(out, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+		}
+		s.Linux.Namespaces = out
+		return nil
+	}
+}
+
+func withResources(r kubelet.Resources) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		res := s.Linux.Resources
+		res.CPU = &specs.LinuxCPU{Shares: &r.CPUShares}
+		if r.CPUQuota > 0 {
+			res.CPU.Quota, res.CPU.Period = &r.CPUQuota, &r.CPUPeriod
+		}
+		if r.MemoryLimit > 0 {
+			res.Memory = &specs.LinuxMemory{Limit: &r.MemoryLimit}
+		}
+		if score, ok := cgroup.AllowedOOMScoreAdj(r.OOMScoreAdj); ok {
+			s.Process.OOMScoreAdj = &score
+		}
+		return nil
+	}
+}
+
+// withMounts adds the pod's mounts, parents before children, and replaces the
+// default ones that they cover.
+func withMounts(c kubelet.ContainerSpec) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		mode := "ro"
+		if c.Security.Privileged {
+			mode = "rw"
+		}
+		s.Mounts = append(s.Mounts, specs.Mount{
+			Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
+			Options: []string{"nosuid", "noexec", "nodev", "relatime", mode},
+		})
+		if c.Namespaces.PID == kubelet.HostNamespace || c.Namespaces.Net == kubelet.HostNamespace {
+			for i, m := range s.Mounts {
+				// sysfs of a foreign network namespace cannot be mounted everywhere;
+				// the host's own, read-only, always can.
+				if m.Destination == "/sys" && c.Namespaces.Net == kubelet.HostNamespace {
+					s.Mounts[i] = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"nosuid", "noexec", "nodev", "rbind", mode}}
+				}
+			}
+		}
+		mounts := slices.Clone(c.Mounts)
+		slices.SortStableFunc(mounts, func(a, b kubelet.Mount) int {
+			return strings.Count(filepath.Clean(a.ContainerPath), "/") - strings.Count(filepath.Clean(b.ContainerPath), "/")
+		})
+		for _, m := range mounts {
+			dest := filepath.Clean(m.ContainerPath)
+			s.Mounts = slices.DeleteFunc(s.Mounts, func(have specs.Mount) bool { return have.Destination == dest })
+			o := []string{"rbind", "rw"}
+			if m.ReadOnly {
+				o[1] = "ro"
+			}
+			switch m.Propagation {
+			case corev1.MountPropagationBidirectional:
+				o = append(o, "rshared")
+				s.Linux.RootfsPropagation = "rshared"
+			case corev1.MountPropagationHostToContainer:
+				o = append(o, "rslave")
+				if s.Linux.RootfsPropagation == "" {
+					s.Linux.RootfsPropagation = "rslave"
+				}
+			default:
+				o = append(o, "rprivate")
+			}
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: dest, Type: "bind", Source: m.HostPath, Options: o})
+		}
+		if c.Security.Privileged {
+			for i, m := range s.Mounts {
+				if m.Type == "sysfs" {
+					s.Mounts[i].Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == "ro" })
+				}
+			}
+		}
+		return nil
+	}
+}
+
+func userOptions(sec kubelet.Security, imageUser string) []oci.SpecOpts {
+	var opts []oci.SpecOpts
+	switch {
+	case sec.User != nil && sec.Group != nil:
+		opts = append(opts, oci.WithUIDGID(uint32(*sec.User), uint32(*sec.Group)))
+	case sec.User != nil && *sec.User != 0:
+		opts = append(opts, oci.WithUserID(uint32(*sec.User)))
+	case sec.User != nil:
+		opts = append(opts, oci.WithUIDGID(0, 0))
+	default:
+		// A user by name is looked up in the image, which costs a mount: not done
+		// for root.
+		if imageUser != "" && imageUser != "root" && imageUser != "0" {
+			opts = append(opts, oci.WithUser(imageUser))
+		}
+		if sec.Group != nil {
+			gid := uint32(*sec.Group)
+			opts = append(opts, func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+				s.Process.User.GID = gid
+				return nil
+			})
+		}
+	}
+	return append(opts, func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		for _, g := range sec.Groups {
+			if gid := uint32(g); !slices.Contains(s.Process.User.AdditionalGids, gid) {
+				s.Process.User.AdditionalGids = append(s.Process.User.AdditionalGids, gid)
+			}
+		}
+		return nil
+	})
+}
+
+// requireNonRoot checks runAsNonRoot once the user is known.
+func requireNonRoot(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+	if s.Process.User.UID == 0 {
+		return fmt.Errorf("container has runAsNonRoot and the image would run as user %s", strconv.Itoa(0))
+	}
+	return nil
+}
+
+func securityOptions(sec kubelet.Security) []oci.SpecOpts {
+	if sec.Privileged {
+		return []oci.SpecOpts{
+			oci.WithAllCurrentCapabilities, withInheritedCaps, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil),
+			oci.WithHostDevices, oci.WithAllDevicesAllowed,
+		}
+	}
+	opts := []oci.SpecOpts{withCapabilities(sec.AddCaps, sec.DropCaps), oci.WithDefaultUnixDevices}
+	if sec.UnmaskedProc {
+		opts = append(opts, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil))
+	}
+	switch {
+	case sec.SeccompUnconfined:
+	case sec.SeccompProfile != "":
+		opts = append(opts, seccomp.WithProfile(sec.SeccompProfile))
+	default:
+		opts = append(opts, seccomp.WithDefaultProfile()) // after the capabilities: it depends on them
+	}
+	return opts
+}
+
+func withInheritedCaps(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+	s.Process.Capabilities.Inheritable = nil
+	return nil
+}
+
+func withCapabilities(add, drop []corev1.Capability) oci.SpecOpts {
+	all := func(list []corev1.Capability) bool {
+		return slices.ContainsFunc(list, func(c corev1.Capability) bool { return strings.EqualFold(string(c), "ALL") })
+	}
+	names := func(list []corev1.Capability) []string {
+		var out []string
+		for _, c := range list {
+			if n := strings.ToUpper(string(c)); n != "ALL" {
+				out = append(out, "CAP_"+strings.TrimPrefix(n, "CAP_"))
+			}
+		}
+		return out
+	}
+	return func(ctx context.Context, cl oci.Client, c *containers.Container, s *specs.Spec) error {
+		var opts []oci.SpecOpts
+		if all(add) {
+			current, err := cap.Current()
+			if err != nil {
+				return fmt.Errorf("read this process's capabilities: %w", err)
+			}
+			opts = append(opts, oci.WithCapabilities(current))
+		}
+		if all(drop) {
+			opts = append(opts, oci.WithCapabilities(nil))
+		}
+		opts = append(opts, oci.WithAddedCapabilities(names(add)), oci.WithDroppedCapabilities(names(drop)))
+		for _, o := range opts {
+			if err := o(ctx, cl, c, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

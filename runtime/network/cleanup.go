@@ -1,0 +1,69 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Cleanup removes every link, route and nftables table that the processes of a
+// node leave in the kernel. On a clean host it does nothing.
+func Cleanup() error {
+	var errs []error
+	links, err := netlink.LinkList()
+	if err != nil {
+		errs = append(errs, fmt.Errorf("list the links: %w", err))
+	}
+	for _, l := range links {
+		name := l.Attrs().Name
+		pod := strings.HasPrefix(name, config.PodLinkPrefix) && len(name) == len(config.PodLinkPrefix)+8
+		if !pod && !strings.HasPrefix(name, config.LinkPrefix+"-") {
+			continue
+		}
+		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+			errs = append(errs, fmt.Errorf("remove the link %s: %w", name, err))
+		}
+	}
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol, Table: unix.RT_TABLE_MAIN},
+		netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("list the routes: %w", err))
+	}
+	for _, r := range routes {
+		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("remove the route to %s: %w", r.Dst, err))
+		}
+	}
+	return errors.Join(append(errs, removeTables())...)
+}
+
+func removeTables() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	tables, err := conn.ListTables()
+	if err != nil {
+		return fmt.Errorf("list the nftables tables: %w", err)
+	}
+	found := false
+	for _, t := range tables {
+		if strings.HasPrefix(t.Name, config.LinkPrefix+"-") {
+			conn.DelTable(t)
+			found = true
+		}
+	}
+	if !found {
+		return nil
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("remove our nftables tables: %w", err)
+	}
+	return nil
+}

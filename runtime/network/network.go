@@ -1,0 +1,287 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Config of a node's pod network.
+type Config struct {
+	NodeName    string
+	NodeIP      netip.Addr
+	ClusterCIDR netip.Prefix
+	ServiceCIDR netip.Prefix
+	MTU         int // of pod links; 0: the node's link less the tunnel's overhead
+}
+
+const (
+	tunnelOverhead = 50
+	tunnelID       = 1
+	// routeProtocol marks our routes, so that stale ones are found. It is in the
+	// range that nobody has reserved.
+	routeProtocol = 147
+	// resync repairs what somebody else changed on the host.
+	resync = 30 * time.Second
+	// serviceLink is a dummy link; see ensureServiceRoute.
+	serviceLink = config.LinkPrefix + "-svc"
+)
+
+// Network is the pod network of this node.
+type Network struct {
+	cfg   Config
+	api   kubernetes.Interface
+	log   *slog.Logger
+	wake  chan struct{}
+	nodes func() ([]*corev1.Node, error)
+
+	mu       sync.Mutex // also serialises attaching
+	podCIDR  netip.Prefix
+	mtu      int
+	alloc    allocator
+	ports    map[string][]portMapping // by link
+	notReady error
+}
+
+// New returns the network of a node; nothing is touched before Run.
+func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, error) {
+	if !cfg.NodeIP.Is4() {
+		return nil, fmt.Errorf("the pod network needs an IPv4 node address, not %s", cfg.NodeIP)
+	}
+	return &Network{
+		cfg: cfg, api: api, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
+		notReady: errors.New("the node has no pod CIDR yet"),
+	}, nil
+}
+
+// Ready implements the kubelet's PodNetwork.
+func (n *Network) Ready() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.notReady
+}
+
+// Run keeps the host's routes as the nodes of the cluster need them. Pods keep
+// their network when it ends.
+func (n *Network) Run(ctx context.Context) error {
+	factory := client.Informers(n.api)
+	informer := factory.Core().V1().Nodes()
+	kick := func() {
+		select {
+		case n.wake <- struct{}{}:
+		default:
+		}
+	}
+	if _, err := informer.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { kick() }, DeleteFunc: func(any) { kick() },
+		UpdateFunc: func(old, now any) {
+			a, aok := peerOf(old.(*corev1.Node))
+			b, bok := peerOf(now.(*corev1.Node))
+			if a != b || aok != bok { // not for heartbeats
+				kick()
+			}
+		},
+	}); err != nil {
+		return fmt.Errorf("watch the nodes: %w", err)
+	}
+	n.nodes = func() ([]*corev1.Node, error) { return informer.Lister().List(labels.Everything()) }
+	factory.Start(ctx.Done())
+	defer factory.Shutdown()
+	if !cache.WaitForCacheSync(ctx.Done(), informer.Informer().HasSynced) {
+		return ctx.Err()
+	}
+	tick := time.NewTicker(resync)
+	defer tick.Stop()
+	for {
+		if err := n.sync(); err != nil {
+			n.log.Error("the pod network is not as it should be", "error", err)
+			n.setReady(err)
+			select { // soon again
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Second):
+			case <-n.wake:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *Network) setReady(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notReady = err
+}
+
+// sync makes everything but pods' own links what it should be.
+func (n *Network) sync() error {
+	nodes, err := n.nodes()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(nodes, func(x *corev1.Node) bool { return x.Name == n.cfg.NodeName })
+	if i < 0 || nodes[i].Spec.PodCIDR == "" {
+		n.setReady(errors.New("the node has no pod CIDR yet"))
+		return nil
+	}
+	cidr, err := netip.ParsePrefix(nodes[i].Spec.PodCIDR)
+	if err != nil {
+		return fmt.Errorf("spec.podCIDR of node %s: %w", n.cfg.NodeName, err)
+	}
+	link, onLink, err := nodeLink(n.cfg.NodeIP)
+	if err != nil {
+		return err
+	}
+	mtu := n.cfg.MTU
+	if mtu == 0 {
+		mtu = link.Attrs().MTU - tunnelOverhead
+	}
+	if err := ensureSysctls(); err != nil {
+		return err
+	}
+	if err := n.ensureServiceRoute(); err != nil {
+		return err
+	}
+	if err := n.ensureRoutes(PlanRoutes(n.cfg.NodeName, nodes, onLink), cidr, link, mtu); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.writeTable(); err != nil {
+		return err
+	}
+	n.podCIDR, n.mtu, n.notReady = cidr, mtu, nil
+	n.alloc.cidr = cidr
+	return nil
+}
+
+// nodeLink finds the link that holds the node's address, and all prefixes that
+// are on a link of this host (not ours).
+func nodeLink(ip netip.Addr) (netlink.Link, []netip.Prefix, error) {
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the host's addresses: %w", err)
+	}
+	var holder netlink.Link
+	var onLink []netip.Prefix
+	for _, a := range addrs {
+		own, ok := netip.AddrFromSlice(a.IP.To4())
+		bits, _ := a.Mask.Size()
+		if !ok {
+			continue
+		}
+		if own == ip {
+			if holder, err = netlink.LinkByIndex(a.LinkIndex); err != nil {
+				return nil, nil, fmt.Errorf("find the link of %s: %w", ip, err)
+			}
+			onLink = append(onLink, netip.PrefixFrom(own, bits).Masked())
+		}
+	}
+	if holder == nil {
+		return nil, nil, fmt.Errorf("no link of this host has the node's address %s", ip)
+	}
+	// Every other address of the same link reaches its neighbours too.
+	for _, a := range addrs {
+		if own, ok := netip.AddrFromSlice(a.IP.To4()); ok && a.LinkIndex == holder.Attrs().Index {
+			bits, _ := a.Mask.Size()
+			onLink = append(onLink, netip.PrefixFrom(own, bits).Masked())
+		}
+	}
+	return holder, onLink, nil
+}
+
+// ensureSysctls turns forwarding on and the reverse-path check to loose:
+// between two nodes traffic may go one way through the tunnel and straight the
+// other. One that is already right is not written: on some hosts they cannot be.
+func ensureSysctls() error {
+	for file, want := range map[string]string{
+		"/proc/sys/net/ipv4/ip_forward":              "1",
+		"/proc/sys/net/ipv4/conf/all/rp_filter":      "2",
+		"/proc/sys/net/ipv4/conf/all/send_redirects": "0",
+	} {
+		have, err := os.ReadFile(file)
+		if err == nil && len(have) > 0 && string(have[:1]) == want {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			return fmt.Errorf("set %s to %s: %w", file, want, err)
+		}
+	}
+	return nil
+}
+
+// ensureServiceRoute lets processes of the host reach Services also where there
+// is no default route: a packet must have a route before the proxy's rules give
+// it its real destination. The link leads nowhere, so what is no Service's address
+// ends here and never leaves by the host's own network. A kernel without dummy
+// links has bridges, and one without ports does the same.
+func (n *Network) ensureServiceRoute() error {
+	attrs := netlink.LinkAttrs{Name: serviceLink}
+	link, err := ensureLink(&netlink.Dummy{LinkAttrs: attrs})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		link, err = ensureLink(&netlink.Bridge{LinkAttrs: attrs})
+	}
+	if err != nil {
+		return err
+	}
+	return replaceRoute(&netlink.Route{
+		LinkIndex: link.Attrs().Index, Dst: ipNet(n.cfg.ServiceCIDR), Scope: netlink.SCOPE_LINK,
+		Src: n.cfg.NodeIP.AsSlice(), Protocol: routeProtocol,
+	})
+}
+
+func ensureLink(want netlink.Link) (netlink.Link, error) {
+	name := want.Attrs().Name
+	link, err := netlink.LinkByName(name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		if err := netlink.LinkAdd(want); err != nil {
+			return nil, fmt.Errorf("add the link %s: %w", name, err)
+		}
+		link, err = netlink.LinkByName(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the link %s: %w", name, err)
+	}
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		if err := netlink.LinkSetUp(link); err != nil {
+			return nil, fmt.Errorf("set the link %s up: %w", name, err)
+		}
+	}
+	return link, nil
+}
+
+func replaceRoute(r *netlink.Route) error {
+	if err := netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("set the route to %s: %w", r.Dst, err)
+	}
+	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func single(ip netip.Addr) *net.IPNet { return ipNet(netip.PrefixFrom(ip, ip.BitLen())) }
