@@ -31,7 +31,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, 
 	}
 	trust, err := fleet.authorities(ctx, want.ID)
 	if errors.Is(err, errNoAuthorities) {
-		trust, err = install.NewAuthorities(want.Name, e.Now())
+		trust, err = e.Trust(want.Name, e.Now())
 	}
 	if err != nil {
 		return fleet.report(), err

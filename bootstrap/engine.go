@@ -9,6 +9,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -34,6 +35,7 @@ type Config struct {
 	// What follows is replaced in tests.
 	Now   func() time.Time
 	NewID func() string
+	Trust func(clusterName string, now time.Time) (install.Authorities, error)
 	API   func(client.Options) (kubernetes.Interface, error)
 	Store func(endpoint string, ca *pki.Authority, dial join.Dial, now time.Time) (join.Store, error)
 }
@@ -60,6 +62,9 @@ func New(c Config) *Engine {
 	}
 	if c.NewID == nil {
 		c.NewID = newUUID
+	}
+	if c.Trust == nil {
+		c.Trust = install.NewAuthorities
 	}
 	if c.API == nil {
 		c.API = func(o client.Options) (kubernetes.Interface, error) { return client.New(o) }

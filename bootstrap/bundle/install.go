@@ -55,11 +55,15 @@ func (i Install) Differing(s step.Seen) []string {
 	return out
 }
 
+// Transient are the paths of the unpacker and the archive while they are on a host.
+func Transient() []string {
+	return []string{path.Join(config.BootstrapDir, archive.UnpackerName), path.Join(config.BootstrapDir, "bundle.tar.zst")}
+}
+
 // Apply sends the unpacker and the archive, a quarter of the size of what is in
 // it, and lets the unpacker install it.
 func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
-	unpacker := path.Join(config.BootstrapDir, archive.UnpackerName)
-	remote := path.Join(config.BootstrapDir, "bundle.tar.zst")
+	unpacker, remote := Transient()[0], Transient()[1]
 	if _, err := h.Run(ctx, host.Command{Argv: []string{"mkdir", "-p", "-m", "0700", config.BootstrapDir}}); err != nil {
 		return err
 	}

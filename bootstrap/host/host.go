@@ -52,8 +52,12 @@ func Shell(name, script string, args ...string) Command {
 	return Command{Argv: append([]string{"sh", "-c", script, name}, args...)}
 }
 
-// String is the command as a shell would read it.
+// String is the command as a shell would read it. A script of several lines is
+// known by its name: what matters to a reader are its arguments and what it said.
 func (c Command) String() string {
+	if len(c.Argv) > 3 && c.Argv[0] == "sh" && c.Argv[1] == "-c" && strings.Contains(c.Argv[2], "\n") {
+		return "sh <" + c.Argv[3] + "> " + Quote(c.Argv[4:]...)
+	}
 	return Quote(c.Argv...)
 }
 

@@ -82,7 +82,10 @@ func Steps(in Input) ([]step.Step, error) {
 	steps := []step.Step{
 		{Name: "prepare", Changes: []step.Change{directories(n), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
 		{Name: "identity", Changes: []step.Change{step.Files{Files: []step.File{{Path: IdentityFile, Data: idFile, Mode: 0o644}}}}},
-		{Name: "binaries", Changes: []step.Change{bundle.Install{Bundle: in.Bundle, Progress: in.Progress}}},
+		{Name: "binaries", Changes: []step.Change{
+			bundle.Install{Bundle: in.Bundle, Progress: in.Progress},
+			step.Remove{Paths: bundle.Transient()}, // what a run that was cut left behind
+		}},
 		{Name: "credentials", Changes: []step.Change{step.Files{Files: in.Credentials}}},
 		{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}},
 	}

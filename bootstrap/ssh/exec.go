@@ -34,7 +34,7 @@ func (h *Host) Run(ctx context.Context, c host.Command) ([]byte, error) {
 	}
 	start := time.Now()
 	stdout, err := h.run(ctx, c)
-	h.log.Debug("command", "command", abbreviate(c), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
+	h.log.Debug("command", "command", c.String(), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
 	return stdout, err
 }
 
@@ -56,7 +56,7 @@ func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
 	defer unhook()
 	err = session.Run(h.commandLine(c))
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: %s: %w", h.name, abbreviate(c), context.Cause(ctx))
+		return nil, fmt.Errorf("%s: %s: %w", h.name, c.String(), context.Cause(ctx))
 	}
 	return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
 }
@@ -67,7 +67,7 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 	case err == nil:
 		return nil
 	case !errors.As(err, &exit):
-		return h.lost("run "+abbreviate(c), err)
+		return h.lost("run "+c.String(), err)
 	case h.user != "root" && strings.HasPrefix(stderr, "sudo:"):
 		return &host.Error{
 			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
@@ -86,14 +86,6 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 
 func (h *Host) lost(doing string, err error) error {
 	return &host.Error{Kind: host.ErrUnreachable, Host: h.name, Doing: doing, Err: err}
-}
-
-// abbreviate is the command for logs: a script is known by its name.
-func abbreviate(c host.Command) string {
-	if len(c.Argv) > 3 && c.Argv[0] == "sh" && c.Argv[1] == "-c" {
-		return host.Quote(append([]string{"sh", "-c", "<" + c.Argv[3] + ">"}, c.Argv[4:]...)...)
-	}
-	return c.String()
 }
 
 func errorText(c host.Command, err error) string {

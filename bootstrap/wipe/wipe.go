@@ -1,6 +1,6 @@
 // Package wipe makes a server as bare as it was: no unit, process, container,
 // mount, link, table, cgroup or file of ours. It works on a host that was
-// installed in part, and on one that is bare. It may import bootstrap/step,
+// installed in part, and on one that is bare. It may import bootstrap/install (the names of files), bootstrap/step,
 // bootstrap/host and runtime/config.
 package wipe
 

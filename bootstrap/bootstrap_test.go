@@ -1,0 +1,315 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// world is model hosts around one fake API.
+type world struct {
+	engine *Engine
+	api    *fake.Clientset
+	hosts  map[string]*hosttest.Model
+}
+
+func smallBundle(t *testing.T) *bundle.Bundle {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"gantry", "containerd", "runc", archive.UnpackerName} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("program "+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	if _, err := archive.Pack(&b, dir, archive.Manifest{Version: "1.2.3", Platform: "linux/amd64"}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "bundle.tar.zst")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := bundle.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
+	t.Helper()
+	w := &world{api: fake.NewClientset(), hosts: map[string]*hosttest.Model{}}
+	for i, name := range names {
+		m := hosttest.NewModel(name, fmt.Sprintf("192.0.2.%d", i+1))
+		m.OnStart = func(unit string) error {
+			if unit == config.Kubelet.Unit() {
+				return w.register(name)
+			}
+			return nil
+		}
+		w.hosts[name] = m
+	}
+	ids := 0
+	w.engine = New(Config{
+		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second,
+		Connect: func(_ context.Context, h spec.Host) (host.Host, error) { return w.hosts[h.Name], nil },
+		API:     func(client.Options) (kubernetes.Interface, error) { return w.api, nil },
+		NewID:   func() string { ids++; return fmt.Sprintf("id-%d", ids) },
+	})
+	return w
+}
+
+// register is what a kubelet does at its start.
+func (w *world) register(name string) error {
+	_, err := w.api.CoreV1().Nodes().Create(context.Background(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+	}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+func (w *world) spec(names ...string) []spec.Host {
+	var out []spec.Host
+	for _, n := range names {
+		out = append(out, spec.Host{Name: n, Address: w.hosts[n].Address})
+	}
+	return out
+}
+
+func (w *world) cluster() spec.Cluster {
+	return spec.Cluster{Name: "demo", Masters: w.spec("m1"), Network: spec.Network{
+		PodCIDR: spec.DefaultPodCIDR, ServiceCIDR: spec.DefaultServiceCIDR, DNSDomain: spec.DefaultDNSDomain,
+	}}
+}
+
+// create makes the cluster, or fails the test.
+func (w *world) create(t *testing.T) spec.Cluster {
+	t.Helper()
+	c := w.cluster()
+	r, err := w.engine.CreateCluster(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ID = r.ClusterID
+	return c
+}
+
+func TestAClusterIsMadeObservedGrownShrunkAndDestroyed(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
+	c := w.create(t)
+	if got, want := len(w.hosts["m1"].Running()), 8; got != want {
+		t.Errorf("%d units run on the master, want %d: %v", got, want, w.hosts["m1"].Running())
+	}
+	pool := spec.Pool{Name: "p", Hosts: w.spec("w1", "w2"), Labels: map[string]string{"a": "b"}}
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: []string{"w1", "w2"}})
+	if err != nil || len(r.Failed()) > 0 {
+		t.Fatal(err, r.Failed())
+	}
+	for _, name := range []string{"w1", "w2"} {
+		for _, p := range w.hosts[name].Paths() {
+			if strings.HasSuffix(p, "ca.key") || strings.HasSuffix(p, "sa.key") || strings.Contains(p, "etcd") {
+				t.Errorf("worker %s has %s", name, p)
+			}
+		}
+		node, err := w.api.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil || node.Labels["a"] != "b" || node.Labels[spec.PoolLabel] != "p" {
+			t.Errorf("node %s: %v %v", name, node.Labels, err)
+		}
+	}
+	for name, s := range w.engine.ObservePool(t.Context(), c.Connection(), pool).Hosts {
+		if s.State != Ready {
+			t.Errorf("%s is %s: %s", name, s.State, s.Message)
+		}
+	}
+
+	w.hosts["w1"].StopUnit(config.Proxy.Unit())
+	w.hosts["w1"].SetFile(config.DNS.ConfigFile(), "changed")
+	s := w.engine.ObservePool(t.Context(), c.Connection(), pool).Hosts["w1"]
+	if s.State != Drifted || !strings.Contains(s.Message, config.DNS.ConfigFile()) || !strings.Contains(s.Message, "gantry-proxy.service is inactive") {
+		t.Errorf("drift is seen as %s: %s", s.State, s.Message)
+	}
+
+	w.hosts["w1"].Reconnect()
+	if _, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: w.spec("w2")}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.hosts["w1"].Ops(); n != 0 {
+		t.Errorf("w1 was touched %d times while w2 left", n)
+	}
+	w.bare(t, "w2")
+	if _, err := w.api.CoreV1().Nodes().Get(t.Context(), "w2", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("node w2 is still there: %v", err)
+	}
+	w.engine.DestroyCluster(t.Context(), c) //nolint:errcheck // seen below
+	w.bare(t, "m1")
+}
+
+func (w *world) bare(t *testing.T, name string) {
+	t.Helper()
+	if left := w.hosts[name].Paths(); len(left) > 0 {
+		t.Errorf("%s is not bare: %v", name, left)
+	}
+	if left := w.hosts[name].Running(); len(left) > 0 {
+		t.Errorf("%s still runs %v", name, left)
+	}
+}
+
+func TestASecondRunChangesAndRestartsNothing(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1")
+	c := w.create(t)
+	w.hosts["m1"].Reconnect()
+	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1"}})
+	if err != nil || len(r.Failed()) > 0 {
+		t.Fatal(err, r.Failed())
+	}
+	// Loading modules is tried again where it cannot be seen to be done.
+	changes := slices.DeleteFunc(w.hosts["m1"].Changes(), func(s string) bool { return strings.HasPrefix(s, "modprobe") })
+	if len(changes) > 0 {
+		t.Errorf("the second run changed %v", changes)
+	}
+}
+
+func TestANewMasterInTheListRestartsNobody(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	c := w.create(t)
+	pool := spec.Pool{Name: "p", Hosts: w.spec("w1")}
+	touch := PoolChange{Touch: []string{"w1"}}
+	if _, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, touch); err != nil {
+		t.Fatal(err)
+	}
+	conn := c.Connection()
+	conn.Masters = append(slices.Clone(conn.Masters), spec.Host{Name: "m2", Address: "192.0.2.99"})
+	if r, err := w.engine.ApplyPool(t.Context(), conn, pool, touch); err != nil || len(r.Failed()) > 0 {
+		t.Fatal(err, r.Failed())
+	}
+	if !strings.Contains(w.hosts["w1"].File(config.Kubelet.ConfigFile()), "192.0.2.99:6443") {
+		t.Error("the kubelet's configuration does not have the new master")
+	}
+	if n := w.hosts["w1"].Starts(config.Kubelet.Unit()); n != 1 {
+		t.Errorf("the kubelet was started %d times", n)
+	}
+}
+
+// Every operation of a create and of a destroy is cut, before and after its
+// effect; the next run must come to the same end.
+func TestACutAnywhereConverges(t *testing.T) {
+	b := smallBundle(t)
+	w := newWorld(t, b, "m1")
+	w.create(t)
+	total, want := w.hosts["m1"].Ops(), w.hosts["m1"].Paths()
+	trust, err := install.NewAuthorities("demo", time.Now()) // an RSA key takes its time
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameTrust := func(string, time.Time) (install.Authorities, error) { return trust, nil }
+	for k := 1; k <= total; k++ {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("create, operation %d, after %v", k, after), func(t *testing.T) {
+				w := newWorld(t, b, "m1")
+				w.engine.Trust = sameTrust
+				w.hosts["m1"].CutAt, w.hosts["m1"].CutAfter = k, after
+				c := w.cluster()
+				r, err := w.engine.CreateCluster(t.Context(), c)
+				w.hosts["m1"].Reconnect()
+				if err != nil {
+					if !errors.Is(err, host.ErrUnreachable) {
+						t.Fatalf("a cut is reported as %v", err)
+					}
+					r, err = w.engine.CreateCluster(t.Context(), c)
+				}
+				var foreign *install.ForeignError
+				if errors.As(err, &foreign) && foreign.Found.Joined && k >= total-1 {
+					return // joined, and only the last answer was lost: the host is taken
+				}
+				if err != nil {
+					t.Fatalf("does not converge: %v", err)
+				}
+				c.ID = r.ClusterID
+				if r, err = w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1"}}); err != nil || len(r.Failed()) > 0 {
+					t.Fatal(err, r.Failed())
+				}
+				if got := w.hosts["m1"].Paths(); !slices.Equal(got, want) {
+					t.Errorf("files are %v, want %v", got, want)
+				}
+				if s := w.engine.ObserveCluster(t.Context(), c).Hosts["m1"]; s.State != Ready {
+					t.Errorf("%s: %s", s.State, s.Message)
+				}
+			})
+		}
+	}
+	for k := 1; k <= 15; k++ {
+		t.Run(fmt.Sprintf("destroy, operation %d", k), func(t *testing.T) {
+			w := newWorld(t, b, "m1")
+			w.engine.Trust = sameTrust
+			c := w.create(t)
+			w.hosts["m1"].Reconnect()
+			w.hosts["m1"].CutAt = k
+			if _, err := w.engine.DestroyCluster(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			w.hosts["m1"].Reconnect()
+			r, err := w.engine.DestroyCluster(t.Context(), c)
+			if err != nil || len(r.Failed()) > 0 {
+				t.Fatal(err, r.Failed())
+			}
+			w.bare(t, "m1")
+		})
+	}
+}
+
+func TestAHostOfAnotherClusterIsRefused(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1")
+	c := w.create(t)
+	before := w.hosts["m1"].Paths()
+	other := w.cluster()
+	other.Name = "other"
+	var foreign *install.ForeignError
+	if _, err := w.engine.CreateCluster(t.Context(), other); !errors.As(err, &foreign) {
+		t.Errorf("got %v", err)
+	}
+	c.ID = "another"
+	r, _ := w.engine.DestroyCluster(t.Context(), c)
+	if !errors.As(r.Failed()["m1"], &foreign) || !slices.Equal(w.hosts["m1"].Paths(), before) {
+		t.Errorf("destroying another cluster's host: %v", r.Failed())
+	}
+}
+
+func TestAFailingUnitIsReportedInFull(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1")
+	w.hosts["m1"].OnStart = func(unit string) error {
+		if unit == config.APIServer.Unit() {
+			return errors.New("line one\nline two")
+		}
+		return nil
+	}
+	_, err := w.engine.CreateCluster(t.Context(), w.cluster())
+	var failed *host.CommandError
+	if !errors.As(err, &failed) || failed.Stderr != "line one\nline two" || !strings.Contains(err.Error(), `step "start apiserver"`) {
+		t.Errorf("got %v", err)
+	}
+}

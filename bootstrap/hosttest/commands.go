@@ -1,0 +1,125 @@
+package hosttest
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// interpret does what a command means. Scripts are known by their names.
+func (m *Model) interpret(c host.Command, name string, args []string, out io.Writer) error {
+	switch name {
+	case "facts":
+		fmt.Fprintf(out, "os=Model\nkernel=6.1.0\narch=x86_64\ncgroup=2\nsystemd=252\naddress=%s\n", m.Address)
+	case "make-dirs":
+		for i := 0; i+1 < len(args); i += 2 {
+			mode, err := strconv.ParseUint(args[i], 8, 32)
+			if err != nil {
+				return err
+			}
+			m.mkdir(args[i+1], fs.FileMode(mode))
+		}
+	case "mkdir": // mkdir -p -m 0700 DIR
+		m.mkdir(args[len(args)-1], 0o700)
+	case "append-journal":
+		if _, ok := m.dirs[args[0]]; !ok {
+			m.mkdir(args[0], 0o700)
+		}
+		m.files[args[1]] = file{append(m.files[args[1]].data, c.Stdin...), 0o600}
+	case "rm":
+		for _, p := range args {
+			if strings.HasPrefix(p, "/") {
+				m.remove(p)
+			}
+		}
+	case "systemctl": // daemon-reload
+		if args[0] != "daemon-reload" {
+			return m.unknown(c)
+		}
+	case "modprobe":
+		return &host.CommandError{Host: m.Title, Command: c, Status: 127, Stderr: "modprobe: not found"}
+	case "start-units":
+		return m.start(c, args[1:])
+	case "stop-units":
+		for _, u := range args {
+			if m.units[u] != nil {
+				m.units[u].active, m.units[u].enabled = false, false
+			}
+		}
+	case "mark-units":
+		m.mkdir(args[0], 0o755)
+		for i := 1; i+1 < len(args); i += 2 {
+			m.files[path.Join(args[0], args[i])] = file{[]byte(args[i+1] + "\n"), 0o644}
+		}
+	case "unit-states":
+		m.states(args[0], args[1:], out)
+	case "remove-units":
+		for _, p := range args {
+			m.remove(p)
+		}
+	case "end-leftovers":
+	case config.Binary("gantry"):
+		if m.OnClean != nil {
+			m.OnClean()
+		}
+	case path.Join(config.BootstrapDir, archive.UnpackerName):
+		return m.unpack(args[1], args[3])
+	default:
+		return m.unknown(c)
+	}
+	return nil
+}
+
+func (m *Model) unknown(c host.Command) error {
+	return &host.CommandError{Host: m.Title, Command: c, Status: 127, Stderr: "the model host does not know this command"}
+}
+
+func (m *Model) start(c host.Command, units []string) error {
+	for _, name := range units {
+		if _, ok := m.files[path.Join(config.UnitDir, name)]; !ok {
+			return &host.CommandError{Host: m.Title, Command: c, Status: 1, Stderr: "Failed to start " + name + ": Unit not found."}
+		}
+		if m.OnStart != nil {
+			if err := m.OnStart(name); err != nil {
+				return &host.CommandError{Host: m.Title, Command: c, Status: 1, Stderr: err.Error()}
+			}
+		}
+		u := m.units[name]
+		if u == nil {
+			u = &unit{}
+			m.units[name] = u
+		}
+		u.active, u.enabled, u.starts = true, true, u.starts+1
+	}
+	return nil
+}
+
+func (m *Model) states(marks string, units []string, out io.Writer) {
+	for _, name := range units {
+		load, active, enabled := "not-found", "inactive", ""
+		if _, ok := m.files[path.Join(config.UnitDir, name)]; ok {
+			load, enabled = "loaded", "disabled"
+		}
+		if u := m.units[name]; u != nil {
+			if u.active {
+				active = "active"
+			}
+			if u.enabled {
+				enabled = "enabled"
+			}
+		}
+		fmt.Fprintf(out, "Id=%s\nLoadState=%s\nActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=no\n\n", name, load, active, enabled)
+	}
+	for _, name := range units {
+		if f, ok := m.files[path.Join(marks, name)]; ok {
+			fmt.Fprintf(out, "mark=%s=%s", name, f.data)
+		}
+	}
+}

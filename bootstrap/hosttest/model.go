@@ -1,0 +1,261 @@
+package hosttest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/host"
+)
+
+// Model is a server in memory. It understands the commands that bootstrap uses,
+// by what they mean; any other is an error, so that a new one must be modelled.
+type Model struct {
+	Title   string
+	Address string
+	// OnStart is called when a unit starts; OnClean by gantry host clean.
+	OnStart func(unit string) error
+	OnClean func()
+	// CutAt loses the connection at the operation of that number (from 1): before
+	// it has an effect or, with CutAfter, once it had. 0 is never.
+	CutAt    int
+	CutAfter bool
+
+	mu      sync.Mutex
+	ops     int
+	changes []string
+	cut     bool
+	files   map[string]file
+	dirs    map[string]fs.FileMode
+	units   map[string]*unit
+}
+
+type file struct {
+	data []byte
+	mode fs.FileMode
+}
+
+type unit struct {
+	active, enabled bool
+	starts          int
+}
+
+var _ host.Host = (*Model)(nil)
+
+// NewModel returns a bare server.
+func NewModel(title, address string) *Model {
+	return &Model{Title: title, Address: address, files: map[string]file{}, dirs: map[string]fs.FileMode{}, units: map[string]*unit{}}
+}
+
+// Reconnect is a new connection to the same server; no cut is planned any more.
+func (m *Model) Reconnect() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cut, m.CutAt, m.ops, m.changes = false, 0, 0, nil
+}
+
+// Ops is how many operations there were since the last Reconnect, and Changes
+// those of them that changed the server.
+func (m *Model) Ops() int { m.mu.Lock(); defer m.mu.Unlock(); return m.ops }
+
+// Changes lists the operations that changed the server since the last Reconnect.
+func (m *Model) Changes() []string { m.mu.Lock(); defer m.mu.Unlock(); return slices.Clone(m.changes) }
+
+// Paths are all files, sorted.
+func (m *Model) Paths() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.files))
+}
+
+// File returns a file's content.
+func (m *Model) File(path string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return string(m.files[path].data)
+}
+
+// SetFile changes a file behind bootstrap's back.
+func (m *Model) SetFile(path, data string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files[path] = file{[]byte(data), m.files[path].mode}
+}
+
+// StopUnit stops a unit behind bootstrap's back.
+func (m *Model) StopUnit(name string) { m.mu.Lock(); defer m.mu.Unlock(); m.units[name].active = false }
+
+// Running are the units that run, sorted.
+func (m *Model) Running() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []string
+	for name, u := range m.units {
+		if u.active {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Starts is how often a unit was started.
+func (m *Model) Starts(name string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if u := m.units[name]; u != nil {
+		return u.starts
+	}
+	return 0
+}
+
+// op runs one operation under the lock, with the planned cut around it.
+func (m *Model) op(ctx context.Context, change string, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lost := func() error {
+		m.cut = true
+		return &host.Error{Kind: host.ErrUnreachable, Host: m.Title, Doing: "run", Err: io.EOF}
+	}
+	if m.cut {
+		return lost()
+	}
+	m.ops++
+	if m.ops == m.CutAt && !m.CutAfter {
+		return lost()
+	}
+	if change != "" {
+		m.changes = append(m.changes, change)
+	}
+	err := do()
+	if m.ops == m.CutAt {
+		return lost()
+	}
+	return err
+}
+
+// Name is the title.
+func (m *Model) Name() string { return m.Title }
+
+// ReadFiles reads those that exist.
+func (m *Model) ReadFiles(ctx context.Context, paths ...string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	err := m.op(ctx, "", func() error {
+		for _, p := range paths {
+			if f, ok := m.files[p]; ok {
+				out[p] = slices.Clone(f.data)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Stat describes those that exist.
+func (m *Model) Stat(ctx context.Context, paths ...string) (map[string]host.FileInfo, error) {
+	out := map[string]host.FileInfo{}
+	err := m.op(ctx, "", func() error {
+		for _, p := range paths {
+			if f, ok := m.files[p]; ok {
+				sum := sha256.Sum256(f.data)
+				out[p] = host.FileInfo{Mode: f.mode, Size: int64(len(f.data)), SHA256: hex.EncodeToString(sum[:])}
+			} else if mode, ok := m.dirs[p]; ok {
+				out[p] = host.FileInfo{Mode: mode | fs.ModeDir}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// WriteFile replaces a file, if its directory exists.
+func (m *Model) WriteFile(ctx context.Context, p string, data []byte, mode fs.FileMode) error {
+	return m.op(ctx, "write "+p, func() error { return m.put(p, data, mode) })
+}
+
+// Upload replaces a file, if its directory exists.
+func (m *Model) Upload(ctx context.Context, p string, r io.Reader, mode fs.FileMode, progress func(int64)) error {
+	return m.op(ctx, "upload "+p, func() error {
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(int64(len(data)))
+		}
+		return m.put(p, data, mode)
+	})
+}
+
+func (m *Model) put(p string, data []byte, mode fs.FileMode) error {
+	dir := path.Dir(p)
+	if _, ok := m.dirs[dir]; !ok && strings.Contains(dir, "gantry") {
+		return fmt.Errorf("%s: no such directory %s", m.Title, dir)
+	}
+	m.files[p] = file{slices.Clone(data), mode}
+	return nil
+}
+
+// Dial is not modelled: nothing listens.
+func (m *Model) Dial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("nothing listens on a model host")
+}
+
+// Close does nothing.
+func (m *Model) Close() error { return nil }
+
+// Run interprets a command.
+func (m *Model) Run(ctx context.Context, c host.Command) ([]byte, error) {
+	name, args := c.Argv[0], c.Argv[1:]
+	if name == "sh" {
+		name, args = c.Argv[3], c.Argv[4:]
+	}
+	var out bytes.Buffer
+	change := name + " " + strings.Join(args, " ")
+	switch name {
+	case "facts", "unit-states", "append-journal":
+		change = ""
+	}
+	err := m.op(ctx, change, func() error { return m.interpret(c, name, args, &out) })
+	return out.Bytes(), err
+}
+
+func (m *Model) mkdir(p string, mode fs.FileMode) {
+	for d := path.Dir(p); d != "/"; d = path.Dir(d) {
+		if _, ok := m.dirs[d]; !ok {
+			m.dirs[d] = 0o755
+		}
+	}
+	m.dirs[p] = mode
+}
+
+func (m *Model) remove(p string) {
+	below := func(q string) bool { return q == p || strings.HasPrefix(q, p+"/") }
+	maps.DeleteFunc(m.files, func(q string, _ file) bool { return below(q) })
+	maps.DeleteFunc(m.dirs, func(q string, _ fs.FileMode) bool { return below(q) })
+}
+
+func (m *Model) unpack(from, dir string) error {
+	return archive.Walk(bytes.NewReader(m.files[from].data), func(_ archive.Manifest, f archive.File, r io.Reader) error {
+		data, err := io.ReadAll(r)
+		if err == nil && f.Name != archive.UnpackerName {
+			err = m.put(path.Join(dir, f.Name), data, f.Mode)
+		}
+		return err
+	})
+}

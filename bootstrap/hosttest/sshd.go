@@ -1,0 +1,191 @@
+package hosttest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+)
+
+// SSHD is an SSH server inside the test: it runs commands and serves SFTP on this
+// machine, as the user of the test.
+type SSHD struct {
+	Address string
+	// HostKey in authorized_keys form, and ClientKey as PEM.
+	HostKey   string
+	ClientKey []byte
+
+	// Hang makes the server accept connections and say nothing.
+	Hang bool
+	// Refuse makes it refuse every login.
+	Refuse bool
+	// DropSessions closes the connection as soon as a command is to be run.
+	DropSessions bool
+
+	listener       net.Listener
+	signer         ssh.Signer
+	client         ssh.PublicKey
+	mu             sync.Mutex
+	conns          []net.Conn
+	sessions, most int
+}
+
+// NewSSHD makes the keys; Start serves.
+func NewSSHD() (*SSHD, error) {
+	_, hostKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	public, clientKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	s := &SSHD{}
+	if s.signer, err = ssh.NewSignerFromKey(hostKey); err != nil {
+		return nil, err
+	}
+	if s.client, err = ssh.NewPublicKey(public); err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKey(clientKey, "")
+	if err != nil {
+		return nil, err
+	}
+	s.ClientKey = pem.EncodeToMemory(block)
+	s.HostKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.signer.PublicKey())))
+	return s, nil
+}
+
+// Start listens on a loopback address.
+func (s *SSHD) Start() error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.listener, s.Address = ln, ln.Addr().String()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.conns = append(s.conns, conn)
+			s.mu.Unlock()
+			if !s.Hang {
+				go s.serve(conn)
+			}
+		}
+	}()
+	return nil
+}
+
+// Drop closes every connection, as a power cut would end them.
+func (s *SSHD) Drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.Close()
+	}
+	s.conns = nil
+}
+
+// MostSessions is how many sessions there were at a time.
+func (s *SSHD) MostSessions() int { s.mu.Lock(); defer s.mu.Unlock(); return s.most }
+
+// Stop ends the server.
+func (s *SSHD) Stop() { s.listener.Close(); s.Drop() }
+
+func (s *SSHD) serve(conn net.Conn) {
+	defer conn.Close()
+	cfg := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if s.Refuse || !bytes.Equal(key.Marshal(), s.client.Marshal()) {
+			return nil, errors.New("refused")
+		}
+		return nil, nil
+	}}
+	cfg.AddHostKey(s.signer)
+	_, channels, requests, err := ssh.NewServerConn(conn, cfg)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for nc := range channels {
+		if nc.ChannelType() != "session" {
+			nc.Reject(ssh.UnknownChannelType, "sessions only") //nolint:errcheck // the client sees it
+			continue
+		}
+		ch, requests, err := nc.Accept()
+		if err != nil {
+			return
+		}
+		go s.session(conn, ch, requests)
+	}
+}
+
+func (s *SSHD) session(conn net.Conn, ch ssh.Channel, requests <-chan *ssh.Request) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for req := range requests {
+		var payload struct{ Value string }
+		ssh.Unmarshal(req.Payload, &payload) //nolint:errcheck // empty for other requests
+		switch {
+		case req.Type == "exec" && s.DropSessions:
+			conn.Close()
+			return
+		case req.Type == "exec":
+			req.Reply(true, nil) //nolint:errcheck // the client is gone
+			go s.exec(ctx, ch, payload.Value)
+		case req.Type == "subsystem" && payload.Value == "sftp":
+			req.Reply(true, nil) //nolint:errcheck // the client is gone
+			go func() {
+				defer ch.Close()
+				if srv, err := sftp.NewServer(ch); err == nil {
+					srv.Serve() //nolint:errcheck // ends with the connection
+				}
+			}()
+		default:
+			req.Reply(false, nil) //nolint:errcheck // the client is gone
+		}
+	}
+}
+
+func (s *SSHD) count(by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions += by
+	s.most = max(s.most, s.sessions)
+}
+
+func (s *SSHD) exec(ctx context.Context, ch ssh.Channel, line string) {
+	s.count(1)
+	defer s.count(-1)
+	defer ch.Close()
+	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return
+	}
+	go func() { io.Copy(stdin, ch); stdin.Close() }() //nolint:errcheck // the end of input
+	status := 0
+	if err := cmd.Run(); err != nil {
+		status = 255
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			status = exit.ExitCode()
+		}
+	}
+	ch.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, uint32(status))) //nolint:errcheck // the client is gone
+}

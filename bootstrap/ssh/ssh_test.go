@@ -1,0 +1,218 @@
+package ssh
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/hosttest"
+)
+
+func server(t *testing.T, change func(*hosttest.SSHD)) *hosttest.SSHD {
+	t.Helper()
+	s, err := hosttest.NewSSHD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(s)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func dial(t *testing.T, s *hosttest.SSHD, hostKey string) (*Host, error) {
+	t.Helper()
+	address, port, err := net.SplitHostPort(s.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(port)
+	h, err := Dial(t.Context(), Config{PrivateKey: s.ClientKey, ConnectTimeout: time.Second, MaxSessions: 3},
+		Target{Name: "h1", Address: address, Port: n, HostKey: hostKey})
+	if err == nil {
+		t.Cleanup(func() { h.Close() })
+	}
+	return h, err
+}
+
+func connected(t *testing.T) (*Host, *hosttest.SSHD) {
+	t.Helper()
+	s := server(t, nil)
+	h, err := dial(t, s, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, s
+}
+
+func TestLoginFailuresAreTold(t *testing.T) {
+	other, err := hosttest.NewSSHD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		change  func(*hosttest.SSHD)
+		hostKey string
+		want    error
+	}{
+		"hung handshake":   {func(s *hosttest.SSHD) { s.Hang = true }, "", host.ErrUnreachable},
+		"refused key":      {func(s *hosttest.SSHD) { s.Refuse = true }, "", host.ErrAuth},
+		"changed host key": {nil, other.HostKey, host.ErrHostKeyChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := dial(t, server(t, tc.change), tc.hostKey)
+			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), "h1 (127.0.0.1)") {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+func TestTheFirstHostKeyIsReportedAndThenPinned(t *testing.T) {
+	h, s := connected(t)
+	if h.HostKey() != s.HostKey {
+		t.Errorf("reported %q, is %q", h.HostKey(), s.HostKey)
+	}
+	if _, err := dial(t, s, h.HostKey()+" a comment"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunKeepsArgumentsAndReportsFailureInFull(t *testing.T) {
+	h, _ := connected(t)
+	out, err := h.Run(t.Context(), host.Command{Argv: []string{"printf", "%s|", "a b", "it's", "$HOME", ""}})
+	if err != nil || string(out) != "a b|it's|$HOME||" {
+		t.Errorf("got %q %v", out, err)
+	}
+	_, err = h.Run(t.Context(), host.Shell("failing", "echo out; seq 1 2000 >&2; exit 7"))
+	var failed *host.CommandError
+	if !errors.As(err, &failed) || failed.Status != 7 || failed.Stdout != "out\n" || !strings.HasSuffix(failed.Stderr, "1999\n2000\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestADroppedConnectionIsUnreachable(t *testing.T) {
+	s := server(t, func(s *hosttest.SSHD) { s.DropSessions = true })
+	h, err := dial(t, s, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Run(t.Context(), host.Shell("x", "true")); !errors.Is(err, host.ErrUnreachable) {
+		t.Errorf("got %v", err)
+	}
+	h, s = connected(t)
+	time.AfterFunc(100*time.Millisecond, s.Drop)
+	if _, err := h.Run(t.Context(), host.Shell("x", "sleep 10")); !errors.Is(err, host.ErrUnreachable) {
+		t.Errorf("in mid-command: got %v", err)
+	}
+}
+
+func TestCancelEndsACommand(t *testing.T) {
+	h, _ := connected(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := h.Run(ctx, host.Shell("x", "sleep 10")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	h, s := connected(t)
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			if _, err := h.Run(t.Context(), host.Shell("x", "sleep 0.02")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.MostSessions(); n > 3 {
+		t.Errorf("%d sessions at a time", n)
+	}
+}
+
+func TestFilesAreWrittenReadAndDescribed(t *testing.T) {
+	h, _ := connected(t)
+	dir := t.TempDir()
+	small, large, missing := filepath.Join(dir, "a file"), filepath.Join(dir, "large"), filepath.Join(dir, "missing")
+	secret := []byte("line\n\x00binary")
+	if err := h.WriteFile(t.Context(), small, secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 3<<20+7)
+	rand.Read(data) //nolint:errcheck // never fails
+	var sent int64
+	if err := h.Upload(t.Context(), large, bytes.NewReader(data), 0o755, func(n int64) { sent = n }); err != nil {
+		t.Fatal(err)
+	}
+	files, err := h.ReadFiles(t.Context(), small, missing, large)
+	if err != nil || !bytes.Equal(files[small], secret) || !bytes.Equal(files[large], data) || len(files) != 2 {
+		t.Errorf("read %d files: %v", len(files), err)
+	}
+	infos, err := h.Stat(t.Context(), small, missing, large, dir)
+	if err != nil || infos[small].Mode != 0o600 || infos[large].Mode != 0o755 || infos[large].Size != int64(len(data)) || !infos[dir].Mode.IsDir() || len(infos) != 3 {
+		t.Errorf("stat: %v %v", infos, err)
+	}
+	if sent != int64(len(data)) {
+		t.Errorf("progress ended at %d of %d", sent, len(data))
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*.gantry-new"))
+	if len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// cutter drops the connections after so many bytes.
+type cutter struct {
+	s     *hosttest.SSHD
+	after int
+}
+
+func (c *cutter) Read(p []byte) (int, error) {
+	if c.after -= len(p); c.after < 0 {
+		c.s.Drop()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return len(p), nil
+}
+
+func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
+	h, s := connected(t)
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Upload(t.Context(), path, &cutter{s, 1 << 20}, 0o644, nil); err == nil {
+		t.Error("no error")
+	}
+	if data, _ := os.ReadFile(path); string(data) != "old" {
+		t.Errorf("the file is %q", data)
+	}
+}
+
+func TestNoKeyIsToldBeforeDialling(t *testing.T) {
+	_, err := Dial(t.Context(), Config{}, Target{Name: "h1", Address: "192.0.2.1"})
+	if err == nil || !strings.Contains(err.Error(), "no way to log in") {
+		t.Errorf("got %v", err)
+	}
+}
