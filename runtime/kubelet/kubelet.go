@@ -41,6 +41,7 @@ type Kubelet struct {
 	log       *slog.Logger
 	now       func() time.Time
 	machine   machine
+	starting  chan struct{} // slots for containers that are being started
 	recorder  record.EventRecorder
 	pods      corelisters.PodLister
 	services  corelisters.ServiceLister
@@ -64,7 +65,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, rt 
 	}
 	return &Kubelet{
 		cfg: cfg, version: version, api: api, runtime: rt, images: images, network: network, log: log,
-		sandboxes: sandbox.Store{Dir: config.NamespaceDir}, now: time.Now, machine: m,
+		sandboxes: sandbox.Store{Dir: config.NamespaceDir}, now: time.Now, machine: m, starting: make(chan struct{}, max(4, 2*m.cpus)),
 		workers: map[string]*worker{}, runtimeErr: errors.New("container runtime was not reached yet"),
 		nodeWake: make(chan struct{}, 1),
 	}, nil

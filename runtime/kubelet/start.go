@@ -30,7 +30,15 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, a startAct
 		}
 		return false
 	}
+	// Many pods at once: a few starts at a time get each of them there sooner than
+	// all together, which share the processors and all end late.
+	select {
+	case w.k.starting <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
 	c, err := w.k.runtime.Start(ctx, spec)
+	<-w.k.starting
 	if err != nil {
 		if ctx.Err() == nil {
 			w.k.event(pod, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"sort"
 	"time"
 )
 
@@ -112,16 +114,28 @@ func Read(ctx context.Context, path string, o Options, out io.Writer, ended func
 	}
 }
 
+// rotated returns the file that follows f, if f was rotated: more than one
+// rotation may have gone by since it was looked at last.
 func rotated(f *os.File, path string) (*os.File, error) {
 	have, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	now, err := os.Stat(path)
-	if err != nil || os.SameFile(have, now) {
+	if now, err := os.Stat(path); err != nil || os.SameFile(have, now) {
 		return nil, nil //nolint:nilerr // between rename and create: look again
 	}
-	return os.Open(path)
+	files, err := filepath.Glob(path + ".*")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(files)
+	files = append(files, path)
+	for i, name := range files[:len(files)-1] {
+		if st, err := os.Stat(name); err == nil && os.SameFile(have, st) {
+			return os.Open(files[i+1])
+		}
+	}
+	return os.Open(files[0]) // f was removed as the oldest: go on with what there is
 }
 
 type printer struct {
