@@ -121,6 +121,7 @@ type ContainerSpec struct {
 	Env           []string
 	WorkingDir    string
 	TTY, Stdin    bool
+	StdinOnce     bool // standard input ends with the first session that is attached
 	Mounts        []Mount
 	Namespaces    Namespaces
 	Hostname      string

@@ -55,6 +55,7 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, a startAct
 	if prev := w.before[name]; old != nil && prev != nil && old.ID != prev.ID {
 		w.discard(ctx, old)
 	}
+	w.k.event(pod, corev1.EventTypeNormal, "Created", "Created container: "+name)
 	w.k.event(pod, corev1.EventTypeNormal, "Started", "Started container "+name)
 	if l := a.container.Lifecycle; l != nil && l.PostStart != nil {
 		if err := w.k.runHook(ctx, l.PostStart, c.ID, probeTarget{w.ip, a.container}); err != nil && ctx.Err() == nil {

@@ -223,6 +223,7 @@ func (w *worker) finishUp(ctx context.Context, pod *corev1.Pod) (time.Time, bool
 		return time.Time{}, false
 	}
 	if !w.cleaned {
+		w.k.objects.release(w.ref.UID)
 		if err := w.cleanup(ctx, pod); err != nil {
 			w.k.log.Warn("a finished pod is not cleaned up yet", "pod", w.ref.Namespace+"/"+w.ref.Name, "error", err)
 			return w.k.now().Add(retryDelay), false

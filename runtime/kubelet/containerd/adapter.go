@@ -23,6 +23,8 @@ import (
 	"github.com/containerd/typeurl/v2"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/singleflight"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
@@ -40,6 +42,9 @@ type Config struct {
 	Socket string
 	// RunDir is on a tmpfs: the FIFOs of running containers are below it.
 	RunDir string
+	// RegistriesDir may say how registries are reached: <host>/hosts.toml, as
+	// containerd has it (mirrors, plain HTTP, authorities). It is read at each pull.
+	RegistriesDir string
 }
 
 // Complete fills defaults.
@@ -49,6 +54,9 @@ func (c *Config) Complete() {
 	}
 	if c.RunDir == "" {
 		c.RunDir = path.Join(config.RunDir, "kubelet", "io")
+	}
+	if c.RegistriesDir == "" {
+		c.RegistriesDir = config.RegistriesDir
 	}
 }
 
@@ -77,7 +85,11 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 	cl, err := containerd.New(cfg.Socket,
 		containerd.WithDefaultNamespace(config.ContainerdNamespace),
 		containerd.WithDefaultRuntime(runtimeName), // saves a question to the server
-		containerd.WithTimeout(2*time.Second))      // also the longest wait between reconnects
+		// The socket is on this host: looking often whether it is back costs nothing.
+		containerd.WithExtraDialOpts([]grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
+			MinConnectTimeout: 2 * time.Second,
+		})}))
 	if err != nil {
 		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
 	}
