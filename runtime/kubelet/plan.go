@@ -36,6 +36,7 @@ type failure struct {
 	reason, message string
 	until           time.Time // not tried again before
 	delay           time.Duration
+	err             error
 }
 
 // probeState is what the probes of a running container say.

@@ -81,11 +81,12 @@ func (k *Kubelet) runProbe(ctx context.Context, kind probeKind, p *corev1.Probe,
 			return
 		}
 		verdict, changed := t.add(ok)
-		if !ok || changed {
+		early := kind == readinessProbe && !t.good && len(quick) > 0
+		if (!ok && !early) || changed {
 			report(probeResult{failed: !ok, good: verdict, exhausted: t.failures >= t.failureThreshold, output: output})
 		}
 		delay = period
-		if kind == readinessProbe && !t.good && len(quick) > 0 {
+		if early {
 			delay, quick = min(quick[0], period), quick[1:]
 			t.failures = 0 // asking early must not count against it
 		}

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"syscall"
@@ -9,6 +10,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 )
+
+// ErrUnavailable is wrapped by errors that only say that the runtime does not
+// answer now: it is being restarted, and nothing is wrong with the pod.
+var ErrUnavailable = errors.New("the container runtime does not answer")
+
+// ErrInvalidImageName is wrapped by the error about a name that no image can have.
+var ErrInvalidImageName = errors.New("no name for an image")
 
 // ContainerRuntime keeps containers. A container that ended stays listed, with
 // its exit, until it is removed.

@@ -104,7 +104,8 @@ func Ensure(path string, v Values) error {
 }
 
 // Place moves a process into the cgroup at path, which is made. With v1, only
-// the controllers that Ensure sets values of, and systemd's own hierarchy, count.
+// the controllers that Ensure sets values of count, and the two hierarchies by
+// which systemd may tell whose a process is.
 func Place(path string, pid int) error {
 	if Unified() {
 		if err := ensureV2(path, Values{}); err != nil {
@@ -113,7 +114,7 @@ func Place(path string, pid int) error {
 		return write(filepath.Join(mountPoint, path, "cgroup.procs"), strconv.Itoa(pid))
 	}
 	h := hierarchies()
-	for _, controller := range []string{"cpu", "memory", "pids", "name=systemd"} {
+	for _, controller := range []string{"cpu", "memory", "pids", "name=systemd", "unified"} {
 		root, ok := h[controller]
 		if !ok {
 			continue

@@ -103,6 +103,14 @@ func withNamespace(ctx context.Context) context.Context {
 	return namespaces.WithNamespace(ctx, config.ContainerdNamespace)
 }
 
+// away marks an error that only says that containerd does not answer.
+func away(err error) error {
+	if errdefs.IsUnavailable(err) {
+		return fmt.Errorf("%w: %v", kubelet.ErrUnavailable, err)
+	}
+	return err
+}
+
 // Version returns containerd://<version>.
 func (a *Adapter) Version(ctx context.Context) (string, error) {
 	v, err := a.cl.Version(withNamespace(ctx))

@@ -22,7 +22,7 @@ import (
 func Normalize(name string) (string, error) {
 	ref, err := reference.ParseDockerRef(name)
 	if err != nil {
-		return "", fmt.Errorf("image name %q: %w", name, err)
+		return "", fmt.Errorf("%q is %w: %v", name, kubelet.ErrInvalidImageName, err)
 	}
 	return ref.String(), nil
 }
@@ -39,7 +39,7 @@ func (a *Adapter) Image(ctx context.Context, name string) (kubelet.Image, bool, 
 		return kubelet.Image{}, false, nil
 	}
 	if err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
 	}
 	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil {
 		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
