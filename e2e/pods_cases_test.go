@@ -225,12 +225,18 @@ containers:
   startupProbe: {exec: {command: [/hello, get, "http://localhost:8080/healthz"]}, periodSeconds: 1}
   readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1}
   livenessProbe: {httpGet: {path: /healthz, port: http, httpHeaders: [{name: Host, value: here}]}, periodSeconds: 1}
-- name: closed
+`,
+		status: map[string]string{"{.containerStatuses[0].ready}": "true", "{.containerStatuses[0].started}": "true"},
+	}, {
+		name: "not-ready",
+		spec: `
+containers:
+- name: c
   image: IMAGE
   args: [sleep]
   readinessProbe: {tcpSocket: {port: 9}, periodSeconds: 1}`,
 		status: map[string]string{
-			"{.containerStatuses[0].ready}": "true", "{.containerStatuses[0].started}": "true", "{.containerStatuses[1].ready}": "false",
+			"{.containerStatuses[0].ready}": "false", "{.containerStatuses[0].started}": "true",
 			`{.conditions[?(@.type=="Ready")].status}`: "False", `{.conditions[?(@.type=="Ready")].reason}`: "ContainersNotReady",
 		},
 		events: []string{"Unhealthy:Readiness probe failed"},

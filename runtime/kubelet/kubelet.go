@@ -172,7 +172,7 @@ func (k *Kubelet) adopt(ctx context.Context) error {
 	for {
 		var err error
 		if k.runtimeVersion, err = k.runtime.Version(ctx); err == nil {
-			if all, err = k.runtime.List(ctx); err == nil {
+			if all, err = k.runtime.List(ctx, ""); err == nil {
 				break
 			}
 		}
@@ -265,7 +265,7 @@ func (k *Kubelet) resync(ctx context.Context) {
 	version, err := k.runtime.Version(ctx)
 	if err == nil {
 		var all []Container
-		if all, err = k.runtime.List(ctx); err == nil {
+		if all, err = k.runtime.List(ctx, ""); err == nil {
 			byUID := map[string][]Container{}
 			for _, c := range all {
 				if c.State == StateExited {

@@ -23,8 +23,8 @@ var ErrInvalidImageName = errors.New("no name for an image")
 type ContainerRuntime interface {
 	// Version says that the runtime answers, and what it is (containerd://2.4.2).
 	Version(ctx context.Context) (string, error)
-	// List returns all containers of pods.
-	List(ctx context.Context) ([]Container, error)
+	// List returns the containers of the pod, or of all pods when uid is "".
+	List(ctx context.Context, uid string) ([]Container, error)
 	// Start creates a container and starts it. On an error nothing is left.
 	Start(ctx context.Context, spec ContainerSpec) (Container, error)
 	// Signal sends a signal to the container's first process; to one that has

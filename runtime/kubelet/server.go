@@ -127,11 +127,11 @@ func (k *Kubelet) container(r *http.Request, previous bool) (Container, error) {
 		return Container{}, fmt.Errorf("container %q is not valid for pod %s/%s", container, ns, name)
 	}
 	// The runtime is asked, and not the worker: its memory is its own.
-	all, err := k.runtime.List(r.Context())
+	all, err := k.runtime.List(r.Context(), string(pod.UID))
 	if err != nil {
 		return Container{}, err
 	}
-	all = slices.DeleteFunc(all, func(c Container) bool { return c.Pod.UID != string(pod.UID) || c.Name != container })
+	all = slices.DeleteFunc(all, func(c Container) bool { return c.Name != container })
 	slices.SortFunc(all, func(a, b Container) int { return int(b.Restarts - a.Restarts) })
 	if previous && len(all) > 0 && (all[0].State == StateRunning || ended(pod, container)) {
 		all = all[1:] // of one that waits to run again, the newest is the previous one

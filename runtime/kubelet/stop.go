@@ -165,8 +165,9 @@ func (w *worker) stopAll(ctx context.Context, pod *corev1.Pod, grace time.Durati
 		}
 	}
 	if pod.DeletionTimestamp != nil && grace > 0 {
-		// The grace runs from when the pod was deleted, also when sidecars wait.
-		grace = max(min(grace, time.Until(pod.DeletionTimestamp.Time)), time.Second)
+		// The grace runs from when the pod was deleted, also when sidecars wait. The
+		// time of deletion is cut to whole seconds.
+		grace = max(min(grace, time.Until(pod.DeletionTimestamp.Add(time.Second))), time.Second)
 	}
 	next := mains
 	if len(mains) == 0 {

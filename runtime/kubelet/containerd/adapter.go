@@ -70,6 +70,7 @@ type Adapter struct {
 	pulling   singleflight.Group // by image name
 	mu        sync.Mutex
 	pumps     map[string]*pump               // by container ID
+	starting  map[string]bool                // containers that have no task yet, by ID
 	images    map[string]ocispec.ImageConfig // by manifest digest
 }
 
@@ -95,7 +96,7 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 	}
 	return &Adapter{
 		cfg: cfg, cl: cl, log: log,
-		pumps: map[string]*pump{}, images: map[string]ocispec.ImageConfig{},
+		pumps: map[string]*pump{}, starting: map[string]bool{}, images: map[string]ocispec.ImageConfig{},
 	}, nil
 }
 
@@ -132,15 +133,23 @@ func (a *Adapter) Close() error {
 	return a.cl.Close()
 }
 
-// List returns all containers of pods, and takes up the output of those that run.
-func (a *Adapter) List(ctx context.Context) ([]kubelet.Container, error) {
+// List returns the containers of a pod, or of all pods, and takes up the output of
+// those that run.
+func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, error) {
 	ctx = withNamespace(ctx)
-	all, err := a.cl.Containers(ctx, fmt.Sprintf("labels.%q", labelPodUID))
+	filter := fmt.Sprintf("labels.%q", labelPodUID)
+	if uid != "" {
+		filter += "==" + uid
+	}
+	all, err := a.cl.Containers(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list the containers: %w", err)
 	}
 	out := make([]kubelet.Container, 0, len(all))
 	for _, c := range all {
+		if a.isStarting(c.ID()) {
+			continue // without a task it would be taken for one that has ended
+		}
 		v, err := a.inspect(ctx, c)
 		if errdefs.IsNotFound(err) {
 			continue
@@ -151,6 +160,20 @@ func (a *Adapter) List(ctx context.Context) ([]kubelet.Container, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+func (a *Adapter) isStarting(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.starting[id]
+}
+
+func (a *Adapter) setStarting(id string, is bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if delete(a.starting, id); is {
+		a.starting[id] = true
+	}
 }
 
 // inspect reads a container and, when it ended without anybody recording it,

@@ -49,6 +49,8 @@ func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet
 			a.endIO(s.ID)
 		}
 	}()
+	a.setStarting(s.ID, true)
+	defer a.setStarting(s.ID, false)
 	c, err := a.cl.NewContainer(ctx, s.ID,
 		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img),
 		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtimeName, nil),
