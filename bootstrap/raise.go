@@ -31,7 +31,9 @@ type rising struct {
 
 // raiseMasters makes the named masters what they should be. What does not depend
 // on the others is done on all at once; then they join the store, one voter at a
-// time; then their other processes are started, on all at once again.
+// time; then their other processes are started, on all new ones at once. A master
+// that serves already is gone through to its end before the next is begun: no two
+// are restarted at a time.
 func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, trust install.Authorities, touch []string) {
 	up := map[string]*rising{}
 	var order []string
@@ -70,8 +72,8 @@ func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authoritie
 }
 
 // joinAll brings the masters into the store one after the other, and returns
-// those that are in it. Where one fails, those behind it that are no members yet
-// wait: a store takes in one at a time.
+// those that are in it and do not serve yet. Where one fails, those behind it that
+// are no members yet wait: a store takes in one at a time.
 func (e *Engine) joinAll(ctx context.Context, f *fleet, order []string, up map[string]*rising, trust install.Authorities) []string {
 	var joined []string
 	blocked := ""
@@ -98,7 +100,11 @@ func (e *Engine) joinAll(ctx context.Context, f *fleet, order []string, up map[s
 		if f.source == "" {
 			f.source = name
 		}
-		joined = append(joined, name)
+		if len(r.files[install.JoinedFile]) == 0 {
+			joined = append(joined, name)
+			continue
+		}
+		r.settle(e.serve(ctx, r, trust))
 	}
 	return joined
 }

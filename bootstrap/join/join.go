@@ -83,6 +83,11 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) 
 		}
 		return AddLearner(ctx, s, name, peerURL, empty)
 	}
+	// etcd refuses a second learner only once all members have been told of it, and
+	// each then tries to reach one for ever: it must not be asked.
+	if i := slices.IndexFunc(members, func(m *etcdserverpb.Member) bool { return m.IsLearner && !slices.Contains(m.PeerURLs, peerURL) }); i >= 0 {
+		return nil, fmt.Errorf("add etcd member %s: another member, %s %v, is still joining: bring that master up or take it out first", name, members[i].Name, members[i].PeerURLs)
+	}
 	if !slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) }) {
 		err = retry(ctx, func() error {
 			added, err := s.MemberAddAsLearner(ctx, []string{peerURL})

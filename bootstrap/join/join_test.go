@@ -125,6 +125,13 @@ func TestAMemberLeavesOnlyAQuorum(t *testing.T) {
 	}
 }
 
+func TestOneMemberJoinsAtATime(t *testing.T) {
+	s := &store{members: append(members("a"), &etcdserverpb.Member{ID: 9, PeerURLs: []string{"https://b"}, IsLearner: true})}
+	if _, err := AddLearner(t.Context(), s, "c", "https://c", true); err == nil || s.adds != 0 {
+		t.Errorf("%v, added %d", err, s.adds)
+	}
+}
+
 func TestAMemberWhoseServerWasEmptiedIsAnotherMember(t *testing.T) {
 	s := &store{members: members("a", "b", "c"), down: []string{"b"}}
 	initial, err := AddLearner(t.Context(), s, "b", "https://b", true)
