@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -47,7 +48,8 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 		}
 		defer shutdown()
 	}
-	go notifyReady(ctx, r, log)
+	systemd := takeNotifier(log)
+	go notifyReady(ctx, r, systemd, log)
 
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -58,7 +60,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 			err = errors.New("ended without being told to")
 		}
 	case <-ctx.Done():
-		notify(daemon.SdNotifyStopping, log)
+		systemd.notify(daemon.SdNotifyStopping)
 		log.Info("stopping")
 		select {
 		case err = <-done:
@@ -74,7 +76,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 
 // notifyReady tells systemd once the component is ready: the unit is of
 // Type=notify, so starting it waits until it really serves.
-func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
+func notifyReady(ctx context.Context, r Runner, systemd notifier, log *slog.Logger) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	start, last := time.Now(), ""
@@ -82,13 +84,13 @@ func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
 		err := r.Ready()
 		if err == nil {
 			log.Info("ready", "after", time.Since(start).Round(time.Millisecond).String())
-			notify(daemon.SdNotifyReady, log)
+			systemd.notify(daemon.SdNotifyReady)
 			return
 		}
 		if msg := err.Error(); msg != last && time.Since(start) > time.Second {
 			last = msg
 			log.Info("not ready yet", "reason", msg)
-			notify("STATUS="+msg, log)
+			systemd.notify("STATUS=" + msg)
 		}
 		select {
 		case <-ctx.Done():
@@ -98,8 +100,31 @@ func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
 	}
 }
 
-func notify(state string, log *slog.Logger) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("cannot notify systemd", "state", state, "error", err)
+// notifier tells systemd how the unit stands.
+type notifier struct {
+	socket string // empty where systemd did not start us
+	log    *slog.Logger
+}
+
+// takeNotifier takes systemd's socket out of the environment: k8s.io/apiserver
+// would announce itself ready by it as soon as it listens, before the roles are
+// written by which the others may do anything.
+func takeNotifier(log *slog.Logger) notifier {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	os.Unsetenv("NOTIFY_SOCKET") //nolint:errcheck // the name is valid
+	return notifier{socket, log}
+}
+
+func (n notifier) notify(state string) {
+	if n.socket == "" {
+		return
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
+	if err == nil {
+		_, err = conn.Write([]byte(state))
+		conn.Close()
+	}
+	if err != nil {
+		n.log.Warn("cannot notify systemd", "state", state, "error", err)
 	}
 }
