@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -193,8 +194,12 @@ func (f *Flow) voters(ctx context.Context) error {
 	if pairErr != nil {
 		return pairErr
 	}
+	// A peer's certificate is good from its own address only.
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: ca},
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return dialFrom(ctx, f.Lab, h.Name, address)
+		},
 	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s:%d/members", h.Address, config.EtcdPeerPort), nil)
 	if err != nil {
