@@ -10,6 +10,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // CreateCluster makes a cluster of bare servers. Its ID is chosen here, or taken
@@ -151,6 +152,9 @@ func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.P
 	e.observe(ctx, masters, workers, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
 	return workers.report()
 }
+
+// AdminGroup is the group whose members may do everything.
+const AdminGroup = config.MastersGroup
 
 // Credentials are a client certificate of a cluster, for a while.
 type Credentials struct {

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // kubeconfig is a short-lived client certificate that no state ever holds.
@@ -103,7 +102,7 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 }
 
 func credentials(ctx context.Context, s *session, cluster types.Object, user types.String, groups types.List, validity types.String, fallback time.Duration, diags *diag.Diagnostics) (bootstrap.Credentials, error) {
-	name, members, ttl := "gantry-admin", []string{config.MastersGroup}, fallback
+	name, members, ttl := "gantry-admin", []string{bootstrap.AdminGroup}, fallback
 	if v := user.ValueString(); v != "" {
 		name = v
 	}

@@ -12,6 +12,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -31,8 +34,18 @@ func HealthHandler(r Runner) http.Handler {
 		}
 		ok(w, req)
 	})
-	mux.Handle("/metrics", legacyregistry.Handler())
+	mux.Handle("/metrics", metricsHandler())
 	return mux
+}
+
+// metricsHandler serves what the Kubernetes libraries register and what the
+// others (etcd, CoreDNS) do. Both registries come with the same collectors of
+// the Go runtime and the process; one set of them is enough.
+func metricsHandler() http.Handler {
+	prometheus.Unregister(collectors.NewGoCollector())
+	prometheus.Unregister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	all := prometheus.Gatherers{legacyregistry.DefaultGatherer, prometheus.DefaultGatherer}
+	return promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
 // serveHealth listens before it returns, so that a port in use fails the start.
