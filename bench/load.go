@@ -36,7 +36,7 @@ func (r *report) controlPlane(ctx context.Context, gantry string, idle time.Dura
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m, err := master.New(gantry, dir)
+	m, err := master.New(gantry, dir, os.Getenv("GANTRY_BENCH_PROFILE") != "")
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (m *Master) apiClient(as config.KeyPair) config.APIClient {
 }
 
 func (m *Master) health(c config.Component, as config.KeyPair) config.Health {
-	return config.Health{Address: m.address(string(c)), ClientCAFile: m.credentials.ca, KeyPair: as}
+	return config.Health{Address: m.address(string(c)), ClientCAFile: m.credentials.ca, KeyPair: as, Profile: m.profile}
 }
 
 // configurations are those that bootstrap writes, with paths and ports of this master.
@@ -110,18 +110,19 @@ func (m *Master) configurations() map[config.Component]config.Completer {
 	election := config.LeaderElection{Identity: "m1"}
 	return map[config.Component]config.Completer{
 		config.Etcd: &config.EtcdConfig{
-			Name: "m1", Host: host, DataDir: filepath.Join(m.dir, "etcd"), ClientPort: m.ports["etcd"],
-			InitialCluster: map[string]string{"m1": "https://" + m.address("peer")}, InitialClusterState: "new", InitialClusterToken: clusterID,
+			Name: "m1", Host: host, DataDir: filepath.Join(m.dir, "etcd"), ClientPort: m.ports["etcd-clients"],
+			InitialCluster: map[string]string{"m1": "https://" + m.address("etcd-peers")}, InitialClusterState: "new", InitialClusterToken: clusterID,
 			CAFile: c.etcdCA, Server: c.etcd, Peer: c.etcd, Health: m.health(config.Etcd, c.admin),
 		},
 		config.APIServer: &config.APIServerConfig{
 			ClusterID: clusterID, ClusterName: "bench", BindAddress: m.address("api"), AdvertiseAddress: host,
 			Serving: c.api, ClientCAFile: c.ca,
-			Etcd:        config.EtcdClient{Endpoints: []string{"https://" + m.address("etcd")}, CAFile: c.etcdCA, KeyPair: c.etcdClient},
+			Etcd:        config.EtcdClient{Endpoints: []string{"https://" + m.address("etcd-clients")}, CAFile: c.etcdCA, KeyPair: c.etcdClient},
 			ServiceCIDR: serviceCIDR, ClusterDNS: "10.96.0.10",
 			ServiceAccount: config.ServiceAccount{KeyFile: c.signingKey, PublicKeyFiles: []string{c.verifyKey}},
 			Kubelet:        config.KubeletClient{CAFile: c.ca, KeyPair: c.kubelets},
 			FrontProxy:     config.FrontProxy{CAFile: c.frontCA, KeyPair: c.front},
+			Profile:        m.profile,
 		},
 		config.ControllerManager: &config.ControllerManagerConfig{
 			Client: m.apiClient(c.manager), Health: m.health(config.ControllerManager, c.manager), LeaderElection: election,

@@ -26,6 +26,7 @@ const (
 // not started are not there.
 type Master struct {
 	binary, dir string
+	profile     bool
 	credentials credentials
 	ports       map[string]int
 	running     map[config.Component]*Process
@@ -40,15 +41,16 @@ type Process struct {
 }
 
 // New makes credentials and configurations below dir, an empty directory. binary
-// is gantry.
-func New(binary, dir string) (*Master, error) {
-	m := &Master{binary: binary, dir: dir, ports: map[string]int{}, running: map[config.Component]*Process{}}
-	for _, name := range []string{"etcd", "peer", "api", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
-		port, err := freePort()
+// is gantry. With profile the processes serve Go's profiles.
+func New(binary, dir string, profile bool) (*Master, error) {
+	m := &Master{binary: binary, dir: dir, profile: profile, ports: map[string]int{}, running: map[config.Component]*Process{}}
+	for _, name := range []string{"etcd-clients", "etcd-peers", "api", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			return nil, err
 		}
-		m.ports[name] = port
+		defer l.Close() // once all are chosen, so that none is chosen twice
+		m.ports[name] = l.Addr().(*net.TCPAddr).Port
 	}
 	var err error
 	if m.credentials, err = makeCredentials(dir); err != nil {
@@ -71,15 +73,6 @@ func New(binary, dir string) (*Master, error) {
 
 func (m *Master) file(c config.Component, extension string) string {
 	return filepath.Join(m.dir, string(c)+"."+extension)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // Start runs processes one after another, each once the one before is ready.

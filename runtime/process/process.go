@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"k8s.io/klog/v2"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -47,7 +46,8 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 		}
 		defer shutdown()
 	}
-	go notifyReady(ctx, r, log)
+	systemd := newNotifier()
+	go notifyReady(ctx, r, systemd, log)
 
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -58,7 +58,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 			err = errors.New("ended without being told to")
 		}
 	case <-ctx.Done():
-		notify(daemon.SdNotifyStopping, log)
+		notify(systemd, "STOPPING=1", log)
 		log.Info("stopping")
 		select {
 		case err = <-done:
@@ -74,7 +74,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 
 // notifyReady tells systemd once the component is ready: the unit is of
 // Type=notify, so starting it waits until it really serves.
-func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
+func notifyReady(ctx context.Context, r Runner, systemd notifier, log *slog.Logger) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	start, last := time.Now(), ""
@@ -82,13 +82,13 @@ func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
 		err := r.Ready()
 		if err == nil {
 			log.Info("ready", "after", time.Since(start).Round(time.Millisecond).String())
-			notify(daemon.SdNotifyReady, log)
+			notify(systemd, "READY=1", log)
 			return
 		}
 		if msg := err.Error(); msg != last && time.Since(start) > time.Second {
 			last = msg
 			log.Info("not ready yet", "reason", msg)
-			notify("STATUS="+msg, log)
+			notify(systemd, "STATUS="+msg, log)
 		}
 		select {
 		case <-ctx.Done():
@@ -98,8 +98,8 @@ func notifyReady(ctx context.Context, r Runner, log *slog.Logger) {
 	}
 }
 
-func notify(state string, log *slog.Logger) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+func notify(systemd notifier, state string, log *slog.Logger) {
+	if err := systemd.tell(state); err != nil {
 		log.Warn("cannot notify systemd", "state", state, "error", err)
 	}
 }
