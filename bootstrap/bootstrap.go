@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, 
 	if want.ID, err = e.adoptOrNew(fleet, found, want); err != nil {
 		return fleet.report(), err
 	}
+	fleet.fresh = !slices.ContainsFunc(slices.Collect(maps.Values(found)), func(id *install.Identity) bool { return id != nil })
 	trust, err := fleet.authorities(ctx, want.ID)
 	if errors.Is(err, errNoAuthorities) {
 		trust, err = e.Trust(want.Name, e.Now())
@@ -55,23 +57,44 @@ type ClusterChange struct {
 	Leaving []spec.Host
 }
 
-// UpdateCluster makes the touched masters what they should be, and then takes the
-// leaving ones out, one voter at a time.
+// UpdateCluster makes the touched masters what they should be and takes the
+// leaving ones out, one voter at a time: new ones come before old ones go, but for
+// the dead, since a store takes no new member while one is down, and for those
+// whose name goes to another server.
 func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (Report, error) {
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
 	fleet := e.connect(ctx, want.Masters)
 	defer fleet.close()
+	leaving := e.connect(ctx, change.Leaving)
+	defer leaving.close()
 	trust, err := fleet.authorities(ctx, want.ID)
+	if err == nil && fleet.source == "" {
+		err = fmt.Errorf("no master that stays holds the store of cluster %s", want.Name)
+	}
 	if err != nil {
 		return fleet.report(), err
 	}
-	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
+	fleet.know(ctx, want.ID)
 	fleet.only = append(slices.Clone(change.Touch), names(change.Leaving)...)
-	if len(change.Leaving) > 0 {
-		e.retireMasters(ctx, fleet, want, trust, change.Leaving)
+	var first, last []string
+	for _, name := range leaving.order {
+		if _, moves := want.Master(name); moves || leaving.members[name].host == nil {
+			first = append(first, name)
+		} else {
+			last = append(last, name)
+		}
 	}
+	e.retireMasters(ctx, fleet, leaving, want, trust, first)
+	for _, name := range first {
+		if _, moves := want.Master(name); moves && leaving.members[name].status.State != Gone {
+			return fleet.report(), fmt.Errorf("master %s cannot move to another server before it has left the old one: %w", name, leaving.members[name].status.Err)
+		}
+	}
+	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
+	e.retireMasters(ctx, fleet, leaving, want, trust, last)
+	fleet.adopt(leaving)
 	report := fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
 	return report, nil
@@ -91,7 +114,11 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (Report,
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	e.observe(ctx, fleet, fleet, func(name string) (spec.Node, bool) { return have.Master(name) })
+	var nodes func(string) string
+	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
+		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
+	}
+	e.observe(ctx, fleet, nodes, func(name string) (spec.Node, bool) { return have.Master(name) })
 	return fleet.report()
 }
 
@@ -113,11 +140,12 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 			return Report{}, err
 		}
 	}
-	masters := e.connectAny(ctx, c.Masters)
-	defer masters.close()
-	trust, trustErr := masters.authorities(ctx, c.ClusterID)
+	masters, trust, trustErr := e.reach(ctx, c)
 	if trustErr != nil && (len(change.Touch) > 0 || !change.Abandon) {
 		return Report{}, trustErr
+	}
+	if trustErr == nil {
+		defer masters.close()
 	}
 	workers := e.connect(ctx, append(pick(want.Hosts, change.Touch), change.Leaving...))
 	defer workers.close()
@@ -125,7 +153,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 	report := Report{ClusterID: c.ClusterID}
 	if trustErr == nil {
 		report.CAFingerprint = pki.Fingerprint(trust.CA.Cert)
-		api, err := e.api(masters, trust)
+		api, err := e.api(masters, c, trust)
 		if err != nil {
 			return workers.report(), err
 		}
@@ -145,11 +173,14 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 
 // ObservePool says how every host of a pool stands. It changes nothing.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
-	masters := e.connectAny(ctx, c.Masters)
-	defer masters.close()
+	var nodes func(string) string
+	if masters, trust, err := e.reach(ctx, c); err == nil {
+		defer masters.close()
+		nodes = e.nodesOf(ctx, masters, c, trust)
+	}
 	workers := e.connect(ctx, have.Hosts)
 	defer workers.close()
-	e.observe(ctx, masters, workers, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
+	e.observe(ctx, workers, nodes, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
 	return workers.report()
 }
 
@@ -167,12 +198,11 @@ type Credentials struct {
 
 // Kubeconfig signs a client certificate that ends after ttl.
 func (e *Engine) Kubeconfig(ctx context.Context, c spec.Connection, user string, groups []string, ttl time.Duration) (Credentials, error) {
-	masters := e.connectAny(ctx, c.Masters)
-	defer masters.close()
-	trust, err := masters.authorities(ctx, c.ClusterID)
+	masters, trust, err := e.reach(ctx, c)
 	if err != nil {
 		return Credentials{}, err
 	}
+	defer masters.close()
 	pair, err := trust.CA.Issue(pki.Request{CommonName: user, Organizations: groups, Lifetime: ttl}, e.Now())
 	if err != nil {
 		return Credentials{}, err
@@ -182,7 +212,11 @@ func (e *Engine) Kubeconfig(ctx context.Context, c spec.Connection, user string,
 		return Credentials{}, err
 	}
 	server := "https://" + c.Servers(masters.source)[0]
-	kubeconfig, err := pki.Kubeconfig(c.ClusterName, user, server, trust.CA.Cert, pair)
+	all := map[string]string{}
+	for _, h := range c.Masters {
+		all[h.Name] = "https://" + apiAddress(h)
+	}
+	kubeconfig, err := pki.Kubeconfig(c.ClusterName, user, server, all, trust.CA.Cert, pair)
 	return Credentials{Kubeconfig: kubeconfig, Server: server, CA: trust.CA.Cert, Pair: pair, Expires: expires}, err
 }
 
@@ -194,7 +228,7 @@ func (e *Engine) adoptOrNew(f *fleet, found map[string]*install.Identity, want s
 		if identity == nil {
 			continue
 		}
-		cut := identity.ClusterName == want.Name && identity.NodeName == name && !identity.Joined
+		cut := identity.ClusterName == want.Name && identity.NodeName == name && !identity.Known
 		if !cut || (id != "" && id != identity.ClusterID) {
 			return "", &install.ForeignError{Host: f.members[name].title(), Found: *identity}
 		}

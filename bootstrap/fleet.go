@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -30,10 +31,16 @@ type fleet struct {
 	engine  *Engine
 	order   []string // by name: the order in which masters are raised
 	members map[string]*member
-	// source is the master that the authorities were read from.
+	// source is the master through which the cluster is reached; empty as long as
+	// none has a store.
 	source string
+	// fresh is set when none of the hosts had ever heard of the cluster.
+	fresh bool
 	// only, when not nil, are the members that the report is about.
 	only []string
+
+	mu       sync.Mutex
+	warnings []string
 }
 
 // connect logs in to all hosts at once. One that cannot be reached is in the
@@ -62,19 +69,56 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 	return f
 }
 
-// connectAny is connect for when one live master is enough: it tries one after
-// the other and stops at the first that holds the cluster.
-func (e *Engine) connectAny(ctx context.Context, hosts []spec.Host) *fleet {
-	f := &fleet{engine: e, members: map[string]*member{}}
-	for _, h := range hosts {
-		one := e.connect(ctx, []spec.Host{h})
-		f.order = append(f.order, h.Name)
-		f.members[h.Name] = one.members[h.Name]
-		if one.members[h.Name].host != nil {
-			break
+// headStart is how long one master may take before the next is tried beside it.
+const headStart = time.Second
+
+// reach finds one live master that holds the cluster, and logs in to no more than
+// it must: a master that does not answer costs headStart, not a time-out.
+func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
+	type attempt struct {
+		fleet *fleet
+		trust install.Authorities
+		err   error
+	}
+	attempts := make(chan attempt, len(c.Masters))
+	try := func(h spec.Host) {
+		f := e.connect(ctx, []spec.Host{h})
+		trust, err := f.authorities(ctx, c.ClusterID)
+		if err == nil && f.source == "" {
+			err = fmt.Errorf("%w: %s has no store yet", errNoAuthorities, h.Name)
+		}
+		attempts <- attempt{f, trust, err}
+	}
+	var errs []error
+	begun, ended := 0, 0
+	for ended < len(c.Masters) {
+		var next <-chan time.Time
+		if begun < len(c.Masters) {
+			next = time.After(headStart)
+			if begun == ended { // nobody else is being asked
+				go try(c.Masters[begun])
+				begun++
+			}
+		}
+		select {
+		case <-next:
+			go try(c.Masters[begun])
+			begun++
+		case a := <-attempts:
+			ended++
+			if a.err == nil {
+				go func() { // those that are still being tried
+					for range begun - ended {
+						(<-attempts).fleet.close()
+					}
+				}()
+				return a.fleet, a.trust, nil
+			}
+			a.fleet.close()
+			errs = append(errs, a.err)
 		}
 	}
-	return f
+	return nil, install.Authorities{}, errors.Join(errs...)
 }
 
 func (f *fleet) close() {
@@ -133,7 +177,7 @@ func (f *fleet) errors() error {
 }
 
 func (f *fleet) report() Report {
-	r := Report{Hosts: map[string]Status{}}
+	r := Report{Hosts: map[string]Status{}, Warnings: f.warnings}
 	for _, name := range f.order {
 		if m := f.members[name]; m != nil && (f.only == nil || slices.Contains(f.only, name)) {
 			r.Hosts[name] = m.status
@@ -151,7 +195,7 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 		if m.host == nil {
 			return
 		}
-		files, err := m.host.ReadFiles(ctx, install.IdentityFile, install.JoinedFile)
+		files, err := m.host.ReadFiles(ctx, install.IdentityFile, install.KnownFile)
 		var id *install.Identity
 		if err == nil {
 			id, err = install.ReadIdentity(files)
@@ -169,35 +213,95 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 
 var errNoAuthorities = errors.New("no master that can be reached holds the cluster's authorities")
 
-// authorities reads them from the first reached master of this cluster that
-// holds them all.
+// authorities reads them from a reached master of this cluster that holds them
+// all: one that is in the store, if there is one, which becomes the source.
 func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Authorities, error) {
 	var errs []error
+	var found *install.Authorities
 	for _, name := range f.order {
 		m := f.members[name]
 		if m.host == nil {
 			errs = append(errs, m.status.Err)
 			continue
 		}
-		files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.JoinedFile)...)
+		trust, inStore, err := m.authorities(ctx, clusterID)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		id, err := install.ReadIdentity(files)
-		if err != nil || id == nil || id.ClusterID != clusterID {
-			errs = append(errs, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID))
-			continue
+		if inStore {
+			f.source = name
+			return trust, nil
 		}
-		a, err := install.ReadAuthorities(files)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", m.title(), err))
-			continue
+		if found == nil {
+			found = &trust
 		}
-		f.source = name
-		return a, nil
+	}
+	if found != nil {
+		return *found, nil
 	}
 	return install.Authorities{}, fmt.Errorf("%w: %w", errNoAuthorities, errors.Join(errs...))
+}
+
+// authorities reads those that the host holds, and whether it has a place in the
+// store.
+func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, bool, error) {
+	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, config.Etcd.ConfigFile())...)
+	if err != nil {
+		return install.Authorities{}, false, err
+	}
+	id, err := install.ReadIdentity(files)
+	if err != nil || id == nil || id.ClusterID != clusterID {
+		return install.Authorities{}, false, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
+	}
+	trust, err := install.ReadAuthorities(files)
+	if err != nil {
+		return install.Authorities{}, false, fmt.Errorf("%s: %w", m.title(), err)
+	}
+	_, inStore := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.spec})
+	return trust, inStore, nil
+}
+
+// know marks the reached masters of this cluster as kept in a state.
+func (f *fleet) know(ctx context.Context, clusterID string) {
+	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+		if m.host == nil {
+			return
+		}
+		files, err := m.host.ReadFiles(ctx, install.IdentityFile, install.KnownFile)
+		if err != nil {
+			return
+		}
+		if id, err := install.ReadIdentity(files); err == nil && id != nil && id.ClusterID == clusterID {
+			m.know(ctx, *id)
+		}
+	})
+}
+
+// know marks a master as kept in a state: to come with its cluster's ID is to have
+// kept it. A host that cannot be marked now is marked another time.
+func (m *member) know(ctx context.Context, id install.Identity) {
+	if !id.Known {
+		m.host.WriteFiles(ctx, host.File(install.Known(id.ClusterID))) //nolint:errcheck // see above
+	}
+}
+
+// adopt takes members of another fleet into the report, but for names of its own.
+func (f *fleet) adopt(other *fleet) {
+	for _, name := range other.order {
+		if _, own := f.members[name]; !own {
+			f.order = append(f.order, name)
+			f.members[name] = &member{spec: other.members[name].spec, status: other.members[name].status}
+		}
+	}
+	f.warnings = append(f.warnings, other.warnings...)
+}
+
+// warn adds a warning to the report.
+func (f *fleet) warn(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.warnings = append(f.warnings, fmt.Sprintf(format, args...))
 }
 
 func names(hosts []spec.Host) []string {

@@ -7,9 +7,7 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/pki"
@@ -18,10 +16,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// observe compares every reached host with what it should be, and asks the API
-// for its Node where a master answers.
-func (e *Engine) observe(ctx context.Context, masters, f *fleet, node func(name string) (spec.Node, bool)) {
-	nodes := e.nodesOf(ctx, masters)
+// observe compares every reached host with what it should be. Nodes says what is
+// wrong with a Node; it is nil where no master answers.
+func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(name string) string, node func(name string) (spec.Node, bool)) {
 	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
 		n, ok := node(m.spec.Name)
 		if m.host == nil || !ok {
@@ -70,6 +67,9 @@ func (e *Engine) drift(ctx context.Context, m *member, n spec.Node) ([]string, e
 	if err := install.Check(m.title(), id, n); err != nil {
 		return nil, err
 	}
+	if n.Master {
+		m.know(ctx, *id)
+	}
 	if e.Bundle == nil {
 		return nil, fmt.Errorf("%s: no bundle is configured to compare the host with", m.title())
 	}
@@ -113,15 +113,15 @@ func onHost(files map[string][]byte, n spec.Node) (install.Authorities, error) {
 
 // nodesOf returns a function that says what is wrong with a Node, or nil when
 // the API cannot be asked: that is no news of the hosts.
-func (e *Engine) nodesOf(ctx context.Context, masters *fleet) func(name string) string {
-	api := e.anyAPI(ctx, masters)
-	if api == nil {
+func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) func(name string) string {
+	api, err := e.api(masters, c, trust)
+	if err != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil || apierrors.IsForbidden(err) {
+	if err != nil {
 		return nil
 	}
 	found := map[string]bool{}
@@ -134,25 +134,4 @@ func (e *Engine) nodesOf(ctx context.Context, masters *fleet) func(name string) 
 		}
 		return ""
 	}
-}
-
-func (e *Engine) anyAPI(ctx context.Context, masters *fleet) kubernetes.Interface {
-	for _, name := range masters.order {
-		m := masters.members[name]
-		if m.host == nil {
-			continue
-		}
-		files, err := m.host.ReadFiles(ctx, install.AuthorityFiles()...)
-		if err != nil {
-			continue
-		}
-		trust, err := install.ReadAuthorities(files)
-		if err != nil {
-			continue
-		}
-		if api, err := e.apiOf(m, trust); err == nil {
-			return api
-		}
-	}
-	return nil
 }

@@ -18,75 +18,137 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// raiseMasters makes the named masters what they should be, one after the other:
-// members join the store one at a time. They are marked as joined at the end,
-// all together: until then a run that was cut can be taken up.
+// rising is a master on its way up.
+type rising struct {
+	*member
+	node  spec.Node
+	input install.Input
+	// files are those found on the host.
+	files map[string][]byte
+	// rest are the steps once its place in the store is known.
+	rest []step.Step
+}
+
+// raiseMasters makes the named masters what they should be. What does not depend
+// on the others is done on all at once; then they join the store, one voter at a
+// time; then their other processes are started, on all new ones at once. A master
+// that serves already is gone through to its end before the next is begun: no two
+// are restarted at a time.
 func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, trust install.Authorities, touch []string) {
-	defer func() {
-		f.each(ctx, f.in(Ready), func(ctx context.Context, m *member) error {
-			n, _ := want.Master(m.spec.Name)
-			return e.run(ctx, m, []step.Step{install.Joined(n)})
-		})
-	}()
+	up := map[string]*rising{}
+	var order []string
 	for _, name := range f.order {
-		m := f.members[name]
-		if !slices.Contains(touch, name) || m.host == nil {
-			continue
-		}
 		n, ok := want.Master(name)
-		if !ok {
-			continue
+		if m := f.members[name]; ok && m.host != nil && slices.Contains(touch, name) {
+			up[name], order = &rising{member: m, node: n}, append(order, name)
 		}
-		err := e.raiseMaster(ctx, f, m, n, trust)
-		m.settle(err)
-		if err == nil && f.source == "" {
-			f.source = name
-		}
-		if f.source == "" && err != nil {
-			// The first master holds the only copy of the authorities, maybe in part:
-			// with another one in its place there would be two clusters.
-			for _, rest := range f.order {
-				if r := f.members[rest]; r.status.State == Pending && r.status.Err == nil {
-					r.status.Message = fmt.Sprintf("waits for master %s", name)
-				}
-			}
-			return
+	}
+	f.parallel(ctx, order, func(ctx context.Context, m *member) {
+		m.status.Err = e.ground(ctx, up[m.spec.Name], trust)
+	})
+	joined := e.joinAll(ctx, f, order, up, trust)
+	f.each(ctx, joined, func(ctx context.Context, m *member) error { return e.serve(ctx, up[m.spec.Name], trust) })
+	for _, name := range order {
+		if m := f.members[name]; m.status.Err != nil {
+			m.settle(m.status.Err)
 		}
 	}
 }
 
-func (e *Engine) raiseMaster(ctx context.Context, f *fleet, m *member, n spec.Node, trust install.Authorities) error {
-	files, err := e.lookAt(ctx, m, n)
+// ground looks at the host and does all that needs no other master.
+func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities) error {
+	var err error
+	if r.files, err = e.lookAt(ctx, r.member, r.node); err != nil {
+		return err
+	}
+	if r.input, err = e.input(r.member, r.node, r.files, trust); err != nil {
+		return err
+	}
+	steps, err := install.Ground(r.input)
 	if err != nil {
 		return err
 	}
-	etcd, known := install.EtcdOnHost(files, n)
-	joined := len(files[install.JoinedFile]) > 0
+	return e.run(ctx, r.member, steps)
+}
+
+// joinAll brings the masters into the store one after the other, and returns
+// those that are in it and do not serve yet. Where one fails, those behind it that
+// are no members yet wait: a store takes in one at a time.
+func (e *Engine) joinAll(ctx context.Context, f *fleet, order []string, up map[string]*rising, trust install.Authorities) []string {
+	var joined []string
+	blocked := ""
+	for _, name := range order {
+		r := up[name]
+		_, member := install.EtcdOnHost(r.files, r.node)
+		if r.status.Err == nil && blocked != "" && !member {
+			r.status.Err = fmt.Errorf("%s waits for master %s, which has to join the store first", r.title(), blocked)
+		}
+		if r.status.Err == nil && f.source == "" && !f.fresh && name != f.order[0] {
+			// The first may hold the store of the run that was cut: with another store
+			// here there would be two.
+			r.status.Err = fmt.Errorf("%s waits for master %s, which may hold the cluster's store", r.title(), f.order[0])
+		}
+		if r.status.Err != nil {
+			continue
+		}
+		if r.status.Err = e.joinStore(ctx, f, r, trust); r.status.Err != nil {
+			if !member {
+				blocked = name
+			}
+			continue
+		}
+		if f.source == "" {
+			f.source = name
+		}
+		if len(r.files[install.JoinedFile]) == 0 {
+			joined = append(joined, name)
+			continue
+		}
+		r.settle(e.serve(ctx, r, trust))
+	}
+	return joined
+}
+
+// joinStore gives the master its place among the members and starts its etcd.
+func (e *Engine) joinStore(ctx context.Context, f *fleet, r *rising, trust install.Authorities) error {
+	etcd, known := install.EtcdOnHost(r.files, r.node)
+	joined := len(r.files[install.JoinedFile]) > 0
 	switch {
 	case known:
-	case f.source == "" || f.source == n.Host.Name:
-		etcd = install.Etcd{InitialCluster: map[string]string{n.Host.Name: install.PeerURL(n.Host)}}
+	case f.source == "" || f.source == r.node.Host.Name:
+		etcd = install.Etcd{InitialCluster: map[string]string{r.node.Host.Name: install.PeerURL(r.node.Host)}}
 	default:
-		if etcd, err = e.addMember(ctx, f, n, trust); err != nil {
+		var err error
+		if etcd, err = e.addMember(ctx, f, r.node, trust, !joined); err != nil {
 			return err
 		}
 	}
-	steps, err := e.steps(m, n, files, trust, etcd)
+	r.input.Etcd = etcd
+	steps, err := install.Steps(r.input)
 	if err != nil {
 		return err
 	}
+	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
+	steps, r.rest = steps[:at:at], steps[at:]
 	if etcd.Joins && !joined {
-		at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
-		steps = slices.Insert(steps, at, step.Step{Name: "vote", Changes: []step.Change{promotion{e, f, n, trust}}})
+		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{promotion{e, f, r.node, trust}}})
 	}
-	if err := e.run(ctx, m, steps); err != nil {
+	return e.run(ctx, r.member, steps)
+}
+
+// serve starts what is left and waits for the Node.
+func (e *Engine) serve(ctx context.Context, r *rising, trust install.Authorities) error {
+	if err := e.run(ctx, r.member, r.rest); err != nil {
 		return err
 	}
-	api, err := e.apiOf(m, trust)
+	api, err := e.apiOf(r.member, []string{apiAddress(r.spec)}, trust)
 	if err != nil {
 		return err
 	}
-	return e.finish(ctx, m, n, api)
+	if err := e.finish(ctx, r.member, r.node, api); err != nil {
+		return err
+	}
+	return e.run(ctx, r.member, []step.Step{install.Joined(r.node)})
 }
 
 // raiseWorker makes a host a worker. It depends on no other worker.
@@ -95,7 +157,11 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 	if err != nil {
 		return err
 	}
-	steps, err := e.steps(m, n, files, trust, install.Etcd{})
+	in, err := e.input(m, n, files, trust)
+	if err != nil {
+		return err
+	}
+	steps, err := install.Steps(in)
 	if err != nil {
 		return err
 	}
@@ -145,22 +211,19 @@ func (e *Engine) suits(m *member, n spec.Node, f host.Facts) error {
 	return nil
 }
 
-func (e *Engine) steps(m *member, n spec.Node, files map[string][]byte, trust install.Authorities, etcd install.Etcd) ([]step.Step, error) {
+// input is what the node's steps are made of, but for its place in the store. It
+// signs what the host lacks, and so is made once in a run.
+func (e *Engine) input(m *member, n spec.Node, files map[string][]byte, trust install.Authorities) (install.Input, error) {
 	if e.Bundle == nil {
-		return nil, fmt.Errorf("%s: no bundle is configured", m.title())
+		return install.Input{}, fmt.Errorf("%s: no bundle is configured", m.title())
 	}
 	credentials, err := install.Credentials(n, trust, files, e.Now())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.title(), err)
+		return install.Input{}, fmt.Errorf("%s: %w", m.title(), err)
 	}
-	steps, err := install.Steps(install.Input{
-		Node: n, Bundle: e.Bundle, Credentials: credentials, Etcd: etcd, Upstreams: install.Upstreams(files),
-		Progress: e.uploadProgress(m),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return steps, nil
+	return install.Input{
+		Node: n, Bundle: e.Bundle, Credentials: credentials, Upstreams: install.Upstreams(files), Progress: e.uploadProgress(m),
+	}, nil
 }
 
 // run observes, plans and runs: only what is pending is done.
@@ -207,18 +270,19 @@ func (e *Engine) uploadProgress(m *member) func(sent, total int64) {
 	}
 }
 
-// api returns an API client through the first reached master.
-func (e *Engine) api(masters *fleet, trust install.Authorities) (kubernetes.Interface, error) {
-	return e.apiOf(masters.members[masters.source], trust)
+// api returns an API client through the source of the fleet: to its own API
+// server, and to those that it reaches where that one is down.
+func (e *Engine) api(masters *fleet, c spec.Connection, trust install.Authorities) (kubernetes.Interface, error) {
+	return e.apiOf(masters.members[masters.source], c.Servers(masters.source), trust)
 }
 
-func (e *Engine) apiOf(m *member, trust install.Authorities) (kubernetes.Interface, error) {
+func (e *Engine) apiOf(m *member, servers []string, trust install.Authorities) (kubernetes.Interface, error) {
 	pair, err := trust.CA.Issue(pki.Request{CommonName: "gantry-bootstrap", Organizations: []string{config.MastersGroup}, Lifetime: time.Hour}, e.Now())
 	if err != nil {
 		return nil, err
 	}
 	return e.API(client.Options{
-		Servers: []string{apiAddress(m.spec)}, CA: trust.CA.Cert, Cert: pair.Cert, Key: pair.Key,
+		Servers: servers, CA: trust.CA.Cert, Cert: pair.Cert, Key: pair.Key,
 		UserAgent: "gantry-bootstrap", Dial: m.host.Dial,
 	})
 }
@@ -228,13 +292,13 @@ func (e *Engine) store(f *fleet, trust install.Authorities) (join.Store, error) 
 	return e.Store(install.ClientURL(via.spec), trust.EtcdCA, via.host.Dial, e.Now())
 }
 
-func (e *Engine) addMember(ctx context.Context, f *fleet, n spec.Node, trust install.Authorities) (install.Etcd, error) {
+func (e *Engine) addMember(ctx context.Context, f *fleet, n spec.Node, trust install.Authorities, empty bool) (install.Etcd, error) {
 	s, err := e.store(f, trust)
 	if err != nil {
 		return install.Etcd{}, err
 	}
 	defer s.Close()
-	initial, err := join.AddLearner(ctx, s, n.Host.Name, install.PeerURL(n.Host))
+	initial, err := join.AddLearner(ctx, s, n.Host.Name, install.PeerURL(n.Host), empty)
 	return install.Etcd{InitialCluster: initial, Joins: true}, err
 }
 

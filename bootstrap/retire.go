@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,24 +26,19 @@ func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection,
 		}
 	})
 	f.parallel(ctx, leaving, func(ctx context.Context, m *member) {
-		m.settle(e.retireWorker(ctx, m, c, api, change.Abandon))
+		m.settle(e.retireWorker(ctx, f, m, c, api, change.Abandon))
 	})
 }
 
-func (e *Engine) retireWorker(ctx context.Context, m *member, c spec.Connection, api kubernetes.Interface, abandon bool) error {
-	err := e.timed(m, "drain", func() error {
-		return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
-			e.Events(step.Event{Host: m.title(), Step: "drain", State: step.Began, Message: msg})
-		}})
-	})
-	if err != nil && !abandon {
-		// Aborted: the node stays and works on. The context may be what ended it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if undo := drain.Uncordon(ctx, api, m.spec.Name); undo != nil {
-			return fmt.Errorf("%w (and it is still cordoned: %w)", err, undo)
+func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.Connection, api kubernetes.Interface, abandon bool) error {
+	lost := e.lost(ctx, m, api)
+	if m.host == nil && lost != nil && !abandon {
+		return lost
+	}
+	if m.host != nil || lost != nil {
+		if err := e.drain(ctx, m, api); err != nil && !abandon {
+			return err
 		}
-		return err
 	}
 	// Its kubelet must be gone before the Node is, or it would register again.
 	if m.host != nil {
@@ -54,30 +50,97 @@ func (e *Engine) retireWorker(ctx context.Context, m *member, c spec.Connection,
 		return err
 	}
 	if m.host == nil {
-		return fmt.Errorf("%s: its Node is deleted, but the host could not be cleaned: %w", m.title(), m.status.Err)
+		if lost != nil {
+			return fmt.Errorf("%s: its Node is deleted, but the host could not be cleaned: %w", m.title(), m.status.Err)
+		}
+		f.letGo(m)
 	}
 	return nil
 }
 
+// drain moves the pods elsewhere, or leaves the node as it was.
+func (e *Engine) drain(ctx context.Context, m *member, api kubernetes.Interface) error {
+	err := e.timed(m, "drain", func() error {
+		return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
+			e.Events(step.Event{Host: m.title(), Step: "drain", State: step.Began, Message: msg})
+		}})
+	})
+	if err == nil {
+		return nil
+	}
+	// Aborted: the node stays and works on. The context may be what ended it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if undo := drain.Uncordon(ctx, api, m.spec.Name); undo != nil {
+		return fmt.Errorf("%w (and it is still cordoned: %w)", err, undo)
+	}
+	return err
+}
+
+// lostTimeout is how long the cluster may take to see that a node is gone: the
+// grace period of its node controller, and then some.
+const lostTimeout = time.Minute
+
+// lost is nil when the host is gone for good, as far as can be told: we do not
+// reach it, and neither does the cluster, which is the second witness. Otherwise
+// it says why that cannot be told.
+func (e *Engine) lost(ctx context.Context, m *member, api kubernetes.Interface) error {
+	if m.host != nil {
+		return fmt.Errorf("%s can be reached", m.title())
+	}
+	var why error
+	err := e.timed(m, "see whether the node is gone", func() error {
+		ctx, cancel := context.WithTimeout(ctx, min(lostTimeout, e.NodeTimeout))
+		defer cancel()
+		for {
+			gone, err := drain.Gone(ctx, api, m.spec.Name)
+			if gone {
+				return nil
+			}
+			if err != nil {
+				why = err
+			}
+			select {
+			case <-ctx.Done():
+				return errors.Join(fmt.Errorf("%s cannot be reached from here, but its kubelet still reports to the cluster: it is not gone, and so it is not taken out undrained", m.title()), why, m.status.Err)
+			case <-time.After(500 * time.Millisecond):
+			}
+		}
+	})
+	return err
+}
+
+// letGo is the end of a host that is gone: nothing of it is left to be cleaned.
+func (f *fleet) letGo(m *member) {
+	f.warn("%s was taken out of the cluster, but not cleaned: neither this machine nor the cluster reached it. Should it ever start again, wipe it "+
+		"before it does (remove /etc/gantry, /var/lib/gantry and the gantry-*.service units): it would try to come back. The last attempt said: %v",
+		m.title(), m.status.Err)
+	m.status.State = Gone
+}
+
 // retireMasters takes masters out one at a time. The store must agree to each.
-func (e *Engine) retireMasters(ctx context.Context, f *fleet, want spec.Cluster, trust install.Authorities, leaving []spec.Host) {
-	gone := e.connect(ctx, leaving)
-	defer gone.close()
-	for _, name := range gone.order {
-		m := gone.members[name]
-		m.settle(e.retireMaster(ctx, f, m, want, trust))
-		f.order = append(f.order, name)
-		f.members[name] = &member{spec: m.spec, status: m.status}
+func (e *Engine) retireMasters(ctx context.Context, f, leaving *fleet, want spec.Cluster, trust install.Authorities, leavers []string) {
+	for _, name := range leavers {
+		m := leaving.members[name]
+		m.settle(e.retireMaster(ctx, f, leaving, m, want, trust))
 	}
 }
 
-func (e *Engine) retireMaster(ctx context.Context, f *fleet, m *member, want spec.Cluster, trust install.Authorities) error {
-	api, err := e.api(f, trust)
+func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member, want spec.Cluster, trust install.Authorities) error {
+	api, err := e.api(f, want.Connection(), trust)
 	if err != nil {
 		return err
 	}
-	if _, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {
+	if m.host == nil {
+		if err := e.lost(ctx, m, api); err != nil {
+			return err
+		}
+	} else if there, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {
 		return err
+	} else if there {
+		if err := e.drain(ctx, m, api); err != nil {
+			return err
+		}
 	}
 	s, err := e.store(f, trust)
 	if err != nil {
@@ -88,13 +151,18 @@ func (e *Engine) retireMaster(ctx context.Context, f *fleet, m *member, want spe
 	if err != nil {
 		return err
 	}
-	if m.host == nil {
-		return fmt.Errorf("%s left the store, but the host could not be cleaned: %w", m.title(), m.status.Err)
+	if m.host != nil {
+		if err := e.wipe(ctx, m, want.ID); err != nil {
+			return err
+		}
 	}
-	if err := e.wipe(ctx, m, want.ID); err != nil {
+	if err := drain.DeleteNode(ctx, api, m.spec.Name); err != nil {
 		return err
 	}
-	return drain.DeleteNode(ctx, api, m.spec.Name)
+	if m.host == nil {
+		leaving.letGo(m)
+	}
+	return nil
 }
 
 // wipe makes the host bare, unless it is somebody else's.

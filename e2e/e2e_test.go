@@ -63,6 +63,7 @@ func TestLife(t *testing.T) {
 
 	step("apply", f.Apply)
 	step("the state holds no secret", f.noSecretInState)
+	step("every process is healthy and serves metrics", f.healthy)
 	step("deploy the application", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, f.Workers...) })
 	step("it is served by DNS name, cluster IP and node port", served)
 	step("kubectl logs and exec", f.logsAndExec)
@@ -212,6 +213,52 @@ func (f *Flow) killOne(ctx context.Context, h *lab.Host, c config.Component, pod
 		}
 		return nil
 	})
+}
+
+// healthy asks each process on each host, and looks at a figure of each one's
+// own in its metrics.
+func (f *Flow) healthy(ctx context.Context) error {
+	gantry := config.Binary("gantry")
+	for _, n := range f.Nodes() {
+		h, err := f.Lab.Host(n)
+		if err != nil {
+			return err
+		}
+		out, err := h.Run(ctx, gantry+" host health")
+		if err != nil {
+			return err
+		}
+		components := config.WorkerComponents()
+		if slices.Contains(f.Masters, n) {
+			components = append(components, config.MasterComponents()...)
+		}
+		if got := strings.Count(string(out), " ok\n"); got != len(components) {
+			return fmt.Errorf("host %s: %d processes are ok, want %d:\n%s", n, got, len(components), out)
+		}
+		for c, figure := range map[config.Component]string{
+			config.Etcd: "etcd_server_has_leader 1", config.ControllerManager: "workqueue_adds_total", config.Scheduler: "rest_client_requests_total",
+			config.Kubelet: "rest_client_requests_total", config.Proxy: "gantry_proxy_frontends", config.DNS: "coredns_dns_requests_total",
+		} {
+			if !slices.Contains(components, c) {
+				continue
+			}
+			out, err := h.Run(ctx, fmt.Sprintf("%s host health %s --path /metrics", gantry, c))
+			if err != nil {
+				return err
+			}
+			if !bytes.Contains(out, []byte(figure)) {
+				return fmt.Errorf("the metrics of %s on %s have no %s", c, n, figure)
+			}
+		}
+	}
+	out, err := f.Cluster.Kubectl(ctx, "get", "--raw", "/metrics")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, "apiserver_request_total") {
+		return fmt.Errorf("the API server's metrics have no apiserver_request_total")
+	}
+	return nil
 }
 
 var pemKey = regexp.MustCompile(`PRIVATE KEY`)

@@ -159,6 +159,11 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		plan.Status = state.Status // pinned keys
 	}
 	c, unknown := plan.spec(ctx, &resp.Diagnostics)
+	if !create && len(unknown) == 0 && !someStay(ctx, state, c, prior, &resp.Diagnostics) {
+		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
+			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
+		return
+	}
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
 	version, _ := r.session.version()
 	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
@@ -176,6 +181,24 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		keys[name] = s.HostKey
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, state.ID, keys, &resp.Diagnostics))...)
+}
+
+// someStay reports whether a master that holds the cluster stays in the plan.
+func someStay(ctx context.Context, state clusterModel, plan spec.Cluster, prior map[string]hostStatus, diags *diag.Diagnostics) bool {
+	have, _ := state.spec(ctx, diags)
+	gone := names(leaving(have.Masters, plan.Masters))
+	return len(gone) == 0 || slices.ContainsFunc(have.Masters, func(h spec.Host) bool {
+		s := prior[h.Name].State.ValueString()
+		return !slices.Contains(gone, h.Name) && s != string(bootstrap.Pending) && s != string(bootstrap.Absent)
+	})
+}
+
+func names(hosts []spec.Host) []string {
+	var out []string
+	for _, h := range hosts {
+		out = append(out, h.Name)
+	}
+	return out
 }
 
 func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Cluster, unknown []string, diags *diag.Diagnostics) map[string]wanted {
@@ -272,11 +295,6 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
 	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters)}
-	if len(change.Leaving) == len(have.Masters) && len(have.Masters) > 0 {
-		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
-			"The masters hold the cluster's state and keys. Add the new masters first, and remove the old ones in a second apply.")
-		return
-	}
 	report, err := r.session.engine(ctx, 5*time.Minute).UpdateCluster(ctx, want, change)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)

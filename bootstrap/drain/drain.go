@@ -76,6 +76,24 @@ func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) 
 	return nil
 }
 
+// Gone reports whether the cluster does not hear of the node any more, or has none
+// of that name.
+func Gone(ctx context.Context, c kubernetes.Interface, node string) (bool, error) {
+	n, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("get node %s: %w", node, err)
+	}
+	for _, cond := range n.Status.Conditions {
+		if cond.Type == corev1.NodeReady {
+			return cond.Status == corev1.ConditionUnknown, nil
+		}
+	}
+	return false, nil
+}
+
 // DeleteNode takes the Node out of the API. One that is not there is no error.
 func DeleteNode(ctx context.Context, c kubernetes.Interface, node string) error {
 	err := c.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})

@@ -18,15 +18,22 @@ type Host interface {
 	ReadFiles(ctx context.Context, paths ...string) (map[string][]byte, error)
 	// Stat describes those of the paths that exist, with the SHA-256 of files.
 	Stat(ctx context.Context, paths ...string) (map[string]FileInfo, error)
-	// WriteFile replaces a file as a whole: after a cut it is the old or the new
-	// one. Its directory must exist.
-	WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error
-	// Upload is WriteFile for what is too large for memory. Progress, when not
-	// nil, is told the bytes sent so far.
+	// WriteFiles replaces small files, each as a whole: after a cut it is the old or
+	// the new one. Their directories must exist.
+	WriteFiles(ctx context.Context, files ...File) error
+	// Upload does the same with one that is too large for memory. Progress, when
+	// not nil, is told the bytes sent so far.
 	Upload(ctx context.Context, path string, r io.Reader, mode fs.FileMode, progress func(sent int64)) error
 	// Dial opens a connection from the host (network is tcp or unix).
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
 	Close() error
+}
+
+// File is one file with its whole content.
+type File struct {
+	Path string
+	Data []byte
+	Mode fs.FileMode
 }
 
 // FileInfo describes a file or a directory.

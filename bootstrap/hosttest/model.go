@@ -183,9 +183,23 @@ func (m *Model) Stat(ctx context.Context, paths ...string) (map[string]host.File
 	return out, err
 }
 
-// WriteFile replaces a file, if its directory exists.
-func (m *Model) WriteFile(ctx context.Context, p string, data []byte, mode fs.FileMode) error {
-	return m.op(ctx, "write "+p, func() error { return m.put(p, data, mode) })
+// WriteFiles replaces files, if their directories exist.
+func (m *Model) WriteFiles(ctx context.Context, files ...host.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, f.Path)
+	}
+	return m.op(ctx, "write "+strings.Join(paths, " "), func() error {
+		for _, f := range files {
+			if err := m.put(f.Path, f.Data, f.Mode); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Upload replaces a file, if its directory exists.

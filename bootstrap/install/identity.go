@@ -14,9 +14,14 @@ import (
 // written and what a later run goes by.
 const IdentityFile = config.ConfigDir + "/host.yaml"
 
-// JoinedFile exists once the host was a working member: before, a run that was
-// cut may be taken up; after, the host is somebody's.
+// JoinedFile exists once the host was a working member.
 const JoinedFile = config.BootstrapDir + "/joined"
+
+// KnownFile exists on a master once a later run came with the cluster's ID, and so
+// proved that whoever created the cluster has kept it. Before, a create of the same
+// cluster takes up the one that was cut, however far it had come: it makes nothing
+// undone. After, the host is somebody's.
+const KnownFile = config.BootstrapDir + "/known"
 
 // ModulesFile has systemd load the kernel modules at boot.
 const ModulesFile = "/etc/modules-load.d/gantry.conf"
@@ -28,8 +33,8 @@ type Identity struct {
 	NodeName    string   `json:"nodeName"`
 	Roles       []string `json:"roles"`
 	Pool        string   `json:"pool,omitempty"`
-	// Joined is whether JoinedFile is there.
-	Joined bool `json:"-"`
+	// Known is whether KnownFile is there.
+	Known bool `json:"-"`
 }
 
 func identity(n spec.Node) Identity {
@@ -50,7 +55,7 @@ func ReadIdentity(files map[string][]byte) (*Identity, error) {
 	if err := yaml.UnmarshalStrict(data, &id); err != nil {
 		return nil, fmt.Errorf("%s: %w", path.Base(IdentityFile), err)
 	}
-	_, id.Joined = files[JoinedFile]
+	_, id.Known = files[KnownFile]
 	return &id, nil
 }
 

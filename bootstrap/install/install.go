@@ -34,7 +34,7 @@ type Input struct {
 
 // Observed are the files that must be read of a host before its steps are made.
 func Observed(n spec.Node) []string {
-	return append(CredentialFiles(n), IdentityFile, JoinedFile, config.Etcd.ConfigFile(), resolvFile)
+	return append(CredentialFiles(n), IdentityFile, JoinedFile, KnownFile, config.Etcd.ConfigFile(), resolvFile)
 }
 
 const resolvFile = "/etc/resolv.conf"
@@ -63,32 +63,40 @@ func EtcdOnHost(files map[string][]byte, n spec.Node) (Etcd, bool) {
 	return Etcd{InitialCluster: c.InitialCluster, Joins: c.InitialClusterState == "existing"}, true
 }
 
-// Steps are what makes a server this node, in order.
-func Steps(in Input) ([]step.Step, error) {
-	n := in.Node
-	procs, err := processes(n, in.Etcd, in.Upstreams)
-	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
-	}
-	idFile, err := yaml.Marshal(identity(n))
+// Ground is the first of the steps: all that does not depend on other masters.
+func Ground(in Input) ([]step.Step, error) {
+	idFile, err := yaml.Marshal(identity(in.Node))
 	if err != nil {
 		return nil, err
 	}
-	r := renderer{in: in, procs: procs}
-	configs, units, groups, err := r.all()
-	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
-	}
-	steps := []step.Step{
-		{Name: "prepare", Changes: []step.Change{directories(n), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
+	return []step.Step{
+		{Name: "prepare", Changes: []step.Change{directories(in.Node), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
 		{Name: "identity", Changes: []step.Change{step.Files{Files: []step.File{{Path: IdentityFile, Data: idFile, Mode: 0o644}}}}},
 		{Name: "binaries", Changes: []step.Change{
 			bundle.Install{Bundle: in.Bundle, Progress: in.Progress},
 			step.Remove{Paths: bundle.Transient()}, // what a run that was cut left behind
 		}},
 		{Name: "credentials", Changes: []step.Change{step.Files{Files: in.Credentials}}},
-		{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}},
+	}, nil
+}
+
+// Steps are what makes a server this node, in order, Ground among them.
+func Steps(in Input) ([]step.Step, error) {
+	n := in.Node
+	steps, err := Ground(in)
+	if err != nil {
+		return nil, err
 	}
+	procs, err := processes(n, in.Etcd, in.Upstreams)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
+	}
+	r := renderer{in: in, procs: procs}
+	configs, units, groups, err := r.all()
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
+	}
+	steps = append(steps, step.Step{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}})
 	for _, g := range groups {
 		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
 	}
@@ -127,6 +135,11 @@ func loadModules() step.Change {
 		Needs: step.Watch{Files: []string{f.Path}},
 		Check: func(s step.Seen) bool { return s.Files[f.Path].SHA256 == f.SHA256() },
 	}
+}
+
+// Known marks a master's host as one whose cluster is kept in a state.
+func Known(clusterID string) step.File {
+	return step.File{Path: KnownFile, Data: []byte(clusterID + "\n"), Mode: 0o600}
 }
 
 type group struct {

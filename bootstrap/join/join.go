@@ -25,6 +25,8 @@ type Store interface {
 	MemberAddAsLearner(ctx context.Context, peerURLs []string) (*clientv3.MemberAddResponse, error)
 	MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error)
 	MemberRemove(ctx context.Context, id uint64) (*clientv3.MemberRemoveResponse, error)
+	// Status asks one member, by one of its client URLs, how it is.
+	Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error)
 	Close() error
 }
 
@@ -60,19 +62,32 @@ func Open(endpoint string, ca *pki.Authority, dial Dial, now time.Time) (Store, 
 const (
 	// retryFor bounds waiting for what passes by itself: a cluster that has just
 	// changed members is "unhealthy" for a moment, a learner needs time to catch up.
-	retryFor   = 90 * time.Second
-	retryEvery = 250 * time.Millisecond
+	retryFor   = 30 * time.Second
+	retryEvery = 100 * time.Millisecond
 )
 
 // AddLearner makes the member known to the others and returns the initial
 // cluster that it has to be started with. A member that is known already, from a
-// run that was cut, is not added again.
-func AddLearner(ctx context.Context, s Store, name, peerURL string) (map[string]string, error) {
+// run that was cut, is not added again. With empty, the server holds no data of a
+// member: one that is known and was started is gone for good, and leaves first.
+func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) (map[string]string, error) {
 	list, err := s.MemberList(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list etcd members: %w", err)
 	}
 	members := list.Members
+	started := func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) && m.Name != "" }
+	if empty && slices.ContainsFunc(members, started) {
+		if err := Remove(ctx, s, name, peerURL); err != nil {
+			return nil, fmt.Errorf("%s was a member before: %w", name, err)
+		}
+		return AddLearner(ctx, s, name, peerURL, empty)
+	}
+	// etcd refuses a second learner only once all members have been told of it, and
+	// each then tries to reach one for ever: it must not be asked.
+	if i := slices.IndexFunc(members, func(m *etcdserverpb.Member) bool { return m.IsLearner && !slices.Contains(m.PeerURLs, peerURL) }); i >= 0 {
+		return nil, fmt.Errorf("add etcd member %s: another member, %s %v, is still joining: bring that master up or take it out first", name, members[i].Name, members[i].PeerURLs)
+	}
 	if !slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) }) {
 		err = retry(ctx, func() error {
 			added, err := s.MemberAddAsLearner(ctx, []string{peerURL})
@@ -82,7 +97,7 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string) (map[string]
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("add etcd member %s (%s): %w", name, peerURL, err)
+			return nil, fmt.Errorf("add etcd member %s (%s): %w%s", name, peerURL, err, down(ctx, s))
 		}
 	}
 	initial := map[string]string{}
@@ -126,11 +141,19 @@ func Promote(ctx context.Context, s Store, name, peerURL string) error {
 	return nil
 }
 
-// Remove takes a member out. One that is not there is no error.
+// Remove takes a member out, if the voters that stay are a quorum of themselves,
+// and sees that they are one afterwards. A member that is not there is no error.
 func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	m, err := find(ctx, s, peerURL)
 	if err != nil || m == nil {
 		return err
+	}
+	v, err := voters(ctx, s, m.ID)
+	if err != nil {
+		return err
+	}
+	if err := v.quorum(); err != nil {
+		return fmt.Errorf("etcd member %s cannot leave: without it %w", name, err)
 	}
 	err = retry(ctx, func() error {
 		_, err := s.MemberRemove(ctx, m.ID)
@@ -141,6 +164,16 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("remove etcd member %s: %w", name, err)
+	}
+	err = retry(ctx, func() error {
+		v, err := voters(ctx, s, m.ID)
+		if err == nil {
+			err = v.quorum()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("etcd member %s was removed, and now %w", name, err)
 	}
 	return nil
 }
@@ -176,7 +209,7 @@ func retry(ctx context.Context, f func() error) error {
 }
 
 func passes(err error) bool {
-	for _, e := range []error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberLearnerNotReady, rpctypes.ErrNoLeader, rpctypes.ErrLeaderChanged, rpctypes.ErrMemberNotEnoughStarted, rpctypes.ErrTooManyLearners} {
+	for _, e := range []error{rpctypes.ErrUnhealthy, rpctypes.ErrMemberLearnerNotReady, rpctypes.ErrNoLeader, rpctypes.ErrLeaderChanged, rpctypes.ErrMemberNotEnoughStarted, errNoQuorum} {
 		if errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) {
 			return true
 		}

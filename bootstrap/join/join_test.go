@@ -2,6 +2,7 @@ package join
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -15,6 +16,7 @@ type store struct {
 	members []*etcdserverpb.Member
 	unready int // how often a change is still refused
 	adds    int
+	down    []string // client URLs that do not answer
 }
 
 func (s *store) refuse(err error) error {
@@ -25,6 +27,12 @@ func (s *store) refuse(err error) error {
 	return nil
 }
 func (s *store) Close() error { return nil }
+func (s *store) Status(_ context.Context, endpoint string) (*clientv3.StatusResponse, error) {
+	if slices.Contains(s.down, endpoint) {
+		return nil, context.DeadlineExceeded
+	}
+	return &clientv3.StatusResponse{}, nil
+}
 func (s *store) MemberList(context.Context, ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
 	return &clientv3.MemberListResponse{Members: s.members}, nil
 }
@@ -53,9 +61,9 @@ func (s *store) MemberRemove(_ context.Context, id uint64) (*clientv3.MemberRemo
 }
 
 func TestAMemberJoinsOnceVotesAndLeaves(t *testing.T) {
-	s := &store{members: []*etcdserverpb.Member{{ID: 1, Name: "m1", PeerURLs: []string{"https://a"}}}, unready: 1}
+	s := &store{members: []*etcdserverpb.Member{{ID: 1, Name: "m1", PeerURLs: []string{"https://a"}, ClientURLs: []string{"a"}}}, unready: 1}
 	for range 2 { // the second time after a cut
-		initial, err := AddLearner(t.Context(), s, "m2", "https://b")
+		initial, err := AddLearner(t.Context(), s, "m2", "https://b", false)
 		if err != nil || len(initial) != 2 || initial["m1"] != "https://a" || initial["m2"] != "https://b" {
 			t.Fatalf("%v %v", initial, err)
 		}
@@ -76,5 +84,62 @@ func TestAMemberJoinsOnceVotesAndLeaves(t *testing.T) {
 	}
 	if err := Promote(t.Context(), s, "m3", "https://c"); err == nil {
 		t.Error("promoted who is no member")
+	}
+}
+
+func members(names ...string) []*etcdserverpb.Member {
+	var out []*etcdserverpb.Member
+	for i, n := range names {
+		out = append(out, &etcdserverpb.Member{ID: uint64(i + 1), Name: n, PeerURLs: []string{"https://" + n}, ClientURLs: []string{n}})
+	}
+	return out
+}
+
+func TestAMemberLeavesOnlyAQuorum(t *testing.T) {
+	for name, tc := range map[string]struct {
+		members, down []string
+		leaving       string
+		ok            bool
+	}{
+		"one of three":                 {[]string{"a", "b", "c"}, nil, "a", true},
+		"the dead one of three":        {[]string{"a", "b", "c"}, []string{"c"}, "c", true},
+		"a live one beside a dead one": {[]string{"a", "b", "c"}, []string{"c"}, "a", false},
+		"one of two":                   {[]string{"a", "b"}, nil, "b", true},
+		"the last":                     {[]string{"a"}, nil, "a", false},
+		"one of five, one dead":        {[]string{"a", "b", "c", "d", "e"}, []string{"e"}, "a", true},
+		"one of five, two dead":        {[]string{"a", "b", "c", "d", "e"}, []string{"d", "e"}, "a", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &store{members: members(tc.members...), down: tc.down}
+			err := Remove(t.Context(), s, tc.leaving, "https://"+tc.leaving)
+			if (err == nil) != tc.ok {
+				t.Errorf("got %v", err)
+			}
+			if left := len(s.members); (left == len(tc.members)) == tc.ok {
+				t.Errorf("%d members are left of %d", left, len(tc.members))
+			}
+			if !tc.ok && !errors.Is(err, errNoQuorum) {
+				t.Errorf("the reason is %v", err)
+			}
+		})
+	}
+}
+
+func TestOneMemberJoinsAtATime(t *testing.T) {
+	s := &store{members: append(members("a"), &etcdserverpb.Member{ID: 9, PeerURLs: []string{"https://b"}, IsLearner: true})}
+	if _, err := AddLearner(t.Context(), s, "c", "https://c", true); err == nil || s.adds != 0 {
+		t.Errorf("%v, added %d", err, s.adds)
+	}
+}
+
+func TestAMemberWhoseServerWasEmptiedIsAnotherMember(t *testing.T) {
+	s := &store{members: members("a", "b", "c"), down: []string{"b"}}
+	initial, err := AddLearner(t.Context(), s, "b", "https://b", true)
+	if err != nil || len(initial) != 3 {
+		t.Fatal(initial, err)
+	}
+	i := slices.IndexFunc(s.members, func(m *etcdserverpb.Member) bool { return m.ID == 2 })
+	if i >= 0 || s.adds != 1 || len(s.members) != 3 {
+		t.Errorf("members are %v", s.members)
 	}
 }

@@ -55,7 +55,7 @@ func TestTheKubeconfigCanBeLoaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := Kubeconfig("demo", "u", "https://192.0.2.1:6443", ca.Cert, p)
+	data, err := Kubeconfig("demo", "u", "https://192.0.2.1:6443", map[string]string{"m1": "https://192.0.2.1:6443"}, ca.Cert, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (h *Host) Run(ctx context.Context, c host.Command) ([]byte, error) {
 }
 
 func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
-	session, err := h.client.NewSession()
+	session, err := h.openSession(ctx)
 	if err != nil {
 		return nil, h.lost("open a session", err)
 	}
@@ -59,6 +59,29 @@ func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %s: %w", h.name, c.String(), context.Cause(ctx))
 	}
 	return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
+}
+
+// sessionPatience bounds waiting for a free session.
+const sessionPatience = 5 * time.Second
+
+// openSession opens one as soon as sshd allows. It counts a session as open until
+// it has reaped its process, a moment after we have seen its end; it refuses one
+// too many, and nothing has happened then.
+func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, sessionPatience)
+	defer cancel()
+	for {
+		session, err := h.client.NewSession()
+		var refused *ssh.OpenChannelError
+		if err == nil || !errors.As(err, &refused) {
+			return session, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (h *Host) classify(c host.Command, err error, stdout, stderr string) error {

@@ -91,16 +91,35 @@ func (h *Host) Stat(ctx context.Context, paths ...string) (map[string]host.FileI
 	return infos, nil
 }
 
-// The size is checked because a cut connection looks to cat like the end of file.
-const writeScript = `umask 077; new="$1` + newSuffix + `"
-cat >"$new" && [ "$(stat -c %s "$new")" = "$3" ] && chmod "$2" "$new" && sync "$new" && mv -fT "$new" "$1"`
+// Each line of the input is the content of the file that the next two arguments
+// name, with its mode. A last line says that it is the whole input: to the script
+// a cut connection looks like the end of file. All contents are on disk before the
+// first file is replaced.
+const writeScript = `umask 077; n=$#
+while [ $n -gt 0 ]; do
+  mode=$1 path=$2; shift 2; n=$((n-2)); set -- "$@" "$path"
+  read -r data && printf %s "$data" | base64 -d >"$path` + newSuffix + `" && chmod "$mode" "$path` + newSuffix + `" || exit 1
+done
+read -r data && [ "$data" = end ] || exit 1
+for f; do set -- "$@" "$f` + newSuffix + `"; shift; done; sync "$@" || exit 1
+for f; do mv -fT "$f" "${f%` + newSuffix + `}" || exit 1; done`
 
-// WriteFile replaces a small file in one round trip.
-func (h *Host) WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
-	c := host.Shell("write-file", writeScript, path, octal(mode), strconv.Itoa(len(data)))
-	c.Stdin, c.Secret = data, true
+// WriteFiles replaces small files in one round trip.
+func (h *Host) WriteFiles(ctx context.Context, files ...host.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var input bytes.Buffer
+	var args, paths []string
+	for _, f := range files {
+		args, paths = append(args, octal(f.Mode), f.Path), append(paths, f.Path)
+		input.WriteString(base64.StdEncoding.EncodeToString(f.Data) + "\n")
+	}
+	input.WriteString("end\n")
+	c := host.Shell("write-files", writeScript, args...)
+	c.Stdin, c.Secret = input.Bytes(), true
 	if _, err := h.Run(ctx, c); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", strings.Join(paths, ", "), err)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func TestFilesAreWrittenReadAndDescribed(t *testing.T) {
 	dir := t.TempDir()
 	small, large, missing := filepath.Join(dir, "a file"), filepath.Join(dir, "large"), filepath.Join(dir, "missing")
 	secret := []byte("line\n\x00binary")
-	if err := h.WriteFile(t.Context(), small, secret, 0o600); err != nil {
+	if err := h.WriteFiles(t.Context(), host.File{Path: small, Data: secret, Mode: 0o600}, host.File{Path: small + " 2", Mode: 0o644}); err != nil {
 		t.Fatal(err)
 	}
 	data := make([]byte, 3<<20+7)

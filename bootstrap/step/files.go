@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
@@ -74,11 +72,7 @@ func (d Dirs) Apply(ctx context.Context, h host.Host, s Seen) error {
 }
 
 // File is one file with its whole content.
-type File struct {
-	Path string
-	Data []byte
-	Mode fs.FileMode
-}
+type File host.File
 
 // SHA256 is the digest of the content, in hexadecimal.
 func (f File) SHA256() string {
@@ -91,8 +85,7 @@ func (f File) done(s Seen) bool {
 	return ok && info.SHA256 == f.SHA256() && info.Mode == f.Mode.Perm()
 }
 
-// Files are written at the same time, since each costs a round trip and none
-// depends on another. With Reload, systemd reads its units again afterwards.
+// Files are written together, in one round trip. With Reload, systemd reads its units again afterwards.
 type Files struct {
 	Files  []File
 	Reload bool
@@ -141,14 +134,13 @@ func (f Files) Differing(s Seen) []string {
 
 // Apply writes those that differ.
 func (f Files) Apply(ctx context.Context, h host.Host, s Seen) error {
-	g, ctx2 := errgroup.WithContext(ctx)
-	g.SetLimit(6)
+	var files []host.File
 	for _, file := range f.Files {
 		if !file.done(s) {
-			g.Go(func() error { return h.WriteFile(ctx2, file.Path, file.Data, file.Mode) })
+			files = append(files, host.File(file))
 		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := h.WriteFiles(ctx, files...); err != nil {
 		return err
 	}
 	if f.Reload {

@@ -22,6 +22,6 @@ func hostCommand() *cobra.Command {
 				network.Cleanup(),
 			)
 		},
-	})
+	}, hostHealthCommand())
 	return cmd
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
@@ -17,10 +19,23 @@ var version = "0.0.0-dev"
 func main() {
 	debug := flag.Bool("debug", false, "wait for a debugger to attach")
 	flag.Parse()
+	if !*debug {
+		go endWith(os.Getppid())
+	}
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
 		Address: "registry.terraform.io/gantry-run/gantry", Debug: *debug,
 	})
 	if err != nil {
 		log.Fatal(err)
+	}
+}
+
+// endWith ends this process with its parent. A terraform that is killed ends no
+// plugin: this one would work on, on servers that the next apply works on too.
+func endWith(parent int) {
+	for range time.Tick(100 * time.Millisecond) {
+		if os.Getppid() != parent {
+			os.Exit(1)
+		}
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"k8s.io/klog/v2"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -46,7 +48,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 		}
 		defer shutdown()
 	}
-	systemd := newNotifier()
+	systemd := takeNotifier(log)
 	go notifyReady(ctx, r, systemd, log)
 	go keepLean(ctx)
 
@@ -59,7 +61,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 			err = errors.New("ended without being told to")
 		}
 	case <-ctx.Done():
-		notify(systemd, "STOPPING=1", log)
+		systemd.notify(daemon.SdNotifyStopping)
 		log.Info("stopping")
 		select {
 		case err = <-done:
@@ -83,13 +85,13 @@ func notifyReady(ctx context.Context, r Runner, systemd notifier, log *slog.Logg
 		err := r.Ready()
 		if err == nil {
 			log.Info("ready", "after", time.Since(start).Round(time.Millisecond).String())
-			notify(systemd, "READY=1", log)
+			systemd.notify(daemon.SdNotifyReady)
 			return
 		}
 		if msg := err.Error(); msg != last && time.Since(start) > time.Second {
 			last = msg
 			log.Info("not ready yet", "reason", msg)
-			notify(systemd, "STATUS="+msg, log)
+			systemd.notify("STATUS=" + msg)
 		}
 		select {
 		case <-ctx.Done():
@@ -99,8 +101,31 @@ func notifyReady(ctx context.Context, r Runner, systemd notifier, log *slog.Logg
 	}
 }
 
-func notify(systemd notifier, state string, log *slog.Logger) {
-	if err := systemd.tell(state); err != nil {
-		log.Warn("cannot notify systemd", "state", state, "error", err)
+// notifier tells systemd how the unit stands.
+type notifier struct {
+	socket string // empty where systemd did not start us
+	log    *slog.Logger
+}
+
+// takeNotifier takes systemd's socket out of the environment: k8s.io/apiserver
+// would announce itself ready by it as soon as it listens, before the roles are
+// written by which the others may do anything.
+func takeNotifier(log *slog.Logger) notifier {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	os.Unsetenv("NOTIFY_SOCKET") //nolint:errcheck // the name is valid
+	return notifier{socket, log}
+}
+
+func (n notifier) notify(state string) {
+	if n.socket == "" {
+		return
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.socket, Net: "unixgram"})
+	if err == nil {
+		_, err = conn.Write([]byte(state))
+		conn.Close()
+	}
+	if err != nil {
+		n.log.Warn("cannot notify systemd", "state", state, "error", err)
 	}
 }

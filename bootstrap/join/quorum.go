@@ -1,0 +1,72 @@
+package join
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// statusTimeout is how long a member may take to say how it is.
+const statusTimeout = 3 * time.Second
+
+var errNoQuorum = errors.New("the store has no quorum")
+
+// electorate is the voters that are alive and those that are not, by name.
+type electorate struct{ alive, down []string }
+
+// quorum says why the living voters are not enough; nil when they are.
+func (e electorate) quorum() error {
+	all := len(e.alive) + len(e.down)
+	if need := all/2 + 1; len(e.alive) < need {
+		return fmt.Errorf("%w: %d of %d voters live, %d must (down: %s); bring one of those back first",
+			errNoQuorum, len(e.alive), all, need, strings.Join(e.down, ", "))
+	}
+	return nil
+}
+
+// voters asks every voter but one how it is, all at once.
+func voters(ctx context.Context, s Store, except uint64) (electorate, error) {
+	list, err := s.MemberList(ctx)
+	if err != nil {
+		return electorate{}, fmt.Errorf("list etcd members: %w", err)
+	}
+	var out electorate
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, m := range list.Members {
+		if m.IsLearner || m.ID == except {
+			continue
+		}
+		wg.Go(func() {
+			ok := slices.ContainsFunc(m.ClientURLs, func(url string) bool {
+				ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+				defer cancel()
+				_, err := s.Status(ctx, url)
+				return err == nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if ok {
+				out.alive = append(out.alive, m.Name)
+			} else {
+				out.down = append(out.down, m.Name)
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(out.down)
+	return out, nil
+}
+
+// down names the voters that do not answer, for the message of a refused change.
+func down(ctx context.Context, s Store) string {
+	v, err := voters(ctx, s, 0)
+	if err != nil || len(v.down) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (etcd takes no new member while one is down: %s; bring it back or take it out)", strings.Join(v.down, ", "))
+}

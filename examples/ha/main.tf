@@ -1,0 +1,33 @@
+# Three masters: any one may be lost, and the API goes on. Workers from a map, as
+# in quickstart.
+
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    gantry = {
+      source = "registry.terraform.io/gantry-run/gantry"
+    }
+  }
+}
+
+provider "gantry" {
+  ssh     = var.ssh
+  bundle  = var.bundle
+  log_dir = var.log_dir
+}
+
+resource "gantry_cluster" "this" {
+  name    = var.name
+  masters = var.masters
+}
+
+resource "gantry_node_pool" "workers" {
+  cluster = gantry_cluster.this.handle
+  name    = "workers"
+  hosts   = var.workers
+}
+
+resource "gantry_kubeconfig_file" "admin" {
+  cluster = gantry_cluster.this.handle
+  path    = "${path.module}/kubeconfig"
+}
