@@ -73,8 +73,16 @@ spec:
 type Cluster struct {
 	Lab        *lab.Lab
 	Kubeconfig string
+	context    string // of the kubeconfig; empty is its current one
 	tools      Tools
 	show       io.Writer
+}
+
+// Via is the same cluster, asked through one of its masters.
+func (c *Cluster) Via(cluster, master string) *Cluster {
+	via := *c
+	via.context = cluster + "-" + master
+	return &via
 }
 
 // NewCluster reaches the cluster by a kubeconfig. What kubectl prints is shown on
@@ -86,6 +94,9 @@ func NewCluster(tools Tools, l *lab.Lab, kubeconfig string, show io.Writer) *Clu
 // Kubectl runs kubectl and returns its output.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	argv := append(slices.Clone(c.tools.Kubectl), "--kubeconfig", c.Kubeconfig)
+	if c.context != "" {
+		argv = append(argv, "--context", c.context)
+	}
 	return command(ctx, "", nil, nil, append(argv, args...)...)
 }
 
