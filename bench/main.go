@@ -14,59 +14,89 @@ import (
 	"github.com/gantry-run/gantry/lab"
 )
 
-const labName = "bench"
-
 func main() {
 	rounds := flag.Int("rounds", 3, "clusters to make; figures are medians over them")
 	pods := flag.Int("pods", 40, "pods to create one after another, and at once")
 	idle := flag.Duration("idle", time.Minute, "how long the idle cluster's CPU is watched")
+	nodes := flag.Int("hollow-nodes", 1000, "nodes that the scheduler chooses from")
+	bound := flag.Int("hollow-pods", 5000, "pods that it binds")
+	labName := flag.String("lab", "bench", "name of the lab")
+	only := flag.String("only", "", "master (the processes of a master on loopback) or cluster (servers of the lab); default: both")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *rounds, *pods, *idle); err != nil {
+	b := bench{
+		rounds: *rounds, pods: *pods, hollowNodes: *nodes, hollowPods: *bound, idle: *idle, lab: *labName,
+		master: *only != "cluster", cluster: *only != "master",
+	}
+	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, rounds, pods int, idle time.Duration) (err error) {
-	if err := lab.Check(); err != nil {
-		return err
-	}
+// bench is what is asked for.
+type bench struct {
+	rounds, pods, hollowNodes, hollowPods int
+	idle                                  time.Duration
+	lab                                   string
+	master, cluster                       bool
+}
+
+func (b bench) run(ctx context.Context) (err error) {
 	tools, err := e2e.FindTools(".")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if stopErr := lab.Stop(cleanup, labName); err == nil {
-			err = stopErr
-		}
-	}()
 	var r report
 	r.machine()
 	if err := r.sizes(tools); err != nil {
 		return err
 	}
-	for round := range rounds {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
-		if err := r.round(ctx, tools, pods, idle, round == rounds-1); err != nil {
+	if b.master {
+		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
+		if err := r.controlPlane(ctx, gantry, b.idle, b.hollowNodes, b.hollowPods); err != nil {
+			return err
+		}
+	}
+	if b.cluster {
+		if err := b.clusters(ctx, tools, &r); err != nil {
 			return err
 		}
 	}
 	return r.write(os.Stdout)
 }
 
+// clusters makes clusters on the lab's servers and measures them.
+func (b bench) clusters(ctx context.Context, tools e2e.Tools, r *report) (err error) {
+	if err := lab.Check(); err != nil {
+		return err
+	}
+	defer func() {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if stopErr := lab.Stop(cleanup, b.lab); err == nil {
+			err = stopErr
+		}
+	}()
+	for round := range b.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
+		if err := r.round(ctx, tools, b, round == b.rounds-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // round makes one cluster and measures it. The idle figures, which take a
 // minute, are taken in the last one.
-func (r *report) round(ctx context.Context, tools e2e.Tools, pods int, idle time.Duration, last bool) error {
+func (r *report) round(ctx context.Context, tools e2e.Tools, b bench, last bool) error {
 	dir, err := os.MkdirTemp("", "gantry-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	f, err := e2e.NewFlow(ctx, tools, labName, filepath.Join(dir, "w"), []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
+	f, err := e2e.NewFlow(ctx, tools, b.lab, filepath.Join(dir, "w"), []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
 	if err != nil {
 		return err
 	}
@@ -89,7 +119,7 @@ func (r *report) round(ctx context.Context, tools e2e.Tools, pods int, idle time
 	}
 	r.time("no-change plan, 3 hosts", time.Since(start))
 
-	one, all, err := podLatencies(ctx, f.Cluster.Kubeconfig, pods)
+	one, all, err := podLatencies(ctx, f.Cluster.Kubeconfig, b.pods)
 	if err != nil {
 		return err
 	}
@@ -106,7 +136,7 @@ func (r *report) round(ctx context.Context, tools e2e.Tools, pods int, idle time
 	}
 	r.time("adding one worker to 2 (terraform apply)", time.Since(start))
 	if last {
-		if err := r.idle(ctx, f, idle); err != nil {
+		if err := r.idle(ctx, f, b.idle); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ type report struct {
 	podsOneByOne []time.Duration
 	podsAtOnce   []time.Duration
 	memoryRows   []string
+	loadRows     []string
 }
 
 // upstream's figures on the same kind of machine, where there is something to
@@ -106,15 +107,23 @@ func (r *report) write(w io.Writer) error {
 		}
 		p("| %s | %.1f s | %s |", what, percentile(r.times[what], 50).Seconds(), strings.Join(runs, ", "))
 	}
-	p("\n| pod create → Ready, image present | p50 | p99 | upstream p50 / p99 | ratio of p50 |\n|---|---|---|---|---|")
-	for _, row := range []struct {
-		what     string
-		d        []time.Duration
-		p50, p99 time.Duration
-	}{{"one after another", r.podsOneByOne, upstreamOneByOneP50, upstreamOneByOneP99}, {"30 at once", r.podsAtOnce, upstreamAtOnceP50, upstreamAtOnceP99}} {
-		p50, p99 := percentile(row.d, 50), percentile(row.d, 99)
-		p("| %s (%d pods) | %d ms | %d ms | %d / %d ms | %.2f |", row.what, len(row.d), p50.Milliseconds(), p99.Milliseconds(),
-			row.p50.Milliseconds(), row.p99.Milliseconds(), p50.Seconds()/row.p50.Seconds())
+	if len(r.podsOneByOne) > 0 {
+		p("\n| pod create → Ready, image present | p50 | p99 | upstream p50 / p99 | ratio of p50 |\n|---|---|---|---|---|")
+		for _, row := range []struct {
+			what     string
+			d        []time.Duration
+			p50, p99 time.Duration
+		}{{"one after another", r.podsOneByOne, upstreamOneByOneP50, upstreamOneByOneP99}, {"30 at once", r.podsAtOnce, upstreamAtOnceP50, upstreamAtOnceP99}} {
+			p50, p99 := percentile(row.d, 50), percentile(row.d, 99)
+			p("| %s (%d pods) | %d ms | %d ms | %d / %d ms | %.2f |", row.what, len(row.d), p50.Milliseconds(), p99.Milliseconds(),
+				row.p50.Milliseconds(), row.p99.Milliseconds(), p50.Seconds()/row.p50.Seconds())
+		}
+	}
+	if len(r.loadRows) > 0 {
+		p("\n| load on a master | | upstream | CPU per object, ms |\n|---|---|---|---|")
+		for _, row := range r.loadRows {
+			p("%s", row)
+		}
 	}
 	p("\n| idle process | PSS | anonymous | CPU in a minute |\n|---|---|---|---|")
 	for _, row := range r.memoryRows {

@@ -165,18 +165,7 @@ func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
 	if err := c.ImportImage(ctx, nodes...); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp("", "hello-*.yaml")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	if _, err := file.WriteString(manifest); err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := c.Show(ctx, "apply", "-f", file.Name()); err != nil {
+	if err := c.Apply(ctx, manifest); err != nil {
 		return err
 	}
 	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=90s")
@@ -309,4 +298,20 @@ func Eventually(ctx context.Context, limit time.Duration, step func(context.Cont
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// Apply applies a manifest.
+func (c *Cluster) Apply(ctx context.Context, manifest string) error {
+	file, err := os.CreateTemp("", "manifest-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(manifest); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return c.Show(ctx, "apply", "-f", file.Name())
 }

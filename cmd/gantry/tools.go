@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	kubectl "k8s.io/kubectl/pkg/cmd"
@@ -17,5 +18,16 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// kubectlCommand is kubectl itself, for machines that lack it.
-func kubectlCommand() *cobra.Command { return kubectl.NewDefaultKubectlCommand() }
+// kubectlCommand is kubectl itself, for machines that lack it. Its commands and
+// their help are made when it is asked for: no other process is to hold them.
+func kubectlCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "kubectl", Short: "kubectl, for machines that lack it", DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			os.Args = append([]string{"kubectl"}, args...) // where it looks for plugins' names
+			c := kubectl.NewDefaultKubectlCommand()
+			c.SetArgs(args)
+			return c.ExecuteContext(cmd.Context())
+		},
+	}
+}

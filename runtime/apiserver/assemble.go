@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/apidocs"
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
@@ -88,10 +89,12 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, fmt.Errorf("custom resources: %w", err)
 	}
 	cfg.PostStartHooks = hooks
+	cfg.SkipOpenAPIInstallation = true // apidocs does it
 	core, err := cfg.Complete().New("gantry", crds.GenericAPIServer)
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
+	apidocs.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, apidocs.Revision()).Register(core.Handler.NonGoRestfulMux)
 	if err := s.install(core, a, scheme, codecs, issuer, verifier); err != nil {
 		return nil, fmt.Errorf("install the API groups: %w", err)
 	}

@@ -81,7 +81,7 @@ func (s *Server) authenticate(cfg *genericapiserver.Config, token authenticator.
 		return fmt.Errorf("client CA: %w", err)
 	}
 	chain := []authenticator.Request{
-		x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion),
+		newRememberCertificates(x509.NewDynamic(clientCA.VerifyOptions, x509.CommonNameUserConversion)),
 		bearertoken.New(token),
 		websocket.NewProtocolAuthenticator(token),
 	}

@@ -68,7 +68,7 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	cfg.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	cfg.MaxRequestsInFlight, cfg.MaxMutatingRequestsInFlight = maxInFlight, maxMutatingInFlight
-	cfg.EnableProfiling = false
+	cfg.EnableProfiling = s.cfg.Profile
 	cfg.ShutdownDelayDuration, cfg.ShutdownWatchTerminationGracePeriod = shutdownDelay, watchDrain
 	cfg.ExternalAddress = net.JoinHostPort(s.cfg.AdvertiseAddress, portOf(s.cfg.BindAddress))
 	setOpenAPI(&cfg.Config)

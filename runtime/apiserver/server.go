@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync/atomic"
-	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -54,22 +52,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	a.start(ctx)
-	go returnStartMemory(ctx)
 	return prepared.Run(ctx)
-}
-
-// startGarbage is the time after which what the start left behind is collected.
-const startGarbage = 10 * time.Second
-
-// returnStartMemory gives the memory back that only the start needed. Describing
-// the API in OpenAPI leaves more garbage than all that lives afterwards, and an
-// idle server would keep it for minutes.
-func returnStartMemory(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(startGarbage):
-		debug.FreeOSMemory()
-	}
 }
 
 func (s *Server) watchReadiness(loopback *rest.Config) error {

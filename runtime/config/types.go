@@ -28,6 +28,8 @@ type Health struct {
 	Address      string `json:"address"`
 	ClientCAFile string `json:"clientCAFile"`
 	KeyPair      `json:",inline"`
+	// Profile serves Go's profiles at /debug/pprof too (default: no).
+	Profile bool `json:"profile,omitempty"`
 }
 
 // LeaderElection names this candidate; the Lease is in kube-system and is named
@@ -97,6 +99,9 @@ type APIServerConfig struct {
 	Kubelet KubeletClient `json:"kubelet"`
 	// FrontProxy is this server's identity towards aggregated API servers.
 	FrontProxy FrontProxy `json:"frontProxy"`
+	// Profile serves Go's profiles at /debug/pprof to who may read that path
+	// (default: no).
+	Profile bool `json:"profile,omitempty"`
 }
 
 // ServiceAccount is how service account tokens are signed and verified.

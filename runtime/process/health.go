@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"time"
 
@@ -48,6 +49,16 @@ func metricsHandler() http.Handler {
 	return promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
+// withProfiles adds Go's profiles (CPU, heap, goroutines …).
+func withProfiles(h http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
 // serveHealth listens before it returns, so that a port in use fails the start.
 func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), err error) {
 	tlsConfig, err := MutualTLS(h.KeyPair, h.ClientCAFile)
@@ -58,8 +69,12 @@ func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), 
 	if err != nil {
 		return nil, fmt.Errorf("listen on the health address: %w", err)
 	}
+	handler := HealthHandler(r)
+	if h.Profile {
+		handler = withProfiles(handler)
+	}
 	srv := &http.Server{
-		Handler: HealthHandler(r), TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
+		Handler: handler, TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {

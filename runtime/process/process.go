@@ -50,6 +50,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 	}
 	systemd := takeNotifier(log)
 	go notifyReady(ctx, r, systemd, log)
+	go keepLean(ctx)
 
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
