@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// serve answers on port 8080 (or HELLO_PORT) until SIGTERM, then finishes what is
-// under way. /break makes /healthz fail from then on.
-func serve(ctx context.Context, _ []string) error {
-	port := os.Getenv("HELLO_PORT")
-	if port == "" {
-		port = "8080"
+// serve answers on a port until SIGTERM, then finishes what is under way. /break
+// makes /healthz fail from then on.
+func serve(ctx context.Context, args []string) error {
+	port := "8080"
+	if len(args) > 0 {
+		port = args[0]
 	}
 	var broken atomic.Bool
 	mux := http.NewServeMux()
