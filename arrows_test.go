@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 
 	"cmd/gantry":                    {"runtime"},
 	"cmd/gantry-unpack":             {"bootstrap/bundle"},
+	"cmd/gantry-hold":               {},
 	"cmd/terraform-provider-gantry": {"provider"},
 }
 
@@ -68,6 +69,7 @@ var never = map[string][]string{
 	},
 	"cmd/gantry":        {"k8s.io/kubernetes", "github.com/hashicorp/terraform-", module + "provider", module + "bootstrap", module + "lab"},
 	"cmd/gantry-unpack": {"k8s.io", "google.golang.org", module + "runtime"},
+	"cmd/gantry-hold":   {"k8s.io", "google.golang.org", "net", module + "runtime"},
 }
 
 type listed struct {

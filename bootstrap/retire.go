@@ -131,6 +131,14 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	if err != nil {
 		return err
 	}
+	s, err := e.store(f, trust)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := join.MayLeave(ctx, s, m.spec.Name, install.PeerURL(m.spec)); err != nil {
+		return err
+	}
 	if m.host == nil {
 		if err := e.lost(ctx, m, api); err != nil {
 			return err
@@ -142,11 +150,13 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 			return err
 		}
 	}
-	s, err := e.store(f, trust)
-	if err != nil {
-		return err
+	if m.host != nil {
+		// While its store still works: it takes itself off the list of API servers and
+		// gives its leases back, and no client is left with an API that has no store.
+		if err := e.run(ctx, m, []step.Step{wipe.StopServing()}); err != nil {
+			return err
+		}
 	}
-	defer s.Close()
 	err = e.timed(m, "leave the store", func() error { return join.Remove(ctx, s, m.spec.Name, install.PeerURL(m.spec)) })
 	if err != nil {
 		return err

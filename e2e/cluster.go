@@ -73,8 +73,16 @@ spec:
 type Cluster struct {
 	Lab        *lab.Lab
 	Kubeconfig string
+	context    string // of the kubeconfig; empty is its current one
 	tools      Tools
 	show       io.Writer
+}
+
+// Via is the same cluster, asked through one of its masters.
+func (c *Cluster) Via(cluster, master string) *Cluster {
+	via := *c
+	via.context = cluster + "-" + master
+	return &via
 }
 
 // NewCluster reaches the cluster by a kubeconfig. What kubectl prints is shown on
@@ -86,6 +94,9 @@ func NewCluster(tools Tools, l *lab.Lab, kubeconfig string, show io.Writer) *Clu
 // Kubectl runs kubectl and returns its output.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	argv := append(slices.Clone(c.tools.Kubectl), "--kubeconfig", c.Kubeconfig)
+	if c.context != "" {
+		argv = append(argv, "--context", c.context)
+	}
 	return command(ctx, "", nil, nil, append(argv, args...)...)
 }
 
@@ -154,18 +165,7 @@ func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
 	if err := c.ImportImage(ctx, nodes...); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp("", "hello-*.yaml")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	if _, err := file.WriteString(manifest); err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := c.Show(ctx, "apply", "-f", file.Name()); err != nil {
+	if err := c.Apply(ctx, manifest); err != nil {
 		return err
 	}
 	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=90s")
@@ -298,4 +298,20 @@ func Eventually(ctx context.Context, limit time.Duration, step func(context.Cont
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// Apply applies a manifest.
+func (c *Cluster) Apply(ctx context.Context, manifest string) error {
+	file, err := os.CreateTemp("", "manifest-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	if _, err := file.WriteString(manifest); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return c.Show(ctx, "apply", "-f", file.Name())
 }

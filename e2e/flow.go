@@ -32,14 +32,19 @@ const pool = "gantry_node_pool.workers"
 
 // NewFlow boots the servers and prepares a copy of examples/quickstart in dir.
 func NewFlow(ctx context.Context, tools Tools, name, dir string, masters, workers []string, show io.Writer) (*Flow, error) {
-	l, err := lab.Start(ctx, lab.Options{Name: name, Hosts: slices.Concat(masters, workers)})
+	return NewFlowOf(ctx, tools, "quickstart", name, dir, masters, workers, nil, show)
+}
+
+// NewFlowOf does the same with another example, and boots spare servers too.
+func NewFlowOf(ctx context.Context, tools Tools, example, name, dir string, masters, workers, spare []string, show io.Writer) (*Flow, error) {
+	l, err := lab.Start(ctx, lab.Options{Name: name, Hosts: slices.Concat(masters, workers, spare)})
 	if err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	w, err := NewWorkspace(tools, "quickstart", dir, show)
+	w, err := NewWorkspace(tools, example, dir, show)
 	if err != nil {
 		return nil, err
 	}
@@ -234,11 +239,14 @@ func (f *Flow) Down(ctx context.Context) error {
 	return f.Clean(ctx)
 }
 
-// Clean checks that nothing of the cluster is left on any server of the lab.
+// Clean checks that nothing of the cluster is left on any server of the lab that
+// is switched on.
 func (f *Flow) Clean(ctx context.Context) error {
 	var errs []error
 	for _, h := range f.Lab.Hosts {
-		errs = append(errs, leftovers(ctx, h))
+		if h.Running() {
+			errs = append(errs, leftovers(ctx, h))
+		}
 	}
 	return errors.Join(errs...)
 }

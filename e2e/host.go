@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -15,14 +17,40 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
+// sshCommand is ssh to a host as root.
+func sshCommand(ctx context.Context, l *lab.Lab, host string, args ...string) (*exec.Cmd, error) {
+	h, err := l.Host(host)
+	if err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, "ssh", slices.Concat([]string{"-i", l.KeyFile(), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@" + h.Address}, args)...), nil
+}
+
+// dialFrom opens a connection from a host.
+func dialFrom(ctx context.Context, l *lab.Lab, host, address string) (net.Conn, error) {
+	cmd, err := sshCommand(context.WithoutCancel(ctx), l, host, "-W", address)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs := net.Pipe()
+	cmd.Stdin, cmd.Stdout = theirs, theirs
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer theirs.Close()
+		cmd.Wait() //nolint:errcheck // seen as the end of the connection
+	}()
+	return ours, nil
+}
+
 // ssh runs a command on a host as its operator would, with input.
 func ssh(ctx context.Context, l *lab.Lab, host string, input []byte, remote string) (string, error) {
-	h, err := l.Host(host)
+	cmd, err := sshCommand(ctx, l, host, remote)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "ssh", "-i", l.KeyFile(), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@"+h.Address, remote)
 	cmd.Stdin = bytes.NewReader(input)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

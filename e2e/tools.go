@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // Tools are the programs a run uses, as absolute paths.
@@ -72,13 +73,25 @@ func command(ctx context.Context, dir string, env []string, show io.Writer, argv
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	var stdout, all bytes.Buffer
-	out, both := io.Writer(&stdout), io.Writer(&all)
+	var both io.Writer = &all
 	if show != nil {
 		both = io.MultiWriter(both, show)
 	}
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(out, both), both
+	both = &locked{w: both} // two streams are copied at once
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, both), both
 	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, all.String())
 	}
 	return stdout.String(), nil
+}
+
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }

@@ -148,12 +148,8 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	if err != nil || m == nil {
 		return err
 	}
-	v, err := voters(ctx, s, m.ID)
-	if err != nil {
+	if err := mayLeave(ctx, s, name, m.ID); err != nil {
 		return err
-	}
-	if err := v.quorum(); err != nil {
-		return fmt.Errorf("etcd member %s cannot leave: without it %w", name, err)
 	}
 	err = retry(ctx, func() error {
 		_, err := s.MemberRemove(ctx, m.ID)
@@ -174,6 +170,26 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("etcd member %s was removed, and now %w", name, err)
+	}
+	return nil
+}
+
+// MayLeave says why the member cannot be taken out; nil when it can.
+func MayLeave(ctx context.Context, s Store, name, peerURL string) error {
+	m, err := find(ctx, s, peerURL)
+	if err != nil || m == nil {
+		return err
+	}
+	return mayLeave(ctx, s, name, m.ID)
+}
+
+func mayLeave(ctx context.Context, s Store, name string, id uint64) error {
+	v, err := voters(ctx, s, id)
+	if err == nil {
+		err = v.quorum()
+	}
+	if err != nil {
+		return fmt.Errorf("etcd member %s cannot leave: without it %w", name, err)
 	}
 	return nil
 }

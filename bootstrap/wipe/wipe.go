@@ -70,6 +70,13 @@ func Steps() []step.Step {
 	}
 }
 
+// StopServing takes a master's API and what leads through it out of service. Its
+// store goes on.
+func StopServing() step.Step {
+	units := []string{config.Scheduler.Unit(), config.ControllerManager.Unit(), config.APIServer.Unit()}
+	return step.Step{Name: "stop serving", Changes: []step.Change{step.Stop{Units: units}}}
+}
+
 const removeUnitsScript = `rm -f -- "$@" && systemctl daemon-reload`
 
 func removeUnits(files []string) step.Change {

@@ -89,7 +89,10 @@ const (
 	StateDir  = "/var/lib/gantry"
 	RunDir    = "/run/gantry"
 	UnitDir   = "/etc/systemd/system"
-	PodLogDir = "/var/log/pods"
+	// RegistriesDir says how image registries are reached, for those that need
+	// more than their name.
+	RegistriesDir = ConfigDir + "/registries"
+	PodLogDir     = "/var/log/pods"
 
 	EtcdDataDir    = StateDir + "/etcd"
 	ContainerdRoot = StateDir + "/containerd"

@@ -41,6 +41,7 @@ type Kubelet struct {
 	log       *slog.Logger
 	now       func() time.Time
 	machine   machine
+	objects   *objects
 	starting  chan struct{} // slots for containers that are being started
 	recorder  record.EventRecorder
 	pods      corelisters.PodLister
@@ -50,7 +51,8 @@ type Kubelet struct {
 	workers        map[string]*worker // by pod UID
 	running        sync.WaitGroup
 	runtimeErr     error
-	runtimeVersion string // of the container runtime
+	runtimeLost    time.Time // since when
+	runtimeVersion string    // of the container runtime
 	registered     bool
 	serving        bool
 	nodeWake       chan struct{}
@@ -65,7 +67,8 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, rt 
 	}
 	return &Kubelet{
 		cfg: cfg, version: version, api: api, runtime: rt, images: images, network: network, log: log,
-		sandboxes: sandbox.Store{Dir: config.NamespaceDir}, now: time.Now, machine: m, starting: make(chan struct{}, max(4, 2*m.cpus)),
+		sandboxes: sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")}, now: time.Now, machine: m, starting: make(chan struct{}, max(4, 2*m.cpus)),
+		objects: &objects{api: api, watched: map[objectKey]*watched{}},
 		workers: map[string]*worker{}, runtimeErr: errors.New("container runtime was not reached yet"),
 		nodeWake: make(chan struct{}, 1),
 	}, nil
@@ -169,7 +172,7 @@ func (k *Kubelet) adopt(ctx context.Context) error {
 	for {
 		var err error
 		if k.runtimeVersion, err = k.runtime.Version(ctx); err == nil {
-			if all, err = k.runtime.List(ctx); err == nil {
+			if all, err = k.runtime.List(ctx, ""); err == nil {
 				break
 			}
 		}
@@ -220,7 +223,7 @@ func (k *Kubelet) startWorker(ctx context.Context, pod *corev1.Pod, containers [
 	if k.workers[uid] != nil || ctx.Err() != nil {
 		return
 	}
-	w := newWorker(k, pod, containers)
+	w := newWorker(ctx, k, pod, containers)
 	k.workers[uid] = w
 	k.running.Go(func() {
 		w.run(ctx)
@@ -262,7 +265,7 @@ func (k *Kubelet) resync(ctx context.Context) {
 	version, err := k.runtime.Version(ctx)
 	if err == nil {
 		var all []Container
-		if all, err = k.runtime.List(ctx); err == nil {
+		if all, err = k.runtime.List(ctx, ""); err == nil {
 			byUID := map[string][]Container{}
 			for _, c := range all {
 				if c.State == StateExited {
@@ -289,14 +292,30 @@ func (k *Kubelet) setRuntimeErr(err error) {
 	k.mu.Lock()
 	changed := (k.runtimeErr == nil) != (err == nil)
 	k.runtimeErr = err
-	k.mu.Unlock()
 	if changed {
-		select {
-		case k.nodeWake <- struct{}{}:
-		default:
-		}
+		k.runtimeLost = k.now()
+	}
+	k.mu.Unlock()
+	if !changed {
+		return
+	}
+	if err != nil {
+		time.AfterFunc(runtimeGrace, k.wakeNode)
+		return
+	}
+	k.wakeNode()
+}
+
+func (k *Kubelet) wakeNode() {
+	select {
+	case k.nodeWake <- struct{}{}:
+	default:
 	}
 }
+
+// runtimeGrace is how long the container runtime may be away, to be restarted or
+// upgraded, before the node says that it is not ready: its pods run on meanwhile.
+const runtimeGrace = 10 * time.Second
 
 // removeOrphans removes what pods left that went while this process was away.
 func (k *Kubelet) removeOrphans(ctx context.Context, orphans map[string][]Container, keep []string) {

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"sort"
@@ -178,6 +179,10 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 	s.DaemonEndpoints.KubeletEndpoint.Port = config.KubeletPort
 	k.mu.Lock()
 	runtimeVersion, runtimeErr := k.runtimeVersion, k.runtimeErr
+	if runtimeErr != nil && runtimeVersion != "" && k.now().Sub(k.runtimeLost) < runtimeGrace {
+		runtimeErr = nil
+	}
+	lost := k.runtimeErr != nil
 	k.mu.Unlock()
 	if runtimeVersion == "" {
 		runtimeVersion = "containerd://unknown"
@@ -187,7 +192,7 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 		KernelVersion: k.machine.kernel, OSImage: k.machine.osImage, OperatingSystem: "linux", Architecture: k.machine.arch,
 		ContainerRuntimeVersion: runtimeVersion, KubeletVersion: k.version,
 	}
-	if images, err := k.images.Images(ctx); err == nil && runtimeErr == nil {
+	if images, err := k.knownImages(ctx, lost); err == nil {
 		s.Images = nil
 		sort.Slice(images, func(i, j int) bool {
 			if images[i].Size != images[j].Size {
@@ -216,6 +221,14 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 		setCondition(&s, c, metav1.NewTime(k.now()))
 	}
 	return s
+}
+
+// knownImages asks the image store, unless the runtime is away.
+func (k *Kubelet) knownImages(ctx context.Context, lost bool) ([]Image, error) {
+	if lost {
+		return nil, errors.New("the container runtime is away")
+	}
+	return k.images.Images(ctx)
 }
 
 func condition(t corev1.NodeConditionType, pressure bool, bad, good, message string) corev1.NodeCondition {

@@ -36,6 +36,7 @@ type failure struct {
 	reason, message string
 	until           time.Time // not tried again before
 	delay           time.Duration
+	err             error
 }
 
 // probeState is what the probes of a running container say.
@@ -60,6 +61,9 @@ type killAction struct {
 type decision struct {
 	start []startAction
 	kill  []killAction
+	// backingOff are ended containers whose successors wait because they end again
+	// and again.
+	backingOff []*Container
 	// wakeAt is when to decide again though nothing happened (zero: never).
 	wakeAt time.Time
 	// finished: every container is done for good.
@@ -195,6 +199,9 @@ func (p *planner) startWhenDue(c *corev1.Container) {
 	if due := p.due(c.Name); due.After(p.now) {
 		if p.d.wakeAt.IsZero() || due.Before(p.d.wakeAt) {
 			p.d.wakeAt = due
+		}
+		if cur := p.current(c.Name); cur != nil && cur.Exit != nil {
+			p.d.backingOff = append(p.d.backingOff, cur)
 		}
 		return
 	}

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -78,11 +81,12 @@ func (k *Kubelet) runProbe(ctx context.Context, kind probeKind, p *corev1.Probe,
 			return
 		}
 		verdict, changed := t.add(ok)
-		if !ok || changed {
+		early := kind == readinessProbe && !t.good && len(quick) > 0
+		if (!ok && !early) || changed {
 			report(probeResult{failed: !ok, good: verdict, exhausted: t.failures >= t.failureThreshold, output: output})
 		}
 		delay = period
-		if kind == readinessProbe && !t.good && len(quick) > 0 {
+		if early {
 			delay, quick = min(quick[0], period), quick[1:]
 			t.failures = 0 // asking early must not count against it
 		}
@@ -112,6 +116,8 @@ func (k *Kubelet) probeOnce(ctx context.Context, p *corev1.Probe, id string, tar
 		err = httpGet(ctx, p.HTTPGet, target, "kube-probe/1.37")
 	case p.TCPSocket != nil:
 		err = tcpConnect(ctx, p.TCPSocket, target)
+	case p.GRPC != nil:
+		err = grpcCheck(ctx, p.GRPC, target)
 	case p.Exec != nil:
 		var out limited
 		var code int
@@ -224,6 +230,28 @@ func tcpConnect(ctx context.Context, t *corev1.TCPSocketAction, target probeTarg
 		return err
 	}
 	return conn.Close()
+}
+
+// grpcCheck asks a server by the standard health protocol.
+func grpcCheck(ctx context.Context, g *corev1.GRPCAction, target probeTarget) error {
+	address := net.JoinHostPort(target.ip, strconv.Itoa(int(g.Port)))
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("kube-probe/1.37"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	req := &healthpb.HealthCheckRequest{}
+	if g.Service != nil {
+		req.Service = *g.Service
+	}
+	res, err := healthpb.NewHealthClient(conn).Check(ctx, req)
+	if err != nil {
+		return fmt.Errorf("ask the health service at %s: %w", address, err)
+	}
+	if res.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		return fmt.Errorf("service unhealthy (responded with %q)", res.GetStatus())
+	}
+	return nil
 }
 
 // runHook runs a lifecycle handler.

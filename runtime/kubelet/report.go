@@ -14,15 +14,18 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
 // report writes the pod's status when it changed. It returns next, or when to
 // try again if it could not be written.
 func (w *worker) report(ctx context.Context, pod *corev1.Pod, next time.Time) (time.Time, bool) {
+	// What the API has: what was written last, unless somebody wrote after that
+	// (a controller that took this node for dead marks its pods as not ready).
 	base := &pod.Status
-	if w.reported != nil {
-		base = w.reported
+	if w.reported != nil && newer(w.reported.ResourceVersion, pod.ResourceVersion) {
+		base = &w.reported.Status
 	}
 	v := w.view(pod)
 	status := computeStatus(v, podFacts{
@@ -42,7 +45,7 @@ func (w *worker) report(ctx context.Context, pod *corev1.Pod, next time.Time) (t
 	written, err := w.k.patchStatus(ctx, w.ref, *base, status)
 	switch {
 	case err == nil:
-		w.reported = &written.Status
+		w.reported = written
 	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
 		// Deleted, or another pod of that name by now: the informer says so soon.
 	case ctx.Err() == nil:
@@ -54,6 +57,12 @@ func (w *worker) report(ctx context.Context, pod *corev1.Pod, next time.Time) (t
 		return next, false
 	}
 	return next, false
+}
+
+// newer says whether version a of an object is later than b.
+func newer(a, b string) bool {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && c > 0
 }
 
 // patchStatus sends only what changed, so that conditions of others stay.

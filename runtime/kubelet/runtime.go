@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"syscall"
@@ -10,13 +11,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// ErrUnavailable is wrapped by errors that only say that the runtime does not
+// answer now: it is being restarted, and nothing is wrong with the pod.
+var ErrUnavailable = errors.New("the container runtime does not answer")
+
+// ErrInvalidImageName is wrapped by the error about a name that no image can have.
+var ErrInvalidImageName = errors.New("no name for an image")
+
 // ContainerRuntime keeps containers. A container that ended stays listed, with
 // its exit, until it is removed.
 type ContainerRuntime interface {
 	// Version says that the runtime answers, and what it is (containerd://2.4.2).
 	Version(ctx context.Context) (string, error)
-	// List returns all containers of pods.
-	List(ctx context.Context) ([]Container, error)
+	// List returns the containers of the pod, or of all pods when uid is "".
+	List(ctx context.Context, uid string) ([]Container, error)
 	// Start creates a container and starts it. On an error nothing is left.
 	Start(ctx context.Context, spec ContainerSpec) (Container, error)
 	// Signal sends a signal to the container's first process; to one that has
@@ -121,6 +129,7 @@ type ContainerSpec struct {
 	Env           []string
 	WorkingDir    string
 	TTY, Stdin    bool
+	StdinOnce     bool // standard input ends with the first session that is attached
 	Mounts        []Mount
 	Namespaces    Namespaces
 	Hostname      string

@@ -127,21 +127,32 @@ func (k *Kubelet) container(r *http.Request, previous bool) (Container, error) {
 		return Container{}, fmt.Errorf("container %q is not valid for pod %s/%s", container, ns, name)
 	}
 	// The runtime is asked, and not the worker: its memory is its own.
-	all, err := k.runtime.List(r.Context())
+	all, err := k.runtime.List(r.Context(), string(pod.UID))
 	if err != nil {
 		return Container{}, err
 	}
-	all = slices.DeleteFunc(all, func(c Container) bool { return c.Pod.UID != string(pod.UID) || c.Name != container })
+	all = slices.DeleteFunc(all, func(c Container) bool { return c.Name != container })
 	slices.SortFunc(all, func(a, b Container) int { return int(b.Restarts - a.Restarts) })
+	if previous && len(all) > 0 && (all[0].State == StateRunning || ended(pod, container)) {
+		all = all[1:] // of one that waits to run again, the newest is the previous one
+	}
 	switch {
-	case previous && len(all) < 2:
+	case previous && len(all) == 0:
 		return Container{}, fmt.Errorf("previous terminated container %q in pod %q not found", container, name)
-	case previous:
-		return all[1], nil
 	case len(all) == 0:
 		return Container{}, fmt.Errorf("container %q in pod %q is waiting to start: ContainerCreating", container, name)
 	}
 	return all[0], nil
+}
+
+// ended says whether a container has ended for good, as the API was told.
+func ended(pod *corev1.Pod, container string) bool {
+	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if s.Name == container {
+			return s.State.Terminated != nil
+		}
+	}
+	return false
 }
 
 func (k *Kubelet) serveLogs(w http.ResponseWriter, r *http.Request) {

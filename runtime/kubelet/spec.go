@@ -84,9 +84,6 @@ func cpuRequest(c *corev1.Container) int64 {
 func (k *Kubelet) containerSpec(ctx context.Context, pod *corev1.Pod, status *corev1.PodStatus, sb sandbox.Sandbox, a startAction, img Image) (ContainerSpec, error) {
 	c := a.container
 	uid := string(pod.UID)
-	if optional(pod.Spec.ShareProcessNamespace) {
-		return ContainerSpec{}, configErrorf("shareProcessNamespace is not supported by this node")
-	}
 	qos := qosClass(pod)
 	src, err := k.envSources(ctx, pod, c)
 	if err != nil {
@@ -105,7 +102,7 @@ func (k *Kubelet) containerSpec(ctx context.Context, pod *corev1.Pod, status *co
 		},
 		ShimGroup: uid, ResolvedImage: img.Name,
 		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env), Env: env,
-		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin,
+		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin, StdinOnce: c.StdinOnce,
 		Hostname:       podHostname(pod, k.cfg.NodeName),
 		Namespaces:     Namespaces{Net: HostNamespace, UTS: HostNamespace, IPC: HostNamespace},
 		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
@@ -119,8 +116,11 @@ func (k *Kubelet) containerSpec(ctx context.Context, pod *corev1.Pod, status *co
 	if sb.Options.IPC {
 		s.Namespaces.IPC = sb.IPC()
 	}
-	if pod.Spec.HostPID {
+	switch {
+	case pod.Spec.HostPID:
 		s.Namespaces.PID = HostNamespace
+	case sb.Options.PID:
+		s.Namespaces.PID = sb.PID()
 	}
 	s.Resources = k.resources(pod, c, qos, s.ID)
 	s.Security = securityOf(pod, c, k.cfg.RootDir)

@@ -41,8 +41,10 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, a startAct
 	<-w.k.starting
 	if err != nil {
 		if ctx.Err() == nil {
-			w.k.event(pod, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
-			w.fail(pod, name, failure{reason: "RunContainerError", message: err.Error(), delay: w.backoff(name)})
+			if !errors.Is(err, ErrUnavailable) {
+				w.k.event(pod, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
+			}
+			w.fail(pod, name, failure{reason: "RunContainerError", message: err.Error(), delay: w.backoff(name), err: err})
 		}
 		return false
 	}
@@ -55,6 +57,7 @@ func (w *worker) startContainer(ctx context.Context, pod *corev1.Pod, a startAct
 	if prev := w.before[name]; old != nil && prev != nil && old.ID != prev.ID {
 		w.discard(ctx, old)
 	}
+	w.k.event(pod, corev1.EventTypeNormal, "Created", "Created container: "+name)
 	w.k.event(pod, corev1.EventTypeNormal, "Started", "Started container "+name)
 	if l := a.container.Lifecycle; l != nil && l.PostStart != nil {
 		if err := w.k.runHook(ctx, l.PostStart, c.ID, probeTarget{w.ip, a.container}); err != nil && ctx.Err() == nil {
@@ -85,6 +88,16 @@ func (w *worker) backoff(name string) time.Duration {
 }
 
 func (w *worker) fail(pod *corev1.Pod, name string, f failure) {
+	if errors.Is(f.err, ErrUnavailable) {
+		// Not the pod's failure: what was known of it stays, and it is tried again.
+		f = w.failures[name]
+		f.until, f.err = w.k.now().Add(retryDelay), nil
+		if f.reason == "" {
+			f.reason = "ContainerCreating"
+		}
+		w.failures[name] = f
+		return
+	}
 	f.until = w.k.now().Add(f.delay)
 	w.failures[name] = f
 	if f.reason == "CreateContainerConfigError" {
@@ -99,8 +112,11 @@ func (w *worker) image(ctx context.Context, pod *corev1.Pod, c *corev1.Container
 		policy = corev1.PullIfNotPresent
 	}
 	img, present, err := w.k.images.Image(ctx, c.Image)
-	if err != nil {
+	if errors.Is(err, ErrInvalidImageName) {
 		return img, &failure{reason: "InvalidImageName", message: err.Error(), delay: firstBackoff}
+	}
+	if err != nil {
+		return img, &failure{reason: "ImageInspectError", message: err.Error(), delay: retryDelay, err: err}
 	}
 	if present && policy != corev1.PullAlways {
 		w.k.event(pod, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))

@@ -25,6 +25,9 @@ type podFacts struct {
 // (readiness gates) are taken over from the pod.
 func computeStatus(v view, f podFacts) corev1.PodStatus {
 	d := decide(v)
+	if f.failed != nil {
+		d.finished = true // no container of it is started again
+	}
 	s := *v.pod.Status.DeepCopy()
 	s.ObservedGeneration = v.pod.Generation
 	s.HostIP, s.HostIPs = f.hostIP, []corev1.HostIP{{IP: f.hostIP}}
@@ -49,7 +52,7 @@ func computeStatus(v view, f podFacts) corev1.PodStatus {
 }
 
 func (v *view) phase(d decision, s corev1.PodStatus) corev1.PodPhase {
-	if d.finished {
+	if d.finished && !v.sidecarRuns() {
 		for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
 			for _, c := range list {
 				if t := c.State.Terminated; t != nil && t.ExitCode != 0 && !isSidecar(containerByName(v.pod, c.Name)) {
@@ -58,6 +61,9 @@ func (v *view) phase(d decision, s corev1.PodStatus) corev1.PodPhase {
 			}
 		}
 		return corev1.PodSucceeded
+	}
+	if d.finished {
+		return corev1.PodRunning // until the sidecars have ended too
 	}
 	if !d.initialized {
 		return corev1.PodPending
@@ -68,6 +74,16 @@ func (v *view) phase(d decision, s corev1.PodStatus) corev1.PodPhase {
 		}
 	}
 	return corev1.PodRunning
+}
+
+func (v *view) sidecarRuns() bool {
+	for i := range v.pod.Spec.InitContainers {
+		c := &v.pod.Spec.InitContainers[i]
+		if cur := v.current(c.Name); isSidecar(c) && cur != nil && cur.State == StateRunning {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *view) containerStatus(c *corev1.Container, scheme string, d decision, init bool) corev1.ContainerStatus {

@@ -165,8 +165,9 @@ func (w *worker) stopAll(ctx context.Context, pod *corev1.Pod, grace time.Durati
 		}
 	}
 	if pod.DeletionTimestamp != nil && grace > 0 {
-		// The grace runs from when the pod was deleted, also when sidecars wait.
-		grace = max(min(grace, time.Until(pod.DeletionTimestamp.Time)), time.Second)
+		// The grace runs from when the pod was deleted, also when sidecars wait. The
+		// time of deletion is cut to whole seconds.
+		grace = max(min(grace, time.Until(pod.DeletionTimestamp.Add(time.Second))), time.Second)
 	}
 	next := mains
 	if len(mains) == 0 {
@@ -223,6 +224,7 @@ func (w *worker) finishUp(ctx context.Context, pod *corev1.Pod) (time.Time, bool
 		return time.Time{}, false
 	}
 	if !w.cleaned {
+		w.k.objects.release(w.ref.UID)
 		if err := w.cleanup(ctx, pod); err != nil {
 			w.k.log.Warn("a finished pod is not cleaned up yet", "pod", w.ref.Namespace+"/"+w.ref.Name, "error", err)
 			return w.k.now().Add(retryDelay), false

@@ -23,7 +23,7 @@ import (
 )
 
 // volumeRefresh is how often the content of configuration volumes is compared
-// with the API.
+// with the API though no watch told of a change: tokens are renewed by it.
 const volumeRefresh = 60 * time.Second
 
 func (k *Kubelet) podDir(uid string) string { return filepath.Join(k.cfg.RootDir, "pods", uid) }
@@ -124,8 +124,8 @@ func (k *Kubelet) prepareVolume(ctx context.Context, pod *corev1.Pod, status *co
 }
 
 func emptyDir(dir string, e *corev1.EmptyDirVolumeSource, gid int) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
+	if _, err := os.Stat(dir); err == nil && (e.Medium != corev1.StorageMediumMemory || isTmpfs(dir)) {
+		return nil // one in memory is gone after the server was switched off
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -155,12 +155,8 @@ func mountTmpfs(dir string, size int64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err == nil && st.Type == unix.TMPFS_MAGIC {
-		var up, own unix.Stat_t
-		if unix.Stat(dir, &own) == nil && unix.Stat(filepath.Dir(dir), &up) == nil && own.Dev != up.Dev {
-			return nil
-		}
+	if isTmpfs(dir) {
+		return nil
 	}
 	opts := "mode=0755"
 	if size > 0 {
@@ -170,6 +166,14 @@ func mountTmpfs(dir string, size int64) error {
 		return fmt.Errorf("mount a tmpfs at %s: %w", dir, err)
 	}
 	return nil
+}
+
+// isTmpfs says whether a tmpfs is mounted at dir itself.
+func isTmpfs(dir string) bool {
+	var st unix.Statfs_t
+	var up, own unix.Stat_t
+	return unix.Statfs(dir, &st) == nil && st.Type == unix.TMPFS_MAGIC &&
+		unix.Stat(dir, &own) == nil && unix.Stat(filepath.Dir(dir), &up) == nil && own.Dev != up.Dev
 }
 
 func hostPath(h *corev1.HostPathVolumeSource) error {
@@ -267,11 +271,13 @@ func mode(m *int32) fs.FileMode {
 func (k *Kubelet) configMapFiles(ctx context.Context, pod *corev1.Pod, p *corev1.ConfigMapProjection, def fs.FileMode) ([]volume.File, error) {
 	cm, err := k.api.CoreV1().ConfigMaps(pod.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) && optional(p.Optional) {
+		k.follow(pod, "ConfigMap", p.Name, "")
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	k.follow(pod, "ConfigMap", p.Name, cm.ResourceVersion)
 	data := make(map[string][]byte, len(cm.Data)+len(cm.BinaryData))
 	for key, v := range cm.Data {
 		data[key] = []byte(v)
@@ -285,12 +291,21 @@ func (k *Kubelet) configMapFiles(ctx context.Context, pod *corev1.Pod, p *corev1
 func (k *Kubelet) secretFiles(ctx context.Context, pod *corev1.Pod, p *corev1.SecretProjection, def fs.FileMode) ([]volume.File, error) {
 	s, err := k.api.CoreV1().Secrets(pod.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) && optional(p.Optional) {
+		k.follow(pod, "Secret", p.Name, "")
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	k.follow(pod, "Secret", p.Name, s.ResourceVersion)
 	return keyFiles("secret "+p.Name, s.Data, p.Items, optional(p.Optional), def)
+}
+
+// follow makes a later version of an object in a volume wake the pod.
+func (k *Kubelet) follow(pod *corev1.Pod, kind, name, version string) {
+	if w := k.worker(string(pod.UID)); w != nil {
+		w.k.objects.use(w.life, objectKey{kind, pod.Namespace, name}, w.ref.UID, version, w.outdate)
+	}
 }
 
 func keyFiles(of string, data map[string][]byte, items []corev1.KeyToPath, opt bool, def fs.FileMode) ([]volume.File, error) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -28,15 +30,18 @@ type worker struct {
 	gone     bool        // the API no longer has the pod
 	inbox    []Container // containers that changed
 	probed   map[string]probeState
+	outdated bool               // something in its volumes changed
 	stopping context.CancelFunc // ends what a pod that goes no longer needs
 	wakeC    chan struct{}
 	live     map[string]bool // running containers by ID, for others to see
 	netns    string          // of the pod, for others to dial in
 
+	life               context.Context // ends with run
 	containers, before map[string]*Container
 	failures           map[string]failure
 	probers            map[string]context.CancelFunc // by container ID
 	kills              map[string]*kill              // by container ID
+	told               map[string]string             // by name, the container whose back-off was told
 	sandbox            sandbox.Sandbox
 	ip                 string
 	tokens             *tokenCache
@@ -45,17 +50,17 @@ type worker struct {
 	failed             *terminal
 	admitted           bool
 	cleaned            bool
-	reported           *corev1.PodStatus
+	reported           *corev1.Pod // as it was written last
 }
 
 const retryDelay = time.Second
 
-func newWorker(k *Kubelet, pod *corev1.Pod, containers []Container) *worker {
+func newWorker(ctx context.Context, k *Kubelet, pod *corev1.Pod, containers []Container) *worker {
 	w := &worker{
-		k: k, ref: PodRef{pod.Namespace, pod.Name, string(pod.UID)}, pod: pod,
+		k: k, life: ctx, ref: PodRef{pod.Namespace, pod.Name, string(pod.UID)}, pod: pod,
 		probed: map[string]probeState{}, live: map[string]bool{}, wakeC: make(chan struct{}, 1),
 		containers: map[string]*Container{}, before: map[string]*Container{}, failures: map[string]failure{},
-		probers: map[string]context.CancelFunc{}, kills: map[string]*kill{}, tokens: &tokenCache{tokens: map[string]cachedToken{}},
+		probers: map[string]context.CancelFunc{}, kills: map[string]*kill{}, told: map[string]string{}, tokens: &tokenCache{tokens: map[string]cachedToken{}},
 		start: metav1.NewTime(k.now()),
 	}
 	if pod.Status.StartTime != nil {
@@ -98,12 +103,30 @@ func (w *worker) wake() {
 // setPod hands over the newest version of the pod.
 func (w *worker) setPod(pod *corev1.Pod, gone bool) {
 	w.mu.Lock()
+	w.outdated = w.outdated || !maps.Equal(pod.Labels, w.pod.Labels) || !maps.Equal(pod.Annotations, w.pod.Annotations)
 	w.pod, w.gone = pod, gone
 	if (gone || pod.DeletionTimestamp != nil) && w.stopping != nil {
 		w.stopping()
 	}
 	w.mu.Unlock()
 	w.wake()
+}
+
+// outdate says that something in the pod's volumes changed.
+func (w *worker) outdate() {
+	w.mu.Lock()
+	w.outdated = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+// takeOutdated says whether the volumes have to be compared with the API now.
+func (w *worker) takeOutdated() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := w.outdated
+	w.outdated = false
+	return was || !w.k.now().Before(w.refreshed.Add(volumeRefresh))
 }
 
 // deliver hands over containers that changed.
@@ -116,6 +139,7 @@ func (w *worker) deliver(c ...Container) {
 
 func (w *worker) run(ctx context.Context) {
 	defer func() {
+		w.k.objects.release(w.ref.UID)
 		for _, cancel := range w.probers {
 			cancel()
 		}
@@ -212,6 +236,9 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		for _, a := range d.kill {
 			w.kill(ctx, pod, a.container, w.killGrace(pod, a.container), a.message)
 		}
+		for _, c := range d.backingOff {
+			w.tellBackoff(pod, c)
+		}
 		next = earliest(next, d.wakeAt)
 		started := false
 		for _, a := range d.start {
@@ -230,6 +257,16 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		next = earliest(next, w.refreshed.Add(volumeRefresh))
 	}
 	return w.report(ctx, pod, next)
+}
+
+// tellBackoff records once per container that its successor has to wait.
+func (w *worker) tellBackoff(pod *corev1.Pod, ended *Container) {
+	if w.told[ended.Name] == ended.ID {
+		return
+	}
+	w.told[ended.Name] = ended.ID
+	w.k.event(pod, corev1.EventTypeWarning, "BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)",
+		ended.Name, w.ref.Name, w.ref.Namespace, w.ref.UID))
 }
 
 func (w *worker) drainInbox() {
@@ -270,8 +307,8 @@ func prepareReason(err error) string {
 // prepare makes the pod's cgroup, namespaces, address and volumes. What is there
 // already is kept, so that a restart of the kubelet changes nothing.
 func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) error {
-	if w.sandbox.ID != "" {
-		if refreshable(pod) && !w.k.now().Before(w.refreshed.Add(volumeRefresh)) {
+	if w.sandbox.Whole() {
+		if refreshable(pod) && w.takeOutdated() {
 			w.refreshed = w.k.now()
 			if err := w.k.prepareVolumes(ctx, pod, w.statusForFields(pod), w.tokens); err != nil {
 				w.k.log.Warn("a pod's volumes are not brought up to date", "pod", w.ref.Name, "error", err)
@@ -296,6 +333,10 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) error {
 	g.Go(func() (err error) {
 		sb, err = w.k.sandboxes.Ensure(w.ref.UID, sandbox.Options{
 			Hostname: podHostname(pod, w.k.cfg.NodeName), Net: !pod.Spec.HostNetwork, IPC: !pod.Spec.HostIPC,
+			PID: optional(pod.Spec.ShareProcessNamespace) && !pod.Spec.HostPID,
+			Place: func(pid int) error {
+				return cgroup.Place(filepath.Join(podCgroup(w.k.cfg.CgroupRoot, qosClass(pod), w.ref.UID), "holder"), pid)
+			},
 		})
 		if err != nil || pod.Spec.HostNetwork {
 			return err

@@ -103,6 +103,33 @@ func Ensure(path string, v Values) error {
 	return nil
 }
 
+// Place moves a process into the cgroup at path, which is made. With v1, only
+// the controllers that Ensure sets values of count, and the two hierarchies by
+// which systemd may tell whose a process is.
+func Place(path string, pid int) error {
+	if Unified() {
+		if err := ensureV2(path, Values{}); err != nil {
+			return err
+		}
+		return write(filepath.Join(mountPoint, path, "cgroup.procs"), strconv.Itoa(pid))
+	}
+	h := hierarchies()
+	for _, controller := range []string{"cpu", "memory", "pids", "name=systemd", "unified"} {
+		root, ok := h[controller]
+		if !ok {
+			continue
+		}
+		dir := filepath.Join(root, path)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make the cgroup %s: %w", dir, err)
+		}
+		if err := write(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func positive(n int64) string {
 	if n <= 0 {
 		return ""

@@ -23,6 +23,8 @@ import (
 	"github.com/containerd/typeurl/v2"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/singleflight"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
@@ -40,6 +42,9 @@ type Config struct {
 	Socket string
 	// RunDir is on a tmpfs: the FIFOs of running containers are below it.
 	RunDir string
+	// RegistriesDir may say how registries are reached: <host>/hosts.toml, as
+	// containerd has it (mirrors, plain HTTP, authorities). It is read at each pull.
+	RegistriesDir string
 }
 
 // Complete fills defaults.
@@ -49,6 +54,9 @@ func (c *Config) Complete() {
 	}
 	if c.RunDir == "" {
 		c.RunDir = path.Join(config.RunDir, "kubelet", "io")
+	}
+	if c.RegistriesDir == "" {
+		c.RegistriesDir = config.RegistriesDir
 	}
 }
 
@@ -62,6 +70,7 @@ type Adapter struct {
 	pulling   singleflight.Group // by image name
 	mu        sync.Mutex
 	pumps     map[string]*pump               // by container ID
+	starting  map[string]bool                // containers that have no task yet, by ID
 	images    map[string]ocispec.ImageConfig // by manifest digest
 }
 
@@ -77,18 +86,30 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 	cl, err := containerd.New(cfg.Socket,
 		containerd.WithDefaultNamespace(config.ContainerdNamespace),
 		containerd.WithDefaultRuntime(runtimeName), // saves a question to the server
-		containerd.WithTimeout(2*time.Second))      // also the longest wait between reconnects
+		// The socket is on this host: looking often whether it is back costs nothing.
+		containerd.WithExtraDialOpts([]grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond},
+			MinConnectTimeout: 2 * time.Second,
+		})}))
 	if err != nil {
 		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
 	}
 	return &Adapter{
 		cfg: cfg, cl: cl, log: log,
-		pumps: map[string]*pump{}, images: map[string]ocispec.ImageConfig{},
+		pumps: map[string]*pump{}, starting: map[string]bool{}, images: map[string]ocispec.ImageConfig{},
 	}, nil
 }
 
 func withNamespace(ctx context.Context) context.Context {
 	return namespaces.WithNamespace(ctx, config.ContainerdNamespace)
+}
+
+// away marks an error that only says that containerd does not answer.
+func away(err error) error {
+	if errdefs.IsUnavailable(err) {
+		return fmt.Errorf("%w: %v", kubelet.ErrUnavailable, err)
+	}
+	return err
 }
 
 // Version returns containerd://<version>.
@@ -112,15 +133,23 @@ func (a *Adapter) Close() error {
 	return a.cl.Close()
 }
 
-// List returns all containers of pods, and takes up the output of those that run.
-func (a *Adapter) List(ctx context.Context) ([]kubelet.Container, error) {
+// List returns the containers of a pod, or of all pods, and takes up the output of
+// those that run.
+func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, error) {
 	ctx = withNamespace(ctx)
-	all, err := a.cl.Containers(ctx, fmt.Sprintf("labels.%q", labelPodUID))
+	filter := fmt.Sprintf("labels.%q", labelPodUID)
+	if uid != "" {
+		filter += "==" + uid
+	}
+	all, err := a.cl.Containers(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("list the containers: %w", err)
 	}
 	out := make([]kubelet.Container, 0, len(all))
 	for _, c := range all {
+		if a.isStarting(c.ID()) {
+			continue // without a task it would be taken for one that has ended
+		}
 		v, err := a.inspect(ctx, c)
 		if errdefs.IsNotFound(err) {
 			continue
@@ -131,6 +160,20 @@ func (a *Adapter) List(ctx context.Context) ([]kubelet.Container, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+func (a *Adapter) isStarting(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.starting[id]
+}
+
+func (a *Adapter) setStarting(id string, is bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if delete(a.starting, id); is {
+		a.starting[id] = true
+	}
 }
 
 // inspect reads a container and, when it ended without anybody recording it,

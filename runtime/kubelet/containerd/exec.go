@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -32,6 +33,9 @@ func (a *Adapter) Exec(ctx context.Context, id string, cmd []string, s kubelet.S
 	}
 	p := *spec.Process
 	p.Args, p.Terminal = cmd, s.TTY
+	if s.TTY {
+		p.Env = append(slices.Clone(p.Env), "TERM=xterm")
+	}
 	p.OOMScoreAdj = nil // inherited; setting it needs a capability that a host may lack
 
 	in := &notifyReader{r: s.In, end: make(chan struct{})}

@@ -60,7 +60,7 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 		if err != nil && !errdefs.IsNotFound(err) {
 			return v, fmt.Errorf("read the exit of container %s: %w", id, err)
 		}
-		if err == nil && st.Status == containerd.Running {
+		if err == nil && (st.Status == containerd.Running || st.Status == containerd.Created && a.isStarting(id)) {
 			return v, nil
 		}
 		if err == nil && st.Status == containerd.Stopped {
@@ -71,7 +71,7 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
 			return v, fmt.Errorf("delete the task of container %s: %w", id, err)
 		}
-	case !errdefs.IsNotFound(err):
+	case !errdefs.IsNotFound(err) || a.isStarting(id):
 		return v, err
 	}
 	a.endIO(id)

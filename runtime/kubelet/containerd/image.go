@@ -10,6 +10,7 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
+	dockerconfig "github.com/containerd/containerd/v2/core/remotes/docker/config"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 
@@ -21,7 +22,7 @@ import (
 func Normalize(name string) (string, error) {
 	ref, err := reference.ParseDockerRef(name)
 	if err != nil {
-		return "", fmt.Errorf("image name %q: %w", name, err)
+		return "", fmt.Errorf("%q is %w: %v", name, kubelet.ErrInvalidImageName, err)
 	}
 	return ref.String(), nil
 }
@@ -38,7 +39,7 @@ func (a *Adapter) Image(ctx context.Context, name string) (kubelet.Image, bool, 
 		return kubelet.Image{}, false, nil
 	}
 	if err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
 	}
 	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil {
 		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
@@ -116,14 +117,14 @@ func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.Registry
 		}
 		return "", "", nil
 	}
+	hosts := dockerconfig.ConfigureHosts(ctx, dockerconfig.HostOptions{
+		HostDir:     dockerconfig.HostDirFromRoot(a.cfg.RegistriesDir),
+		Credentials: credentials,
+	})
 	key := fmt.Sprint(full, auth) // other credentials may see other images
 	v, err, _ := a.pulling.Do(key, func() (any, error) {
 		return a.cl.Pull(ctx, full, containerd.WithPullUnpack, containerd.WithPullSnapshotter(snapshotter),
-			containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{
-				Hosts: docker.ConfigureDefaultRegistries(
-					docker.WithPlainHTTP(docker.MatchLocalhost),
-					docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthCreds(credentials)))),
-			})))
+			containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{Hosts: hosts})))
 	})
 	if err != nil {
 		return kubelet.Image{}, fmt.Errorf("pull image %s: %w", full, err)

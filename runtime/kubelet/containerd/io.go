@@ -242,7 +242,8 @@ func (a *Adapter) Attach(ctx context.Context, id string, s kubelet.Streams) erro
 		}
 		go func() {
 			defer in.Close()
-			if _, err := io.Copy(in, s.In); err != nil {
+			_, err := io.Copy(in, s.In)
+			if cerr := a.endStdin(ctx, id); err != nil || cerr != nil {
 				cancel()
 			}
 		}()
@@ -280,6 +281,23 @@ func (a *Adapter) Attach(ctx context.Context, id string, s kubelet.Streams) erro
 			}
 		}
 	}
+}
+
+// endStdin ends a container's standard input if it was for one session only.
+func (a *Adapter) endStdin(ctx context.Context, id string) error {
+	c, err := a.cl.LoadContainer(ctx, id)
+	if err != nil {
+		return err
+	}
+	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
+	if err != nil || info.Labels[labelIO] != stdinOnce {
+		return err
+	}
+	task, err := c.Task(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return task.CloseIO(ctx, containerd.WithStdinCloser)
 }
 
 func (a *Adapter) resize(ctx context.Context, sizes <-chan kubelet.TerminalSize, set func(w, h uint32) error) {

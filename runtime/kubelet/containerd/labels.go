@@ -24,7 +24,7 @@ const (
 	labelImage    = "gantry.run/image"
 	labelImageID  = "gantry.run/image-id"
 	labelLogPath  = "gantry.run/log-path"
-	labelIO       = "gantry.run/io" // "tty", "stdin", both or none, comma-separated
+	labelIO       = "gantry.run/io" // of standard input: "once" when it ends with the first session
 	labelMessage  = "gantry.run/termination-message"
 	labelFromLog  = "gantry.run/message-from-log"
 	labelCgroup   = "gantry.run/cgroup"
@@ -36,9 +36,18 @@ func toLabels(s kubelet.ContainerSpec) map[string]string {
 		labelPodName: s.Pod.Name, labelPodNamespace: s.Pod.Namespace, labelPodUID: s.Pod.UID, labelContainer: s.Name,
 		labelSandbox: s.Sandbox, labelRestarts: strconv.Itoa(int(s.Restarts)), labelBackoff: s.Backoff.String(),
 		labelSpecHash: s.SpecHash, labelImage: s.Image, labelImageID: s.ImageID, labelLogPath: s.LogPath,
-		labelIO: fmt.Sprintf("tty=%t,stdin=%t", s.TTY, s.Stdin), labelMessage: s.TerminationMessage,
+		labelIO: stdinLabel(s), labelMessage: s.TerminationMessage,
 		labelFromLog: strconv.FormatBool(s.MessageFromLog), labelCgroup: s.Resources.CgroupPath,
 	}
+}
+
+const stdinOnce = "once"
+
+func stdinLabel(s kubelet.ContainerSpec) string {
+	if s.Stdin && s.StdinOnce {
+		return stdinOnce
+	}
+	return ""
 }
 
 func fromLabels(id string, created time.Time, l map[string]string) (kubelet.Container, error) {

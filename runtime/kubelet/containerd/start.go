@@ -20,7 +20,7 @@ func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet
 	ctx = withNamespace(ctx)
 	img, err := a.cl.GetImage(ctx, s.ResolvedImage)
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("start container %s: image %s: %w", s.Name, s.ResolvedImage, err)
+		return kubelet.Container{}, fmt.Errorf("start container %s: image %s: %w", s.Name, s.ResolvedImage, away(err))
 	}
 	imgCfg, err := a.imageConfig(ctx, img)
 	if err != nil {
@@ -49,22 +49,24 @@ func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet
 			a.endIO(s.ID)
 		}
 	}()
+	a.setStarting(s.ID, true)
+	defer a.setStarting(s.ID, false)
 	c, err := a.cl.NewContainer(ctx, s.ID,
 		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img),
 		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtimeName, nil),
 		containerd.WithNewSpec(specOpts...))
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("create container %s: %w", s.Name, err)
+		return kubelet.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
 	}
 	task, err := c.NewTask(ctx, func(id string) (cio.IO, error) {
 		cfg, err := a.startIO(id, s.LogPath, s.TTY, s.Stdin)
 		return directIO{cfg}, err
 	})
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, err)
+		return kubelet.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, away(err))
 	}
 	if err := task.Start(ctx); err != nil {
-		return kubelet.Container{}, fmt.Errorf("start the process of container %s: %w", s.Name, err)
+		return kubelet.Container{}, fmt.Errorf("start the process of container %s: %w", s.Name, away(err))
 	}
 	started := s.Container
 	started.State, started.Exit, started.StartedAt = kubelet.StateRunning, nil, time.Now()

@@ -17,12 +17,20 @@ import (
 )
 
 // Store is a directory of sandboxes, one per pod, named by its UID.
-type Store struct{ Dir string }
+type Store struct {
+	Dir string
+	// Holder is the program that keeps a shared PID namespace.
+	Holder string
+}
 
 // Options say which namespaces are the pod's own and not the host's.
 type Options struct {
 	Hostname string
 	Net, IPC bool
+	// PID makes a PID namespace; Place is told its first process and puts it in
+	// the pod's cgroup.
+	PID   bool
+	Place func(pid int) error
 }
 
 // Sandbox is one pod's.
@@ -33,12 +41,19 @@ type Sandbox struct {
 	Options
 }
 
-// Net, IPC, UTS are paths of namespaces; Shm is the directory that containers see
+// Net, IPC, UTS, PID are paths of namespaces; Shm is the directory that containers see
 // as /dev/shm.
 func (s Sandbox) Net() string { return filepath.Join(s.dir, "net") }
 func (s Sandbox) IPC() string { return filepath.Join(s.dir, "ipc") }
 func (s Sandbox) UTS() string { return filepath.Join(s.dir, "uts") }
+func (s Sandbox) PID() string { return filepath.Join(s.dir, "pid") }
 func (s Sandbox) Shm() string { return filepath.Join(s.dir, "shm") }
+
+// Whole says whether the namespaces still work: a PID namespace whose first
+// process was killed does not.
+func (s Sandbox) Whole() bool {
+	return s.ID != "" && (!s.Options.PID || holder(s.dir) > 0)
+}
 
 const idFile = "id"
 
@@ -47,8 +62,9 @@ const idFile = "id"
 func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 	sb := Sandbox{dir: filepath.Join(s.Dir, uid), Options: o}
 	if id, err := os.ReadFile(filepath.Join(sb.dir, idFile)); err == nil {
-		sb.ID = string(id)
-		return sb, nil
+		if sb.ID = string(id); sb.Whole() {
+			return sb, nil
+		}
 	}
 	if err := s.Remove(uid); err != nil {
 		return sb, err
@@ -65,6 +81,11 @@ func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 		}
 		if err := unix.Mount("shm", sb.Shm(), "tmpfs", unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_NODEV, "mode=1777,size=65536k"); err != nil {
 			return sb, fmt.Errorf("mount the shared memory of pod %s: %w", uid, err)
+		}
+	}
+	if o.PID {
+		if err := startHolder(sb.dir, s.Holder, o.Place); err != nil {
+			return sb, fmt.Errorf("make the PID namespace of pod %s: %w", uid, err)
 		}
 	}
 	sb.ID = rand.Text()
@@ -124,7 +145,8 @@ func (s Store) Remove(uid string) error {
 		return fmt.Errorf("%q is no UID", uid)
 	}
 	os.Remove(filepath.Join(dir, idFile)) //nolint:errcheck // first, so that a half removed one is not taken for whole
-	for _, k := range []string{"net", "ipc", "uts", "shm"} {
+	stopHolder(dir)
+	for _, k := range []string{holderFile, "pid", "net", "ipc", "uts", "shm"} {
 		p := filepath.Join(dir, k)
 		for { // whatever was mounted twice
 			if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {

@@ -1,0 +1,407 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// volumesFollow changes what a running pod's volumes are made of.
+func volumesFollow(ctx context.Context, p *pods) error {
+	err := p.apply(ctx, `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: changing, namespace: pods}
+data: {value: first}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: follows, namespace: pods, annotations: {note: first}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: IMAGE, args: [sleep], volumeMounts: [{name: v, mountPath: /v}]}
+  volumes:
+  - name: v
+    projected: {sources: [{configMap: {name: changing}}, {downwardAPI: {items: [{path: note, fieldRef: {fieldPath: "metadata.annotations['note']"}}]}}]}
+`)
+	if err != nil {
+		return err
+	}
+	if err := p.until(ctx, "follows", podReady); err != nil {
+		return err
+	}
+	if _, err := p.kubectl(ctx, "patch", "configmap", "changing", "-p", `{"data":{"value":"second"}}`); err != nil {
+		return err
+	}
+	if _, err := p.kubectl(ctx, "annotate", "pod", "follows", "note=second", "--overwrite"); err != nil {
+		return err
+	}
+	return Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+		out, err := p.kubectl(ctx, "exec", "follows", "--", "/hello", "cat", "/v/value", "/v/note")
+		if err == nil && out != "secondsecond" {
+			err = fmt.Errorf("the volume holds %q", out)
+		}
+		return err
+	})
+}
+
+func configMapComes(ctx context.Context, p *pods) error {
+	err := p.apply(ctx, `
+apiVersion: v1
+kind: Pod
+metadata: {name: waits, namespace: pods}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: c, image: IMAGE, args: [env], envFrom: [{configMapRef: {name: later}}]}
+`)
+	if err != nil {
+		return err
+	}
+	err = p.until(ctx, "waits", func(pod *corev1.Pod) bool {
+		s := pod.Status.ContainerStatuses
+		return len(s) == 1 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == "CreateContainerConfigError" &&
+			strings.Contains(s[0].State.Waiting.Message, `configmap "later" not found`)
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := p.kubectl(ctx, "create", "configmap", "later", "--from-literal=LATE=yes"); err != nil {
+		return err
+	}
+	return p.until(ctx, "waits", func(pod *corev1.Pod) bool { return pod.Status.Phase == corev1.PodSucceeded })
+}
+
+func livenessRestarts(ctx context.Context, p *pods) error {
+	if _, err := p.kubectl(ctx, "exec", "probes", "--", "/hello", "get", "http://localhost:8080/break"); err != nil {
+		return err
+	}
+	err := p.until(ctx, "probes", func(pod *corev1.Pod) bool {
+		s := pod.Status.ContainerStatuses[0]
+		return s.RestartCount == 1 && s.Ready
+	})
+	if err != nil {
+		return err
+	}
+	return Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+		return p.checkEvents(ctx, "probes", []string{"Unhealthy:Liveness probe failed: HTTP probe failed with statuscode: 500", "Killing:Container web failed liveness probe, will be restarted"})
+	})
+}
+
+// cgroups compares requests and limits with what the kernel holds.
+func cgroups(ctx context.Context, p *pods) error {
+	err := p.apply(ctx, `
+apiVersion: v1
+kind: Pod
+metadata: {name: limited, namespace: pods}
+spec:
+  nodeName: worker-1
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: IMAGE, args: [sleep], resources: {requests: {cpu: 100m, memory: 16Mi}, limits: {cpu: 500m, memory: 64Mi}}}
+`)
+	if err != nil {
+		return err
+	}
+	if err := p.until(ctx, "limited", podReady); err != nil {
+		return err
+	}
+	pod, err := p.get(ctx, "limited")
+	if err != nil {
+		return err
+	}
+	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "containerd://")
+	below := config.CgroupRoot + "/burstable/pod" + string(pod.UID)
+	h, err := p.Lab.Host("worker-1")
+	if err != nil {
+		return err
+	}
+	v1 := fmt.Sprintf("cd /sys/fs/cgroup && for d in %[1]s %[1]s/%[2]s; do cat memory/$d/memory.limit_in_bytes cpu/$d/cpu.shares cpu/$d/cpu.cfs_quota_us; done", below, id)
+	v2 := fmt.Sprintf("cd /sys/fs/cgroup && for d in %[1]s %[1]s/%[2]s; do cat .$d/memory.max .$d/cpu.weight; cut -d' ' -f1 .$d/cpu.max; done", below, id)
+	out, err := h.Run(ctx, "if [ -e /sys/fs/cgroup/cgroup.controllers ]; then "+v2+"; else "+v1+"; fi")
+	if err != nil {
+		return err
+	}
+	got := strings.Join(strings.Fields(string(out)), " ")
+	if got != "67108864 102 50000 67108864 102 50000" && got != "67108864 4 50000 67108864 4 50000" {
+		return fmt.Errorf("the cgroups hold %s", got)
+	}
+	return nil
+}
+
+// hostPorts reaches a pod of the host's network, and one by a port of its host.
+func hostPorts(ctx context.Context, p *pods) error {
+	err := p.apply(ctx, `
+apiVersion: v1
+kind: Pod
+metadata: {name: on-host, namespace: pods}
+spec:
+  nodeName: worker-1
+  hostNetwork: true
+  dnsPolicy: ClusterFirstWithHostNet
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: IMAGE, args: [serve], env: [{name: HELLO_PORT, value: "8099"}, {name: POD_NAME, value: on-host}]}
+  - {name: files, image: IMAGE, args: [cat, /etc/resolv.conf, /etc/hostname]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: by-port, namespace: pods}
+spec:
+  nodeName: worker-1
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: IMAGE, args: [serve], ports: [{containerPort: 8080, hostPort: 8098}], env: [{name: POD_NAME, value: by-port}]}
+`)
+	if err != nil {
+		return err
+	}
+	h, err := p.Lab.Host("worker-1")
+	if err != nil {
+		return err
+	}
+	for port, pod := range map[string]string{"8099": "on-host", "8098": "by-port"} {
+		err := Eventually(ctx, 15*time.Second, func(ctx context.Context) error {
+			body, err := fetch(ctx, "http://"+h.Address+":"+port)
+			if err == nil && !strings.Contains(body, "pod="+pod) {
+				err = fmt.Errorf("port %s answers %q", port, body)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err = Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+		out, err := p.log(ctx, "on-host", "files")
+		if err != nil || !strings.Contains(out, "search pods.svc.cluster.local") || !strings.Contains(out, "worker-1\n") {
+			return fmt.Errorf("files of a pod on the host's network: %q, %v", out, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// The other node's pods reach the port too, and it is closed with the pod.
+	if _, err := p.kubectl(ctx, "delete", "pod", "by-port"); err != nil {
+		return err
+	}
+	if body, err := fetch(ctx, "http://"+h.Address+":8098"); err == nil {
+		return fmt.Errorf("the host port of a deleted pod answers %q", body)
+	}
+	return nil
+}
+
+func fetch(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
+}
+
+// nodePods are one pod on each worker, for the network and for restarts.
+func (p *pods) nodePods(ctx context.Context) error {
+	var all strings.Builder
+	for _, n := range p.Workers {
+		fmt.Fprintf(&all, `---
+apiVersion: v1
+kind: Pod
+metadata: {name: at-%[1]s, namespace: pods}
+spec:
+  nodeName: %[1]s
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: kept, emptyDir: {}}, {name: lost, emptyDir: {medium: Memory}}]
+  containers:
+  - {name: c, image: IMAGE, args: [serve], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1},
+     volumeMounts: [{name: kept, mountPath: /kept}, {name: lost, mountPath: /lost}]}
+`, n)
+	}
+	if err := p.apply(ctx, all.String()); err != nil {
+		return err
+	}
+	for _, n := range p.Workers {
+		if err := p.until(ctx, "at-"+n, podReady); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acrossNodes asks each worker's pod from the other's: the source address must be
+// the asking pod's own.
+func acrossNodes(ctx context.Context, p *pods) error {
+	if err := p.nodePods(ctx); err != nil {
+		return err
+	}
+	ips := map[string]string{}
+	for _, n := range p.Workers {
+		pod, err := p.get(ctx, "at-"+n)
+		if err != nil {
+			return err
+		}
+		ips[n] = pod.Status.PodIP
+	}
+	for _, from := range p.Workers {
+		for _, to := range p.Workers {
+			out, err := p.kubectl(ctx, "exec", "at-"+from, "--", "/hello", "get", "http://"+ips[to]+":8080/")
+			if err != nil {
+				return fmt.Errorf("from a pod on %s to one on %s: %w", from, to, err)
+			}
+			if !strings.Contains(out, "client="+ips[from]+"\n") {
+				return fmt.Errorf("from %s on %s to %s the answer is %q", ips[from], from, to, out)
+			}
+		}
+	}
+	return nil
+}
+
+// restarts kills and restarts the processes under running pods.
+func restarts(ctx context.Context, p *pods) error {
+	if err := p.nodePods(ctx); err != nil {
+		return err
+	}
+	before, err := p.api.CoreV1().Pods(podsNamespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=worker-1"})
+	if err != nil {
+		return err
+	}
+	h, err := p.Lab.Host("worker-1")
+	if err != nil {
+		return err
+	}
+	for _, action := range []string{
+		"systemctl kill -s KILL --kill-whom=main gantry-containerd", "systemctl kill -s KILL --kill-whom=main gantry-kubelet",
+		"systemctl restart gantry-containerd gantry-kubelet",
+	} {
+		start := time.Now()
+		if _, err := h.Run(ctx, action); err != nil {
+			return err
+		}
+		err := Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+			out, err := p.kubectl(ctx, "exec", "at-worker-1", "--", "/hello", "echo")
+			if err != nil {
+				return fmt.Errorf("%w%s", err, out)
+			}
+			return p.NodesReady(ctx)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", action, err)
+		}
+		for _, old := range before.Items {
+			if !podReady(&old) {
+				continue // others change by themselves
+			}
+			now, err := p.get(ctx, old.Name)
+			if err != nil {
+				return err
+			}
+			if podReady(now) != podReady(&old) || now.Status.PodIP != old.Status.PodIP || brief(now) != brief(&old) {
+				return fmt.Errorf("%s changed pod %s %s after:\nbefore %s\nafter  %s", action, old.Name, time.Since(start), brief(&old), brief(now))
+			}
+		}
+	}
+	return nil
+}
+
+// powerCut takes a worker's power. Its pods must come back by themselves, with
+// their disks and without their memory, and nothing of their former lives be left.
+func powerCut(ctx context.Context, p *pods) error {
+	if err := p.nodePods(ctx); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/kept", "/lost"} {
+		if _, err := p.kubectl(ctx, "exec", "at-worker-2", "--", "/hello", "write", dir+"/f", "x"); err != nil {
+			return err
+		}
+	}
+	h, err := p.Lab.Host("worker-2")
+	if err != nil {
+		return err
+	}
+	if err := h.PowerCut(ctx); err != nil {
+		return err
+	}
+	if err := h.Boot(ctx); err != nil {
+		return err
+	}
+	err = p.until(ctx, "at-worker-2", func(pod *corev1.Pod) bool {
+		s := pod.Status.ContainerStatuses
+		return podReady(pod) && len(s) == 1 && s[0].RestartCount == 1 && s[0].LastTerminationState.Terminated != nil
+	})
+	if err != nil {
+		return err
+	}
+	if out, err := p.kubectl(ctx, "exec", "at-worker-2", "--", "/hello", "cat", "/kept/f"); err != nil || out != "x\n" {
+		return fmt.Errorf("the disk of the pod holds %q, %v", out, err)
+	}
+	if out, err := p.kubectl(ctx, "exec", "at-worker-2", "--", "/hello", "cat", "/lost/f"); err == nil {
+		return fmt.Errorf("what was in memory is still there: %q", out)
+	}
+	if out, err := p.kubectl(ctx, "exec", "at-worker-2", "--", "/hello", "cat", "/proc/mounts"); err != nil || !strings.Contains(out, "tmpfs /lost tmpfs") {
+		return fmt.Errorf("the volume in memory is %q, %v", out, err)
+	}
+	return acrossNodes(ctx, p)
+}
+
+// tunnel gives the two workers addresses that share no prefix, so that they reach
+// each other's pods through VXLAN only.
+func tunnel(ctx context.Context, p *pods) error {
+	if err := p.nodePods(ctx); err != nil {
+		return err
+	}
+	// A /32 and a route by the lab's bridge: the address stays, its neighbours are
+	// no longer on the link.
+	for _, n := range p.Nodes() {
+		h, err := p.Lab.Host(n)
+		if err != nil {
+			return err
+		}
+		script := fmt.Sprintf("ip route replace %[1]s.0/24 dev host0 && ip addr add %[2]s/32 dev host0 && ip addr del %[2]s/24 dev host0 && ip route replace %[1]s.0/24 dev host0 src %[2]s && systemctl restart gantry-kubelet",
+			h.Address[:strings.LastIndex(h.Address, ".")], h.Address)
+		if _, err := h.Run(ctx, script); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		for _, n := range p.Nodes() {
+			if h, err := p.Lab.Host(n); err == nil {
+				h.Run(context.WithoutCancel(ctx), fmt.Sprintf("ip addr add %[1]s/24 dev host0; ip addr del %[1]s/32 dev host0; systemctl restart gantry-kubelet", h.Address)) //nolint:errcheck // the lab is stopped next
+			}
+		}
+	}()
+	h, err := p.Lab.Host("worker-1")
+	if err != nil {
+		return err
+	}
+	err = Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
+		out, err := h.Run(ctx, "ip route; ip neigh show dev "+config.VXLANLink)
+		if err == nil && (strings.Count(string(out), "dev "+config.VXLANLink) < 2 || strings.Count(string(out), "PERMANENT") < 2) {
+			err = errors.New("no tunnel yet:\n" + string(out))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return Eventually(ctx, 10*time.Second, func(ctx context.Context) error { return acrossNodes(ctx, p) })
+}

@@ -1,0 +1,174 @@
+//go:build lab
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gantry-run/gantry/lab"
+)
+
+// podsNamespace is where the tests of pods are.
+const podsNamespace = "pods"
+
+// TestPods runs what users of Kubernetes expect of pods on one cluster.
+func TestPods(t *testing.T) {
+	tools, err := FindTools("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "e2e-pods"
+	var log bytes.Buffer
+	f, err := NewFlow(t.Context(), tools, name, t.TempDir(), []string{"master-1"}, []string{"worker-1", "worker-2"}, &log)
+	t.Cleanup(func() {
+		if t.Failed() && f != nil {
+			t.Logf("what was printed:\n%s", &log)
+			journals(t, f.Lab)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := lab.Stop(ctx, name); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Cluster.ImportImage(t.Context(), f.Workers...); err != nil {
+		t.Fatal(err)
+	}
+	testPods(t, f)
+}
+
+// pods is what the tests share.
+type pods struct {
+	*Flow
+	api kubernetes.Interface
+}
+
+func testPods(t *testing.T, f *Flow) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", f.Cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.QPS = -1
+	api, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pods{f, api}
+	// All pods start at once; each case then waits for its own.
+	var all strings.Builder
+	all.WriteString(podObjects)
+	for _, c := range podCases() {
+		fmt.Fprintf(&all, "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  namespace: pods\n  labels: {app: %[1]s}\n  annotations: {note: before}\nspec:\n  terminationGracePeriodSeconds: 2\n%s", c.name, indent(c.spec))
+	}
+	if err := p.apply(t.Context(), all.String()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range podCases() {
+		t.Run(c.name, func(t *testing.T) {
+			if err := Eventually(t.Context(), 40*time.Second, func(ctx context.Context) error { return p.check(ctx, c) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for _, s := range []struct {
+		name string
+		do   func(context.Context, *pods) error
+	}{
+		{"volumes follow their objects", volumesFollow},
+		{"a container whose ConfigMap comes later", configMapComes},
+		{"liveness", livenessRestarts},
+		{"logs", logs},
+		{"exec", execSessions},
+		{"attach", attachSession},
+		{"port-forward", portForwards},
+		{"hooks and grace", hooksAndGrace},
+		{"cgroups", cgroups},
+		{"host network and host ports", hostPorts},
+		{"pods of other nodes", acrossNodes},
+		{"a registry", registryPull},
+		{"containers outlive kubelet and containerd", restarts},
+		{"through the tunnel", tunnel},
+		{"a server that loses power", powerCut},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			start := time.Now()
+			if err := s.do(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			t.Logf("%.1f s", time.Since(start).Seconds())
+		})
+	}
+}
+
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(s), "IMAGE", AppImage), "\n", "\n  ") + "\n"
+}
+
+func (p *pods) apply(ctx context.Context, manifest string) error {
+	return p.Cluster.Apply(ctx, strings.ReplaceAll(manifest, "IMAGE", AppImage))
+}
+
+func (p *pods) get(ctx context.Context, name string) (*corev1.Pod, error) {
+	return p.api.CoreV1().Pods(podsNamespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (p *pods) log(ctx context.Context, pod, container string) (string, error) {
+	out, err := p.api.CoreV1().Pods(podsNamespace).GetLogs(pod, &corev1.PodLogOptions{Container: container}).DoRaw(ctx)
+	return string(out), err
+}
+
+// kubectl works in the tests' namespace.
+func (p *pods) kubectl(ctx context.Context, args ...string) (string, error) {
+	return p.Cluster.Kubectl(ctx, append([]string{"-n", podsNamespace}, args...)...)
+}
+
+// until waits for a condition on a pod.
+func (p *pods) until(ctx context.Context, name string, ok func(*corev1.Pod) bool) error {
+	return Eventually(ctx, 40*time.Second, func(ctx context.Context) error {
+		pod, err := p.get(ctx, name)
+		if err == nil && !ok(pod) {
+			err = fmt.Errorf("pod %s is %s", name, brief(pod))
+		}
+		return err
+	})
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func brief(p *corev1.Pod) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", p.Status.Phase, p.Status.Reason)
+	for _, c := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+		fmt.Fprintf(&b, "; %s ready=%t restarts=%d", c.Name, c.Ready, c.RestartCount)
+		if w := c.State.Waiting; w != nil {
+			fmt.Fprintf(&b, " waiting: %s %s", w.Reason, w.Message)
+		}
+		if s := c.State.Terminated; s != nil {
+			fmt.Fprintf(&b, " ended: %d %s %s", s.ExitCode, s.Reason, s.Message)
+		}
+	}
+	return b.String()
+}
