@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// serve answers on port 8080 (or HELLO_PORT) until SIGTERM, then finishes what is
+// serve answers on port 8080 (or HELLO_LISTEN_PORT) until SIGTERM, then finishes what is
 // under way. /break makes /healthz fail from then on.
 func serve(ctx context.Context, _ []string) error {
-	port := os.Getenv("HELLO_PORT")
+	port := os.Getenv("HELLO_LISTEN_PORT")
 	if port == "" {
 		port = "8080"
 	}
