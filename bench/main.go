@@ -23,13 +23,14 @@ func main() {
 	bound := flag.Int("hollow-pods", 5000, "pods that it binds")
 	labName := flag.String("lab", "bench", "name of the lab")
 	only := flag.String("only", "", "master (the processes of a master on loopback) or cluster (servers of the lab); default: both")
+	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
 	out := flag.String("out", "", "file that the report is written to; default: standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	b := bench{
 		rounds: *rounds, pods: *pods, hollowNodes: *nodes, hollowPods: *bound, idle: *idle, lab: *labName,
-		master: *only != "cluster", cluster: *only != "master", out: *out,
+		master: *only != "cluster", cluster: *only != "master", out: *out, profile: *profile,
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -42,7 +43,7 @@ type bench struct {
 	rounds, pods, hollowNodes, hollowPods int
 	idle                                  time.Duration
 	lab, out                              string
-	master, cluster                       bool
+	master, cluster, profile              bool
 }
 
 func (b bench) run(ctx context.Context) (err error) {
@@ -57,7 +58,7 @@ func (b bench) run(ctx context.Context) (err error) {
 	}
 	if b.master {
 		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
-		if err := r.controlPlane(ctx, gantry, b.idle, b.hollowNodes, b.hollowPods); err != nil {
+		if err := r.controlPlane(ctx, gantry, b); err != nil {
 			return err
 		}
 	}
