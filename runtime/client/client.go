@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -84,6 +85,7 @@ func New(o Options) (*Client, error) {
 			ServerName: o.ServerName, CAData: o.CA, CertData: o.Cert, KeyData: o.Key,
 		},
 	}
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return judge{dialer, rt} })
 	cs, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make an API client: %w", err)
