@@ -24,8 +24,9 @@ const (
 	clients = 20
 	// starts is how often the API server is started for the median.
 	starts = 5
-	// settle is how long the processes are left alone before they count as idle.
-	settle = 30 * time.Second
+	// settle is how long the processes are left alone before they count as idle:
+	// more than the minute after which they give back what work has left.
+	settle = 75 * time.Second
 )
 
 // controlPlane measures a master without servers: how fast it starts, what it
