@@ -248,7 +248,7 @@ containers:
 - {name: sleeps, image: IMAGE, args: [sleep, 100h]}
 - {name: looks, image: IMAGE, args: [ps]}`,
 		logs:   map[string][]string{"looks": {"1 /opt/gantry/bin/gantry-hold", "/hello sleep 100h", "/hello ps"}},
-		status: map[string]string{"{.containerStatuses[1].ready}": "true"},
+		status: map[string]string{"{.containerStatuses[0].ready}": "true"},
 	}, {
 		name: "security",
 		spec: `

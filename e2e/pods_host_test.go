@@ -153,7 +153,11 @@ spec:
   dnsPolicy: ClusterFirstWithHostNet
   terminationGracePeriodSeconds: 1
   containers:
-  - {name: c, image: IMAGE, args: [serve], env: [{name: HELLO_PORT, value: "8099"}, {name: POD_NAME, value: on-host}]}
+<<<<<<< HEAD
+  - {name: c, image: IMAGE, args: [serve, "8099"], env: [{name: POD_NAME, value: on-host}]}
+=======
+  - {name: c, image: IMAGE, args: [serve], env: [{name: HELLO_LISTEN_PORT, value: "8099"}, {name: POD_NAME, value: on-host}]}
+>>>>>>> perf
   - {name: files, image: IMAGE, args: [cat, /etc/resolv.conf, /etc/hostname]}
 ---
 apiVersion: v1

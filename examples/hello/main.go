@@ -20,7 +20,7 @@ type command func(ctx context.Context, args []string) error
 // commands by name. Each gets the arguments behind its name.
 func commands() map[string]command {
 	return map[string]command{
-		"serve":  serve,  // answer HTTP on :8080 with the pod and node that served it
+		"serve":  serve,  // [PORT]: answer HTTP on :8080 with the pod and node that served it
 		"get":    get,    // [-n N] URL: ask such a server
 		"lookup": lookup, // NAME: print the addresses of a name
 		"api":    api,    // PATH: ask the cluster's API as the pod's service account

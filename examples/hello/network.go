@@ -16,12 +16,21 @@ import (
 	"time"
 )
 
-// serve answers on port 8080 (or HELLO_PORT) until SIGTERM, then finishes what is
+<<<<<<< HEAD
+// serve answers on a port until SIGTERM, then finishes what is under way. /break
+// makes /healthz fail from then on.
+func serve(ctx context.Context, args []string) error {
+	port := "8080"
+	if len(args) > 0 {
+		port = args[0]
+=======
+// serve answers on port 8080 (or HELLO_LISTEN_PORT) until SIGTERM, then finishes what is
 // under way. /break makes /healthz fail from then on.
 func serve(ctx context.Context, _ []string) error {
-	port := os.Getenv("HELLO_PORT")
+	port := os.Getenv("HELLO_LISTEN_PORT")
 	if port == "" {
 		port = "8080"
+>>>>>>> perf
 	}
 	var broken atomic.Bool
 	mux := http.NewServeMux()

@@ -74,6 +74,9 @@ func New(o Options) (*Client, error) {
 		UserAgent: o.UserAgent,
 		Dial:      dialer.DialContext,
 		QPS:       -1,
+		// Masters and nodes share a network that is faster than gzip, and the server
+		// would keep a compressor for each watch.
+		DisableCompression: true,
 		ContentConfig: rest.ContentConfig{
 			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 			ContentType:        runtime.ContentTypeProtobuf,

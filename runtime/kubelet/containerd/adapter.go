@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"path"
 	"sync"
@@ -66,6 +67,7 @@ type Adapter struct {
 	cl  *containerd.Client
 	log *slog.Logger
 
+	shims     shims
 	finishing singleflight.Group // by container ID: its end is recorded once
 	pulling   singleflight.Group // by image name
 	mu        sync.Mutex
@@ -95,7 +97,7 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
 	}
 	return &Adapter{
-		cfg: cfg, cl: cl, log: log,
+		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()},
 		pumps: map[string]*pump{}, starting: map[string]bool{}, images: map[string]ocispec.ImageConfig{},
 	}, nil
 }

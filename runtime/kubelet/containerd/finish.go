@@ -68,7 +68,11 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 		}
 		// The cgroup is there until the task is deleted.
 		exit.OOMKilled = cgroup.OOMKilled(info.Labels[labelCgroup])
-		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+		err = a.shims.deleting(v.Pod.UID, func() error {
+			_, err := task.Delete(ctx, containerd.WithProcessKill)
+			return err
+		})
+		if err != nil && !errdefs.IsNotFound(err) {
 			return v, fmt.Errorf("delete the task of container %s: %w", id, err)
 		}
 	case !errdefs.IsNotFound(err) || a.isStarting(id):

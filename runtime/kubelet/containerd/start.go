@@ -58,7 +58,7 @@ func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet
 	if err != nil {
 		return kubelet.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
 	}
-	task, err := c.NewTask(ctx, func(id string) (cio.IO, error) {
+	task, err := a.newTask(ctx, c, s.Pod.UID, func(id string) (cio.IO, error) {
 		cfg, err := a.startIO(id, s.LogPath, s.TTY, s.Stdin)
 		return directIO{cfg}, err
 	})
