@@ -26,6 +26,9 @@ func (r *report) idle(ctx context.Context, f *e2e.Flow, period time.Duration) er
 	if _, err := f.Cluster.Kubectl(ctx, "delete", "deployment,service", "--all", "--wait=true"); err != nil {
 		return err
 	}
+	if err := sleep(ctx, settle); err != nil {
+		return err
+	}
 	for _, role := range []struct {
 		host       string
 		components []config.Component

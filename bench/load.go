@@ -24,19 +24,20 @@ const (
 	clients = 20
 	// starts is how often the API server is started for the median.
 	starts = 5
-	// settle is how long the processes are left alone before they count as idle.
-	settle = 30 * time.Second
+	// settle is how long the processes are left alone before they count as idle:
+	// more than the minute after which they give back what work has left.
+	settle = 75 * time.Second
 )
 
 // controlPlane measures a master without servers: how fast it starts, what it
 // costs idle, how fast objects are created, and pods bound to hollow nodes.
-func (r *report) controlPlane(ctx context.Context, gantry string, idle time.Duration, nodes, pods int) error {
+func (r *report) controlPlane(ctx context.Context, gantry string, b bench) error {
 	dir, err := os.MkdirTemp("", "gantry-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m, err := master.New(gantry, dir, os.Getenv("GANTRY_BENCH_PROFILE") != "")
+	m, err := master.New(gantry, dir, b.profile)
 	if err != nil {
 		return err
 	}
@@ -54,14 +55,14 @@ func (r *report) controlPlane(ctx context.Context, gantry string, idle time.Dura
 	if err := m.Start(ctx, config.APIServer, config.ControllerManager, config.Scheduler); err != nil {
 		return err
 	}
-	if err := r.masterIdle(ctx, m, idle); err != nil {
+	if err := r.masterIdle(ctx, m, b.idle); err != nil {
 		return err
 	}
 	m.Stop(config.Scheduler)
 	if err := r.creates(ctx, m); err != nil {
 		return err
 	}
-	return r.hollow(ctx, m, nodes, pods)
+	return r.hollow(ctx, m, b.hollowNodes, b.hollowPods)
 }
 
 // masterIdle measures the processes of a master that is nothing but a master.

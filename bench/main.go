@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -22,12 +23,14 @@ func main() {
 	bound := flag.Int("hollow-pods", 5000, "pods that it binds")
 	labName := flag.String("lab", "bench", "name of the lab")
 	only := flag.String("only", "", "master (the processes of a master on loopback) or cluster (servers of the lab); default: both")
+	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
+	out := flag.String("out", "", "file that the report is written to; default: standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	b := bench{
 		rounds: *rounds, pods: *pods, hollowNodes: *nodes, hollowPods: *bound, idle: *idle, lab: *labName,
-		master: *only != "cluster", cluster: *only != "master",
+		master: *only != "cluster", cluster: *only != "master", out: *out, profile: *profile,
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -39,8 +42,8 @@ func main() {
 type bench struct {
 	rounds, pods, hollowNodes, hollowPods int
 	idle                                  time.Duration
-	lab                                   string
-	master, cluster                       bool
+	lab, out                              string
+	master, cluster, profile              bool
 }
 
 func (b bench) run(ctx context.Context) (err error) {
@@ -55,7 +58,7 @@ func (b bench) run(ctx context.Context) (err error) {
 	}
 	if b.master {
 		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
-		if err := r.controlPlane(ctx, gantry, b.idle, b.hollowNodes, b.hollowPods); err != nil {
+		if err := r.controlPlane(ctx, gantry, b); err != nil {
 			return err
 		}
 	}
@@ -64,7 +67,14 @@ func (b bench) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return r.write(os.Stdout)
+	if b.out == "" {
+		return r.write(os.Stdout)
+	}
+	var text bytes.Buffer
+	if err := r.write(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(b.out, text.Bytes(), 0o644)
 }
 
 // clusters makes clusters on the lab's servers and measures them.

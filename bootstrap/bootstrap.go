@@ -187,6 +187,9 @@ func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.P
 // AdminGroup is the group whose members may do everything.
 const AdminGroup = config.MastersGroup
 
+// SumsDir is where hosts may keep the SHA-256 of what is installed; a wipe takes it.
+const SumsDir = config.RunDir + "/sums"
+
 // Credentials are a client certificate of a cluster, for a while.
 type Credentials struct {
 	Kubeconfig []byte

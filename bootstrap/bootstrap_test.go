@@ -301,6 +301,50 @@ func TestACreateThatNobodyKeptIsTakenUp(t *testing.T) {
 	}
 }
 
+// A host that does not answer is let go only when the cluster does not hear of it
+// either.
+func TestWhoIsGoneNeedsTwoWitnesses(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	c := w.create(t)
+	pool := spec.Pool{Name: "p", Hosts: w.spec("w1")}
+	if _, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: []string{"w1"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.engine.Connect = func(_ context.Context, h spec.Host) (host.Host, error) {
+		if h.Name == "w1" {
+			return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
+		}
+		return w.hosts[h.Name], nil
+	}
+	leave := func() Report {
+		t.Helper()
+		r, err := w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: "p"}, PoolChange{Leaving: w.spec("w1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := leave()
+	if err := r.Failed()["w1"]; err == nil || !strings.Contains(err.Error(), "still reports") || !errors.Is(err, host.ErrUnreachable) {
+		t.Errorf("a host that lives is let go: %v", err)
+	}
+	node, err := w.api.CoreV1().Nodes().Get(t.Context(), "w1", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.Status.Conditions[0].Status = corev1.ConditionUnknown
+	if _, err := w.api.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r = leave()
+	if len(r.Failed()) > 0 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "not cleaned") {
+		t.Errorf("a dead host is not let go: %v %v", r.Failed(), r.Warnings)
+	}
+	if _, err := w.api.CoreV1().Nodes().Get(t.Context(), "w1", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("its node is still there: %v", err)
+	}
+}
+
 func TestAHostOfAnotherClusterIsRefused(t *testing.T) {
 	w := newWorld(t, smallBundle(t), "m1")
 	c := w.create(t)

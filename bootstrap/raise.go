@@ -124,7 +124,7 @@ func (e *Engine) joinStore(ctx context.Context, f *fleet, r *rising, trust insta
 		}
 	}
 	r.input.Etcd = etcd
-	steps, err := install.Steps(r.input)
+	steps, err := install.Rest(r.input)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gantry-run/gantry/lab"
 )
@@ -17,7 +21,12 @@ import (
 // configuration that takes the provider from the mirror: terraform init needs no
 // network.
 type Workspace struct {
-	Dir   string
+	Dir string
+	// User logs in, root by default. With TrustFirst the variables hold no host
+	// keys: those of the first contact are pinned.
+	User       string
+	TrustFirst bool
+
 	tools Tools
 	show  io.Writer
 }
@@ -44,7 +53,8 @@ func (w *Workspace) SetHosts(l *lab.Lab, masters, workers []string) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "bundle = %q\n\nssh = {\n  user             = %q\n  private_key_file = %q\n}\n", w.tools.Bundle, v.SSH.User, v.SSH.PrivateKeyFile)
+	fmt.Fprintf(&b, "bundle  = %q\nlog_dir = %q\n\nssh = {\n  user             = %q\n  private_key_file = %q\n}\n",
+		w.tools.Bundle, w.LogDir(), cmp.Or(w.User, v.SSH.User), v.SSH.PrivateKeyFile)
 	for _, role := range []struct {
 		name  string
 		hosts map[string]lab.InventoryHost
@@ -53,6 +63,10 @@ func (w *Workspace) SetHosts(l *lab.Lab, masters, workers []string) error {
 		fmt.Fprintf(&b, "\n%s = {\n", role.name)
 		for _, name := range slices.Sorted(slices.Values(role.order)) {
 			h := role.hosts[name]
+			if w.TrustFirst {
+				fmt.Fprintf(&b, "  %s = { address = %q }\n", name, h.Address)
+				continue
+			}
 			fmt.Fprintf(&b, "  %s = { address = %q, host_key = %q }\n", name, h.Address, h.HostKey)
 		}
 		b.WriteString("}\n")
@@ -65,9 +79,60 @@ func (w *Workspace) Terraform(ctx context.Context, args ...string) (string, erro
 	return w.run(ctx, w.show, args...)
 }
 
+// LogDir is where each run writes its steps.
+func (w *Workspace) LogDir() string { return filepath.Join(w.Dir, "log") }
+
+func (w *Workspace) env() []string {
+	return []string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}
+}
+
 func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (string, error) {
-	env := []string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}
-	return command(ctx, w.Dir, env, show, append([]string{w.tools.Terraform}, args...)...)
+	return command(ctx, w.Dir, w.env(), show, append([]string{w.tools.Terraform}, args...)...)
+}
+
+// KillApply applies, and kills terraform (SIGKILL) as soon as a run's log tells
+// that a step of a host has reached a state.
+func (w *Workspace) KillApply(ctx context.Context, host, step, state string) error {
+	if err := os.RemoveAll(w.LogDir()); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, w.tools.Terraform, "apply", "-auto-approve", "-input=false", "-no-color")
+	var out bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.Dir, append(os.Environ(), w.env()...), &out, &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if w.logged(host, step, state) {
+			if err := cmd.Process.Kill(); err != nil {
+				return err
+			}
+			<-ended
+			return nil
+		}
+	}
+}
+
+// logged tells whether the log of a run has that event.
+func (w *Workspace) logged(host, step, state string) bool {
+	files, _ := filepath.Glob(filepath.Join(w.LogDir(), "*.jsonl"))
+	for _, f := range files {
+		data, _ := os.ReadFile(f) // it may be gone
+		for line := range bytes.Lines(data) {
+			var e struct{ Host, Step, State string }
+			if json.Unmarshal(line, &e) == nil && strings.HasPrefix(e.Host, host+" ") && e.Step == step && e.State == state {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Init prepares the directory.

@@ -42,8 +42,10 @@ type session struct {
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
 	connect := s.connect
 	if connect == nil {
+		login := s.ssh
+		login.SumsDir = bootstrap.SumsDir
 		connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
-			return ssh.Dial(ctx, s.ssh, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
+			return ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
 		}
 	}
 	return bootstrap.New(bootstrap.Config{

@@ -80,13 +80,19 @@ func Ground(in Input) ([]step.Step, error) {
 	}, nil
 }
 
-// Steps are what makes a server this node, in order, Ground among them.
+// Steps are what makes a server this node, in order: Ground and Rest.
 func Steps(in Input) ([]step.Step, error) {
-	n := in.Node
-	steps, err := Ground(in)
+	ground, err := Ground(in)
 	if err != nil {
 		return nil, err
 	}
+	rest, err := Rest(in)
+	return append(ground, rest...), err
+}
+
+// Rest is what comes after Ground.
+func Rest(in Input) ([]step.Step, error) {
+	n := in.Node
 	procs, err := processes(n, in.Etcd, in.Upstreams)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
@@ -96,7 +102,7 @@ func Steps(in Input) ([]step.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
 	}
-	steps = append(steps, step.Step{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}})
+	steps := []step.Step{{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}}}
 	for _, g := range groups {
 		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
 	}

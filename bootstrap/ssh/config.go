@@ -28,7 +28,10 @@ type Config struct {
 	KeepAlive time.Duration
 	// MaxSessions bounds the sessions at a time; sshd's own limit is 10 (default 8).
 	MaxSessions int
-	Log         *slog.Logger
+	// SumsDir is where a host may keep the SHA-256 of its large files, if the
+	// directory above it exists; empty is nowhere.
+	SumsDir string
+	Log     *slog.Logger
 }
 
 // Target is one host.

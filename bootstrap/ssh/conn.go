@@ -24,6 +24,7 @@ type Host struct {
 	client *ssh.Client
 	pin    *pin
 	log    *slog.Logger
+	sums   string
 	slots  chan struct{} // one per session at a time
 	stop   func()
 
@@ -74,7 +75,7 @@ func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 	background, stop := context.WithCancel(context.Background())
 	h := &Host{
 		name: name, user: t.User, client: ssh.NewClient(sc, channels, requests), pin: pinned,
-		log: cfg.Log.With("host", t.Name), slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
+		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
 	}
 	go h.keepAlive(background, cfg.KeepAlive)
 	return h, nil

@@ -50,15 +50,29 @@ func (h *Host) ReadFiles(ctx context.Context, paths ...string) (map[string][]byt
 	return files, nil
 }
 
-const statScript = `i=0; for f; do
+// The sum of a large file is kept in a directory that no reboot survives, with the
+// times and the inode that it was true for: a program of 100 MB is not read again
+// by each plan. A change of content always changes ctime, which nobody can set.
+const statScript = `cache=$1; shift
+sum() {
+  case "$cache" in ?*) ;; *) sha256sum <"$1"; return ;; esac
+  key=$(stat -L -c '%s.%i.%.9Y.%.9Z' "$1") || return 1
+  if [ "${key%%.*}" -lt 1000000 ] || ! [ -d "${cache%/*}" ]; then sha256sum <"$1"; return; fi
+  kept=$cache/$(printf %s "$1" | tr / _)
+  if [ -f "$kept" ] && read -r k s <"$kept" && [ "$k" = "$key" ]; then echo "$s"; return; fi
+  s=$(sha256sum <"$1") || return 1
+  mkdir -p -m 0700 "$cache" && echo "$key ${s%% *}" >"$kept"
+  echo "$s"
+}
+i=0; for f; do
 if [ -e "$f" ]; then
-  sum=-; if [ -f "$f" ]; then sum=$(sha256sum <"$f") || exit 1; fi
+  sum=-; if [ -f "$f" ]; then sum=$(sum "$f") || exit 1; fi
   echo "$i $(stat -L -c '%f %s' "$f") $sum"
 fi; i=$((i+1)); done`
 
 // Stat describes all the paths in one round trip.
 func (h *Host) Stat(ctx context.Context, paths ...string) (map[string]host.FileInfo, error) {
-	out, err := h.Run(ctx, host.Shell("stat-files", statScript, paths...))
+	out, err := h.Run(ctx, host.Shell("stat-files", statScript, append([]string{h.sums}, paths...)...))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -214,5 +216,53 @@ func TestNoKeyIsToldBeforeDialling(t *testing.T) {
 	_, err := Dial(t.Context(), Config{}, Target{Name: "h1", Address: "192.0.2.1"})
 	if err == nil || !strings.Contains(err.Error(), "no way to log in") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The kept sum of a large file is used as long as the file is the same, and never
+// after it was written to, even if its size and time say otherwise.
+func TestAKeptSumIsTrue(t *testing.T) {
+	h, _ := connected(t)
+	dir := t.TempDir()
+	h.sums = filepath.Join(dir, "sums")
+	file := filepath.Join(dir, "a program")
+	data := bytes.Repeat([]byte("x"), 2<<20)
+	sum := func() string {
+		t.Helper()
+		infos, err := h.Stat(t.Context(), file)
+		if err != nil || infos[file].Size != int64(len(data)) {
+			t.Fatal(infos, err)
+		}
+		return infos[file].SHA256
+	}
+	write := func() string {
+		t.Helper()
+		if err := os.WriteFile(file, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		digest := sha256.Sum256(data)
+		return hex.EncodeToString(digest[:])
+	}
+	want := write()
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := sum(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	kept, err := filepath.Glob(filepath.Join(h.sums, "*"))
+	if err != nil || len(kept) != 1 {
+		t.Errorf("kept are %v: %v", kept, err)
+	}
+	data[len(data)-1] = 'y'
+	want = write()
+	if err := os.Chtimes(file, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if got := sum(); got != want {
+		t.Error("a changed file has the sum that was kept")
 	}
 }

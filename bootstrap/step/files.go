@@ -100,7 +100,7 @@ func (f Files) String() string {
 	}
 	s := "write " + strings.Join(parts, ", ")
 	if f.Reload {
-		s += "; systemctl daemon-reload"
+		s += "; enable the units; systemctl daemon-reload"
 	}
 	return s
 }
@@ -132,6 +132,9 @@ func (f Files) Differing(s Seen) []string {
 	return out
 }
 
+const loadScript = `[ $# = 0 ] || systemctl enable --quiet --no-reload "$@" || exit 1
+systemctl daemon-reload`
+
 // Apply writes those that differ.
 func (f Files) Apply(ctx context.Context, h host.Host, s Seen) error {
 	var files []host.File
@@ -144,7 +147,8 @@ func (f Files) Apply(ctx context.Context, h host.Host, s Seen) error {
 		return err
 	}
 	if f.Reload {
-		_, err := h.Run(ctx, host.Command{Argv: []string{"systemctl", "daemon-reload"}})
+		// Enabled here too, since whoever enables a unit later reloads once more.
+		_, err := h.Run(ctx, host.Shell("load-units", loadScript, f.Units...))
 		return err
 	}
 	return nil

@@ -82,7 +82,7 @@ func (u Units) Differing(s Seen) []string {
 // starting): systemd tries again, and so the script waits before it gives up,
 // and then says what the unit's own log says.
 const startScript = `wait=$1; shift
-systemctl enable --quiet "$@" || exit 1
+for u; do systemctl is-enabled --quiet "$u" || systemctl enable --quiet "$u" || exit 1; done
 systemctl restart "$@" && exit 0
 end=$(($(date +%s) + wait))
 while [ "$(date +%s)" -lt "$end" ]; do

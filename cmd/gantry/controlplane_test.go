@@ -39,7 +39,7 @@ func startControlPlane(t *testing.T) *controlPlane {
 	p.systemNamespaces()
 	p.startControllers("m1")
 	cfg := config.SchedulerConfig{LeaderElection: electionOf("m1")}
-	s, err := scheduler.New(cfg, api.Client(config.SchedulerUser, config.MastersGroup), apitest.Logger())
+	s, err := scheduler.New(cfg, api.Client(config.SchedulerUser), apitest.Logger())
 	p.must(err)
 	p.run("scheduler", s)
 	return p
@@ -68,7 +68,7 @@ func (p *controlPlane) startControllers(identity string) (stop func()) {
 		ServiceCIDR: "10.96.0.0/16", RootCAFile: p.api.Config.ClientCAFile,
 		NodeMonitorGracePeriod: metav1.Duration{Duration: 4 * time.Second}, TerminatedPodThreshold: 100,
 	}
-	m, err := controller.New(cfg, p.api.Client(config.ControllerManagerUser, config.MastersGroup), apitest.Logger())
+	m, err := controller.New(cfg, p.api.Client(config.ControllerManagerUser), apitest.Logger())
 	p.must(err)
 	return p.run("controller-manager "+identity, m)
 }
@@ -122,7 +122,7 @@ func (p *controlPlane) until(what string, within time.Duration, check func() err
 // and lets deleted ones go. The end of it is a power cut.
 func (p *controlPlane) startNode(name string) (powerCut func()) {
 	ctx, cancel := context.WithCancel(p.Context())
-	c := p.api.Client(config.NodeUserPrefix+name, config.MastersGroup)
+	c := p.api.Node(name)
 	_, err := c.CoreV1().Nodes().Create(ctx, &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
 	}, metav1.CreateOptions{})

@@ -115,6 +115,7 @@ func (s *Server) secureServing(cfg *genericapiserver.Config) error {
 		}
 	}
 	cfg.LoopbackClientConfig.QPS = -1
+	cfg.LoopbackClientConfig.DisableCompression = true
 	cfg.LoopbackClientConfig.ContentType = runtime.ContentTypeProtobuf
 	cfg.LoopbackClientConfig.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	return nil
@@ -131,6 +132,9 @@ func (s *Server) etcdOptions(cfg *genericapiserver.Config, scheme *runtime.Schem
 	// cluster more than all its other work.
 	eo.StorageConfig.CountMetricPollPeriod, eo.StorageConfig.DBMetricPollInterval = 0, 0
 	eo.DefaultStorageMediaType = runtime.ContentTypeProtobuf
+	for _, resource := range uncached() {
+		eo.WatchCacheSizes = append(eo.WatchCacheSizes, resource+"#0")
+	}
 	encoding := serverstorage.NewDefaultResourceEncodingConfig(scheme)
 	for _, k := range s.table {
 		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}
@@ -143,6 +147,21 @@ func (s *Server) etcdOptions(cfg *genericapiserver.Config, scheme *runtime.Schem
 	}
 	cfg.MergedResourceConfig = resources
 	return eo, nil
+}
+
+// uncached are the resources that are read and watched straight from etcd. Events
+// are written far more than they are read, and a cache would hold an hour of them;
+// of the others there are few or none in most clusters, and each cache costs
+// memory, and a timer every second, whether there are objects or not.
+func uncached() []string {
+	return []string{
+		"events", "events.events.k8s.io",
+		"podtemplates", "replicationcontrollers", "controllerrevisions.apps", "limitranges",
+		"horizontalpodautoscalers.autoscaling", "certificatesigningrequests.certificates.k8s.io",
+		"flowschemas.flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+		"csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io",
+		"runtimeclasses.node.k8s.io", "ingressclasses.networking.k8s.io",
+	}
 }
 
 func resourceConfig(table []kinds.Kind) *serverstorage.ResourceConfig {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -73,6 +74,9 @@ func New(o Options) (*Client, error) {
 		UserAgent: o.UserAgent,
 		Dial:      dialer.DialContext,
 		QPS:       -1,
+		// Masters and nodes share a network that is faster than gzip, and the server
+		// would keep a compressor for each watch.
+		DisableCompression: true,
 		ContentConfig: rest.ContentConfig{
 			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 			ContentType:        runtime.ContentTypeProtobuf,
@@ -81,6 +85,7 @@ func New(o Options) (*Client, error) {
 			ServerName: o.ServerName, CAData: o.CA, CertData: o.Cert, KeyData: o.Key,
 		},
 	}
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return judge{dialer, rt} })
 	cs, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make an API client: %w", err)

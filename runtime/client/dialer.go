@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"syscall"
@@ -32,6 +33,22 @@ type Dialer struct {
 
 	mu      sync.Mutex
 	servers []string // the preferred one first
+	conns   map[*conn]string
+	failed  int // answers in a row that were failures
+}
+
+// conn is a connection to a master, known to its dialer until it is closed.
+type conn struct {
+	net.Conn
+	dialer *Dialer
+}
+
+// Close closes the connection.
+func (c *conn) Close() error {
+	c.dialer.mu.Lock()
+	delete(c.dialer.conns, c)
+	c.dialer.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // NewDialer returns a dialer over servers (host:port), tried in that order.
@@ -43,7 +60,7 @@ func NewDialer(servers []string, dial DialFunc) *Dialer {
 			Control:         boundSilence,
 		}).DialContext
 	}
-	return &Dialer{dial: dial, servers: slices.Clone(servers)}
+	return &Dialer{dial: dial, servers: slices.Clone(servers), conns: map[*conn]string{}}
 }
 
 func boundSilence(_, _ string, c syscall.RawConn) error {
@@ -83,11 +100,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, _ string) (net.Conn, 
 	var errs []error
 	for _, server := range d.Servers() {
 		attempt, cancel := context.WithTimeout(ctx, connectTimeout)
-		conn, err := d.dial(attempt, network, server)
+		c, err := d.dial(attempt, network, server)
 		cancel()
 		if err == nil {
-			d.prefer(server)
-			return conn, nil
+			return d.connected(c, server), nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", server, err))
 		if ctx.Err() != nil {
@@ -97,10 +113,66 @@ func (d *Dialer) DialContext(ctx context.Context, network, _ string) (net.Conn, 
 	return nil, fmt.Errorf("no master accepts a connection: %w", errors.Join(errs...))
 }
 
-func (d *Dialer) prefer(server string) {
+// connected makes the server the preferred one.
+func (d *Dialer) connected(c net.Conn, server string) net.Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if i := slices.Index(d.servers, server); i > 0 {
 		d.servers = append(d.servers[i:len(d.servers):len(d.servers)], d.servers[:i]...)
 	}
+	known := &conn{c, d}
+	d.conns[known] = server
+	return known
 }
+
+// patience is how many requests in a row a master may fail before another is
+// tried: one that answers, and has lost its store, fails them all.
+const patience = 2
+
+// heard is told how each request ended.
+func (d *Dialer) heard(ok bool) {
+	var left []*conn
+	d.mu.Lock()
+	switch {
+	case ok:
+		d.failed = 0
+	case len(d.servers) > 1:
+		if d.failed++; d.failed >= patience {
+			d.failed = 0
+			bad := d.servers[0]
+			d.servers = append(d.servers[1:len(d.servers):len(d.servers)], bad)
+			for c, server := range d.conns {
+				if server == bad {
+					left = append(left, c)
+				}
+			}
+		}
+	}
+	d.mu.Unlock()
+	for _, c := range left {
+		c.Close() //nolint:errcheck // it is left, whatever it says
+	}
+}
+
+// judge tells the dialer how the requests of a transport end.
+type judge struct {
+	dialer *Dialer
+	http.RoundTripper
+}
+
+// RoundTrip passes the request on. What counts as failed is running out of time,
+// here or there, which is how a master without a store shows. Any other answer is
+// one: moving on because of an object that cannot be written would help nobody.
+func (j judge) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := j.RoundTripper.RoundTrip(req)
+	switch {
+	case err == nil:
+		j.dialer.heard(resp.StatusCode != http.StatusGatewayTimeout)
+	case !errors.Is(err, context.Canceled):
+		j.dialer.heard(false)
+	}
+	return resp, err
+}
+
+// WrappedRoundTripper is the transport below, for client-go.
+func (j judge) WrappedRoundTripper() http.RoundTripper { return j.RoundTripper }

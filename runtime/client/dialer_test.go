@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -65,5 +66,42 @@ func TestSetServersKeepsThePreferredMaster(t *testing.T) {
 	d.SetServers([]string{"c:1"})
 	if want := []string{"c:1"}; !slices.Equal(d.Servers(), want) {
 		t.Errorf("got %v, want %v", d.Servers(), want)
+	}
+}
+
+func TestAMasterThatFailsIsLeft(t *testing.T) {
+	n := &network{up: map[string]bool{"a:1": true, "b:1": true}}
+	d := NewDialer([]string{"a:1", "b:1"}, n.dial)
+	c, err := d.DialContext(t.Context(), "tcp", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ok := range []bool{false, true, false} { // not in a row
+		d.heard(ok)
+	}
+	if got := d.Servers()[0]; got != "a:1" {
+		t.Fatalf("prefers %s after failures that were none in a row", got)
+	}
+	d.heard(false)
+	if got := d.Servers()[0]; got != "b:1" {
+		t.Errorf("prefers %s", got)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("the connection to it is still open: %v", err)
+	}
+	alone := NewDialer([]string{"a:1"}, n.dial)
+	c, err = alone.DialContext(t.Context(), "tcp", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		alone.heard(false)
+	}
+	if len(alone.conns) != 1 {
+		t.Error("the only master was left")
+	}
+	c.Close()
+	if len(alone.conns) != 0 {
+		t.Error("a closed connection is still known")
 	}
 }
