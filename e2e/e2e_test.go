@@ -70,6 +70,7 @@ func TestLife(t *testing.T) {
 	step("a second apply changes nothing and restarts nothing", f.secondApply)
 	step("each process is killed once and heals", func(ctx context.Context) error { return f.killEach(ctx, t) })
 	step("it is served as before", served)
+	step("drift is planned and mended, on that host alone", f.drift)
 	step("add a worker", func(ctx context.Context) error { return f.Grow(ctx, "worker-3") })
 	step("import the image there", func(ctx context.Context) error { return f.Cluster.ImportImage(ctx, "worker-3") })
 	step("remove a worker", func(ctx context.Context) error { return f.Shrink(ctx, "worker-1") })
@@ -259,6 +260,52 @@ func (f *Flow) healthy(ctx context.Context) error {
 		return fmt.Errorf("the API server's metrics have no apiserver_request_total")
 	}
 	return nil
+}
+
+// drift stops a process and changes a file on one worker: the plan names the
+// host, and the apply mends both and touches no other host.
+func (f *Flow) drift(ctx context.Context) error {
+	drifted := f.Workers[0]
+	others := slices.DeleteFunc(f.Nodes(), func(n string) bool { return n == drifted })
+	before, err := f.Fingerprints(ctx, others...)
+	if err != nil {
+		return err
+	}
+	h, err := f.Lab.Host(drifted)
+	if err != nil {
+		return err
+	}
+	file := config.DNS.ConfigFile()
+	if _, err := h.Run(ctx, "systemctl stop "+config.Proxy.Unit()+"; cp "+file+" /root/before; echo '# changed' >> "+file); err != nil {
+		return err
+	}
+	changes, err := f.Workspace.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	if len(changes) != 1 || changes[0].Address != pool || !slices.Equal(changes[0].Actions, []string{"update"}) {
+		return fmt.Errorf("the plan should update %s alone: %+v", pool, changes)
+	}
+	was, _ := changes[0].Before["status"].(map[string]any)[drifted].(map[string]any)
+	if message, _ := was["message"].(string); !strings.Contains(message, config.Proxy.Unit()) || !strings.Contains(message, file) {
+		return fmt.Errorf("the plan does not say what drifted on %s: %v", drifted, was)
+	}
+	if err := f.Apply(ctx); err != nil {
+		return err
+	}
+	if _, err := h.Run(ctx, "systemctl is-active "+config.Proxy.Unit()+" && cmp "+file+" /root/before && rm /root/before"); err != nil {
+		return fmt.Errorf("not mended: %w", err)
+	}
+	after, err := f.Fingerprints(ctx, others...)
+	if err != nil {
+		return err
+	}
+	for n := range before {
+		if before[n] != after[n] {
+			return fmt.Errorf("host %s was touched though only %s had drifted", n, drifted)
+		}
+	}
+	return f.Unchanged(ctx)
 }
 
 var pemKey = regexp.MustCompile(`PRIVATE KEY`)
