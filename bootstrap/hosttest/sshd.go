@@ -11,6 +11,8 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,6 +34,8 @@ type SSHD struct {
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
 	DropSessions bool
+	// HangForwards makes it accept connections to be forwarded and forward nothing.
+	HangForwards bool
 
 	listener       net.Listener
 	signer         ssh.Signer
@@ -39,6 +43,8 @@ type SSHD struct {
 	mu             sync.Mutex
 	conns          []net.Conn
 	sessions, most int
+	logins         int
+	forwarded      []string
 }
 
 // NewSSHD makes the keys; Start serves.
@@ -104,11 +110,29 @@ func (s *SSHD) Drop() {
 // MostSessions is how many sessions there were at a time.
 func (s *SSHD) MostSessions() int { s.mu.Lock(); defer s.mu.Unlock(); return s.most }
 
+// Logins is how many there were.
+func (s *SSHD) Logins() int { s.mu.Lock(); defer s.mu.Unlock(); return s.logins }
+
+// Connections is how many are open.
+func (s *SSHD) Connections() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) }
+
+// Forwarded are the addresses that connections were forwarded to.
+func (s *SSHD) Forwarded() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.forwarded)
+}
+
 // Stop ends the server.
 func (s *SSHD) Stop() { s.listener.Close(); s.Drop() }
 
 func (s *SSHD) serve(conn net.Conn) {
-	defer conn.Close()
+	defer func() {
+		conn.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.conns = slices.DeleteFunc(s.conns, func(c net.Conn) bool { return c == conn })
+	}()
 	cfg := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		if s.Refuse || !bytes.Equal(key.Marshal(), s.client.Marshal()) {
 			return nil, errors.New("refused")
@@ -120,10 +144,17 @@ func (s *SSHD) serve(conn net.Conn) {
 	if err != nil {
 		return
 	}
+	s.mu.Lock()
+	s.logins++
+	s.mu.Unlock()
 	go ssh.DiscardRequests(requests)
 	for nc := range channels {
+		if nc.ChannelType() == "direct-tcpip" {
+			go s.forward(nc)
+			continue
+		}
 		if nc.ChannelType() != "session" {
-			nc.Reject(ssh.UnknownChannelType, "sessions only") //nolint:errcheck // the client sees it
+			nc.Reject(ssh.UnknownChannelType, "sessions and direct-tcpip only") //nolint:errcheck // the client sees it
 			continue
 		}
 		ch, requests, err := nc.Accept()
@@ -159,6 +190,42 @@ func (s *SSHD) session(conn net.Conn, ch ssh.Channel, requests <-chan *ssh.Reque
 			req.Reply(false, nil) //nolint:errcheck // the client is gone
 		}
 	}
+}
+
+// forward is what a jump host does: it connects to where the client wants to.
+func (s *SSHD) forward(nc ssh.NewChannel) {
+	var to struct {
+		Host       string
+		Port       uint32
+		OriginHost string
+		OriginPort uint32
+	}
+	if err := ssh.Unmarshal(nc.ExtraData(), &to); err != nil {
+		nc.Reject(ssh.ConnectionFailed, err.Error()) //nolint:errcheck // the client sees it
+		return
+	}
+	address := net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port)))
+	out, err := net.Dial("tcp", address)
+	if err != nil {
+		nc.Reject(ssh.ConnectionFailed, err.Error()) //nolint:errcheck // the client sees it
+		return
+	}
+	defer out.Close()
+	ch, requests, err := nc.Accept()
+	if err != nil {
+		return
+	}
+	defer ch.Close()
+	go ssh.DiscardRequests(requests)
+	s.mu.Lock()
+	s.forwarded = append(s.forwarded, address)
+	s.mu.Unlock()
+	if s.HangForwards {
+		io.Copy(io.Discard, ch) //nolint:errcheck // the end of input
+		return
+	}
+	go func() { io.Copy(out, ch); out.Close() }() //nolint:errcheck // the end of input
+	io.Copy(ch, out)                              //nolint:errcheck // the end of output
 }
 
 func (s *SSHD) count(by int) {

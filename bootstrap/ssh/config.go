@@ -21,6 +21,8 @@ type Config struct {
 	// Agent offers the keys of the agent at SSH_AUTH_SOCK.
 	Agent bool
 	Port  int // default 22
+	// Jumps is the way to the hosts; nil is the direct one.
+	Jumps *Chain
 	// ConnectTimeout bounds TCP connect, handshake and login together (default 10 s).
 	ConnectTimeout time.Duration
 	// KeepAlive is how often the host must answer; the connection is given up

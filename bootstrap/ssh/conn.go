@@ -27,6 +27,8 @@ type Host struct {
 	sums   string
 	slots  chan struct{} // one per session at a time
 	stop   func()
+	// release gives the jump hosts back, once.
+	release func()
 
 	mu   sync.Mutex
 	sftp *sftp.Client // made when first needed
@@ -34,13 +36,37 @@ type Host struct {
 
 var _ host.Host = (*Host)(nil)
 
-// Dial connects and logs in. Errors are of the kinds host.ErrUnreachable,
-// host.ErrAuth and host.ErrHostKeyChanged.
+// Dial connects and logs in, through the jump hosts where the Config has some.
+// Errors are of the kinds host.ErrUnreachable, host.ErrAuth and
+// host.ErrHostKeyChanged, also where it is a jump host that they are about.
 func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
+	if cfg.Jumps == nil {
+		return login(ctx, cfg, t, nil)
+	}
+	jump, release, err := cfg.Jumps.enter(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s (%s): %w", t.Name, t.Address, err)
+	}
+	h, err := login(ctx, cfg, t, jump)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	h.release = sync.OnceFunc(release)
+	return h, nil
+}
+
+// login connects directly, or through the jump host where it is not nil.
+func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error) {
 	cfg, t = cfg.complete(t)
 	name := fmt.Sprintf("%s (%s)", t.Name, t.Address)
 	address := net.JoinHostPort(t.Address, strconv.Itoa(t.Port))
 	doing := fmt.Sprintf("log in to %s as %s", address, t.User)
+	dial := (&net.Dialer{}).DialContext
+	if jump != nil {
+		doing += " through " + jump.name
+		dial = jump.client.DialContext
+	}
 
 	pinned, err := newPin(t.HostKey)
 	if err != nil {
@@ -50,35 +76,60 @@ func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", name, doing, err)
 	}
-	defer closeAgent()
 
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	conn, err := dial(ctx, "tcp", address)
 	if err != nil {
+		closeAgent()
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: name, Doing: doing, Err: err}
 	}
-	// The handshake knows no context: closing the connection is what ends one that
-	// hangs.
-	unhook := context.AfterFunc(ctx, func() { conn.Close() })
-	sc, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
+	client, err := handshake(ctx, conn, address, &ssh.ClientConfig{
 		User: t.User, Auth: methods, HostKeyCallback: pinned.check, HostKeyAlgorithms: pinned.algorithms(),
-	})
-	if !unhook() && err == nil { // too late: the connection is closed already
-		sc.Close()
-		err = ctx.Err()
-	}
+	}, closeAgent)
 	if err != nil {
-		conn.Close()
-		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: cause(ctx, err)}
+		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: err}
 	}
 	background, stop := context.WithCancel(context.Background())
 	h := &Host{
-		name: name, user: t.User, client: ssh.NewClient(sc, channels, requests), pin: pinned,
+		name: name, user: t.User, client: client, pin: pinned,
 		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
+		release: func() {},
 	}
 	go h.keepAlive(background, cfg.KeepAlive)
 	return h, nil
+}
+
+// handshake ends with ctx, which the library's does not know: closing the
+// connection ends it, but one through a jump host is closed only when that one
+// agrees, which it may never do. Such a handshake is left behind until keepAlive
+// gives the jump host up. Done is called when the handshake needs nothing more.
+func handshake(ctx context.Context, conn net.Conn, address string, cfg *ssh.ClientConfig, done func()) (*ssh.Client, error) {
+	type result struct {
+		client *ssh.Client
+		err    error
+	}
+	results := make(chan result, 1)
+	go func() {
+		defer done()
+		sc, channels, requests, err := ssh.NewClientConn(conn, address, cfg)
+		if err != nil {
+			results <- result{err: err}
+			return
+		}
+		results <- result{client: ssh.NewClient(sc, channels, requests)}
+	}()
+	select {
+	case r := <-results:
+		if r.err != nil {
+			conn.Close()
+			return nil, cause(ctx, r.err)
+		}
+		return r.client, nil
+	case <-ctx.Done():
+		conn.Close() // also under a client that came a moment too late
+		return nil, ctx.Err()
+	}
 }
 
 // loginKind classifies a failed handshake. x/crypto/ssh has no typed error for a
@@ -154,5 +205,6 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 // Close ends all sessions and the connection.
 func (h *Host) Close() error {
 	h.stop()
+	defer h.release()
 	return h.client.Close()
 }
