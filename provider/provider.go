@@ -47,6 +47,7 @@ type sshModel struct {
 	Agent          types.Bool   `tfsdk:"agent"`
 	Port           types.Int64  `tfsdk:"port"`
 	ConnectTimeout types.String `tfsdk:"connect_timeout"`
+	JumpHosts      types.List   `tfsdk:"jump_hosts"`
 }
 
 // Metadata names the provider.
@@ -70,6 +71,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 					"agent":            schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent at `SSH_AUTH_SOCK` (default: only when no private key is given)."},
 					"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd (default 22)."},
 					"connect_timeout":  schema.StringAttribute{Optional: true, MarkdownDescription: "How long connecting and logging in may take, such as `10s` (the default)."},
+					"jump_hosts":       jumpAttribute(),
 				},
 			},
 			"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
@@ -109,23 +111,15 @@ func sshConfig(ctx context.Context, o types.Object, incomplete *bool, diags *dia
 	if !o.IsNull() {
 		diags.Append(o.As(ctx, &m, unknownOK)...)
 	}
-	for _, v := range []interface{ IsUnknown() bool }{m.User, m.PrivateKey, m.PrivateKeyFile, m.Passphrase, m.Agent, m.Port, m.ConnectTimeout} {
-		*incomplete = *incomplete || v.IsUnknown()
-	}
+	*incomplete = *incomplete || !known(ctx, o)
 	if *incomplete || diags.HasError() {
 		return ssh.Config{}
 	}
 	at := path.Root("ssh")
 	c := ssh.Config{
 		User: m.User.ValueString(), Port: int(m.Port.ValueInt64()), Agent: m.Agent.ValueBool(),
-		PrivateKey: []byte(m.PrivateKey.ValueString()), Passphrase: []byte(m.Passphrase.ValueString()),
-	}
-	if file := m.PrivateKeyFile.ValueString(); len(c.PrivateKey) == 0 && file != "" {
-		key, err := os.ReadFile(file)
-		if err != nil {
-			diags.AddAttributeError(at.AtName("private_key_file"), "The private key cannot be read", err.Error())
-		}
-		c.PrivateKey = key
+		PrivateKey: secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
+		Passphrase: []byte(m.Passphrase.ValueString()),
 	}
 	if len(c.PrivateKey) > 0 {
 		if _, err := ssh.ParseKey(c.PrivateKey, c.Passphrase); err != nil {
@@ -140,6 +134,9 @@ func sshConfig(ctx context.Context, o types.Object, incomplete *bool, diags *dia
 			diags.AddAttributeError(at.AtName("connect_timeout"), "Not a duration", "Write it as 10s or 1m.")
 		}
 		c.ConnectTimeout = d
+	}
+	if through := jumps(ctx, m.JumpHosts, diags); len(through) > 0 {
+		c.Jumps = ssh.NewChain(c, through...)
 	}
 	return c
 }

@@ -1,0 +1,77 @@
+package provider
+
+import (
+	"context"
+	"os"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/bootstrap/ssh"
+)
+
+type jumpModel struct {
+	Address        types.String `tfsdk:"address"`
+	Port           types.Int64  `tfsdk:"port"`
+	User           types.String `tfsdk:"user"`
+	HostKey        types.String `tfsdk:"host_key"`
+	PrivateKey     types.String `tfsdk:"private_key"`
+	PrivateKeyFile types.String `tfsdk:"private_key_file"`
+}
+
+func jumpAttribute() schema.ListNestedAttribute {
+	return schema.ListNestedAttribute{
+		Optional:            true,
+		MarkdownDescription: "Jump hosts, in the order in which they are passed: servers are reached through the last one only. What an entry leaves out is as for the servers. One connection to each is shared by all servers behind it.",
+		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+			"address":          schema.StringAttribute{Required: true, MarkdownDescription: "Address of its sshd, as seen from the jump host before it."},
+			"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of its sshd."},
+			"user":             schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as. It needs no rights but to forward connections."},
+			"host_key":         schema.StringAttribute{Optional: true, MarkdownDescription: "Its SSH host key, such as `ssh-ed25519 AAAA…`. No state remembers it."},
+			"private_key":      schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Its private key, as PEM; the only key it is offered."},
+			"private_key_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of its private key, where `private_key` is not given."},
+		}},
+	}
+}
+
+// jumps reads the list of jump hosts, all of whose values are known.
+func jumps(ctx context.Context, list types.List, diags *diag.Diagnostics) []ssh.Jump {
+	var models []jumpModel
+	diags.Append(list.ElementsAs(ctx, &models, false)...)
+	var out []ssh.Jump
+	for i, m := range models {
+		at := path.Root("ssh").AtName("jump_hosts").AtListIndex(i)
+		j := ssh.Jump{
+			Target: ssh.Target{
+				Name: "jump host", Address: m.Address.ValueString(), Port: int(m.Port.ValueInt64()),
+				User: m.User.ValueString(), HostKey: m.HostKey.ValueString(),
+			},
+			PrivateKey: secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
+		}
+		if j.HostKey == "" {
+			diags.AddAttributeError(at.AtName("host_key"), "The jump host's key is not given",
+				"Without it anybody between could pose as the jump host. Give its host_key (ssh-keyscan shows it; compare it on the host).")
+		}
+		if len(j.PrivateKey) > 0 {
+			if _, err := ssh.ParseKey(j.PrivateKey, nil); err != nil {
+				diags.AddAttributeError(at, "The private key cannot be used", err.Error())
+			}
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// secretOrFile is a value that is given itself or by the path of its file.
+func secretOrFile(value, file types.String, at path.Path, diags *diag.Diagnostics) []byte {
+	if s := value.ValueString(); s != "" || file.ValueString() == "" {
+		return []byte(s)
+	}
+	data, err := os.ReadFile(file.ValueString())
+	if err != nil {
+		diags.AddAttributeError(at, "The file cannot be read", err.Error())
+	}
+	return data
+}
