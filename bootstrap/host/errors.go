@@ -15,6 +15,8 @@ var (
 	ErrAuth = errors.New("login refused")
 	// ErrHostKeyChanged: the host shows another key than the pinned one.
 	ErrHostKeyChanged = errors.New("host key changed")
+	// ErrHostKeyUnknown: the host's key is in no file that would vouch for it.
+	ErrHostKeyUnknown = errors.New("host key unknown")
 	// ErrPermission: logged in, but not allowed to act as root.
 	ErrPermission = errors.New("permission denied")
 )

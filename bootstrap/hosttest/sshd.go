@@ -30,6 +30,14 @@ type SSHD struct {
 
 	// Hang makes the server accept connections and say nothing.
 	Hang bool
+	// Password, when not empty, opens it too; AskPassword makes it ask for it in a
+	// dialogue.
+	Password    string
+	AskPassword bool
+	// Authority signs the user certificates that it accepts; with one it accepts no
+	// bare key.
+	Authority ssh.PublicKey
+
 	// Refuse makes it refuse every login.
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
@@ -133,12 +141,7 @@ func (s *SSHD) serve(conn net.Conn) {
 		defer s.mu.Unlock()
 		s.conns = slices.DeleteFunc(s.conns, func(c net.Conn) bool { return c == conn })
 	}()
-	cfg := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		if s.Refuse || !bytes.Equal(key.Marshal(), s.client.Marshal()) {
-			return nil, errors.New("refused")
-		}
-		return nil, nil
-	}}
+	cfg := s.config()
 	cfg.AddHostKey(s.signer)
 	_, channels, requests, err := ssh.NewServerConn(conn, cfg)
 	if err != nil {
@@ -190,6 +193,39 @@ func (s *SSHD) session(conn net.Conn, ch ssh.Channel, requests <-chan *ssh.Reque
 			req.Reply(false, nil) //nolint:errcheck // the client is gone
 		}
 	}
+}
+
+// config is who may log in, and how.
+func (s *SSHD) config() *ssh.ServerConfig {
+	refused := errors.New("refused")
+	cfg := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if s.Refuse || !bytes.Equal(key.Marshal(), s.client.Marshal()) {
+			return nil, refused
+		}
+		return nil, nil
+	}}
+	if s.Authority != nil {
+		checker := ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool { return bytes.Equal(key.Marshal(), s.Authority.Marshal()) }}
+		cfg.PublicKeyCallback = checker.Authenticate
+	}
+	switch {
+	case s.Password != "" && s.AskPassword:
+		cfg.KeyboardInteractiveCallback = func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			answers, err := ask("", "", []string{"Name: ", "Password: "}, []bool{true, false})
+			if err != nil || len(answers) != 2 || answers[1] != s.Password {
+				return nil, refused
+			}
+			return nil, nil
+		}
+	case s.Password != "":
+		cfg.PasswordCallback = func(_ ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+			if string(password) != s.Password {
+				return nil, refused
+			}
+			return nil, nil
+		}
+	}
+	return cfg
 }
 
 // forward is what a jump host does: it connects to where the client wants to.

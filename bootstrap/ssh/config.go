@@ -4,20 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 )
 
 // Config is how all hosts of one provider are logged in to.
 type Config struct {
-	User string // default root; any other needs sudo without a password
+	User string // default root; any other becomes root by sudo
+	// SudoPassword is for a user whose sudo asks for one.
+	SudoPassword string
 	// PrivateKey is a PEM key, Passphrase opens it where it is encrypted.
 	PrivateKey []byte
 	Passphrase []byte
+	// Certificate is an OpenSSH user certificate (the content of id_…-cert.pub) for
+	// the private key, or for a key of the agent.
+	Certificate []byte
+	// Password is tried after the keys.
+	Password string
+	// HostKeys is how a host's key is judged (default Pin). KnownHostsFile is the
+	// file of the policy KnownHosts.
+	HostKeys       HostKeyPolicy
+	KnownHostsFile string
 	// Agent offers the keys of the agent at SSH_AUTH_SOCK.
 	Agent bool
 	Port  int // default 22
@@ -43,7 +51,7 @@ type Target struct {
 	Port    int    // 0: the Config's
 	User    string // "": the Config's
 	// HostKey is the pinned key in authorized_keys form; with "" the first one is
-	// accepted, and Host.HostKey says which it was.
+	// accepted, and Host.HostKey says which it was. Only the policy Pin looks at it.
 	HostKey string
 }
 
@@ -53,6 +61,7 @@ func (c Config) complete(t Target) (Config, Target) {
 	setDefault(&c.ConnectTimeout, 10*time.Second)
 	setDefault(&c.KeepAlive, 5*time.Second)
 	setDefault(&c.MaxSessions, 8)
+	setDefault(&c.HostKeys, Pin)
 	setDefault(&t.Port, c.Port)
 	setDefault(&t.User, c.User)
 	setDefault(&t.Name, t.Address)
@@ -87,30 +96,4 @@ func ParseKey(pem, passphrase []byte) (ssh.Signer, error) {
 		return nil, fmt.Errorf("read the private key: %w", err)
 	}
 	return signer, nil
-}
-
-// auth returns the ways to log in, and what closes the agent's connection.
-func (c Config) auth() ([]ssh.AuthMethod, func(), error) {
-	var methods []ssh.AuthMethod
-	cleanup := func() {}
-	if len(c.PrivateKey) > 0 {
-		signer, err := ParseKey(c.PrivateKey, c.Passphrase)
-		if err != nil {
-			return nil, cleanup, err
-		}
-		methods = append(methods, ssh.PublicKeys(signer))
-	}
-	if c.Agent {
-		socket := os.Getenv("SSH_AUTH_SOCK")
-		conn, err := net.DialTimeout("unix", socket, c.ConnectTimeout)
-		if err != nil {
-			return nil, cleanup, fmt.Errorf("reach the SSH agent at SSH_AUTH_SOCK=%q: %w", socket, err)
-		}
-		cleanup = func() { conn.Close() }
-		methods = append(methods, ssh.PublicKeysCallback(agent.NewClient(conn).Signers))
-	}
-	if len(methods) == 0 {
-		return nil, cleanup, errors.New("no way to log in: give a private key or use the agent")
-	}
-	return methods, cleanup, nil
 }

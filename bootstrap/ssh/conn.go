@@ -21,6 +21,7 @@ import (
 type Host struct {
 	name   string
 	user   string
+	sudo   string // password of sudo; empty where it asks for none
 	client *ssh.Client
 	pin    *pin
 	log    *slog.Logger
@@ -37,8 +38,8 @@ type Host struct {
 var _ host.Host = (*Host)(nil)
 
 // Dial connects and logs in, through the jump hosts where the Config has some.
-// Errors are of the kinds host.ErrUnreachable, host.ErrAuth and
-// host.ErrHostKeyChanged, also where it is a jump host that they are about.
+// Errors are of the kinds host.ErrUnreachable, host.ErrAuth,
+// host.ErrHostKeyChanged and host.ErrHostKeyUnknown, also where it is a jump host that they are about.
 func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 	if cfg.Jumps == nil {
 		return login(ctx, cfg, t, nil)
@@ -68,7 +69,7 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 		dial = jump.client.DialContext
 	}
 
-	pinned, err := newPin(t.HostKey)
+	pinned, err := cfg.newPin(t)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -85,14 +86,14 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: name, Doing: doing, Err: err}
 	}
 	client, err := handshake(ctx, conn, address, &ssh.ClientConfig{
-		User: t.User, Auth: methods, HostKeyCallback: pinned.check, HostKeyAlgorithms: pinned.algorithms(),
+		User: t.User, Auth: methods, HostKeyCallback: pinned.check, HostKeyAlgorithms: pinned.algorithms(address),
 	}, closeAgent)
 	if err != nil {
 		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: err}
 	}
 	background, stop := context.WithCancel(context.Background())
 	h := &Host{
-		name: name, user: t.User, client: client, pin: pinned,
+		name: name, user: t.User, sudo: cfg.SudoPassword, client: client, pin: pinned,
 		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
 		release: func() {},
 	}
@@ -138,6 +139,8 @@ func loginKind(err error) error {
 	switch {
 	case errors.Is(err, errKeyChanged), strings.Contains(err.Error(), errKeyChanged.Error()):
 		return host.ErrHostKeyChanged
+	case errors.Is(err, errKeyUnknown), strings.Contains(err.Error(), errKeyUnknown.Error()):
+		return host.ErrHostKeyUnknown
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		return host.ErrAuth
 	}

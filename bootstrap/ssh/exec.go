@@ -16,12 +16,32 @@ import (
 // Commands see the same environment whoever logs in.
 const env = "env LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// sudo reads its password from the first line of input, but leaves that line to
+// the command where it needs none after all. So the input proper begins after a
+// mark: a shell skips what is before it, reading byte by byte.
+const (
+	inputMark  = "-- gantry: the input begins here --"
+	skipScript = `while IFS= read -r l; do [ "$l" = "$0" ] && break; done; exec "$@"`
+)
+
 func (h *Host) commandLine(c host.Command) string {
 	line := env + " " + host.Quote(c.Argv...)
-	if h.user != "root" {
-		line = "sudo -n " + line
+	switch {
+	case h.user == "root":
+		return line
+	case h.sudo == "":
+		return "sudo -n " + line
 	}
-	return line
+	// With -k it asks, also where it asked a moment ago.
+	return "sudo -k -S -p '' " + host.Quote("sh", "-c", skipScript, inputMark) + " " + line
+}
+
+// input is what goes to the command line's standard input.
+func (h *Host) input(c host.Command) []byte {
+	if h.user == "root" || h.sudo == "" {
+		return c.Stdin
+	}
+	return append([]byte(h.sudo+"\n"+inputMark+"\n"), c.Stdin...)
 }
 
 // Run runs a command as root.
@@ -46,8 +66,8 @@ func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
 	defer session.Close()
 	var stdout, stderr bytes.Buffer
 	session.Stdout, session.Stderr = &stdout, &stderr
-	if len(c.Stdin) > 0 {
-		session.Stdin = bytes.NewReader(c.Stdin)
+	if input := h.input(c); len(input) > 0 {
+		session.Stdin = bytes.NewReader(input)
 	}
 	unhook := context.AfterFunc(ctx, func() {
 		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
@@ -91,6 +111,11 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 		return nil
 	case !errors.As(err, &exit):
 		return h.lost("run "+c.String(), err)
+	case h.user != "root" && h.sudo != "" && sudoRefused(stderr):
+		return &host.Error{
+			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
+			Err: fmt.Errorf("%s; check the sudo password of %s", strings.TrimSpace(stderr), h.user),
+		}
 	case h.user != "root" && strings.HasPrefix(stderr, "sudo:"):
 		return &host.Error{
 			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
@@ -105,6 +130,12 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 		failed.Stdout = ""
 	}
 	return failed
+}
+
+// sudoRefused: before its own last line there are those of PAM and the lecture.
+func sudoRefused(stderr string) bool {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	return strings.HasPrefix(lines[len(lines)-1], "sudo:")
 }
 
 func (h *Host) lost(doing string, err error) error {

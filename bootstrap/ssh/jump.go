@@ -64,8 +64,9 @@ func (c *Chain) connect(ctx context.Context) error {
 	for _, j := range c.jumps {
 		cfg := c.cfg
 		if len(j.PrivateKey) > 0 {
-			// Its own key is the only one it is offered.
+			// Its own key is all that it is offered.
 			cfg.PrivateKey, cfg.Passphrase, cfg.Agent = j.PrivateKey, j.Passphrase, false
+			cfg.Certificate, cfg.Password = nil, ""
 		}
 		if j.Name == "" {
 			j.Name = "jump host"
