@@ -48,10 +48,12 @@ func advice(err error) string {
 	switch {
 	case errors.Is(err, host.ErrHostKeyChanged):
 		return "The server was reinstalled, or another machine answers at its address. If you know why, set the host's host_key to the new key (ssh-keyscan shows it) and apply again."
+	case errors.Is(err, host.ErrHostKeyUnknown):
+		return "Add the server's key to the known_hosts file, under the address that the configuration has (ssh-keyscan shows it; compare it on the server). Nothing was changed."
 	case errors.Is(err, host.ErrAuth):
-		return "Check the provider's ssh block (user, key, agent) and the server's authorized_keys. Nothing was changed."
+		return "Check the provider's ssh block (user, key, certificate, password, agent) and the server's authorized_keys. Nothing was changed."
 	case errors.Is(err, host.ErrPermission):
-		return "Log in as root, or let the user use sudo without a password."
+		return "Log in as root, or let the user use sudo: without a password, or with the one of ssh.sudo_password."
 	case errors.Is(err, host.ErrUnreachable):
 		return "Check that the server is up and that sshd answers at its address, then apply again: what was done is kept."
 	case errors.As(err, &foreign):

@@ -1,8 +1,11 @@
 package provider
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -29,7 +32,7 @@ func jumpAttribute() schema.ListNestedAttribute {
 			"address":          schema.StringAttribute{Required: true, MarkdownDescription: "Address of its sshd, as seen from the jump host before it."},
 			"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of its sshd."},
 			"user":             schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as. It needs no rights but to forward connections."},
-			"host_key":         schema.StringAttribute{Optional: true, MarkdownDescription: "Its SSH host key, such as `ssh-ed25519 AAAA…`. No state remembers it."},
+			"host_key":         schema.StringAttribute{Optional: true, MarkdownDescription: "Its SSH host key, such as `ssh-ed25519 AAAA…`. The policy `pin` needs it: no state remembers one."},
 			"private_key":      schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Its private key, as PEM; the only key it is offered."},
 			"private_key_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of its private key, where `private_key` is not given."},
 		}},
@@ -37,7 +40,7 @@ func jumpAttribute() schema.ListNestedAttribute {
 }
 
 // jumps reads the list of jump hosts, all of whose values are known.
-func jumps(ctx context.Context, list types.List, diags *diag.Diagnostics) []ssh.Jump {
+func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags *diag.Diagnostics) []ssh.Jump {
 	var models []jumpModel
 	diags.Append(list.ElementsAs(ctx, &models, false)...)
 	var out []ssh.Jump
@@ -50,9 +53,9 @@ func jumps(ctx context.Context, list types.List, diags *diag.Diagnostics) []ssh.
 			},
 			PrivateKey: secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
 		}
-		if j.HostKey == "" {
+		if j.HostKey == "" && policy == ssh.Pin {
 			diags.AddAttributeError(at.AtName("host_key"), "The jump host's key is not given",
-				"Without it anybody between could pose as the jump host. Give its host_key (ssh-keyscan shows it; compare it on the host).")
+				"Without it anybody between could pose as the jump host. Give its host_key (ssh-keyscan shows it; compare it on the host), or use the host_key_policy known_hosts.")
 		}
 		if len(j.PrivateKey) > 0 {
 			if _, err := ssh.ParseKey(j.PrivateKey, nil); err != nil {
@@ -62,6 +65,34 @@ func jumps(ctx context.Context, list types.List, diags *diag.Diagnostics) []ssh.
 		out = append(out, j)
 	}
 	return out
+}
+
+// hostKeys reads how host keys are judged.
+func hostKeys(m sshModel, c *ssh.Config, diags *diag.Diagnostics) {
+	at := path.Root("ssh")
+	c.HostKeys = ssh.HostKeyPolicy(cmp.Or(m.HostKeyPolicy.ValueString(), string(ssh.Pin)))
+	file := m.KnownHostsFile.ValueString()
+	switch c.HostKeys {
+	case ssh.KnownHosts:
+		if file == "" {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				diags.AddAttributeError(at.AtName("known_hosts_file"), "No known_hosts file", err.Error())
+				return
+			}
+			file = filepath.Join(home, ".ssh", "known_hosts")
+		}
+		if _, err := ssh.ParseKnownHosts(file); err != nil {
+			diags.AddAttributeError(at.AtName("known_hosts_file"), "The known_hosts file cannot be used", err.Error())
+		}
+		c.KnownHostsFile = file
+	case ssh.Pin, ssh.Insecure:
+		if file != "" {
+			diags.AddAttributeError(at.AtName("known_hosts_file"), "The known_hosts file would not be used", "Set host_key_policy = \"known_hosts\".")
+		}
+	default:
+		diags.AddAttributeError(at.AtName("host_key_policy"), "Unknown policy", fmt.Sprintf("%q: expected pin, known_hosts or insecure.", c.HostKeys))
+	}
 }
 
 // secretOrFile is a value that is given itself or by the path of its file.

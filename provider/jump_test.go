@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -96,6 +98,36 @@ func TestJumpHostsAreChecked(t *testing.T) {
 	} {
 		if _, _, said := configured(t, sshBlock(t, key(), tc.jump)); !strings.Contains(said, tc.want) {
 			t.Errorf("%s: %q", name, said)
+		}
+	}
+}
+
+func TestTheSSHBlockIsChecked(t *testing.T) {
+	t.Setenv("SSH_AUTH_SOCK", "/nonexistent")
+	s := types.StringValue
+	known := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(known, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, said := configured(t, sshBlock(t, map[string]attr.Value{
+		"user": s("admin"), "password": s("p"), "sudo_password": s("q"), "host_key_policy": s("known_hosts"), "known_hosts_file": s(known),
+	}, map[string]attr.Value{"address": s("192.0.2.1")}))
+	if said != "" || c.Password != "p" || c.SudoPassword != "q" || c.HostKeys != ssh.KnownHosts || c.KnownHostsFile != known || c.Agent || c.Jumps == nil {
+		t.Errorf("said %q", said)
+	}
+	if c, _, said := configured(t, sshBlock(t, map[string]attr.Value{})); said != "" || c.HostKeys != ssh.Pin || !c.Agent {
+		t.Errorf("the defaults are policy %q, agent %v: %s", c.HostKeys, c.Agent, said)
+	}
+	for want, values := range map[string]map[string]attr.Value{
+		"Unknown policy":                     {"host_key_policy": s("trust")},
+		"known_hosts file cannot be used":    {"host_key_policy": s("known_hosts"), "known_hosts_file": s("/nonexistent")},
+		"known_hosts file would not be used": {"known_hosts_file": s(known)},
+		"certificate cannot be used":         {"certificate": s("nonsense")},
+		"The file cannot be read":            {"certificate_file": s("/nonexistent")},
+		"The private key cannot be used":     {"private_key": s("nonsense")},
+	} {
+		if _, _, said := configured(t, sshBlock(t, values)); !strings.Contains(said, want) {
+			t.Errorf("%v: said %q, want %q", values, said, want)
 		}
 	}
 }

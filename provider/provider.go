@@ -48,6 +48,13 @@ type sshModel struct {
 	Port           types.Int64  `tfsdk:"port"`
 	ConnectTimeout types.String `tfsdk:"connect_timeout"`
 	JumpHosts      types.List   `tfsdk:"jump_hosts"`
+
+	Certificate     types.String `tfsdk:"certificate"`
+	CertificateFile types.String `tfsdk:"certificate_file"`
+	Password        types.String `tfsdk:"password"`
+	SudoPassword    types.String `tfsdk:"sudo_password"`
+	HostKeyPolicy   types.String `tfsdk:"host_key_policy"`
+	KnownHostsFile  types.String `tfsdk:"known_hosts_file"`
 }
 
 // Metadata names the provider.
@@ -64,14 +71,20 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				Optional:            true,
 				MarkdownDescription: "How servers are logged in to. Values may be ephemeral: none is written to state.",
 				Attributes: map[string]schema.Attribute{
-					"user":             schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as (default `root`). Any other must be able to use `sudo` without a password."},
+					"user":             schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as (default `root`). Any other becomes root by `sudo`."},
 					"private_key":      schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Private key, as PEM."},
 					"private_key_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the private key, where `private_key` is not given."},
 					"passphrase":       schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Opens the private key where it is encrypted."},
-					"agent":            schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent at `SSH_AUTH_SOCK` (default: only when no private key is given)."},
+					"agent":            schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent at `SSH_AUTH_SOCK` (default: only when neither a private key nor a password is given)."},
 					"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd (default 22)."},
 					"connect_timeout":  schema.StringAttribute{Optional: true, MarkdownDescription: "How long connecting and logging in may take, such as `10s` (the default)."},
 					"jump_hosts":       jumpAttribute(),
+					"certificate":      schema.StringAttribute{Optional: true, MarkdownDescription: "OpenSSH user certificate (the content of `id_…-cert.pub`) for the private key, or for a key of the agent."},
+					"certificate_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the certificate, where `certificate` is not given."},
+					"password":         schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Password of the user, tried after the keys."},
+					"sudo_password":    schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Password that `sudo` asks the user for. It is passed on by standard input only."},
+					"host_key_policy":  schema.StringAttribute{Optional: true, MarkdownDescription: "How servers' SSH host keys are judged: `pin` (the default): by `host_key`, else the key of the first contact is remembered in state and held to; `known_hosts`: by `known_hosts_file` alone; `insecure`: not at all."},
+					"known_hosts_file": schema.StringAttribute{Optional: true, MarkdownDescription: "File for the policy `known_hosts` (default `~/.ssh/known_hosts`)."},
 				},
 			},
 			"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
@@ -120,12 +133,14 @@ func sshConfig(ctx context.Context, o types.Object, incomplete *bool, diags *dia
 		User: m.User.ValueString(), Port: int(m.Port.ValueInt64()), Agent: m.Agent.ValueBool(),
 		PrivateKey: secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
 		Passphrase: []byte(m.Passphrase.ValueString()),
+		Password:   m.Password.ValueString(), SudoPassword: m.SudoPassword.ValueString(),
+		Certificate: secretOrFile(m.Certificate, m.CertificateFile, at.AtName("certificate_file"), diags),
 	}
 	if len(c.PrivateKey) > 0 {
 		if _, err := ssh.ParseKey(c.PrivateKey, c.Passphrase); err != nil {
 			diags.AddAttributeError(at, "The private key cannot be used", err.Error())
 		}
-	} else if m.Agent.IsNull() {
+	} else if m.Agent.IsNull() && c.Password == "" {
 		c.Agent = os.Getenv("SSH_AUTH_SOCK") != ""
 	}
 	if s := m.ConnectTimeout.ValueString(); s != "" {
@@ -135,7 +150,13 @@ func sshConfig(ctx context.Context, o types.Object, incomplete *bool, diags *dia
 		}
 		c.ConnectTimeout = d
 	}
-	if through := jumps(ctx, m.JumpHosts, diags); len(through) > 0 {
+	if len(c.Certificate) > 0 {
+		if _, err := ssh.ParseCertificate(c.Certificate); err != nil {
+			diags.AddAttributeError(at.AtName("certificate"), "The certificate cannot be used", err.Error())
+		}
+	}
+	hostKeys(m, &c, diags)
+	if through := jumps(ctx, m.JumpHosts, c.HostKeys, diags); len(through) > 0 {
 		c.Jumps = ssh.NewChain(c, through...)
 	}
 	return c
