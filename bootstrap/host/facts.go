@@ -41,7 +41,7 @@ echo "arch=$(uname -m)"
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; else echo cgroup=1; fi
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then cat /sys/fs/cgroup/cgroup.controllers; else awk '$3=="cgroup"{print $4}' /proc/mounts; fi |
 	tr ', ' '\n\n' | sed 's/^/controller=/'
-echo "memory=$(awk '/^MemTotal/{print $2 * 1024}' /proc/meminfo)"
+echo "memory=$(awk '/^MemTotal/{printf "%.0f", $2 * 1024}' /proc/meminfo)"
 echo "cpus=$(nproc)"
 echo "disk=$(($(stat -f -c '%a * %S' /var/lib)))"
 echo "opt=$(($(stat -f -c '%a * %S' /opt 2>/dev/null || stat -f -c '%a * %S' /)))"
