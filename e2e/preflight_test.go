@@ -75,11 +75,11 @@ func TestPreflight(t *testing.T) {
 	const hold = "/usr/sbin/sshd -p %d -o PidFile=/run/hold.pid"
 	run(worker, fmt.Sprintf(hold, 10250)+" && mount -t tmpfs -o size=1m tmpfs /opt")
 	run(master, fmt.Sprintf(hold, 6443))
-	ofMaster := []string{"Host master-1 cannot become a node", "port 6443, which the API server needs, is in use"}
-	ofWorker := []string{"Host worker-1 cannot become a node", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt"}
+	ofMaster := []string{"Host master-1 would be refused as it is", "port 6443, which the API server needs, is in use"}
+	ofWorker := []string{"Host worker-1 would be refused as it is", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt"}
 
 	terraform(false, append(ofWorker, ofMaster...), "plan", "-input=false", "-no-color")
-	terraform(true, append(ofMaster, "Cluster demo was not created"), "apply", "-auto-approve", "-input=false", "-no-color")
+	terraform(true, append(ofMaster, "Error: Host master-1 cannot become a node", "was not created"), "apply", "-auto-approve", "-input=false", "-no-color")
 	for _, h := range []*lab.Host{master, worker} {
 		if out := run(h, "ls -d /etc/gantry /var/lib/gantry /opt/gantry 2>/dev/null; true"); out != "" {
 			t.Errorf("%s was changed: %s", h.Name, out)
@@ -87,7 +87,7 @@ func TestPreflight(t *testing.T) {
 	}
 
 	run(master, "kill $(cat /run/hold.pid)")
-	terraform(false, append(ofWorker, "The host is marked pending; the next apply takes it up."), "apply", "-auto-approve", "-input=false", "-no-color")
+	terraform(false, append(ofWorker, "Warning: Host worker-1 cannot become a node", "The host is marked pending; the next apply takes it up."), "apply", "-auto-approve", "-input=false", "-no-color")
 	if err := f.states(map[string]string{"worker-1": "pending"}); err != nil {
 		t.Error(err)
 	}

@@ -44,8 +44,10 @@ func (s *session) preflight(ctx context.Context, names []string, look func(conte
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		err := found[name]
 		if unfit := (*preflight.Error)(nil); errors.As(err, &unfit) {
-			summary, detail := diagnose(name, err)
-			diags.AddWarning(summary, detail+" An apply would refuse it like this.")
+			// A summary of its own: Terraform shows only the first of warnings that have
+			// one summary, and that must not hide what the apply did.
+			_, detail := diagnose(name, err)
+			diags.AddWarning(fmt.Sprintf("Host %s would be refused as it is", name), detail)
 			continue
 		}
 		diags.AddWarning(fmt.Sprintf("Host %s could not be looked at", name),
