@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	_ "time/tzdata" // a bare server need not have the time zones that CronJobs name
 
 	"github.com/spf13/cobra"
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -37,10 +38,12 @@ func Compile(node Node, svc *corev1.Service, slices []*discoveryv1.EndpointSlice
 	for _, port := range svc.Spec.Ports {
 		eps := endpointsOf(node, slices, port)
 		internal := backend(eps, localOnly(svc.Spec.InternalTrafficPolicy), svc.Spec.TrafficDistribution)
+		internal.Affinity = affinity(svc)
 		for _, ip := range clusterIPs(svc) {
 			rules.add(ip, port.Protocol, port.Port, internal)
 		}
 		external := backend(eps, svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal, svc.Spec.TrafficDistribution)
+		external.Affinity = internal.Affinity
 		external.Masquerade = svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal
 		for _, ip := range externalIPs(svc) {
 			rules.add(ip, port.Protocol, port.Port, external)
@@ -60,6 +63,17 @@ func (r Rules) add(ip netip.Addr, protocol corev1.Protocol, port int32, b Backen
 
 func localOnly(p *corev1.ServiceInternalTrafficPolicy) bool {
 	return p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal
+}
+
+// affinity is how long a client stays with its endpoint.
+func affinity(svc *corev1.Service) time.Duration {
+	if svc.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		return 0
+	}
+	if c := svc.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+		return time.Duration(*c.ClientIP.TimeoutSeconds) * time.Second
+	}
+	return time.Duration(corev1.DefaultClientIPServiceAffinitySeconds) * time.Second
 }
 
 // clusterIPs are the Service's own addresses.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -96,6 +97,9 @@ func TestCompile(t *testing.T) {
 				{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}: {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
 				{here.IP, corev1.ProtocolTCP, 30000}:                       {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
 			}},
+		"session affinity": {
+			service(func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP }), slice(ep("10.0.2.1", "there")),
+			clusterIP(Backend{Endpoints: []netip.AddrPort{at("10.0.2.1:8080")}, Affinity: 3 * time.Hour})},
 		"headless":            {service(func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }), slice(ep("10.0.1.1", "here")), nil},
 		"served by another":   {service(func(s *corev1.Service) { s.Labels = map[string]string{serviceProxyName: "x"} }), slice(ep("10.0.1.1", "here")), nil},
 		"another port's name": {service(func(s *corev1.Service) { s.Spec.Ports[0].Name = "https" }), slice(ep("10.0.1.1", "here")), clusterIP(Backend{Refuse: reject})},

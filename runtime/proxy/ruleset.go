@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,6 +24,9 @@ type Backend struct {
 	// Masquerade replaces the client's address by the node's, so that the reply
 	// comes back this way (traffic from outside the cluster).
 	Masquerade bool
+	// Affinity keeps a client with its endpoint for so long after its last
+	// connection; 0 does not.
+	Affinity time.Duration
 	// Refuse is what happens with no endpoint: reject (nobody serves this), or
 	// drop (others do, but the traffic policy wants a local one).
 	Refuse Refusal
@@ -37,7 +41,7 @@ const (
 )
 
 func (b Backend) equal(o Backend) bool {
-	return b.Masquerade == o.Masquerade && b.Refuse == o.Refuse && slices.Equal(b.Endpoints, o.Endpoints)
+	return b.Masquerade == o.Masquerade && b.Affinity == o.Affinity && b.Refuse == o.Refuse && slices.Equal(b.Endpoints, o.Endpoints)
 }
 
 // Rules are the frontends of one Service, or of all.

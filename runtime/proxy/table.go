@@ -22,6 +22,8 @@ const (
 	elementsPerMessage = 400
 	// socketBuffer holds the answers to a transaction of 10,000 services.
 	socketBuffer = 64 << 20
+	// affinitySize bounds the clients that are remembered.
+	affinitySize = 1 << 18
 	// masqueradeMark is set on packets whose source must become the node's.
 	masqueradeMark = 0x4000
 )
@@ -36,20 +38,34 @@ const (
 	regAddr   = 1
 	regPort   = 9
 	regSecond = 9
+
+	// A client's key (client, frontend) fills 8–11, its endpoint follows in 12 and
+	// 13: so that frontend and endpoint, 9–13, are one key too.
+	regFrontend   = 9
+	regStickyAddr = 12
+	regStickyPort = 13
+	regChosen     = 3
+	regChosenAddr = 16
+	regChosenPort = 17
 )
 
 // Table is the node's nftables table: two maps carry all services, and a chain
-// exists per number of endpoints, not per service.
+// exists per number of endpoints (and affinity time), not per service.
 //
 //	services:  (ip, protocol, port) → goto chain n<count> (m<count> masquerades)
 //	endpoints: (ip, protocol, port, random mod count) → (ip, port)
 //	refused:   (ip, protocol, port) → reject or drop
+//	affinity:  (client, ip, protocol, port) → (ip, port), for Services with session
+//	           affinity; the kernel adds entries, and drops them after their time
+//	sticky:    (ip, protocol, port, ip, port) of frontends with affinity and their
+//	           endpoints: a remembered endpoint that is gone is not in it
 //	hairpin:   (ip, ip) of endpoints that reach themselves through a Service
 type Table struct {
 	conn *nftables.Conn
 
 	table                                 *nftables.Table
 	services, endpoints, refused, hairpin *nftables.Set
+	affinity, sticky                      *nftables.Set
 	chains                                map[string]bool // per-count chains that exist
 	// loops counts the frontends behind which an address stands as endpoint.
 	loops map[netip.Addr]int
@@ -78,7 +94,7 @@ func (t *Table) Exists() (bool, error) {
 	if err != nil {
 		return false, nil //nolint:nilerr // the kernel answers "no such file" for a missing table
 	}
-	return len(sets) >= 4, nil
+	return len(sets) >= 6, nil
 }
 
 // Replace swaps the whole table for one with these rules, in one transaction:
@@ -124,7 +140,12 @@ func (t *Table) addSets() error {
 		DataType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)}
 	t.hairpin = &nftables.Set{Table: t.table, Name: "hairpin", Concatenation: true,
 		KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)}
-	for _, s := range []*nftables.Set{t.services, t.refused, t.endpoints, t.hairpin} {
+	t.affinity = &nftables.Set{Table: t.table, Name: "affinity", IsMap: true, Concatenation: true, Dynamic: true, HasTimeout: true, Size: affinitySize,
+		KeyType:  nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService),
+		DataType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)}
+	t.sticky = &nftables.Set{Table: t.table, Name: "sticky", Concatenation: true,
+		KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr, nftables.TypeInetService)}
+	for _, s := range []*nftables.Set{t.services, t.refused, t.endpoints, t.hairpin, t.affinity, t.sticky} {
 		if err := t.conn.AddSet(s, nil); err != nil {
 			return fmt.Errorf("nftables set %s: %w", s.Name, err)
 		}
@@ -178,37 +199,72 @@ func loadFrontend() []expr.Any {
 	}
 }
 
-func lookupVerdict(s *nftables.Set) expr.Any {
-	return &expr.Lookup{SourceRegister: regKey, DestRegister: 0, IsDestRegSet: true, SetName: s.Name, SetID: s.ID}
-}
+func lookupVerdict(s *nftables.Set) expr.Any { return lookup(s, regKey, 0) }
 
-// chainFor returns the chain that spreads over n endpoints, making it at its
-// first use. Chains are never removed: there are as many as endpoint counts.
-func (t *Table) chainFor(n int, masquerade bool) string {
-	name := fmt.Sprintf("n%d", n)
-	if masquerade {
-		name = fmt.Sprintf("m%d", n)
+// chainFor returns the chain that spreads a backend's connections, making it at
+// its first use. Chains are never removed: there are as many as endpoint counts
+// and affinity times.
+func (t *Table) chainFor(b Backend) string {
+	name := fmt.Sprintf("n%d", len(b.Endpoints))
+	if b.Masquerade {
+		name = fmt.Sprintf("m%d", len(b.Endpoints))
+	}
+	if b.Affinity > 0 {
+		name += fmt.Sprintf("-affinity%d", int(b.Affinity.Seconds()))
 	}
 	if t.chains[name] {
 		return name
 	}
 	t.chains[name] = true
 	chain := t.conn.AddChain(&nftables.Chain{Name: name, Table: t.table})
-	if masquerade {
+	rule := func(exprs ...expr.Any) {
+		t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: exprs})
+	}
+	if b.Masquerade {
 		mark := binaryutil.NativeEndian.PutUint32(masqueradeMark)
-		t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: []expr.Any{
+		rule(
 			&expr.Meta{Key: expr.MetaKeyMARK, Register: regKey},
 			&expr.Bitwise{SourceRegister: regKey, DestRegister: regKey, Len: 4,
 				Mask: binaryutil.NativeEndian.PutUint32(^uint32(masqueradeMark)), Xor: mark},
 			&expr.Meta{Key: expr.MetaKeyMARK, Register: regKey, SourceRegister: true},
-		}})
+		)
 	}
-	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: append(loadFrontend(),
-		&expr.Numgen{Register: regKey3, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
-		&expr.Lookup{SourceRegister: regKey, DestRegister: regAddr, IsDestRegSet: true, SetName: t.endpoints.Name, SetID: t.endpoints.ID},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: regAddr, RegProtoMin: regPort},
-	)})
+	choose := append(loadFrontend(), &expr.Numgen{Register: regKey3, Modulus: uint32(len(b.Endpoints)), Type: unix.NFT_NG_RANDOM})
+	if b.Affinity == 0 {
+		rule(append(choose, lookup(t.endpoints, regKey, regAddr), dnat(regAddr, regPort))...)
+		return name
+	}
+	remember := func(endpoint uint32) expr.Any {
+		return &expr.Dynset{SetName: t.affinity.Name, SetID: t.affinity.ID, Operation: unix.NFT_DYNSET_OP_UPDATE,
+			SrcRegKey: regKey, SrcRegData: endpoint, Timeout: b.Affinity}
+	}
+	rule(append(loadClient(),
+		lookup(t.affinity, regKey, regStickyAddr),
+		&expr.Lookup{SourceRegister: regFrontend, SetName: t.sticky.Name, SetID: t.sticky.ID},
+		remember(regStickyAddr),
+		dnat(regStickyAddr, regStickyPort))...)
+	choose = append(choose, lookup(t.endpoints, regKey, regChosen))
+	choose = append(choose, loadClient()...)
+	rule(append(choose, remember(regChosen), dnat(regChosenAddr, regChosenPort))...)
 	return name
+}
+
+// loadClient puts a packet's source in front of its frontend's key.
+func loadClient() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: regKey, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
+		&expr.Payload{DestRegister: regKey1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: regKey2},
+		&expr.Payload{DestRegister: regKey3, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+	}
+}
+
+func lookup(s *nftables.Set, key, value uint32) expr.Any {
+	return &expr.Lookup{SourceRegister: key, DestRegister: value, IsDestRegSet: true, SetName: s.Name, SetID: s.ID}
+}
+
+func dnat(addr, port uint32) expr.Any {
+	return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: addr, RegProtoMin: port}
 }
 
 // change queues the elements of a change. Removal comes first, so that an
@@ -268,9 +324,12 @@ func (e *elements) frontend(f Frontend, b Backend, sign int) {
 		return
 	}
 	e.add(t.services, nftables.SetElement{Key: key(f),
-		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: t.chainFor(len(b.Endpoints), b.Masquerade)}})
+		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: t.chainFor(b)}})
 	for i, ep := range b.Endpoints {
 		e.loops[ep.Addr()] += sign
+		if b.Affinity > 0 {
+			e.add(t.sticky, nftables.SetElement{Key: slices.Concat(key(f), value(ep))})
+		}
 		e.add(t.endpoints, nftables.SetElement{Key: append(key(f), binaryutil.NativeEndian.PutUint32(uint32(i))...), Val: value(ep)})
 	}
 }

@@ -159,6 +159,57 @@ func TestTableForwardsConnections(t *testing.T) {
 	})
 }
 
+func TestAClientStaysWithItsEndpoint(t *testing.T) {
+	inNamespace(t, func() {
+		a, b := at("10.244.0.1:8080"), at("10.244.0.1:8081")
+		for _, ep := range []netip.AddrPort{a, b} {
+			listen(t, ep.String())
+		}
+		web := Frontend{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}
+		nodePort := Frontend{netip.MustParseAddr("192.168.7.1"), corev1.ProtocolTCP, 30000}
+		table, err := OpenTable()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer table.Close() //nolint:errcheck // the test ends
+		have := Rules{
+			web:      {Endpoints: []netip.AddrPort{a, b}, Affinity: time.Minute},
+			nodePort: {Endpoints: []netip.AddrPort{a, b}, Affinity: time.Minute, Masquerade: true},
+		}
+		if err := table.Replace(have); err != nil {
+			t.Error(err)
+			return
+		}
+		for f := range have {
+			first, err := dial(netip.AddrPortFrom(f.IP, f.Port))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 12 {
+				if got, err := dial(netip.AddrPortFrom(f.IP, f.Port)); got != first {
+					t.Errorf("%v: went from %s to %s, %v", f, first, got, err)
+					return
+				}
+			}
+			// The endpoint goes: the client must not stay with it.
+			left := a
+			if first == a.String() {
+				left = b
+			}
+			c := Change{Set: Rules{f: {Endpoints: []netip.AddrPort{left}, Affinity: time.Minute, Masquerade: have[f].Masquerade}}}
+			if err := table.Apply(c, have); err != nil {
+				t.Error(err)
+				return
+			}
+			if got, err := dial(netip.AddrPortFrom(f.IP, f.Port)); got != left.String() {
+				t.Errorf("%v: stays with an endpoint that is gone: %q, %v; want %s", f, got, err, left)
+			}
+		}
+	})
+}
+
 // BenchmarkTable writes 10,000 Services of five endpoints, and changes one.
 func BenchmarkTable(b *testing.B) {
 	rules := Rules{}

@@ -18,6 +18,9 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 )
 
+// module is ours, whose version is not in its programs.
+const module = "github.com/gantry-run/gantry"
+
 func main() {
 	dir := flag.String("dir", "dist/bundle", "directory with the programs")
 	out := flag.String("out", "dist/gantry-bundle-linux-amd64.tar.zst", "the bundle to write")
@@ -31,7 +34,7 @@ func main() {
 }
 
 func pack(dir, out, version, platform string) error {
-	components, err := versions(dir)
+	components, err := versions(dir, version)
 	if err != nil {
 		return err
 	}
@@ -63,7 +66,7 @@ func pack(dir, out, version, platform string) error {
 }
 
 // versions reads from each Go program which version of its module it is built of.
-func versions(dir string) (map[string]string, error) {
+func versions(dir, ours string) (map[string]string, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		return nil, err
@@ -76,6 +79,9 @@ func versions(dir string) (map[string]string, error) {
 		}
 		name := filepath.Base(p)
 		out[name] = info.Main.Version
+		if info.Main.Path == module {
+			out[name] = ours
+		}
 		for _, d := range info.Deps {
 			// A tool of another module is built with that module as a dependency.
 			if len(d.Path) <= len(info.Path) && info.Path[:len(d.Path)] == d.Path {
