@@ -157,6 +157,9 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		if err != nil {
 			return workers.report(), err
 		}
+		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
+			reach: true, machines: func(ctx context.Context) map[string]string { return machines(ctx, api) },
+		})
 		workers.each(ctx, change.Touch, func(ctx context.Context, m *member) error {
 			n, _ := want.Worker(c, m.spec.Name)
 			return e.raiseWorker(ctx, m, n, trust, api)
@@ -231,8 +234,7 @@ func (e *Engine) adoptOrNew(f *fleet, found map[string]*install.Identity, want s
 		if identity == nil {
 			continue
 		}
-		cut := identity.ClusterName == want.Name && identity.NodeName == name && !identity.Known
-		if !cut || (id != "" && id != identity.ClusterID) {
+		if n, _ := want.Master(name); !ofCutAttempt(identity, n) || (id != "" && id != identity.ClusterID) {
 			return "", &install.ForeignError{Host: f.members[name].title(), Found: *identity}
 		}
 		id = identity.ClusterID

@@ -22,6 +22,9 @@ type member struct {
 	spec   spec.Host
 	host   host.Host // nil when it could not be reached
 	status Status
+	// files are those that the survey found on it; refused is why it can be no node.
+	files   map[string][]byte
+	refused error
 }
 
 func (m *member) title() string { return fmt.Sprintf("%s (%s)", m.spec.Name, m.spec.Address) }

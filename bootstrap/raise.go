@@ -23,8 +23,6 @@ type rising struct {
 	*member
 	node  spec.Node
 	input install.Input
-	// files are those found on the host.
-	files map[string][]byte
 	// rest are the steps once its place in the store is known.
 	rest []step.Step
 }
@@ -43,6 +41,20 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 			up[name], order = &rising{member: m, node: n}, append(order, name)
 		}
 	}
+	nodes := map[string]spec.Node{}
+	for name, r := range up {
+		nodes[name] = r.node
+	}
+	e.survey(ctx, f, nodes, survey{machines: func(ctx context.Context) map[string]string {
+		if f.source == "" {
+			return nil
+		}
+		api, err := e.api(f, want.Connection(), trust)
+		if err != nil {
+			return nil
+		}
+		return machines(ctx, api)
+	}})
 	f.parallel(ctx, order, func(ctx context.Context, m *member) {
 		m.status.Err = e.ground(ctx, up[m.spec.Name], trust)
 	})
@@ -55,12 +67,12 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 	}
 }
 
-// ground looks at the host and does all that needs no other master.
+// ground does on the host all that needs no other master.
 func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities) error {
-	var err error
-	if r.files, err = e.lookAt(ctx, r.member, r.node); err != nil {
-		return err
+	if r.refused != nil {
+		return r.refused
 	}
+	var err error
 	if r.input, err = e.input(r.member, r.node, r.files, trust); err != nil {
 		return err
 	}
@@ -153,11 +165,10 @@ func (e *Engine) serve(ctx context.Context, r *rising, trust install.Authorities
 
 // raiseWorker makes a host a worker. It depends on no other worker.
 func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface) error {
-	files, err := e.lookAt(ctx, m, n)
-	if err != nil {
-		return err
+	if m.refused != nil {
+		return m.refused
 	}
-	in, err := e.input(m, n, files, trust)
+	in, err := e.input(m, n, m.files, trust)
 	if err != nil {
 		return err
 	}
@@ -172,43 +183,6 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 		return err
 	}
 	return e.run(ctx, m, []step.Step{install.Joined(n)})
-}
-
-// lookAt reads the host's files, and refuses a host that cannot be this node.
-func (e *Engine) lookAt(ctx context.Context, m *member, n spec.Node) (map[string][]byte, error) {
-	files, err := m.host.ReadFiles(ctx, install.Observed(n)...)
-	if err != nil {
-		return nil, err
-	}
-	id, err := install.ReadIdentity(files)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", m.title(), err)
-	}
-	if err := install.Check(m.title(), id, n); err != nil {
-		return nil, err
-	}
-	if id != nil { // it was looked at when it was new
-		return files, nil
-	}
-	facts, err := host.ReadFacts(ctx, m.host)
-	if err != nil {
-		return nil, err
-	}
-	return files, e.suits(m, n, facts)
-}
-
-// suits refuses a server that could not run a node.
-func (e *Engine) suits(m *member, n spec.Node, f host.Facts) error {
-	platform := "linux/" + f.Arch
-	switch {
-	case f.SystemdVersion == 0:
-		return fmt.Errorf("%s runs no systemd: processes could not be kept running", m.title())
-	case e.Bundle != nil && e.Bundle.Platform != platform:
-		return fmt.Errorf("%s is %s, the bundle %s is for %s", m.title(), platform, e.Bundle.Path, e.Bundle.Platform)
-	case !slices.Contains(f.Addresses, n.Host.IP()):
-		return fmt.Errorf("%s has no address %s (it has %v): give node_ip", m.title(), n.Host.IP(), f.Addresses)
-	}
-	return nil
 }
 
 // input is what the node's steps are made of, but for its place in the store. It

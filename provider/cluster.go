@@ -167,6 +167,9 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
 	version, _ := r.session.version()
 	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
+	r.session.preflight(ctx, newHosts(prior, c.Masters), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
+		return e.PreflightCluster(ctx, c, names)
+	}, &resp.Diagnostics)
 	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), plan.Status)...)
 	if len(unknown) > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/preflight"
 	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
@@ -16,7 +17,17 @@ import (
 func diagnose(name string, err error) (summary, detail string) {
 	var b strings.Builder
 	var failed *step.Error
+	var unfit *preflight.Error
 	summary = fmt.Sprintf("Host %s", name)
+	if errors.As(err, &unfit) {
+		summary += " cannot become a node"
+		fmt.Fprintf(&b, "Host: %s\n", unfit.Host)
+		for _, f := range unfit.Findings {
+			fmt.Fprintf(&b, "- %s:\n  %s\n", f.Problem, f.Remedy)
+		}
+		b.WriteString("\nNothing was changed on the host.")
+		return summary, b.String()
+	}
 	if errors.As(err, &failed) {
 		summary += fmt.Sprintf(": step %q failed", failed.Step)
 		fmt.Fprintf(&b, "Host:    %s\nStep:    %s\nChange:  %s\n", failed.Host, failed.Step, failed.Change)

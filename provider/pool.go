@@ -135,6 +135,14 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			}
 		}
 	}
+	p, _ := plan.spec(ctx, &resp.Diagnostics)
+	var c spec.Connection
+	if connectionAddressesKnown(ctx, plan.Cluster, &resp.Diagnostics) {
+		c = connection(ctx, plan.Cluster, &resp.Diagnostics)
+	}
+	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
+		return e.PreflightPool(ctx, c, p, names)
+	}, &resp.Diagnostics)
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
 	version, _ := r.session.version()
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"),

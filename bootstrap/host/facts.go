@@ -15,15 +15,20 @@ type Facts struct {
 	Kernel string // release, such as 6.1.0-18-amd64
 	Arch   string // as GOARCH
 	// CgroupVersion is 2 when only the unified hierarchy is mounted.
-	CgroupVersion  int
+	CgroupVersion int
+	// Controllers of cgroups that can be used, such as memory.
+	Controllers    []string
 	MemoryBytes    int64
 	CPUs           int
 	DiskFreeBytes  int64 // on the file system of /var/lib
+	OptFreeBytes   int64 // on that of /opt, or of / where there is none
 	MachineID      string
 	Hostname       string
 	SystemdVersion int
 	Addresses      []string
-	UnixTime       int64
+	// Listening are the TCP ports that something listens on, on any address.
+	Listening []int
+	UnixTime  int64
 }
 
 // One command reads them all: a round trip may cost 100 ms. It needs coreutils,
@@ -34,14 +39,18 @@ echo "os=$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
 echo "kernel=$(uname -r)"
 echo "arch=$(uname -m)"
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then echo cgroup=2; else echo cgroup=1; fi
-echo "memory=$(awk '/^MemTotal/{print $2 * 1024}' /proc/meminfo)"
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then cat /sys/fs/cgroup/cgroup.controllers; else awk '$3=="cgroup"{print $4}' /proc/mounts; fi |
+	tr ', ' '\n\n' | sed 's/^/controller=/'
+echo "memory=$(awk '/^MemTotal/{printf "%.0f", $2 * 1024}' /proc/meminfo)"
 echo "cpus=$(nproc)"
 echo "disk=$(($(stat -f -c '%a * %S' /var/lib)))"
+echo "opt=$(($(stat -f -c '%a * %S' /opt 2>/dev/null || stat -f -c '%a * %S' /)))"
 echo "machine=$(cat /etc/machine-id 2>/dev/null)"
 echo "hostname=$(uname -n)"
 echo "systemd=$(systemctl --version 2>/dev/null | awk 'NR==1{print $2}')"
 echo "time=$(date +%s)"
 awk '/32 host/{print "address=" a} {a=$2}' /proc/net/fib_trie | sort -u
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4=="0A"{sub(/.*:/, "", $2); print "listen=" $2}' | sort -u
 `
 
 // ReadFacts asks the host what it is.
@@ -70,6 +79,14 @@ func parseFacts(out []byte) Facts {
 			}
 		case "cgroup":
 			f.CgroupVersion = int(number(v))
+		case "controller":
+			f.Controllers = append(f.Controllers, v)
+		case "opt":
+			f.OptFreeBytes = number(v)
+		case "listen":
+			if port, err := strconv.ParseUint(v, 16, 16); err == nil {
+				f.Listening = append(f.Listening, int(port))
+			}
 		case "memory":
 			f.MemoryBytes = number(v)
 		case "cpus":

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -17,7 +18,9 @@ import (
 func (m *Model) interpret(c host.Command, name string, args []string, out io.Writer) error {
 	switch name {
 	case "facts":
-		fmt.Fprintf(out, "os=Model\nkernel=6.1.0\narch=x86_64\ncgroup=2\nsystemd=252\naddress=%s\n", m.Address)
+		fmt.Fprintf(out, "os=Model\nkernel=6.1.0\narch=x86_64\ncgroup=2\ncontroller=cpu\ncontroller=memory\ncontroller=pids\nsystemd=252\n"+
+			"memory=%d\ndisk=%d\nopt=%d\nmachine=machine-of-%s\nhostname=%s\ntime=%d\naddress=%s\n%s",
+			8<<30, 64<<30, 64<<30, m.Title, m.Title, time.Now().Unix(), m.Address, m.Facts)
 	case "make-dirs":
 		for i := 0; i+1 < len(args); i += 2 {
 			mode, err := strconv.ParseUint(args[i], 8, 32)

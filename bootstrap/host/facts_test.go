@@ -1,0 +1,39 @@
+package host
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+)
+
+// local runs commands on the machine of the test.
+type local struct{ Host }
+
+func (local) Run(ctx context.Context, c Command) ([]byte, error) {
+	return exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...).Output()
+}
+
+func TestTheFactsOfThisMachine(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f, err := ReadFacts(t.Context(), local{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if port := ln.Addr().(*net.TCPAddr).Port; !slices.Contains(f.Listening, port) {
+		t.Errorf("port %d is not among %v", port, f.Listening)
+	}
+	name, _ := os.Hostname()
+	if f.Hostname != name || f.MemoryBytes == 0 || f.DiskFreeBytes == 0 || f.OptFreeBytes == 0 || f.UnixTime == 0 || f.Kernel == "" {
+		t.Errorf("facts: %+v", f)
+	}
+	if !slices.Contains(f.Controllers, "memory") || !slices.Contains(f.Controllers, "pids") {
+		t.Errorf("controllers: %v", f.Controllers)
+	}
+}

@@ -1,0 +1,138 @@
+package preflight
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// Subject is one server, and the node that it is to become.
+type Subject struct {
+	// Title is how messages call it: its name and address.
+	Title string
+	Node  spec.Node
+	// Identity is what an earlier run left on it; nil on one that is new. One that is
+	// this node already was judged when it was new, and is not judged again.
+	Identity *install.Identity
+	Facts    host.Facts
+	// Skew is how far its clock is ahead of the operator's; negative when behind.
+	Skew time.Duration
+	// NoAPI says why it reaches no master's API; nil when it does, or was not asked.
+	NoAPI error
+}
+
+// Surroundings are what the servers are judged against besides themselves.
+type Surroundings struct {
+	// Platform that the bundle is for, such as linux/amd64, and its path; empty when
+	// none is configured.
+	Platform, Bundle string
+	// Machines are the machine-ids of the cluster's living Nodes, by name, as far as
+	// they are known.
+	Machines map[string]string
+}
+
+// Finding is one thing that stands against a server, and what to do about it.
+type Finding struct {
+	Problem string
+	Remedy  string
+	// Err is set where the finding is a failure that callers tell apart.
+	Err error
+}
+
+func (f Finding) String() string { return f.Problem + ": " + f.Remedy }
+
+// Error is a server with all that stands against it.
+type Error struct {
+	Host     string
+	Findings []Finding
+}
+
+func (e *Error) Error() string {
+	out := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		out[i] = f.String()
+	}
+	return e.Host + " cannot become a node: " + strings.Join(out, "; ")
+}
+
+// Unwrap gives errors.As the failures among the findings.
+func (e *Error) Unwrap() []error {
+	var out []error
+	for _, f := range e.Findings {
+		if f.Err != nil {
+			out = append(out, f.Err)
+		}
+	}
+	return out
+}
+
+// Check judges the servers of one operation together. It returns an *Error for
+// each that cannot become what it is to be, by the name of its node.
+func Check(subjects []Subject, around Surroundings) map[string]error {
+	out := map[string]error{}
+	for _, s := range subjects {
+		var found []Finding
+		if s.Identity != nil {
+			// Whatever else is found on a server of another cluster is that cluster's.
+			if err := install.Check(s.Title, s.Identity, s.Node); err != nil {
+				found = []Finding{{Problem: "it belongs to another cluster or is another node", Remedy: err.Error(), Err: err}}
+			}
+		} else {
+			found = slices.Concat(alone(s, around), among(s, subjects, around))
+		}
+		if len(found) > 0 {
+			out[s.Node.Host.Name] = &Error{Host: s.Title, Findings: found}
+		}
+	}
+	return out
+}
+
+// among finds what the server shares with another that it must have alone.
+func among(s Subject, all []Subject, around Surroundings) []Finding {
+	var out []Finding
+	id, name := s.Facts.MachineID, s.Facts.Hostname
+	const renew = "it was cloned with its identity: remove /etc/machine-id, run systemd-machine-id-setup and reboot"
+	for _, o := range all {
+		if o.Node.Host.Name == s.Node.Host.Name || o.Identity != nil {
+			continue
+		}
+		if id != "" && id == o.Facts.MachineID {
+			out = append(out, Finding{Problem: fmt.Sprintf("it has the machine-id %s of %s", id, o.Title), Remedy: renew})
+		}
+		if name != "" && name == o.Facts.Hostname {
+			out = append(out, Finding{Problem: fmt.Sprintf("it has the hostname %s of %s", name, o.Title), Remedy: "give it another with hostnamectl set-hostname"})
+		}
+	}
+	var nodes []string
+	for node, machine := range around.Machines {
+		if id != "" && machine == id && node != s.Node.Host.Name {
+			nodes = append(nodes, node)
+		}
+	}
+	slices.Sort(nodes)
+	for _, node := range nodes {
+		out = append(out, Finding{Problem: fmt.Sprintf("it has the machine-id %s of the cluster's node %s", id, node), Remedy: renew})
+	}
+	return out
+}
+
+// Skew is how far a host's clock is ahead of the operator's, when it said unix
+// (in seconds) to a question asked and answered at these times. What may be the
+// way there and back, or a rounded second, is none.
+func Skew(asked, answered time.Time, unix int64) time.Duration {
+	said := time.Unix(unix, 0)
+	switch {
+	case unix == 0: // it did not say
+		return 0
+	case said.After(answered):
+		return said.Sub(answered)
+	case said.Add(time.Second).Before(asked):
+		return said.Add(time.Second).Sub(asked)
+	}
+	return 0
+}

@@ -1,0 +1,56 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/preflight"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// preflightTimeout is what looking at new hosts may add to a plan.
+const preflightTimeout = 10 * time.Second
+
+// newHosts are those that nothing of the cluster is known to be on: a plan looks
+// at no others.
+func newHosts(prior map[string]hostStatus, hosts []spec.Host) []string {
+	var out []string
+	for _, h := range hosts {
+		old, ok := prior[h.Name]
+		state := bootstrap.State(old.State.ValueString())
+		if !ok || old.Address.ValueString() != h.Address || state == bootstrap.Pending || state == bootstrap.Absent {
+			out = append(out, h.Name)
+		}
+	}
+	return out
+}
+
+// preflight warns of what an apply would refuse. It is never an error: what is
+// found may be mended, and who cannot be reached may be there, by then.
+func (s *session) preflight(ctx context.Context, names []string, look func(context.Context, *bootstrap.Engine, []string) map[string]error, diags *diag.Diagnostics) {
+	if s.incomplete || len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
+	defer cancel()
+	found := look(ctx, s.engine(ctx, 0), names)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		err := found[name]
+		if unfit := (*preflight.Error)(nil); errors.As(err, &unfit) {
+			// A summary of its own: Terraform shows only the first of warnings that have
+			// one summary, and that must not hide what the apply did.
+			_, detail := diagnose(name, err)
+			diags.AddWarning(fmt.Sprintf("Host %s would be refused as it is", name), detail)
+			continue
+		}
+		diags.AddWarning(fmt.Sprintf("Host %s could not be looked at", name),
+			err.Error()+"\nWhether it can become a node is seen when the plan is applied.")
+	}
+}
