@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,37 +22,8 @@ import (
 
 // TestBastion is a cluster whose servers' sshd answers to a bastion alone.
 func TestBastion(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e-bastion"
-	var log bytes.Buffer
-	f, err := NewFlowOf(t.Context(), tools, "bastion", name, t.TempDir(), []string{"master-1"}, []string{"worker-1"}, []string{"bastion"}, &log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what was printed:\n%s", &log)
-			if f != nil {
-				journals(t, f.Lab)
-			}
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func(name string, do func(ctx context.Context) error) {
-		t.Helper()
-		start := time.Now()
-		if err := do(t.Context()); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())
-	}
+	f := newFlow(t, "bastion", "e2e-bastion", []string{"master-1"}, []string{"worker-1"}, []string{"bastion"})
+	step := stepper(t)
 	bastion, err := f.Lab.Host("bastion")
 	if err != nil {
 		t.Fatal(err)

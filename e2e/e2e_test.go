@@ -20,37 +20,8 @@ import (
 // TestLife is the demo's story as a test, with the parts between that a viewer
 // would not see: a second apply, each process killed, secrets looked for.
 func TestLife(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e"
-	var log bytes.Buffer
-	f, err := NewFlow(t.Context(), tools, name, t.TempDir(), []string{"master-1"}, []string{"worker-1", "worker-2"}, &log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what was printed:\n%s", &log)
-			if f != nil {
-				journals(t, f.Lab)
-			}
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func(name string, do func(ctx context.Context) error) {
-		t.Helper()
-		start := time.Now()
-		if err := do(t.Context()); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())
-	}
+	f := newFlow(t, "quickstart", "e2e", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
+	step := stepper(t)
 	served := func(ctx context.Context) error {
 		if err := f.Cluster.ServedByOwnNode(ctx, f.Workers...); err != nil {
 			return err

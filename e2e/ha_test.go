@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,44 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gantry-run/gantry/lab"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // TestMasters is the life of a cluster with three masters: one is lost and comes
 // back, one is taken out and put in again, one is lost for good and replaced.
 func TestMasters(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e-ha"
-	var log bytes.Buffer
-	f, err := NewFlowOf(t.Context(), tools, "ha", name, t.TempDir(), []string{"master-1", "master-2", "master-3"}, []string{"worker-1"}, []string{"master-4"}, &log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what was printed:\n%s", &log)
-			if f != nil {
-				journals(t, f.Lab)
-			}
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func(name string, do func(ctx context.Context) error) {
-		t.Helper()
-		start := time.Now()
-		if err := do(t.Context()); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())
-	}
+	f := newFlow(t, "ha", "e2e-ha", []string{"master-1", "master-2", "master-3"}, []string{"worker-1"}, []string{"master-4"})
+	step := stepper(t)
 	var lost string
 
 	step("apply three masters and a worker", f.Apply)

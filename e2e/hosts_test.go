@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gantry-run/gantry/lab"
 )
@@ -19,37 +17,8 @@ import (
 // TestTrouble is a life with an unprivileged user, keys that are pinned on first
 // contact, a terraform that is killed again and again, and servers that fail.
 func TestTrouble(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e-trouble"
-	var log bytes.Buffer
-	f, err := NewFlowOf(t.Context(), tools, "quickstart", name, t.TempDir(), []string{"master-1"}, []string{"worker-1", "worker-2"}, nil, &log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what was printed:\n%s", &log)
-			if f != nil {
-				journals(t, f.Lab)
-			}
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := func(name string, do func(ctx context.Context) error) {
-		t.Helper()
-		start := time.Now()
-		if err := do(t.Context()); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())
-	}
+	f := newFlow(t, "quickstart", "e2e-trouble", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
+	step := stepper(t)
 	w := f.Workspace
 	w.User, w.TrustFirst = lab.User, true
 	if err := w.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {

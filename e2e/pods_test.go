@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/gantry-run/gantry/lab"
 )
 
 // podsNamespace is where the tests of pods are.
@@ -23,27 +20,7 @@ const podsNamespace = "pods"
 
 // TestPods runs what users of Kubernetes expect of pods on one cluster.
 func TestPods(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e-pods"
-	var log bytes.Buffer
-	f, err := NewFlow(t.Context(), tools, name, t.TempDir(), []string{"master-1"}, []string{"worker-1", "worker-2"}, &log)
-	t.Cleanup(func() {
-		if t.Failed() && f != nil {
-			t.Logf("what was printed:\n%s", &log)
-			journals(t, f.Lab)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := newFlow(t, "quickstart", "e2e-pods", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
 	if err := f.Apply(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,26 +14,7 @@ import (
 // TestPreflight gives an apply servers that cannot become nodes: the plan says
 // why, the apply changes nothing on them, and once they are mended they join.
 func TestPreflight(t *testing.T) {
-	tools, err := FindTools("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const name = "e2e-preflight"
-	var log bytes.Buffer
-	f, err := NewFlowOf(t.Context(), tools, "quickstart", name, t.TempDir(), []string{"master-1"}, []string{"worker-1"}, nil, &log)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what was printed:\n%s", &log)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := newFlow(t, "quickstart", "e2e-preflight", []string{"master-1"}, []string{"worker-1"}, nil)
 	ctx := t.Context()
 	master, err := f.Lab.Host("master-1")
 	if err != nil {
