@@ -166,13 +166,7 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) take(ctx context.Context) (pod *corev1.Pod, gone bool, start context.Context, stop context.CancelFunc) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, c := range w.inbox {
-		w.put(&c)
-		if c.State == StateExited {
-			w.ended(c.ID)
-		}
-	}
-	w.inbox = nil
+	w.takeInbox()
 	start, stop = context.WithCancel(ctx)
 	if w.gone || w.pod.DeletionTimestamp != nil {
 		return w.pod, w.gone, start, stop
@@ -272,6 +266,11 @@ func (w *worker) tellBackoff(pod *corev1.Pod, ended *Container) {
 func (w *worker) drainInbox() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.takeInbox()
+}
+
+// takeInbox takes up the containers that were handed over; mu is held.
+func (w *worker) takeInbox() {
 	for _, c := range w.inbox {
 		w.put(&c)
 		if c.State == StateExited {
