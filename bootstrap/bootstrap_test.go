@@ -74,11 +74,24 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 	ids := 0
 	w.engine = New(Config{
 		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second,
-		Connect: func(_ context.Context, h spec.Host) (host.Host, error) { return w.hosts[h.Name], nil },
+		Connect: func(_ context.Context, h spec.Host) (host.Host, error) { return w.at(h), nil },
 		API:     func(client.Options) (kubernetes.Interface, error) { return w.api, nil },
 		NewID:   func() string { ids++; return fmt.Sprintf("id-%d", ids) },
 	})
 	return w
+}
+
+// at is the host of that name or, where none has it, at that address.
+func (w *world) at(h spec.Host) host.Host {
+	if m := w.hosts[h.Name]; m != nil {
+		return m
+	}
+	for _, m := range w.hosts {
+		if ip := h.IP(); ip == m.Address || strings.HasPrefix(ip, m.Title+".") {
+			return m
+		}
+	}
+	return hosttest.NewModel(h.Name, h.Address)
 }
 
 // register is what a kubelet does at its start.

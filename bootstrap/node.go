@@ -119,12 +119,13 @@ func reconcile(node *corev1.Node, n spec.Node) bool {
 		node.Annotations = map[string]string{}
 	}
 	node.Annotations[appliedAnnotation] = string(data)
+	node.Annotations[hostAnnotation] = declaration(n.Host)
 	return !sameNode(before, node)
 }
 
 func sameNode(a, b *corev1.Node) bool {
 	if len(a.Spec.Taints) != len(b.Spec.Taints) || len(a.Labels) != len(b.Labels) ||
-		a.Annotations[appliedAnnotation] != b.Annotations[appliedAnnotation] {
+		a.Annotations[appliedAnnotation] != b.Annotations[appliedAnnotation] || a.Annotations[hostAnnotation] != b.Annotations[hostAnnotation] {
 		return false
 	}
 	for _, t := range b.Spec.Taints {
