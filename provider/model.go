@@ -27,6 +27,10 @@ type hostSSHModel struct {
 	Port types.Int64  `tfsdk:"port"`
 }
 
+func hostSSHType() map[string]attr.Type {
+	return hostsAttribute("").NestedObject.Attributes["ssh"].GetType().(types.ObjectType).AttrTypes
+}
+
 type networkModel struct {
 	PodCIDR     types.String `tfsdk:"pod_cidr"`
 	ServiceCIDR types.String `tfsdk:"service_cidr"`

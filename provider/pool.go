@@ -20,6 +20,8 @@ import (
 
 type poolResource struct{ base }
 
+const defaultDrainTimeout = "5m"
+
 var (
 	_ resource.ResourceWithConfigure      = (*poolResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*poolResource)(nil)
@@ -58,7 +60,7 @@ func (r *poolResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 					"effect": schema.StringAttribute{Required: true, MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`."},
 				}},
 			},
-			"drain_timeout": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("5m"), Validators: []validator.String{duration{}},
+			"drain_timeout": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
 				MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). After that a removal fails and the node stays; a destroy goes on."},
 			"status": statusAttribute(),
 		},

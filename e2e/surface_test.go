@@ -1,0 +1,107 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestSurface is what an operator does to state and not to servers: a resource is
+// renamed, the state is lost, and the cluster is taken up again from a master.
+func TestSurface(t *testing.T) {
+	f := newFlow(t, "quickstart", "e2e-surface", []string{"master-1"}, []string{"worker-1"}, nil)
+	step := stepper(t)
+	w := f.Workspace
+	w.TrustFirst = true
+	var before map[string]string
+
+	step("apply", f.Apply)
+	step("a renamed resource is moved, and nothing is done", f.moved)
+	step("the state is lost", func(ctx context.Context) (err error) {
+		if before, err = f.Fingerprints(ctx, f.Nodes()...); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(w.Dir, "terraform.tfstate"))
+	})
+	step("cluster and pool are imported, and the plan is empty", f.imported)
+	step("no server was touched by it", func(ctx context.Context) error {
+		after, err := f.Fingerprints(ctx, f.Nodes()...)
+		if err != nil {
+			return err
+		}
+		for n := range before {
+			if before[n] != after[n] {
+				return fmt.Errorf("host %s was touched:\nbefore\n%s\nafter\n%s", n, before[n], after[n])
+			}
+		}
+		return nil
+	})
+	step("what was imported can grow", func(ctx context.Context) error { return f.Grow(ctx, "worker-2") })
+	step("destroy leaves every server clean", f.Down)
+}
+
+// moved renames the pool's resource, as a refactoring of modules would, and plans.
+func (f *Flow) moved(ctx context.Context) error {
+	const renamed = "gantry_node_pool.machines"
+	dir := f.Workspace.Dir
+	for _, file := range []string{"main.tf", "outputs.tf"} {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			return err
+		}
+		text := strings.NewReplacer(pool, renamed, `"gantry_node_pool" "workers"`, `"gantry_node_pool" "machines"`).Replace(string(data))
+		if text == string(data) {
+			return fmt.Errorf("%s does not mention %s", file, pool)
+		}
+		if err := f.write(file, text); err != nil {
+			return err
+		}
+		defer os.WriteFile(filepath.Join(dir, file), data, 0o600) //nolint:errcheck // a later step would fail
+	}
+	if err := f.write("moved.tf", "moved {\n  from = "+pool+"\n  to   = "+renamed+"\n}\n"); err != nil {
+		return err
+	}
+	defer os.Remove(filepath.Join(dir, "moved.tf"))
+	return f.Unchanged(ctx)
+}
+
+// imported takes the cluster up by the command and the pool by a block, as one does
+// after the loss of a state.
+func (f *Flow) imported(ctx context.Context) error {
+	master, err := f.Lab.Host(f.Masters[0])
+	if err != nil {
+		return err
+	}
+	if _, err := f.Workspace.Terraform(ctx, "import", "-input=false", "-no-color", "gantry_cluster.this", "root@"+master.Address); err != nil {
+		return err
+	}
+	block := fmt.Sprintf("import {\n  to = %s\n  id = %q\n}\n", pool, master.Address+"/workers")
+	if err := f.write("import.tf", block); err != nil {
+		return err
+	}
+	changes, err := f.Workspace.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	if len(changes) != 1 || changes[0].Address != "gantry_kubeconfig_file.admin" || !slices.Equal(changes[0].Actions, []string{"create"}) {
+		return fmt.Errorf("the plan should write the kubeconfig and change nothing that is imported: %+v", changes)
+	}
+	if err := f.Workspace.Apply(ctx); err != nil {
+		return err
+	}
+	if err := f.states(map[string]string{"worker-1": "ready"}); err != nil {
+		return err
+	}
+	_, err = f.Workspace.Terraform(ctx, "plan", "-detailed-exitcode", "-input=false", "-no-color")
+	return err
+}
+
+func (f *Flow) write(name, text string) error {
+	return os.WriteFile(filepath.Join(f.Workspace.Dir, name), []byte(text), 0o600)
+}

@@ -1,0 +1,196 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+var (
+	_ resource.ResourceWithImportState = (*clusterResource)(nil)
+	_ resource.ResourceWithImportState = (*poolResource)(nil)
+)
+
+// parseLogin reads [user@]address[:port].
+func parseLogin(s string) (spec.Host, error) {
+	h := spec.Host{Name: "master"}
+	user, rest, found := strings.Cut(s, "@")
+	if !found {
+		user, rest = "", s
+	}
+	h.SSH.User, h.Address = user, strings.Trim(rest, "[]")
+	if address, port, err := net.SplitHostPort(rest); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return h, fmt.Errorf("%q: %q is not a port", s, port)
+		}
+		h.Address, h.SSH.Port = address, int(n)
+	}
+	if h.Address == "" || (found && user == "") || strings.ContainsAny(h.Address, " /@") {
+		return h, fmt.Errorf("%q: expected [user@]address[:port]", s)
+	}
+	return h, nil
+}
+
+// discover reads the cluster of the master that an import's ID names.
+func (s *session) discover(ctx context.Context, master, pool string, diags *diag.Diagnostics) (bootstrap.Discovery, bool) {
+	if s == nil || s.incomplete {
+		diags.AddError("Nothing can be imported yet", "The provider block has values that are not known before an apply.")
+		return bootstrap.Discovery{}, false
+	}
+	via, err := parseLogin(master)
+	if err != nil {
+		diags.AddError("The import ID cannot be used", err.Error())
+		return bootstrap.Discovery{}, false
+	}
+	if via.SSH.User == cmp.Or(s.ssh.User, "root") {
+		via.SSH.User = "" // as for every server
+	}
+	d, err := s.engine(ctx, 0).Discover(ctx, via, pool)
+	if err != nil {
+		summary, detail := diagnose(via.Address, err)
+		diags.AddError("Nothing was imported: "+summary, detail)
+		return d, false
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Unreached)) {
+		diags.AddWarning(fmt.Sprintf("Host %s could not be reached", name),
+			fmt.Sprintf("Its host key is not known, and the next plan goes to the host once more. It said: %v", d.Unreached[name]))
+	}
+	return d, true
+}
+
+// imported is what state holds of hosts that were found. Their status is as if
+// they were what they should be: the read that follows every import compares.
+func (s *session) imported(ctx context.Context, hosts []spec.Host, d bootstrap.Discovery, node func(string) (spec.Node, bool), diags *diag.Diagnostics) (map[string]hostModel, map[string]hostStatus) {
+	version, digest := s.version()
+	models, status := map[string]hostModel{}, map[string]hostStatus{}
+	for _, h := range hosts {
+		models[h.Name] = hostModelOf(ctx, h, diags)
+		entry := hostStatus{
+			State: types.StringValue(string(bootstrap.Ready)), Address: types.StringValue(h.Address), HostKey: orNull(h.SSH.HostKey),
+			Version: types.StringValue(d.Versions[h.Name]), Message: types.StringValue(""), Config: types.StringValue(""),
+		}
+		// The digest of another version is not known here: the next plan updates it.
+		if n, ok := node(h.Name); ok && (d.Versions[h.Name] == version || version == "") {
+			entry.Config = types.StringValue(n.Hash(digest))
+		}
+		status[h.Name] = entry
+	}
+	return models, status
+}
+
+func hostModelOf(ctx context.Context, h spec.Host, diags *diag.Diagnostics) hostModel {
+	ssh := types.ObjectNull(hostSSHType())
+	if h.SSH.User != "" || h.SSH.Port != 0 {
+		port := types.Int64Null()
+		if h.SSH.Port != 0 {
+			port = types.Int64Value(int64(h.SSH.Port))
+		}
+		v, d := types.ObjectValueFrom(ctx, hostSSHType(), hostSSHModel{User: orNull(h.SSH.User), Port: port})
+		diags.Append(d...)
+		ssh = v
+	}
+	return hostModel{
+		Address: types.StringValue(h.Address), NodeIP: orNull(h.NodeIP), HostKey: types.StringNull(),
+		Labels: labelsOf(ctx, h.Labels, diags), SSH: ssh,
+	}
+}
+
+func orNull(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
+}
+
+func labelsOf(ctx context.Context, m map[string]string, diags *diag.Diagnostics) types.Map {
+	if len(m) == 0 {
+		return types.MapNull(types.StringType)
+	}
+	v, d := types.MapValueFrom(ctx, types.StringType, m)
+	diags.Append(d...)
+	return v
+}
+
+// importing sets attributes of an imported resource one by one: those that it does
+// not name stay null.
+type importing struct {
+	ctx  context.Context
+	resp *resource.ImportStateResponse
+}
+
+func (i importing) set(name string, value any) {
+	i.resp.Diagnostics.Append(i.resp.State.SetAttribute(i.ctx, path.Root(name), value)...)
+}
+
+// ImportState takes up a cluster by [user@]address[:port] of any of its masters.
+func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	d, ok := r.session.discover(ctx, req.ID, "", &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	c, diags := d.Cluster, &resp.Diagnostics
+	masters, status := r.session.imported(ctx, c.Masters, d, c.Master, diags)
+	in := importing{ctx, resp}
+	in.set("id", c.ID)
+	in.set("name", c.Name)
+	in.set("network", networkModel{types.StringValue(c.Network.PodCIDR), types.StringValue(c.Network.ServiceCIDR), types.StringValue(c.Network.DNSDomain)})
+	in.set("masters", masters)
+	in.set("workloads_on_masters", c.WorkloadsOnMasters)
+	in.set("status", status)
+	in.set("endpoints", endpoints(ctx, c, diags))
+	in.set("ca_fingerprint", d.CAFingerprint)
+	in.set("handle", handleOf(ctx, c, diags))
+}
+
+// handleOf is the handle of a cluster whose keys are known.
+func handleOf(ctx context.Context, c spec.Cluster, diags *diag.Diagnostics) types.Object {
+	keys := map[string]types.String{}
+	for _, h := range c.Masters {
+		keys[h.Name] = orNull(h.SSH.HostKey)
+	}
+	return connectionOf(ctx, c, types.StringValue(c.ID), keys, diags)
+}
+
+// ImportState takes up a pool by the login of a master, a slash and its name.
+func (r *poolResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	master, name, found := strings.Cut(req.ID, "/")
+	if !found || name == "" {
+		resp.Diagnostics.AddError("The import ID cannot be used", fmt.Sprintf("%q: expected [user@]address[:port] of a master, a slash and the pool's name, such as 10.0.0.11/workers.", req.ID))
+		return
+	}
+	d, ok := r.session.discover(ctx, master, name, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	p, c, diags := d.Pools[name], d.Cluster, &resp.Diagnostics
+	hosts, status := r.session.imported(ctx, p.Hosts, d, func(host string) (spec.Node, bool) { return p.Worker(c.Connection(), host) }, diags)
+	in := importing{ctx, resp}
+	in.set("id", c.ID+"/"+name)
+	in.set("cluster", handleOf(ctx, c, diags))
+	in.set("name", name)
+	in.set("hosts", hosts)
+	in.set("labels", labelsOf(ctx, p.Labels, diags))
+	if len(p.Taints) > 0 {
+		var taints []taintModel
+		for _, t := range p.Taints {
+			taints = append(taints, taintModel{types.StringValue(t.Key), orNull(t.Value), types.StringValue(t.Effect)})
+		}
+		in.set("taints", taints)
+	}
+	in.set("drain_timeout", defaultDrainTimeout)
+	in.set("status", status)
+}
