@@ -136,7 +136,7 @@ func readMaster(ctx context.Context, m *member) (masterFiles, error) {
 // add takes a Node in, as a master or as a host of its pool.
 func (d *Discovery) add(n *corev1.Node) {
 	h := declared(n)
-	_, d.Versions[n.Name], _ = strings.Cut(n.Status.NodeInfo.KubeletVersion, "+gantry.")
+	d.Versions[n.Name] = gantryVersion(n)
 	var ours applied
 	json.Unmarshal([]byte(n.Annotations[appliedAnnotation]), &ours) //nolint:errcheck // ours or empty
 	taints := appliedTaints(n, ours)
@@ -166,6 +166,12 @@ func (d *Discovery) add(n *corev1.Node) {
 	}
 	p.Hosts = append(p.Hosts, h)
 	d.Pools[name] = p
+}
+
+// gantryVersion is the version of Gantry that a node's kubelet is of.
+func gantryVersion(n *corev1.Node) string {
+	_, v, _ := strings.Cut(n.Status.NodeInfo.KubeletVersion, "+gantry.")
+	return v
 }
 
 // appliedTaints are those of the Node that a declaration gave it, in its order.

@@ -55,16 +55,21 @@ func (e *Engine) survey(ctx context.Context, f *fleet, nodes map[string]spec.Nod
 		isNew = isNew || subject.Identity == nil
 		subjects = append(subjects, subject)
 	})
-	var around preflight.Surroundings
-	if e.Bundle != nil {
-		around.Platform, around.Bundle = e.Bundle.Platform, e.Bundle.Path
-	}
+	around := e.surroundings()
 	if isNew && s.machines != nil {
 		around.Machines = s.machines(ctx)
 	}
 	for name, err := range preflight.Check(subjects, around) {
 		f.members[name].refused = err
 	}
+}
+
+// surroundings are as far as they are known without a cluster.
+func (e *Engine) surroundings() preflight.Surroundings {
+	if e.Bundle == nil {
+		return preflight.Surroundings{}
+	}
+	return preflight.Surroundings{Platform: e.Bundle.Platform, Bundle: e.Bundle.Path}
 }
 
 // lookAt reads the host's files and, when it is new, what it is.

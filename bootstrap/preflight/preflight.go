@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,6 +70,15 @@ func (e *Error) Unwrap() []error {
 		}
 	}
 	return out
+}
+
+// Findings are those of an error of Check.
+func Findings(err error) []Finding {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Findings
+	}
+	return nil
 }
 
 // Check judges the servers of one operation together. It returns an *Error for
