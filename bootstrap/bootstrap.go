@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -158,7 +160,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 			return workers.report(), err
 		}
 		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
-			reach: true, machines: func(ctx context.Context) map[string]string { return machines(ctx, api) },
+			reach: true, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
 		})
 		workers.each(ctx, change.Touch, func(ctx context.Context, m *member) error {
 			n, _ := want.Worker(c, m.spec.Name)

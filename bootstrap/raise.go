@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -45,7 +46,7 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 	for name, r := range up {
 		nodes[name] = r.node
 	}
-	e.survey(ctx, f, nodes, survey{machines: func(ctx context.Context) map[string]string {
+	e.survey(ctx, f, nodes, survey{nodes: func(ctx context.Context) []corev1.Node {
 		if f.source == "" {
 			return nil
 		}
@@ -53,7 +54,7 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 		if err != nil {
 			return nil
 		}
-		return machines(ctx, api)
+		return readyNodes(ctx, api)
 	}})
 	f.parallel(ctx, order, func(ctx context.Context, m *member) {
 		m.status.Err = e.ground(ctx, up[m.spec.Name], trust)

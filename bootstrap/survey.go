@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -28,9 +30,9 @@ const (
 type survey struct {
 	// reach has the hosts try the masters' API.
 	reach bool
-	// machines returns the machine-ids of the cluster's Nodes; it is called only when
-	// a host is new, and may be nil.
-	machines func(ctx context.Context) map[string]string
+	// nodes returns the cluster's Nodes that are Ready; it is called only when a host
+	// is new, and may be nil.
+	nodes func(ctx context.Context) []corev1.Node
 }
 
 // survey looks at the hosts that are to be these nodes, and marks those that
@@ -56,8 +58,11 @@ func (e *Engine) survey(ctx context.Context, f *fleet, nodes map[string]spec.Nod
 		subjects = append(subjects, subject)
 	})
 	around := e.surroundings()
-	if isNew && s.machines != nil {
-		around.Machines = s.machines(ctx)
+	if isNew && s.nodes != nil {
+		around.Machines, around.Addresses = map[string]string{}, map[string]string{}
+		for _, n := range s.nodes(ctx) {
+			around.Machines[n.Name], around.Addresses[n.Name] = n.Status.NodeInfo.MachineID, internalIP(&n)
+		}
 	}
 	for name, err := range preflight.Check(subjects, around) {
 		f.members[name].refused = err
@@ -167,23 +172,17 @@ func dialWithin(ctx context.Context, h host.Host, address string) (net.Conn, err
 	}
 }
 
-// machines returns the machine-ids of the Nodes that are Ready: one that is not
-// may be what a server was before it was reinstalled. An API that cannot be asked
-// is no reason to refuse a host.
-func machines(ctx context.Context, api kubernetes.Interface) map[string]string {
+// readyNodes returns the Nodes that are Ready: one that is not may be what a server
+// was before it was reinstalled. An API that cannot be asked is no reason to refuse
+// a host.
+func readyNodes(ctx context.Context, api kubernetes.Interface) []corev1.Node {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil
 	}
-	out := map[string]string{}
-	for _, n := range list.Items {
-		if id := n.Status.NodeInfo.MachineID; id != "" && notReady(&n) == "" {
-			out[n.Name] = id
-		}
-	}
-	return out
+	return slices.DeleteFunc(list.Items, func(n corev1.Node) bool { return notReady(&n) != "" })
 }
 
 func nodesOfPool(c spec.Connection, p spec.Pool, names []string) map[string]spec.Node {

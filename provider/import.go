@@ -47,8 +47,7 @@ func parseLogin(s string) (spec.Host, error) {
 
 // discover reads the cluster of the master that an import's ID names.
 func (s *session) discover(ctx context.Context, master, pool string, diags *diag.Diagnostics) (bootstrap.Discovery, bool) {
-	if s == nil || s.incomplete {
-		diags.AddError("Nothing can be imported yet", "The provider block has values that are not known before an apply.")
+	if !s.usable(diags) {
 		return bootstrap.Discovery{}, false
 	}
 	via, err := parseLogin(master)

@@ -138,6 +138,9 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		}
 	}
 	p, _ := plan.spec(ctx, &resp.Diagnostics)
+	if r.session.claimHosts(ctx, plan, p, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
 	var c spec.Connection
 	if connectionAddressesKnown(ctx, plan.Cluster, &resp.Diagnostics) {
 		c = connection(ctx, plan.Cluster, &resp.Diagnostics)

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -20,11 +21,16 @@ import (
 )
 
 // Provider is the plugin.
-type Provider struct{ version string }
+type Provider struct {
+	version string
+	// configured changes the session in tests.
+	configured func(*session)
+}
 
 var (
 	_ provider.Provider                       = (*Provider)(nil)
 	_ provider.ProviderWithEphemeralResources = (*Provider)(nil)
+	_ provider.ProviderWithFunctions          = (*Provider)(nil)
 )
 
 // New returns what the plugin server asks for.
@@ -114,6 +120,9 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 			s.bundle = b
 		}
 	}
+	if p.configured != nil {
+		p.configured(s)
+	}
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = s, s, s
 }
 
@@ -171,8 +180,22 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 	}
 }
 
-// DataSources of the provider: none yet.
-func (p *Provider) DataSources(context.Context) []func() datasource.DataSource { return nil }
+// DataSources of the provider.
+func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{
+		func() datasource.DataSource { return &hostFacts{} },
+		func() datasource.DataSource { return &clusterStatus{} },
+	}
+}
+
+// Functions of the provider.
+func (p *Provider) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{
+		func() function.Function { return parseHostsFunction{} },
+		func() function.Function { return quorumFunction{} },
+		func() function.Function { return mergeFunction{} },
+	}
+}
 
 // EphemeralResources of the provider.
 func (p *Provider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {

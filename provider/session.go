@@ -32,6 +32,9 @@ type session struct {
 	incomplete bool
 	// connect replaces SSH in tests.
 	connect func(ctx context.Context, h spec.Host) (host.Host, error)
+	// adjust changes the engine in tests.
+	adjust func(*bootstrap.Config)
+	claims claims
 
 	mu  sync.Mutex
 	log *os.File
@@ -48,10 +51,14 @@ func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *boots
 			return ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
 		}
 	}
-	return bootstrap.New(bootstrap.Config{
+	c := bootstrap.Config{
 		Connect: connect, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
 		Events: func(e step.Event) { s.event(ctx, e) },
-	})
+	}
+	if s.adjust != nil {
+		s.adjust(&c)
+	}
+	return bootstrap.New(c)
 }
 
 func (s *session) event(ctx context.Context, e step.Event) {

@@ -35,6 +35,8 @@ type Surroundings struct {
 	// Machines are the machine-ids of the cluster's living Nodes, by name, as far as
 	// they are known.
 	Machines map[string]string
+	// Addresses are those of the same Nodes.
+	Addresses map[string]string
 }
 
 // Finding is one thing that stands against a server, and what to do about it.
@@ -91,6 +93,8 @@ func Check(subjects []Subject, around Surroundings) map[string]error {
 			// Whatever else is found on a server of another cluster is that cluster's.
 			if err := install.Check(s.Title, s.Identity, s.Node); err != nil {
 				found = []Finding{{Problem: "it belongs to another cluster or is another node", Remedy: err.Error(), Err: err}}
+			} else if s.Identity.Pool != s.Node.Pool {
+				found = []Finding{{Problem: "it is a node of this cluster already, as " + place(s.Identity.Pool), Remedy: "remove it there first: a server has one place in a cluster"}}
 			}
 		} else {
 			found = slices.Concat(alone(s, around), among(s, subjects, around))
@@ -100,6 +104,13 @@ func Check(subjects []Subject, around Surroundings) map[string]error {
 		}
 	}
 	return out
+}
+
+func place(pool string) string {
+	if pool == "" {
+		return "a master"
+	}
+	return "one of pool " + pool
 }
 
 // among finds what the server shares with another that it must have alone.
@@ -123,6 +134,9 @@ func among(s Subject, all []Subject, around Surroundings) []Finding {
 		if id != "" && machine == id && node != s.Node.Host.Name {
 			nodes = append(nodes, node)
 		}
+	}
+	if ip := around.Addresses[s.Node.Host.Name]; ip != "" && ip != s.Node.Host.IP() {
+		out = append(out, Finding{Problem: fmt.Sprintf("the cluster has a node %s already, at %s", s.Node.Host.Name, ip), Remedy: "give it another name, or remove that one first"})
 	}
 	slices.Sort(nodes)
 	for _, node := range nodes {
