@@ -99,7 +99,7 @@ func (quorumFunction) Run(ctx context.Context, req function.RunRequest, resp *fu
 		return
 	}
 	if n < 1 {
-		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%d masters hold no cluster: at least one is required.", n))
+		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%d masters hold no cluster: at least one is required", n))
 		return
 	}
 	majority := n/2 + 1

@@ -135,8 +135,7 @@ func (d *hostFacts) Read(ctx context.Context, req datasource.ReadRequest, resp *
 	defer cancel()
 	f, err := d.session.engine(ctx, 0).Facts(ctx, h, m.Role.ValueString() == "master")
 	if err != nil {
-		_, detail := diagnose(h.Address, err)
-		resp.Diagnostics.AddError(fmt.Sprintf("Host %s could not be asked", h.Address), detail)
+		resp.Diagnostics.AddError(fmt.Sprintf("Host %s could not be asked", h.Address), said(err))
 		return
 	}
 	m.Role = types.StringValue(cmp.Or(m.Role.ValueString(), "worker"))

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
@@ -60,8 +62,7 @@ func (s *session) discover(ctx context.Context, master, pool string, diags *diag
 	}
 	d, err := s.engine(ctx, 0).Discover(ctx, via, pool)
 	if err != nil {
-		summary, detail := diagnose(via.Address, err)
-		diags.AddError("Nothing was imported: "+summary, detail)
+		diags.AddError("Nothing was imported", said(err))
 		return d, false
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Unreached)) {
@@ -69,6 +70,15 @@ func (s *session) discover(ctx context.Context, master, pool string, diags *diag
 			fmt.Sprintf("Its host key is not known, and the next plan goes to the host once more. It said: %v", d.Unreached[name]))
 	}
 	return d, true
+}
+
+// said is a failure of looking only, with advice where it is about the way there.
+func said(err error) string {
+	var way *host.Error
+	if errors.As(err, &way) {
+		return err.Error() + "\n\n" + advice(err)
+	}
+	return err.Error()
 }
 
 // imported is what state holds of hosts that were found. Their status is as if

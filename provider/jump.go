@@ -42,6 +42,9 @@ func jumpAttribute() schema.ListNestedAttribute {
 // jumps reads the list of jump hosts, all of whose values are known.
 func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags *diag.Diagnostics) []ssh.Jump {
 	var models []jumpModel
+	if list.IsNull() { // also of no type, where there is no ssh block at all
+		return nil
+	}
 	diags.Append(list.ElementsAs(ctx, &models, false)...)
 	var out []ssh.Jump
 	for i, m := range models {

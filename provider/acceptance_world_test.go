@@ -1,0 +1,239 @@
+//go:build acceptance
+
+package provider
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/bootstrap/join"
+	"github.com/gantry-run/gantry/bootstrap/pki"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// TestMain finds the terraform that the tests drive. Without one they fail: a
+// test that is passed over proves nothing.
+func TestMain(m *testing.M) {
+	for _, name := range []string{os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform", "tofu", "../bin/tofu"} {
+		file, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		if file, err = filepath.Abs(file); err != nil {
+			continue
+		}
+		os.Setenv("TF_ACC_TERRAFORM_PATH", file)
+		if strings.Contains(filepath.Base(file), "tofu") {
+			os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
+		}
+		os.Setenv("CHECKPOINT_DISABLE", "1")
+		os.Exit(m.Run())
+	}
+	fmt.Fprintln(os.Stderr, "no terraform and no tofu here: make tofu builds one")
+	os.Exit(1)
+}
+
+// world is model servers around a fake API, and a provider that reaches no others.
+type world struct {
+	t      *testing.T
+	api    *fake.Clientset
+	bundle string
+
+	mu      sync.Mutex
+	servers map[string]*hosttest.Model // by address
+	names   map[string]string          // by address: what each was last called
+	down    map[string]bool            // addresses that do not answer
+}
+
+// newWorld has bare servers at 192.0.2.1, 192.0.2.2 and so on.
+func newWorld(t *testing.T, servers int) *world {
+	t.Helper()
+	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
+	for i := range servers {
+		address := fmt.Sprintf("192.0.2.%d", i+1)
+		m := hosttest.NewModel(fmt.Sprintf("server-%d", i+1), address)
+		m.OnStart = func(unit string) error {
+			if unit == config.Kubelet.Unit() {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return w.register(m, w.names[address])
+			}
+			return nil
+		}
+		w.servers[address] = m
+	}
+	return w
+}
+
+func packBundle(t *testing.T, platform string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"gantry", "containerd", "runc", archive.UnpackerName} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("program "+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	if _, err := archive.Pack(&b, dir, archive.Manifest{Version: "1.2.3", Platform: platform}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "bundle.tar.zst")
+	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// register is what a kubelet does at its start.
+func (w *world) register(m *hosttest.Model, name string) error {
+	_, err := w.api.CoreV1().Nodes().Create(context.Background(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Status: corev1.NodeStatus{
+			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
+			Addresses:  []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: m.Address}},
+			NodeInfo:   corev1.NodeSystemInfo{KubeletVersion: "v1.37.2+gantry.1.2.3", MachineID: "machine-of-" + m.Title},
+		},
+	}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// keyed is a server with a host key.
+type keyed struct {
+	*hosttest.Model
+}
+
+func (k keyed) HostKey() string { return keyOf(k.Address) }
+
+func keyOf(address string) string { return "ssh-ed25519 AAAA" + strings.ReplaceAll(address, ".", "") }
+
+func (w *world) connect(_ context.Context, h spec.Host) (host.Host, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.servers[h.Address]
+	if m == nil || w.down[h.Address] {
+		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name + " (" + h.Address + ")", Doing: "log in", Err: errors.New("no route to host")}
+	}
+	w.names[h.Address] = h.Name
+	return keyed{m}, nil
+}
+
+// member is the one member of the model's store.
+type member struct{ join.Store }
+
+func (member) Close() error { return nil }
+func (member) MemberList(context.Context, ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
+	return &clientv3.MemberListResponse{Members: []*etcdserverpb.Member{{ID: 7, Name: "m1", PeerURLs: []string{"https://192.0.2.1:2380"}, ClientURLs: []string{"https://192.0.2.1:2379"}}}}, nil
+}
+func (member) Status(context.Context, string) (*clientv3.StatusResponse, error) {
+	return &clientv3.StatusResponse{Leader: 7, DbSize: 4096}, nil
+}
+
+// provider is the plugin in this process.
+func (w *world) provider() (tfprotov6.ProviderServer, error) {
+	p := &Provider{version: "test", configured: func(s *session) {
+		s.connect = w.connect
+		s.adjust = func(c *bootstrap.Config) {
+			c.NodeTimeout, c.DrainTimeout = 2*time.Second, time.Second
+			c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
+			c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
+		}
+	}}
+	return providerserver.NewProtocol6WithError(p)()
+}
+
+func (w *world) factories() map[string]func() (tfprotov6.ProviderServer, error) {
+	return map[string]func() (tfprotov6.ProviderServer, error){"gantry": w.provider}
+}
+
+// block is the provider block.
+func (w *world) block() string {
+	return fmt.Sprintf("provider \"gantry\" {\n  bundle = %q\n}\n", w.bundle)
+}
+
+// bare fails the test where anything of a cluster is on any server.
+func (w *world) bare() error {
+	var errs []error
+	for _, m := range w.servers {
+		if left := append(m.Paths(), m.Running()...); len(left) > 0 {
+			errs = append(errs, fmt.Errorf("%s is not bare: %v", m.Title, left))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runTerraform runs terraform itself, with the provider in this process, and returns
+// all that it printed, on one line, as a person reads it.
+func runTerraform(t *testing.T, server func() (tfprotov6.ProviderServer, error), hcl string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	reattach, closed := make(chan *plugin.ReattachConfig), make(chan struct{})
+	address := "registry.terraform.io/hashicorp/gantry"
+	if h := os.Getenv("TF_ACC_PROVIDER_HOST"); h != "" {
+		address = h + "/hashicorp/gantry"
+	}
+	s, err := server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), tf6server.WithoutLogStderrOverride()) //nolint:errcheck // seen as no answer
+	defer func() { cancel(); <-closed }()
+	to := <-reattach
+	env, err := json.Marshal(map[string]any{address: map[string]any{
+		"Protocol": string(to.Protocol), "ProtocolVersion": to.ProtocolVersion, "Pid": to.Pid, "Test": true,
+		"Addr": map[string]string{"Network": to.Addr.Network(), "String": to.Addr.String()},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(hcl), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out string
+	for _, argv := range [][]string{{"init", "-no-color", "-input=false"}, args} {
+		cmd := exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), argv...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TF_REATTACH_PROVIDERS="+string(env))
+		data, err := cmd.CombinedOutput()
+		if out = plain(string(data)); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// plain undoes the wrapping and framing of diagnostics.
+func plain(s string) string {
+	s = strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(s)
+	return strings.Join(strings.Fields(s), " ")
+}
