@@ -1,8 +1,8 @@
 package provider
 
 import (
-	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -11,8 +11,10 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
-// claims are the servers of all pools that one run plans: a server in two of them
-// would be fought over. Pools know nothing of each other, so the session does.
+// claims are the servers of all clusters and pools that one run plans: a server in
+// two of them would be fought over. Resources know nothing of each other, so the
+// session does. Terraform plans each once more before it is applied, when more is
+// known, so that nothing is done to such a server.
 type claims struct {
 	mu     sync.Mutex
 	owners map[string]string
@@ -33,25 +35,20 @@ func (c *claims) take(thing, owner string) (other string, taken bool) {
 	return "", false
 }
 
-// claimHosts refuses addresses and, once the cluster is known, names that another
-// pool of the same run has. Terraform plans a pool once more before it is applied,
-// so that nothing is done to a server of two pools.
-func (s *session) claimHosts(ctx context.Context, plan poolModel, p spec.Pool, diags *diag.Diagnostics) {
-	cluster := ""
-	if known(ctx, plan.Cluster) {
-		cluster = connection(ctx, plan.Cluster, diags).ClusterID
-	}
-	owner := "pool " + p.Name
-	for _, h := range p.Hosts {
-		at := path.Root("hosts").AtMapKey(h.Name)
+// claimHosts refuses addresses and, once it is known which cluster it is, names
+// that another resource of the same run has.
+func (s *session) claimHosts(owner, field string, hosts []spec.Host, c spec.Connection, diags *diag.Diagnostics) {
+	for _, h := range hosts {
+		at := path.Root(field).AtMapKey(h.Name)
 		if other, taken := s.claims.take("address "+h.Address, owner); taken {
-			diags.AddAttributeError(at, "A server is in two pools", fmt.Sprintf("%s has the address %s of a server of %s too. A server is one node.", owner, h.Address, other))
+			diags.AddAttributeError(at, "A server is in two places", fmt.Sprintf("%s has the address %s, and so has %s. A server is one node.", owner, h.Address, other))
 		}
-		if cluster == "" {
+		if len(c.Masters) == 0 {
 			continue
 		}
-		if other, taken := s.claims.take("name "+cluster+" "+h.Name, owner); taken {
-			diags.AddAttributeError(at, "A name is used in two pools", fmt.Sprintf("%s has a server named %s, and so has %s. A name is one Node of the cluster.", owner, h.Name, other))
+		name := strings.Join([]string{"name", c.ClusterName, c.Masters[0].Address, h.Name}, " ")
+		if other, taken := s.claims.take(name, owner); taken {
+			diags.AddAttributeError(at, "A name is used twice", fmt.Sprintf("%s has a server named %s, and so has %s. A name is one Node of the cluster.", owner, h.Name, other))
 		}
 	}
 }

@@ -164,6 +164,10 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
 		return
 	}
+	r.session.claimHosts("cluster "+c.Name, "masters", c.Masters, c.Connection(), &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
 	version, _ := r.session.version()
 	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
@@ -176,14 +180,11 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("endpoints"), endpoints(ctx, c, &resp.Diagnostics))...)
-	if create {
-		return
-	}
 	keys := map[string]types.String{}
 	for name, s := range planned {
 		keys[name] = s.HostKey
 	}
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, state.ID, keys, &resp.Diagnostics))...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, plan.ID, keys, &resp.Diagnostics))...)
 }
 
 // someStay reports whether a master that holds the cluster stays in the plan.

@@ -131,19 +131,20 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			now, was := connection(ctx, plan.Cluster, &resp.Diagnostics), connection(ctx, state.Cluster, &resp.Diagnostics)
 			if now.ClusterID != was.ClusterID {
 				resp.RequiresReplace = append(resp.RequiresReplace, path.Root("cluster"))
-			} else if err := mustPlan(ctx, plan, now, &resp.Diagnostics); err != nil {
-				resp.Diagnostics.AddError("The pool cannot be like this", err.Error())
-				return
 			}
 		}
 	}
 	p, _ := plan.spec(ctx, &resp.Diagnostics)
-	if r.session.claimHosts(ctx, plan, p, &resp.Diagnostics); resp.Diagnostics.HasError() {
-		return
-	}
 	var c spec.Connection
 	if connectionAddressesKnown(ctx, plan.Cluster, &resp.Diagnostics) {
 		c = connection(ctx, plan.Cluster, &resp.Diagnostics)
+		if err := mustPlan(ctx, plan, c, &resp.Diagnostics); err != nil {
+			resp.Diagnostics.AddError("The pool cannot be like this", err.Error())
+		}
+	}
+	r.session.claimHosts("pool "+p.Name, "hosts", p.Hosts, c, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
 	}
 	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightPool(ctx, c, p, names)
