@@ -206,7 +206,9 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: read its identity: %w", m.title(), err))
+			err = fmt.Errorf("%s: read its identity: %w", m.title(), err)
+			m.settle(err)
+			errs = append(errs, err)
 			return
 		}
 		out[m.spec.Name] = id

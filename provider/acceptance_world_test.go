@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -206,7 +207,7 @@ func runTerraform(t *testing.T, server func() (tfprotov6.ProviderServer, error),
 	if err != nil {
 		t.Fatal(err)
 	}
-	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), tf6server.WithoutLogStderrOverride()) //nolint:errcheck // seen as no answer
+	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), tf6server.WithGoPluginLogger(hclog.NewNullLogger()), tf6server.WithLoggingSink(t), tf6server.WithoutLogStderrOverride()) //nolint:errcheck // seen as no answer
 	defer func() { cancel(); <-closed }()
 	to := <-reattach
 	env, err := json.Marshal(map[string]any{address: map[string]any{

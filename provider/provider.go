@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
@@ -82,7 +84,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 					"private_key_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the private key, where `private_key` is not given."},
 					"passphrase":       schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Opens the private key where it is encrypted."},
 					"agent":            schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent at `SSH_AUTH_SOCK` (default: only when neither a private key nor a password is given)."},
-					"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd (default 22)."},
+					"port":             schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}, MarkdownDescription: "Port of sshd (default 22)."},
 					"connect_timeout":  schema.StringAttribute{Optional: true, MarkdownDescription: "How long connecting and logging in may take, such as `10s` (the default)."},
 					"jump_hosts":       jumpAttribute(),
 					"certificate":      schema.StringAttribute{Optional: true, MarkdownDescription: "OpenSSH user certificate (the content of `id_…-cert.pub`) for the private key, or for a key of the agent."},
@@ -94,7 +96,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				},
 			},
 			"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
-			"parallelism": schema.Int64Attribute{Optional: true, MarkdownDescription: "Servers worked on at a time (default 10)."},
+			"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10)."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run, as JSON lines: every step on every server and how long it took."},
 		},
 	}

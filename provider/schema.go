@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -18,7 +20,7 @@ func hostsAttribute(description string) schema.MapNestedAttribute {
 		Required:            true,
 		MarkdownDescription: description + " The key is the name of the Node: lower case letters, digits and dashes.",
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-			"address":  schema.StringAttribute{Required: true, MarkdownDescription: "Address that sshd answers on."},
+			"address":  schema.StringAttribute{Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}, MarkdownDescription: "Address that sshd answers on."},
 			"node_ip":  schema.StringAttribute{Optional: true, MarkdownDescription: "IPv4 address that the other nodes use, where it is not `address`."},
 			"host_key": schema.StringAttribute{Optional: true, MarkdownDescription: "The server's SSH host key, such as `ssh-ed25519 AAAA…`. Without it the key of the first contact is pinned in `status`; another one later is an error."},
 			"labels":   schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Labels of this Node, beside those of its pool."},
@@ -26,7 +28,7 @@ func hostsAttribute(description string) schema.MapNestedAttribute {
 				Optional: true, MarkdownDescription: "Where this server is logged in to differently from the provider's `ssh`.",
 				Attributes: map[string]schema.Attribute{
 					"user": schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as."},
-					"port": schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+					"port": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}, MarkdownDescription: "Port of sshd."},
 				},
 			},
 		}},

@@ -61,6 +61,12 @@ func TestEachFindingSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			s.Identity, s.Facts = &install.Identity{ClusterID: "c2", ClusterName: "other", NodeName: "a"}, host.Facts{}
 		}, []string{`is already node "a" of cluster "other" (c2)`}},
 		"another node": {func(s *Subject) { s.Identity = &install.Identity{ClusterID: "c1", NodeName: "z"} }, []string{"already node"}},
+		"of another pool": {func(s *Subject) {
+			s.Identity, s.Node.Master, s.Node.Pool = &install.Identity{ClusterID: "c1", NodeName: "a", Pool: "old"}, false, "new"
+		}, []string{"it is a node of this cluster already, as one of pool old: remove it there first"}},
+		"a master for a pool": {func(s *Subject) {
+			s.Identity, s.Node.Master, s.Node.Pool = &install.Identity{ClusterID: "c1", NodeName: "a"}, false, "new"
+		}, []string{"already, as a master"}},
 		"itself, whatever it is by now": {func(s *Subject) {
 			s.Identity, s.Facts = &install.Identity{ClusterID: "c1", NodeName: "a"}, host.Facts{Listening: []int{10250}}
 		}, nil},
@@ -90,7 +96,7 @@ func TestEachFindingSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 					t.Errorf("%q is not in %q", f.Problem, e)
 				}
 			}
-			if foreign := (*install.ForeignError)(nil); errors.As(got["a"], &foreign) != (s.Identity != nil) {
+			if foreign := (*install.ForeignError)(nil); errors.As(got["a"], &foreign) != strings.Contains(c.want[0], "already node") {
 				t.Errorf("told as foreign: %v", foreign)
 			}
 		})
@@ -127,6 +133,20 @@ func TestSkewLeavesOutTheWayThereAndBack(t *testing.T) {
 	} {
 		if got := Skew(asked, answered, unix); got != want {
 			t.Errorf("said %d: %s, want %s", unix, got, want)
+		}
+	}
+}
+
+func TestANameOfALivingNodeElsewhereIsRefused(t *testing.T) {
+	a := good("a", "192.0.2.1")
+	got := Check([]Subject{a}, Surroundings{Addresses: map[string]string{"a": "192.0.2.7", "b": "192.0.2.1"}})
+	if e := got["a"]; e == nil || !strings.Contains(e.Error(), "has a node a already, at 192.0.2.7: give it another name") {
+		t.Errorf("got %v", e)
+	}
+	// A server that was made anew at its address is the same node.
+	for _, ip := range []string{"192.0.2.1", ""} {
+		if got := Check([]Subject{a}, Surroundings{Addresses: map[string]string{"a": ip}}); len(got) > 0 {
+			t.Errorf("known at %q: %v", ip, got)
 		}
 	}
 }
