@@ -100,6 +100,7 @@ func badInputs(t *testing.T) []badInput {
 		{name: "a taint's key", pool: pairs + `taints = [{ key = "a b", effect = "NoExecute" }]`, want: []string{`taints[0]: key "a b"`}},
 		{name: "a port", masters: `m1 = { address = "192.0.2.1", ssh = { port = 70000 } }`, want: []string{"ssh.port value must be between 1 and 65535, got: 70000"}},
 		{name: "a duration", pool: pairs + `drain_timeout = "soon"`, want: []string{`"soon": expected a positive duration such as 90s, 5m or 24h.`}},
+		{name: "a time-out", network: `timeouts = { create = "soon" }`, want: []string{`"soon" must be a string containing a sequence of decimal numbers`}},
 		{name: "a DNS name without an address", masters: `m1 = { address = "m1.example.org" }`, want: []string{`"m1.example.org" is not an IPv4 address; give node_ip where address is a DNS name`}},
 
 		{name: "an unknown bundle", block: block(filepath.Join(dir, "none")), want: []string{"The bundle cannot be used", "no such file or directory"}},

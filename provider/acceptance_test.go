@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -119,6 +121,38 @@ func TestAccClusterAndPool(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectEmptyPlan(), action("gantry_node_pool.renamed", plancheck.ResourceActionNoop),
 				}},
+			},
+		},
+	})
+}
+
+// A node that never comes is waited for as long as the configuration says.
+func TestAccTimeouts(t *testing.T) {
+	w := newWorld(t, 2)
+	w.nodeTimeout = time.Minute
+	started := w.servers["192.0.2.2"].OnStart
+	w.servers["192.0.2.2"].OnStart = nil
+	hcl := w.block() + clusterHCL + strings.Replace(poolHCL(`w1 = { address = "192.0.2.2" }`), "name ", "timeouts = { create = \"1s\", update = \"30s\" }\n  name ", 1)
+	const pool = "gantry_node_pool.workers"
+	state := func(s string) []statecheck.StateCheck {
+		return []statecheck.StateCheck{value(pool, at("status").AtMapKey("w1").AtMapKey("state"), knownvalue.StringExact(s))}
+	}
+	start := time.Now()
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: w.factories(),
+		CheckDestroy:             func(*terraform.State) error { return w.bare() },
+		Steps: []resource.TestStep{
+			{Config: hcl, ConfigStateChecks: state("pending"), ExpectNonEmptyPlan: true},
+			{
+				PreConfig: func() {
+					if took := time.Since(start); took > 30*time.Second {
+						t.Errorf("the create took %s", took)
+					}
+					w.servers["192.0.2.2"].OnStart = started
+					w.servers["192.0.2.2"].StopUnit(config.Kubelet.Unit())
+				},
+				Config:            hcl,
+				ConfigStateChecks: state("ready"),
 			},
 		},
 	})

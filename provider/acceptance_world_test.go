@@ -67,6 +67,8 @@ type world struct {
 	t      *testing.T
 	api    *fake.Clientset
 	bundle string
+	// nodeTimeout is how long a node may take to be Ready.
+	nodeTimeout time.Duration
 
 	mu      sync.Mutex
 	servers map[string]*hosttest.Model // by address
@@ -77,7 +79,7 @@ type world struct {
 // newWorld has bare servers at 192.0.2.1, 192.0.2.2 and so on.
 func newWorld(t *testing.T, servers int) *world {
 	t.Helper()
-	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
+	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), nodeTimeout: 2 * time.Second, servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
 	for i := range servers {
 		address := fmt.Sprintf("192.0.2.%d", i+1)
 		m := hosttest.NewModel(fmt.Sprintf("server-%d", i+1), address)
@@ -165,7 +167,7 @@ func (w *world) provider() (tfprotov6.ProviderServer, error) {
 	p := &Provider{version: "test", configured: func(s *session) {
 		s.connect = w.connect
 		s.adjust = func(c *bootstrap.Config) {
-			c.NodeTimeout, c.DrainTimeout = 2*time.Second, time.Second
+			c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
 			c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
 			c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
 		}

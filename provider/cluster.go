@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -44,6 +45,8 @@ type clusterModel struct {
 	Endpoints          types.List   `tfsdk:"endpoints"`
 	CAFingerprint      types.String `tfsdk:"ca_fingerprint"`
 	Connection         types.Object `tfsdk:"handle"`
+
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
 
 func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -58,7 +61,7 @@ func networkDefault() types.Object {
 		})
 }
 
-func (r *clusterResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	with := func(description, value string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(value), MarkdownDescription: description + " (default `" + value + "`)."}
 	}
@@ -81,6 +84,7 @@ func (r *clusterResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 			"workloads_on_masters": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
 				MarkdownDescription: "Whether masters run ordinary pods too. Otherwise they have the taint `node-role.kubernetes.io/control-plane:NoSchedule`."},
 			"status":         statusAttribute(),
+			"timeouts":       timeoutsAttribute(ctx),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
 			"ca_fingerprint": schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "SHA-256 of the cluster's CA certificate."},
 			"handle": schema.SingleNestedAttribute{Computed: true, Attributes: connectionAttributes(true),
@@ -237,6 +241,8 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, plan.Timeouts.Create, &resp.Diagnostics)
+	defer cancel()
 	c, _ := plan.spec(ctx, &resp.Diagnostics)
 	report, err := r.session.engine(ctx, 0).CreateCluster(ctx, c)
 	if err != nil {
@@ -293,6 +299,8 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, plan.Timeouts.Update, &resp.Diagnostics)
+	defer cancel()
 	planned := statusMap(ctx, plan.Status, &resp.Diagnostics)
 	old := statusMap(ctx, state.Status, &resp.Diagnostics)
 	have, _ := state.spec(ctx, &resp.Diagnostics)
@@ -317,6 +325,8 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, state.Timeouts.Delete, &resp.Diagnostics)
+	defer cancel()
 	c, _ := state.spec(ctx, &resp.Diagnostics)
 	report, err := r.session.engine(ctx, 0).DestroyCluster(ctx, c)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -38,13 +39,15 @@ type poolModel struct {
 	Taints       types.List   `tfsdk:"taints"`
 	DrainTimeout types.String `tfsdk:"drain_timeout"`
 	Status       types.Map    `tfsdk:"status"`
+
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
 }
 
 func (r *poolResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_node_pool"
 }
 
-func (r *poolResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *poolResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Workers that are alike. A server that is added joins, and no other is touched; one that is removed is drained, taken out of the cluster and left bare.",
 		Attributes: map[string]schema.Attribute{
@@ -63,7 +66,8 @@ func (r *poolResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 			},
 			"drain_timeout": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
 				MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). After that a removal fails and the node stays; a destroy goes on."},
-			"status": statusAttribute(),
+			"status":   statusAttribute(),
+			"timeouts": timeoutsAttribute(ctx),
 		},
 	}
 }
@@ -221,6 +225,8 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, plan.Timeouts.Create, &resp.Diagnostics)
+	defer cancel()
 	c := connection(ctx, plan.Cluster, &resp.Diagnostics)
 	p, _ := plan.spec(ctx, &resp.Diagnostics)
 	var touch []string
@@ -275,6 +281,8 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, plan.Timeouts.Update, &resp.Diagnostics)
+	defer cancel()
 	planned := statusMap(ctx, plan.Status, &resp.Diagnostics)
 	old := statusMap(ctx, state.Status, &resp.Diagnostics)
 	c := connection(ctx, plan.Cluster, &resp.Diagnostics)
@@ -326,6 +334,8 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := limited(ctx, state.Timeouts.Delete, &resp.Diagnostics)
+	defer cancel()
 	p, _ := state.spec(ctx, &resp.Diagnostics)
 	report, err := r.session.engine(ctx, state.drainTimeout()).ApplyPool(ctx, connection(ctx, state.Cluster, &resp.Diagnostics), p,
 		bootstrap.PoolChange{Leaving: p.Hosts, Abandon: true})
