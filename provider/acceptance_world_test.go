@@ -195,9 +195,19 @@ func (w *world) bare() error {
 	return errors.Join(errs...)
 }
 
-// runTerraform runs terraform itself, with the provider in this process, and returns
-// all that it printed, on one line, as a person reads it.
+// runTerraform runs terraform itself on a configuration, with the provider in this
+// process, and returns all that it printed, on one line, as a person reads it.
 func runTerraform(t *testing.T, server func() (tfprotov6.ProviderServer, error), hcl string, args ...string) (string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(hcl), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return runIn(t, dir, server, args...)
+}
+
+// runIn does so in a directory, whose state it keeps.
+func runIn(t *testing.T, dir string, server func() (tfprotov6.ProviderServer, error), args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	reattach, closed := make(chan *plugin.ReattachConfig), make(chan struct{})
@@ -209,18 +219,17 @@ func runTerraform(t *testing.T, server func() (tfprotov6.ProviderServer, error),
 	if err != nil {
 		t.Fatal(err)
 	}
-	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), tf6server.WithGoPluginLogger(hclog.NewNullLogger()), tf6server.WithLoggingSink(t), tf6server.WithoutLogStderrOverride()) //nolint:errcheck // seen as no answer
+	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), //nolint:errcheck // seen as no answer
+		tf6server.WithGoPluginLogger(hclog.NewNullLogger()), tf6server.WithLoggingSink(t), tf6server.WithoutLogStderrOverride())
 	defer func() { cancel(); <-closed }()
 	to := <-reattach
-	env, err := json.Marshal(map[string]any{address: map[string]any{
+	way := map[string]any{
 		"Protocol": string(to.Protocol), "ProtocolVersion": to.ProtocolVersion, "Pid": to.Pid, "Test": true,
 		"Addr": map[string]string{"Network": to.Addr.Network(), "String": to.Addr.String()},
-	}})
-	if err != nil {
-		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(hcl), 0o600); err != nil {
+	// By the name that is taken where a configuration gives none, and by its own.
+	env, err := json.Marshal(map[string]any{address: way, "registry.terraform.io/gantry-run/gantry": way})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var out string

@@ -74,7 +74,7 @@ func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags
 func hostKeys(m sshModel, c *ssh.Config, diags *diag.Diagnostics) {
 	at := path.Root("ssh")
 	c.HostKeys = ssh.HostKeyPolicy(cmp.Or(m.HostKeyPolicy.ValueString(), string(ssh.Pin)))
-	file := m.KnownHostsFile.ValueString()
+	file := expand(m.KnownHostsFile.ValueString())
 	switch c.HostKeys {
 	case ssh.KnownHosts:
 		if file == "" {
@@ -103,7 +103,7 @@ func secretOrFile(value, file types.String, at path.Path, diags *diag.Diagnostic
 	if s := value.ValueString(); s != "" || file.ValueString() == "" {
 		return []byte(s)
 	}
-	data, err := os.ReadFile(file.ValueString())
+	data, err := os.ReadFile(expand(file.ValueString()))
 	if err != nil {
 		diags.AddAttributeError(at, "The file cannot be read", err.Error())
 	}

@@ -109,13 +109,13 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	s := &session{parallelism: int(m.Parallelism.ValueInt64()), logDir: m.LogDir.ValueString()}
+	s := &session{parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
 	if m.SSH.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true
 	} else {
 		s.ssh = sshConfig(ctx, m.SSH, &s.incomplete, &resp.Diagnostics)
 		if file := cmp.Or(m.Bundle.ValueString(), os.Getenv("GANTRY_BUNDLE")); file != "" {
-			b, err := bundle.Open(file)
+			b, err := bundle.Open(expand(file))
 			if err != nil {
 				resp.Diagnostics.AddAttributeError(path.Root("bundle"), "The bundle cannot be used", err.Error())
 			}

@@ -1,0 +1,4 @@
+import {
+  to = gantry_cluster.this
+  id = "10.0.0.11"
+}
