@@ -114,7 +114,7 @@ func fillCpuset(root string, path ...string) error {
 }
 
 func (h *Host) limitMemory(dir string) error {
-	if h.Memory == 0 {
+	if h.Memory == 0 || h.Virtual { // a virtual machine's is what the emulator gives it
 		return nil
 	}
 	for _, file := range []string{"memory.limit_in_bytes", "memory.max"} {
