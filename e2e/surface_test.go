@@ -15,13 +15,14 @@ import (
 // TestSurface is what an operator does to state and not to servers: a resource is
 // renamed, the state is lost, and the cluster is taken up again from a master.
 func TestSurface(t *testing.T) {
-	f := newFlow(t, "quickstart", "e2e-surface", []string{"master-1"}, []string{"worker-1"}, nil)
+	f := newFlow(t, "quickstart", "e2e-surface", []string{"master-1"}, []string{"worker-1"}, []string{"bare-1"})
 	step := stepper(t)
 	w := f.Workspace
 	w.TrustFirst = true
 	var before map[string]string
 
 	step("apply", f.Apply)
+	step("facts and status tell what is there", f.told)
 	step("a renamed resource is moved, and nothing is done", f.moved)
 	step("the state is lost", func(ctx context.Context) (err error) {
 		if before, err = f.Fingerprints(ctx, f.Nodes()...); err != nil {
@@ -44,6 +45,72 @@ func TestSurface(t *testing.T) {
 	})
 	step("what was imported can grow", func(ctx context.Context) error { return f.Grow(ctx, "worker-2") })
 	step("destroy leaves every server clean", f.Down)
+}
+
+const told = `
+data "gantry_host_facts" "bare" {
+  address = %q
+  role    = "master"
+}
+
+data "gantry_host_facts" "worker" {
+  address    = %q
+  depends_on = [gantry_node_pool.workers]
+}
+
+data "gantry_cluster_status" "now" {
+  cluster    = gantry_cluster.this.handle
+  depends_on = [gantry_node_pool.workers]
+}
+
+locals {
+  bare   = data.gantry_host_facts.bare
+  worker = data.gantry_host_facts.worker
+  now    = data.gantry_cluster_status.now
+}
+
+output "told" {
+  value = join("\n", [
+    "bare: ${local.bare.architecture} ${local.bare.cluster == null} ${length(local.bare.findings)} ${local.bare.host_key}",
+    "worker: ${local.worker.cluster.name} ${local.worker.cluster.pool} ${local.worker.cluster.node}",
+    "healthy: ${local.now.healthy} ${join(", ", local.now.problems)}",
+    "members: ${join(", ", [for name, m in local.now.members : "${name} ${m.role}"])}",
+    "nodes: ${join(", ", [for name, n in local.now.nodes : "${name} ${n.ready} ${n.version}"])}",
+    "certificates: ${length(local.now.masters["master-1"].certificates)}",
+    "quorum: ${provider::gantry::quorum(length(local.now.masters)).majority}",
+  ])
+}
+`
+
+// told asks a bare server, a worker and the cluster.
+func (f *Flow) told(ctx context.Context) error {
+	bare, err := f.Lab.Host("bare-1")
+	if err != nil {
+		return err
+	}
+	worker, err := f.Lab.Host(f.Workers[0])
+	if err != nil {
+		return err
+	}
+	if err := f.write("told.tf", fmt.Sprintf(told, bare.Address, worker.Address)); err != nil {
+		return err
+	}
+	if err := f.Workspace.Apply(ctx); err != nil {
+		return err
+	}
+	out, err := f.Workspace.Output(ctx, "told")
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{
+		"bare: amd64 true 0 " + bare.HostKey, "worker: quickstart workers worker-1", "healthy: true \n", "members: master-1 leader",
+		"nodes: master-1 true 0.1.0, worker-1 true 0.1.0", "certificates: 15", "quorum: 1",
+	} {
+		if !strings.Contains(out+"\n", want) {
+			return fmt.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	return os.Remove(filepath.Join(f.Workspace.Dir, "told.tf"))
 }
 
 // moved renames the pool's resource, as a refactoring of modules would, and plans.
