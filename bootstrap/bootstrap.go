@@ -79,7 +79,7 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 		return fleet.report(), err
 	}
 	fleet.know(ctx, want.ID)
-	fleet.only = append(slices.Clone(change.Touch), names(change.Leaving)...)
+	fleet.only = append(append([]string{}, change.Touch...), names(change.Leaving)...) // never nil: that would be all
 	var first, last []string
 	for _, name := range leaving.order {
 		if _, moves := want.Master(name); moves || leaving.members[name].host == nil {
