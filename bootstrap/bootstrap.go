@@ -17,10 +17,16 @@ import (
 // CreateCluster makes a cluster of bare servers. Its ID is chosen here, or taken
 // from hosts where an earlier attempt was cut. It succeeds when one master is up;
 // the Report says how the others stand. The error is for when none is.
-func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, error) {
+func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (report Report, err error) {
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
+	ctx, finish, err := e.hold(ctx, want.Masters, "create cluster "+want.Name)
+	if err != nil {
+		report, _ := unasked(err)
+		return report, err
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
 	defer fleet.close()
 
@@ -41,7 +47,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, 
 	}
 	e.raiseMasters(ctx, fleet, want, trust, names(want.Masters))
 
-	report := fleet.report()
+	report = fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
 	if len(fleet.in(Ready)) == 0 {
 		return report, fmt.Errorf("no master of cluster %s came up: %w", want.Name, fleet.errors())
@@ -61,10 +67,16 @@ type ClusterChange struct {
 // leaving ones out, one voter at a time: new ones come before old ones go, but for
 // the dead, since a store takes no new member while one is down, and for those
 // whose name goes to another server.
-func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (Report, error) {
+func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (report Report, err error) {
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
+	ctx, finish, err := e.hold(ctx, append(slices.Clone(want.Masters), change.Leaving...), "update cluster "+want.Name)
+	if err != nil {
+		report, _ := unasked(err)
+		return report, err
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
 	defer fleet.close()
 	leaving := e.connect(ctx, change.Leaving)
@@ -95,13 +107,18 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
 	e.retireMasters(ctx, fleet, leaving, want, trust, last)
 	fleet.adopt(leaving)
-	report := fleet.report()
+	report = fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
 	return report, nil
 }
 
 // DestroyCluster makes every master as bare as it was. Its pools must be gone.
-func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (Report, error) {
+func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report Report, err error) {
+	ctx, finish, err := e.hold(ctx, have.Masters, "destroy cluster "+have.Name)
+	if err != nil {
+		return unaskedOr(err)
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
 	fleet.each(ctx, names(have.Masters), func(ctx context.Context, m *member) error {
@@ -134,12 +151,17 @@ type PoolChange struct {
 // ApplyPool makes the touched hosts workers, and drains, removes and wipes the
 // leaving ones. Hosts are independent: the failure of one stops no other. The
 // error is for when nothing could be tried.
-func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (Report, error) {
+func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (report Report, err error) {
 	if len(change.Touch) > 0 {
 		if err := want.ValidateIn(c); err != nil {
 			return Report{}, err
 		}
 	}
+	ctx, finish, err := e.hold(ctx, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
+	if _, nobody := unasked(err); err != nil && !(nobody && change.Abandon) {
+		return Report{}, err
+	}
+	defer func() { finish(&report) }()
 	masters, trust, trustErr := e.reach(ctx, c)
 	if trustErr != nil && (len(change.Touch) > 0 || !change.Abandon) {
 		return Report{}, trustErr
@@ -150,7 +172,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 	workers := e.connect(ctx, append(pick(want.Hosts, change.Touch), change.Leaving...))
 	defer workers.close()
 
-	report := Report{ClusterID: c.ClusterID}
+	report.ClusterID = c.ClusterID
 	if trustErr == nil {
 		report.CAFingerprint = pki.Fingerprint(trust.CA.Cert)
 		api, err := e.api(masters, c, trust)
