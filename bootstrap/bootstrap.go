@@ -131,7 +131,7 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report 
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	var nodes func(string) string
+	var nodes func(spec.Node) []string
 	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
 		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
 	}
@@ -198,7 +198,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 
 // ObservePool says how every host of a pool stands. It changes nothing.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
-	var nodes func(string) string
+	var nodes func(spec.Node) []string
 	if masters, trust, err := e.reach(ctx, c); err == nil {
 		defer masters.close()
 		nodes = e.nodesOf(ctx, masters, c, trust)
