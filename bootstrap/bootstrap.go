@@ -61,6 +61,8 @@ type ClusterChange struct {
 	Touch []string
 	// Leaving are masters that are no longer wanted.
 	Leaving []spec.Host
+	// Force lets one go although its pods could not be moved within DrainTimeout.
+	Force bool
 }
 
 // UpdateCluster makes the touched masters what they should be and takes the
@@ -98,14 +100,14 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 			last = append(last, name)
 		}
 	}
-	e.retireMasters(ctx, fleet, leaving, want, trust, first)
+	e.retireMasters(ctx, fleet, leaving, want, trust, first, change.Force)
 	for _, name := range first {
 		if _, moves := want.Master(name); moves && leaving.members[name].status.State != Gone {
 			return fleet.report(), fmt.Errorf("master %s cannot move to another server before it has left the old one: %w", name, leaving.members[name].status.Err)
 		}
 	}
 	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
-	e.retireMasters(ctx, fleet, leaving, want, trust, last)
+	e.retireMasters(ctx, fleet, leaving, want, trust, last, change.Force)
 	fleet.adopt(leaving)
 	report = fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
@@ -143,8 +145,11 @@ func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 type PoolChange struct {
 	Touch   []string
 	Leaving []spec.Host
-	// Abandon lets a leaving host go although its pods could not be moved within
-	// DrainTimeout: for when the whole pool goes.
+	// Force lets a leaving host go although its pods could not be moved within
+	// DrainTimeout. Without it, the host stays and is schedulable again.
+	Force bool
+	// Abandon does the same, and lets go of a host that cannot be told to be dead:
+	// for when the whole pool goes.
 	Abandon bool
 }
 

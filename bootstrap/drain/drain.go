@@ -59,24 +59,29 @@ func patch(ctx context.Context, c kubernetes.Interface, node, what, data string)
 func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	h := helper(ctx, c, o)
 	var stderr bytes.Buffer
+	h.ErrOut = &stderr
+	if err := drain.RunNodeDrain(h, node); err != nil {
+		return fmt.Errorf("drain node %s within %s: %w%s", node, o.Timeout, err, lastLine(stderr.String()))
+	}
+	return nil
+}
+
+func helper(ctx context.Context, c kubernetes.Interface, o Options) *drain.Helper {
 	progress := o.Progress
 	if progress == nil {
 		progress = func(string) {}
 	}
-	h := &drain.Helper{
+	return &drain.Helper{
 		Ctx: ctx, Client: c, Force: true, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: o.Timeout, Out: &bytes.Buffer{}, ErrOut: &stderr, EvictErrorRetryDelay: time.Second,
+		Timeout: o.Timeout, Out: &bytes.Buffer{}, ErrOut: &bytes.Buffer{}, EvictErrorRetryDelay: time.Second,
 		// A node that is gone from the network never confirms the end of its pods.
 		SkipWaitForDeleteTimeoutSeconds: int(o.Timeout.Seconds()) + 60,
 		OnPodDeletionOrEvictionStarted: func(p *corev1.Pod, _ bool) {
 			progress(fmt.Sprintf("evicting pod %s/%s", p.Namespace, p.Name))
 		},
 	}
-	if err := drain.RunNodeDrain(h, node); err != nil {
-		return fmt.Errorf("drain node %s within %s: %w%s", node, o.Timeout, err, lastLine(stderr.String()))
-	}
-	return nil
 }
 
 // Gone reports whether the cluster does not hear of the node any more, or has none
