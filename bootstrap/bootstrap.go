@@ -19,10 +19,16 @@ import (
 // CreateCluster makes a cluster of bare servers. Its ID is chosen here, or taken
 // from hosts where an earlier attempt was cut. It succeeds when one master is up;
 // the Report says how the others stand. The error is for when none is.
-func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, error) {
+func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (report Report, err error) {
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
+	ctx, finish, err := e.hold(ctx, want.Masters, "create cluster "+want.Name)
+	if err != nil {
+		report, _ := unasked(err)
+		return report, err
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
 	defer fleet.close()
 
@@ -43,7 +49,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (Report, 
 	}
 	e.raiseMasters(ctx, fleet, want, trust, names(want.Masters))
 
-	report := fleet.report()
+	report = fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
 	if len(fleet.in(Ready)) == 0 {
 		return report, fmt.Errorf("no master of cluster %s came up: %w", want.Name, fleet.errors())
@@ -57,16 +63,24 @@ type ClusterChange struct {
 	Touch []string
 	// Leaving are masters that are no longer wanted.
 	Leaving []spec.Host
+	// Force lets one go although its pods could not be moved within DrainTimeout.
+	Force bool
 }
 
 // UpdateCluster makes the touched masters what they should be and takes the
 // leaving ones out, one voter at a time: new ones come before old ones go, but for
 // the dead, since a store takes no new member while one is down, and for those
 // whose name goes to another server.
-func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (Report, error) {
+func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change ClusterChange) (report Report, err error) {
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
+	ctx, finish, err := e.hold(ctx, append(slices.Clone(want.Masters), change.Leaving...), "update cluster "+want.Name)
+	if err != nil {
+		report, _ := unasked(err)
+		return report, err
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
 	defer fleet.close()
 	leaving := e.connect(ctx, change.Leaving)
@@ -88,22 +102,27 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 			last = append(last, name)
 		}
 	}
-	e.retireMasters(ctx, fleet, leaving, want, trust, first)
+	e.retireMasters(ctx, fleet, leaving, want, trust, first, change.Force)
 	for _, name := range first {
 		if _, moves := want.Master(name); moves && leaving.members[name].status.State != Gone {
 			return fleet.report(), fmt.Errorf("master %s cannot move to another server before it has left the old one: %w", name, leaving.members[name].status.Err)
 		}
 	}
 	e.raiseMasters(ctx, fleet, want, trust, change.Touch)
-	e.retireMasters(ctx, fleet, leaving, want, trust, last)
+	e.retireMasters(ctx, fleet, leaving, want, trust, last, change.Force)
 	fleet.adopt(leaving)
-	report := fleet.report()
+	report = fleet.report()
 	report.ClusterID, report.CAFingerprint = want.ID, pki.Fingerprint(trust.CA.Cert)
 	return report, nil
 }
 
 // DestroyCluster makes every master as bare as it was. Its pools must be gone.
-func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (Report, error) {
+func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report Report, err error) {
+	ctx, finish, err := e.hold(ctx, have.Masters, "destroy cluster "+have.Name)
+	if err != nil {
+		return unaskedOr(err)
+	}
+	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
 	fleet.each(ctx, names(have.Masters), func(ctx context.Context, m *member) error {
@@ -116,7 +135,7 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (Report,
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	var nodes func(string) string
+	var nodes func(spec.Node) []string
 	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
 		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
 	}
@@ -128,20 +147,28 @@ func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 type PoolChange struct {
 	Touch   []string
 	Leaving []spec.Host
-	// Abandon lets a leaving host go although its pods could not be moved within
-	// DrainTimeout: for when the whole pool goes.
+	// Force lets a leaving host go although its pods could not be moved within
+	// DrainTimeout. Without it, the host stays and is schedulable again.
+	Force bool
+	// Abandon does the same, and lets go of a host that cannot be told to be dead:
+	// for when the whole pool goes.
 	Abandon bool
 }
 
 // ApplyPool makes the touched hosts workers, and drains, removes and wipes the
 // leaving ones. Hosts are independent: the failure of one stops no other. The
 // error is for when nothing could be tried.
-func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (Report, error) {
+func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (report Report, err error) {
 	if len(change.Touch) > 0 {
 		if err := want.ValidateIn(c); err != nil {
 			return Report{}, err
 		}
 	}
+	ctx, finish, err := e.hold(ctx, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
+	if _, nobody := unasked(err); err != nil && !(nobody && change.Abandon) {
+		return Report{}, err
+	}
+	defer func() { finish(&report) }()
 	masters, trust, trustErr := e.reach(ctx, c)
 	if trustErr != nil && (len(change.Touch) > 0 || !change.Abandon) {
 		return Report{}, trustErr
@@ -152,7 +179,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 	workers := e.connect(ctx, append(pick(want.Hosts, change.Touch), change.Leaving...))
 	defer workers.close()
 
-	report := Report{ClusterID: c.ClusterID}
+	report.ClusterID = c.ClusterID
 	if trustErr == nil {
 		report.CAFingerprint = pki.Fingerprint(trust.CA.Cert)
 		api, err := e.api(masters, c, trust)
@@ -178,7 +205,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 
 // ObservePool says how every host of a pool stands. It changes nothing.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
-	var nodes func(string) string
+	var nodes func(spec.Node) []string
 	if masters, trust, err := e.reach(ctx, c); err == nil {
 		defer masters.close()
 		nodes = e.nodesOf(ctx, masters, c, trust)

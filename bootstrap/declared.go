@@ -20,6 +20,19 @@ func declaration(h spec.Host) string {
 	return string(data)
 }
 
+// declare keeps the declaration on the Node, and reports whether it was another. It
+// is no drift: how a host is reached decides nothing on it.
+func declare(n *corev1.Node, h spec.Host) bool {
+	if n.Annotations[hostAnnotation] == declaration(h) {
+		return false
+	}
+	if n.Annotations == nil {
+		n.Annotations = map[string]string{}
+	}
+	n.Annotations[hostAnnotation] = declaration(h)
+	return true
+}
+
 // declared is the host behind a Node, as it was declared. One that was joined
 // before declarations were kept is known by its address in the cluster only.
 func declared(n *corev1.Node) spec.Host {

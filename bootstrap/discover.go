@@ -153,19 +153,27 @@ func (d *Discovery) add(n *corev1.Node) {
 	if !known {
 		p = spec.Pool{Name: name, Taints: taints}
 	}
-	// What was applied and is not the host's own is the pool's. A host's own label
-	// may hide one of the pool's, which another host then shows.
-	for _, k := range ours.Labels {
-		if _, own := h.Labels[k]; own || k == spec.PoolLabel {
-			continue
-		}
-		if p.Labels == nil {
-			p.Labels = map[string]string{}
-		}
-		p.Labels[k] = n.Labels[k]
-	}
+	// What was applied and is not the host's own is the pool's. One that a host
+	// has itself may hide one of the pool's, which another host then shows.
+	adopt(&p.Labels, ours.Labels, n.Labels, h.Labels)
+	delete(p.Labels, spec.PoolLabel)
+	adopt(&p.Annotations, ours.Annotations, n.Annotations, h.Annotations)
 	p.Hosts = append(p.Hosts, h)
 	d.Pools[name] = p
+}
+
+// adopt takes those of a Node's labels or annotations that were applied and are not
+// its host's own.
+func adopt(into *map[string]string, applied []string, have, own map[string]string) {
+	for _, k := range applied {
+		if _, hosts := own[k]; hosts {
+			continue
+		}
+		if *into == nil {
+			*into = map[string]string{}
+		}
+		(*into)[k] = have[k]
+	}
 }
 
 // gantryVersion is the version of Gantry that a node's kubelet is of.

@@ -10,16 +10,15 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
-// grown is a cluster of one master and a pool of two, and how it was declared.
-func grown(t *testing.T) (*world, spec.Cluster, spec.Pool) {
+// declaredCluster is a cluster of one master and a pool of two, and how it was declared.
+func declaredCluster(t *testing.T) (*world, spec.Cluster, spec.Pool) {
 	t.Helper()
-	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
+	w := newWorld(t, smallBundle(t), "m1", "w1", "w2", "bare")
 	want := w.cluster()
 	want.Masters[0].Labels = map[string]string{"rack": "a"}
 	r, err := w.engine.CreateCluster(t.Context(), want)
@@ -28,33 +27,21 @@ func grown(t *testing.T) (*world, spec.Cluster, spec.Pool) {
 	}
 	want.ID = r.ClusterID
 	pool := spec.Pool{
-		Name: "p", Labels: map[string]string{"tier": "general", "disk": "hdd"}, Hosts: w.spec("w1", "w2"),
+		Name: "p", Labels: map[string]string{"tier": "general", "disk": "hdd"}, Annotations: map[string]string{"example.org/a": "1"}, Hosts: w.spec("w1", "w2"),
 		Taints: []spec.Taint{{Key: "b", Effect: "NoSchedule"}, {Key: "a", Value: "v", Effect: "NoExecute"}},
 	}
 	pool.Hosts[0].NodeIP, pool.Hosts[0].Address = pool.Hosts[0].Address, "w1.example.org"
 	pool.Hosts[0].SSH.Port = 2222
 	pool.Hosts[1].Labels = map[string]string{"disk": "ssd"}
+	pool.Hosts[1].Annotations = map[string]string{"example.org/b": "2"}
 	if r, err := w.engine.ApplyPool(t.Context(), want.Connection(), pool, PoolChange{Touch: []string{"w1", "w2"}}); err != nil || len(r.Failed()) > 0 {
 		t.Fatal(err, r.Failed())
 	}
 	return w, want, pool
 }
 
-// change edits a Node behind bootstrap's back.
-func (w *world) change(t *testing.T, name string, edit func(*corev1.Node)) {
-	t.Helper()
-	n, err := w.api.CoreV1().Nodes().Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	edit(n)
-	if _, err := w.api.CoreV1().Nodes().Update(t.Context(), n, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWhatIsDiscoveredIsWhatWasDeclared(t *testing.T) {
-	w, cluster, pool := grown(t)
+	w, cluster, pool := declaredCluster(t)
 	w.change(t, "w1", func(n *corev1.Node) {
 		n.Labels["theirs"] = "x"
 		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: "theirs", Effect: corev1.TaintEffectNoSchedule})
@@ -85,7 +72,7 @@ func TestWhatIsDiscoveredIsWhatWasDeclared(t *testing.T) {
 }
 
 func TestANodeWithoutADeclarationIsKnownByItsAddress(t *testing.T) {
-	w, _, _ := grown(t)
+	w, _, _ := declaredCluster(t)
 	for _, name := range []string{"m1", "w2"} {
 		w.change(t, name, func(n *corev1.Node) {
 			delete(n.Annotations, hostAnnotation)
@@ -115,8 +102,8 @@ func TestANodeWithoutADeclarationIsKnownByItsAddress(t *testing.T) {
 }
 
 func TestOnlyAMasterTellsOfItsCluster(t *testing.T) {
-	w, _, _ := grown(t)
-	for address, want := range map[string]string{"192.0.2.2": "no master", "192.0.2.9": "belongs to no cluster"} {
+	w, _, _ := declaredCluster(t)
+	for address, want := range map[string]string{"192.0.2.2": "no master", "192.0.2.4": "belongs to no cluster"} {
 		if _, err := w.engine.Discover(t.Context(), spec.Host{Name: "import", Address: address}, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", address, err, want)
 		}

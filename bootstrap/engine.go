@@ -11,6 +11,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
+	"github.com/gantry-run/gantry/bootstrap/lease"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -31,6 +32,8 @@ type Config struct {
 	// DrainTimeout is how long the pods of a leaving node may take (default 5 min).
 	DrainTimeout time.Duration
 	Events       func(step.Event)
+	// Lease is held by every operation that changes something; nil is none.
+	Lease *lease.Keeper
 
 	// What follows is replaced in tests.
 	Now   func() time.Time

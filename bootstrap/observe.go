@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -18,7 +19,7 @@ import (
 
 // observe compares every reached host with what it should be. Nodes says what is
 // wrong with a Node; it is nil where no master answers.
-func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(name string) string, node func(name string) (spec.Node, bool)) {
+func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(n spec.Node) []string, node func(name string) (spec.Node, bool)) {
 	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
 		n, ok := node(m.spec.Name)
 		if m.host == nil || !ok {
@@ -38,9 +39,7 @@ func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(name string) 
 			return
 		}
 		if nodes != nil {
-			if why := nodes(m.spec.Name); why != "" {
-				drift = append(drift, why)
-			}
+			drift = append(drift, nodes(n)...)
 		}
 		m.status.State = Ready
 		if len(drift) > 0 {
@@ -113,7 +112,7 @@ func onHost(files map[string][]byte, n spec.Node) (install.Authorities, error) {
 
 // nodesOf returns a function that says what is wrong with a Node, or nil when
 // the API cannot be asked: that is no news of the hosts.
-func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) func(name string) string {
+func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) func(spec.Node) []string {
 	api, err := e.api(masters, c, trust)
 	if err != nil {
 		return nil
@@ -124,14 +123,19 @@ func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection,
 	if err != nil {
 		return nil
 	}
-	found := map[string]bool{}
-	for _, n := range list.Items {
-		found[n.Name] = true
+	found := map[string]*corev1.Node{}
+	for i, n := range list.Items {
+		found[n.Name] = &list.Items[i]
 	}
-	return func(name string) string {
-		if !found[name] {
-			return "its Node is missing"
+	return func(n spec.Node) []string {
+		node := found[n.Host.Name]
+		if node == nil {
+			return []string{"its Node is missing"}
 		}
-		return ""
+		var drift []string
+		for _, d := range reconcile(node.DeepCopy(), n) {
+			drift = append(drift, "its Node: "+d)
+		}
+		return drift
 	}
 }

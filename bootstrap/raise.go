@@ -211,8 +211,11 @@ func (e *Engine) run(ctx context.Context, m *member, steps []step.Step) error {
 	return step.Runner{Now: e.Now, Events: e.Events, Journal: true}.Run(ctx, m.host, seen, pending)
 }
 
-// finish waits for the Node and gives it its labels and taints.
+// finish waits for the Node and gives it what it should have.
 func (e *Engine) finish(ctx context.Context, m *member, n spec.Node, api kubernetes.Interface) error {
+	if err := e.registerAgain(ctx, m, n, api); err != nil {
+		return err
+	}
 	if err := e.timed(m, "wait for the node", func() error { return e.waitNode(ctx, api, n.Host.Name) }); err != nil {
 		return err
 	}

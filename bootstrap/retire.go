@@ -26,17 +26,17 @@ func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection,
 		}
 	})
 	f.parallel(ctx, leaving, func(ctx context.Context, m *member) {
-		m.settle(e.retireWorker(ctx, f, m, c, api, change.Abandon))
+		m.settle(e.retireWorker(ctx, f, m, c, api, change))
 	})
 }
 
-func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.Connection, api kubernetes.Interface, abandon bool) error {
+func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.Connection, api kubernetes.Interface, change PoolChange) error {
 	lost := e.lost(ctx, m, api)
-	if m.host == nil && lost != nil && !abandon {
+	if m.host == nil && lost != nil && !change.Abandon {
 		return lost
 	}
 	if m.host != nil || lost != nil {
-		if err := e.drain(ctx, m, api); err != nil && !abandon {
+		if err := e.drain(ctx, f, m, api, change.Force || change.Abandon); err != nil {
 			return err
 		}
 	}
@@ -58,14 +58,19 @@ func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.C
 	return nil
 }
 
-// drain moves the pods elsewhere, or leaves the node as it was.
-func (e *Engine) drain(ctx context.Context, m *member, api kubernetes.Interface) error {
+// drain moves the pods elsewhere, or leaves the node as it was. With force the node
+// goes anyway once the time is over, but not when the run is stopped.
+func (e *Engine) drain(ctx context.Context, f *fleet, m *member, api kubernetes.Interface, force bool) error {
 	err := e.timed(m, "drain", func() error {
 		return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
 			e.Events(step.Event{Host: m.title(), Step: "drain", State: step.Began, Message: msg})
 		}})
 	})
 	if err == nil {
+		return nil
+	}
+	if force && ctx.Err() == nil {
+		f.warn("%s was taken out with pods on it: %v", m.title(), err)
 		return nil
 	}
 	// Aborted: the node stays and works on. The context may be what ended it.
@@ -119,14 +124,14 @@ func (f *fleet) letGo(m *member) {
 }
 
 // retireMasters takes masters out one at a time. The store must agree to each.
-func (e *Engine) retireMasters(ctx context.Context, f, leaving *fleet, want spec.Cluster, trust install.Authorities, leavers []string) {
+func (e *Engine) retireMasters(ctx context.Context, f, leaving *fleet, want spec.Cluster, trust install.Authorities, leavers []string, force bool) {
 	for _, name := range leavers {
 		m := leaving.members[name]
-		m.settle(e.retireMaster(ctx, f, leaving, m, want, trust))
+		m.settle(e.retireMaster(ctx, f, leaving, m, want, trust, force))
 	}
 }
 
-func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member, want spec.Cluster, trust install.Authorities) error {
+func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member, want spec.Cluster, trust install.Authorities, force bool) error {
 	api, err := e.api(f, want.Connection(), trust)
 	if err != nil {
 		return err
@@ -146,7 +151,7 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	} else if there, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {
 		return err
 	} else if there {
-		if err := e.drain(ctx, m, api); err != nil {
+		if err := e.drain(ctx, leaving, m, api, force); err != nil {
 			return err
 		}
 	}

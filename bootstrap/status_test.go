@@ -45,7 +45,7 @@ func (w *world) withMembers(m members) {
 }
 
 func TestTheStatusOfAClusterIsWhatCanBeSeenInTime(t *testing.T) {
-	w, c, _ := grown(t)
+	w, c, _ := declaredCluster(t)
 	w.withMembers(members{list: []*etcdserverpb.Member{{ID: 1, Name: "m1", PeerURLs: []string{"https://192.0.2.1:2380"}, ClientURLs: []string{"a"}}}})
 	s := w.engine.Status(t.Context(), c.Connection(), 5*time.Second)
 	if !s.Healthy() || len(s.Nodes) != 3 || !s.Members[0].Leader || s.Members[0].Bytes != 4096 {
@@ -94,7 +94,7 @@ func TestTheStatusOfAClusterIsWhatCanBeSeenInTime(t *testing.T) {
 }
 
 func TestTheStatusSaysWhatCouldNotBeSeen(t *testing.T) {
-	w, c, _ := grown(t)
+	w, c, _ := declaredCluster(t)
 	w.withMembers(members{list: []*etcdserverpb.Member{{ID: 1, Name: "m1", ClientURLs: []string{"a"}}}})
 	w.api.PrependReactor("list", "nodes", func(k8stesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("no API") })
 	s := w.engine.Status(t.Context(), c.Connection(), 5*time.Second)
@@ -109,15 +109,14 @@ func TestTheStatusSaysWhatCouldNotBeSeen(t *testing.T) {
 }
 
 func TestTheFactsOfAHostAreThereWithAndWithoutACluster(t *testing.T) {
-	w, _, _ := grown(t)
+	w, _, _ := declaredCluster(t)
 	f, err := w.engine.Facts(t.Context(), spec.Host{Name: "m1", Address: "192.0.2.1"}, true)
 	if err != nil || f.Identity == nil || f.Identity.ClusterName != "demo" || len(f.Findings) > 0 || f.Arch != "amd64" {
 		t.Errorf("a master: %+v %v", f, err)
 	}
-	w.hosts["bare"] = newWorld(t, nil, "bare").hosts["bare"]
 	w.hosts["bare"].Facts = "listen=192B\n" // 6443
 	for _, master := range []bool{true, false} {
-		f, err = w.engine.Facts(t.Context(), spec.Host{Name: "bare", Address: "192.0.2.1"}, master)
+		f, err = w.engine.Facts(t.Context(), spec.Host{Name: "bare", Address: "192.0.2.4"}, master)
 		if err != nil || f.Identity != nil || (len(f.Findings) == 1) != master {
 			t.Errorf("a bare server, master %v: %+v %v", master, f, err)
 		}

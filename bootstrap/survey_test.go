@@ -79,7 +79,7 @@ func TestTwoNewHostsThatAreCopiesAreBothRefused(t *testing.T) {
 
 func TestPreflightOfACutCreateAndOfHostsOutOfReach(t *testing.T) {
 	w := newWorld(t, smallBundle(t), "m1")
-	w.hosts["m1"].CutAt = 12
+	w.hosts["m1"].FailAt = 12
 	if _, err := w.engine.CreateCluster(t.Context(), w.cluster()); err == nil {
 		t.Fatal("the create was not cut")
 	}

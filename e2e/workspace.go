@@ -93,31 +93,48 @@ func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (st
 // KillApply applies, and kills terraform (SIGKILL) as soon as a run's log tells
 // that a step of a host has reached a state.
 func (w *Workspace) KillApply(ctx context.Context, host, step, state string) error {
+	_, err := w.DisturbApply(ctx, host, step, state, func(terraform *os.Process) error { return terraform.Kill() })
+	return err
+}
+
+// DisturbApply applies, and disturbs it as soon as a run's log tells that a step of
+// a host has reached a state. It waits for the end of terraform, however it ends,
+// and returns what it printed.
+func (w *Workspace) DisturbApply(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error) {
 	if err := os.RemoveAll(w.LogDir()); err != nil {
-		return err
+		return "", err
 	}
 	cmd := exec.CommandContext(ctx, w.tools.Terraform, "apply", "-auto-approve", "-input=false", "-no-color")
 	var out bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.Dir, append(os.Environ(), w.env()...), &out, &out
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
+			return out.String(), fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
 		case <-time.After(5 * time.Millisecond):
 		}
 		if w.logged(host, step, state) {
-			if err := cmd.Process.Kill(); err != nil {
-				return err
-			}
+			err := disturb(cmd.Process)
 			<-ended
-			return nil
+			return out.String(), err
 		}
 	}
+}
+
+// Copy is another directory with the same configuration and the same state, as
+// somebody else may have it.
+func (w *Workspace) Copy(dir string) (*Workspace, error) {
+	if err := os.CopyFS(dir, os.DirFS(w.Dir)); err != nil {
+		return nil, fmt.Errorf("copy the workspace: %w", err)
+	}
+	other := *w
+	other.Dir = dir
+	return &other, nil
 }
 
 // logged tells whether the log of a run has that event.

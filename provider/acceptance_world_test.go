@@ -133,10 +133,11 @@ func (w *world) register(m *hosttest.Model, name string) error {
 
 // keyed is a server with a host key.
 type keyed struct {
-	*hosttest.Model
+	host.Host
+	key string
 }
 
-func (k keyed) HostKey() string { return keyOf(k.Address) }
+func (k keyed) HostKey() string { return k.key }
 
 func keyOf(address string) string { return "ssh-ed25519 AAAA" + strings.ReplaceAll(address, ".", "") }
 
@@ -148,7 +149,8 @@ func (w *world) connect(_ context.Context, h spec.Host) (host.Host, error) {
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name + " (" + h.Address + ")", Doing: "log in", Err: errors.New("no route to host")}
 	}
 	w.names[h.Address] = h.Name
-	return keyed{m}, nil
+	login, err := m.Login()
+	return keyed{login, keyOf(m.Address)}, err
 }
 
 // member is the one member of the model's store.
@@ -164,14 +166,15 @@ func (member) Status(context.Context, string) (*clientv3.StatusResponse, error) 
 
 // provider is the plugin in this process.
 func (w *world) provider() (tfprotov6.ProviderServer, error) {
-	p := &Provider{version: "test", configured: func(s *session) {
+	p := New("test")().(*Provider)
+	p.configured = func(s *session) {
 		s.connect = w.connect
 		s.adjust = func(c *bootstrap.Config) {
 			c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
 			c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
 			c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
 		}
-	}}
+	}
 	return providerserver.NewProtocol6WithError(p)()
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -46,7 +45,9 @@ type clusterModel struct {
 	CAFingerprint      types.String `tfsdk:"ca_fingerprint"`
 	Connection         types.Object `tfsdk:"handle"`
 
-	Timeouts timeouts.Value `tfsdk:"timeouts"`
+	Timeouts       timeouts.Value `tfsdk:"timeouts"`
+	DrainTimeout   types.String   `tfsdk:"drain_timeout"`
+	OnDrainTimeout types.String   `tfsdk:"on_drain_timeout"`
 }
 
 func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -83,6 +84,9 @@ func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"masters": hostsAttribute("The servers that hold the control plane."),
 			"workloads_on_masters": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
 				MarkdownDescription: "Whether masters run ordinary pods too. Otherwise they have the taint `node-role.kubernetes.io/control-plane:NoSchedule`."},
+			"drain_timeout":    drainTimeoutAttribute(),
+			"on_drain_timeout": onDrainTimeoutAttribute(),
+
 			"status":         statusAttribute(),
 			"timeouts":       timeoutsAttribute(ctx),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
@@ -178,6 +182,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	r.session.preflight(ctx, newHosts(prior, c.Masters), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightCluster(ctx, c, names)
 	}, &resp.Diagnostics)
+	r.foresee(ctx, state, c, !create && len(unknown) == 0, &resp.Diagnostics)
 	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), plan.Status)...)
 	if len(unknown) > 0 {
@@ -189,6 +194,21 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		keys[name] = s.HostKey
 	}
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, plan.ID, keys, &resp.Diagnostics))...)
+}
+
+// foresee warns of what becomes of the store's quorum, when masters come or go.
+func (r *clusterResource) foresee(ctx context.Context, state clusterModel, want spec.Cluster, known bool, diags *diag.Diagnostics) {
+	if !known {
+		return
+	}
+	have, _ := state.spec(ctx, diags)
+	gone, come := leaving(have.Masters, want.Masters), leaving(want.Masters, have.Masters)
+	if len(gone)+len(come) == 0 {
+		return
+	}
+	r.session.foresee(ctx, "Cluster "+want.Name+": its masters change", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
+		return e.ForeseeCluster(ctx, have, want, gone)
+	}, diags)
 }
 
 // someStay reports whether a master that holds the cluster stays in the plan.
@@ -306,8 +326,8 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	have, _ := state.spec(ctx, &resp.Diagnostics)
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
-	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters)}
-	report, err := r.session.engine(ctx, 5*time.Minute).UpdateCluster(ctx, want, change)
+	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters), Force: plan.OnDrainTimeout.ValueString() == forceNode}
+	report, err := r.session.engine(ctx, parseTimeout(plan.DrainTimeout)).UpdateCluster(ctx, want, change)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)
 		resp.Diagnostics.AddError("Cluster "+want.Name+" was not updated", err.Error())

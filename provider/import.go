@@ -114,7 +114,7 @@ func hostModelOf(ctx context.Context, h spec.Host, diags *diag.Diagnostics) host
 	}
 	return hostModel{
 		Address: types.StringValue(h.Address), NodeIP: orNull(h.NodeIP), HostKey: types.StringNull(),
-		Labels: labelsOf(ctx, h.Labels, diags), SSH: ssh,
+		Labels: mapOf(ctx, h.Labels, diags), Annotations: mapOf(ctx, h.Annotations, diags), SSH: ssh,
 	}
 }
 
@@ -125,7 +125,7 @@ func orNull(s string) types.String {
 	return types.StringValue(s)
 }
 
-func labelsOf(ctx context.Context, m map[string]string, diags *diag.Diagnostics) types.Map {
+func mapOf(ctx context.Context, m map[string]string, diags *diag.Diagnostics) types.Map {
 	if len(m) == 0 {
 		return types.MapNull(types.StringType)
 	}
@@ -159,6 +159,8 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 	in.set("network", networkModel{types.StringValue(c.Network.PodCIDR), types.StringValue(c.Network.ServiceCIDR), types.StringValue(c.Network.DNSDomain)})
 	in.set("masters", masters)
 	in.set("workloads_on_masters", c.WorkloadsOnMasters)
+	in.set("drain_timeout", defaultDrainTimeout)
+	in.set("on_drain_timeout", keepNode)
 	in.set("status", status)
 	in.set("endpoints", endpoints(ctx, c, diags))
 	in.set("ca_fingerprint", d.CAFingerprint)
@@ -192,7 +194,8 @@ func (r *poolResource) ImportState(ctx context.Context, req resource.ImportState
 	in.set("cluster", handleOf(ctx, c, diags))
 	in.set("name", name)
 	in.set("hosts", hosts)
-	in.set("labels", labelsOf(ctx, p.Labels, diags))
+	in.set("labels", mapOf(ctx, p.Labels, diags))
+	in.set("annotations", mapOf(ctx, p.Annotations, diags))
 	if len(p.Taints) > 0 {
 		var taints []taintModel
 		for _, t := range p.Taints {
@@ -201,5 +204,6 @@ func (r *poolResource) ImportState(ctx context.Context, req resource.ImportState
 		in.set("taints", taints)
 	}
 	in.set("drain_timeout", defaultDrainTimeout)
+	in.set("on_drain_timeout", keepNode)
 	in.set("status", status)
 }

@@ -20,6 +20,8 @@ type hostModel struct {
 	HostKey types.String `tfsdk:"host_key"`
 	Labels  types.Map    `tfsdk:"labels"`
 	SSH     types.Object `tfsdk:"ssh"`
+
+	Annotations types.Map `tfsdk:"annotations"`
 }
 
 type hostSSHModel struct {
@@ -97,7 +99,7 @@ func hostModels(ctx context.Context, m types.Map, diags *diag.Diagnostics) map[s
 }
 
 func (h hostModel) known(ctx context.Context) bool {
-	return known(ctx, h.Address, h.NodeIP, h.HostKey, h.Labels, h.SSH)
+	return known(ctx, h.Address, h.NodeIP, h.HostKey, h.Labels, h.Annotations, h.SSH)
 }
 
 // spec is the host of that name; pinned is its key as far as state has it.
@@ -105,6 +107,9 @@ func (h hostModel) spec(ctx context.Context, name, pinned string, diags *diag.Di
 	out := spec.Host{Name: name, Address: h.Address.ValueString(), NodeIP: h.NodeIP.ValueString()}
 	if !h.Labels.IsNull() && !h.Labels.IsUnknown() {
 		diags.Append(h.Labels.ElementsAs(ctx, &out.Labels, true)...)
+	}
+	if !h.Annotations.IsNull() && !h.Annotations.IsUnknown() {
+		diags.Append(h.Annotations.ElementsAs(ctx, &out.Annotations, true)...)
 	}
 	if !h.SSH.IsNull() && !h.SSH.IsUnknown() {
 		var s hostSSHModel

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -11,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -21,8 +21,6 @@ import (
 )
 
 type poolResource struct{ base }
-
-const defaultDrainTimeout = "5m"
 
 var (
 	_ resource.ResourceWithConfigure      = (*poolResource)(nil)
@@ -40,7 +38,9 @@ type poolModel struct {
 	DrainTimeout types.String `tfsdk:"drain_timeout"`
 	Status       types.Map    `tfsdk:"status"`
 
-	Timeouts timeouts.Value `tfsdk:"timeouts"`
+	Timeouts       timeouts.Value `tfsdk:"timeouts"`
+	Annotations    types.Map      `tfsdk:"annotations"`
+	OnDrainTimeout types.String   `tfsdk:"on_drain_timeout"`
 }
 
 func (r *poolResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -64,10 +64,11 @@ func (r *poolResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 					"effect": schema.StringAttribute{Required: true, Validators: []validator.String{stringvalidator.OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")}, MarkdownDescription: "`NoSchedule`, `PreferNoSchedule` or `NoExecute`."},
 				}},
 			},
-			"drain_timeout": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
-				MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). After that a removal fails and the node stays; a destroy goes on."},
-			"status":   statusAttribute(),
-			"timeouts": timeoutsAttribute(ctx),
+			"drain_timeout":    drainTimeoutAttribute(),
+			"on_drain_timeout": onDrainTimeoutAttribute(),
+			"annotations":      schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Annotations of every Node of the pool."},
+			"status":           statusAttribute(),
+			"timeouts":         timeoutsAttribute(ctx),
 		},
 	}
 }
@@ -76,6 +77,9 @@ func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool
 	p := spec.Pool{Name: m.Name.ValueString()}
 	if !m.Labels.IsNull() && !m.Labels.IsUnknown() {
 		diags.Append(m.Labels.ElementsAs(ctx, &p.Labels, true)...)
+	}
+	if !m.Annotations.IsNull() && !m.Annotations.IsUnknown() {
+		diags.Append(m.Annotations.ElementsAs(ctx, &p.Annotations, true)...)
 	}
 	var taints []taintModel
 	if !m.Taints.IsNull() && !m.Taints.IsUnknown() {
@@ -100,7 +104,7 @@ func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool
 func (r *poolResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m poolModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Taints) {
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Annotations, m.Taints) {
 		return
 	}
 	p, _ := m.spec(ctx, &resp.Diagnostics)
@@ -154,6 +158,15 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightPool(ctx, c, p, names)
 	}, &resp.Diagnostics)
+	if !create && len(resp.RequiresReplace) == 0 {
+		have, _ := state.spec(ctx, &resp.Diagnostics)
+		was := connection(ctx, state.Cluster, &resp.Diagnostics)
+		if gone := leaving(have.Hosts, p.Hosts); len(gone) > 0 && allKnown(ctx, plan.Hosts, &resp.Diagnostics) {
+			r.session.foresee(ctx, "Pool "+p.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
+				return e.ForeseePool(ctx, was, gone)
+			}, &resp.Diagnostics)
+		}
+	}
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
 	version, _ := r.session.version()
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"),
@@ -163,7 +176,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 // mustPlan validates against the cluster, once all of both is known.
 func mustPlan(ctx context.Context, plan poolModel, c spec.Connection, diags *diag.Diagnostics) error {
 	p, unknown := plan.spec(ctx, diags)
-	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Taints) {
+	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints) {
 		return nil
 	}
 	return p.ValidateIn(c)
@@ -181,7 +194,7 @@ func (r *poolResource) wanted(ctx context.Context, m poolModel, diags *diag.Diag
 	out := map[string]wanted{}
 	for name, h := range hostModels(ctx, m.Hosts, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
-		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Taints) {
+		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
@@ -210,13 +223,7 @@ func connectionAddressesKnown(ctx context.Context, o types.Object, diags *diag.D
 	return true
 }
 
-func (m poolModel) drainTimeout() time.Duration {
-	d, err := time.ParseDuration(m.DrainTimeout.ValueString())
-	if err != nil { // validated
-		return 5 * time.Minute
-	}
-	return d
-}
+func (m poolModel) drainTimeout() time.Duration { return parseTimeout(m.DrainTimeout) }
 
 // Create joins the hosts. Those that fail are pending, with a warning each.
 func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -290,11 +297,11 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
 	engine := r.session.engine(ctx, plan.drainTimeout())
-	change := bootstrap.PoolChange{Touch: touched(old, planned), Leaving: leaving(have.Hosts, want.Hosts)}
+	change := bootstrap.PoolChange{Touch: touched(old, planned), Leaving: leaving(have.Hosts, want.Hosts), Force: plan.OnDrainTimeout.ValueString() == forceNode}
 
 	// A name that moves to another server must leave the old one first.
 	if moving := movingHosts(change.Leaving, want.Hosts); len(moving) > 0 {
-		report, err := engine.ApplyPool(ctx, c, want, bootstrap.PoolChange{Leaving: moving})
+		report, err := engine.ApplyPool(ctx, c, want, bootstrap.PoolChange{Leaving: moving, Force: change.Force})
 		if err != nil {
 			resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", err.Error())
 			return

@@ -27,6 +27,9 @@ type Provider struct {
 	version string
 	// configured changes the session in tests.
 	configured func(*session)
+	// leases and leaseToken are those of the plugin process; see Open.
+	leases     *leases
+	leaseToken string
 }
 
 var (
@@ -37,7 +40,7 @@ var (
 
 // New returns what the plugin server asks for.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &Provider{version: version} }
+	return func() provider.Provider { return &Provider{version: version, leaseToken: embedded()} }
 }
 
 type providerModel struct {
@@ -45,6 +48,8 @@ type providerModel struct {
 	Bundle      types.String `tfsdk:"bundle"`
 	Parallelism types.Int64  `tfsdk:"parallelism"`
 	LogDir      types.String `tfsdk:"log_dir"`
+
+	LeaseTimeout types.String `tfsdk:"lease_timeout"`
 }
 
 type sshModel struct {
@@ -98,6 +103,8 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
 			"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10)."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run, as JSON lines: every step on every server and how long it took."},
+
+			"lease_timeout": leaseTimeoutAttribute(),
 		},
 	}
 }
@@ -110,6 +117,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	s := &session{parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
+	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
 	if m.SSH.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true
 	} else {

@@ -24,6 +24,8 @@ func hostsAttribute(description string) schema.MapNestedAttribute {
 			"node_ip":  schema.StringAttribute{Optional: true, MarkdownDescription: "IPv4 address that the other nodes use, where it is not `address`."},
 			"host_key": schema.StringAttribute{Optional: true, MarkdownDescription: "The server's SSH host key, such as `ssh-ed25519 AAAA…`. Without it the key of the first contact is pinned in `status`; another one later is an error."},
 			"labels":   schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Labels of this Node, beside those of its pool."},
+
+			"annotations": schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Annotations of this Node, beside those of its pool."},
 			"ssh": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: "Where this server is logged in to differently from the provider's `ssh`.",
 				Attributes: map[string]schema.Attribute{

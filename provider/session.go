@@ -15,6 +15,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/lease"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/ssh"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -36,23 +37,33 @@ type session struct {
 	adjust func(*bootstrap.Config)
 	claims claims
 
-	mu  sync.Mutex
-	log *os.File
+	// leases are those of the whole process, leaseToken tells it from any other.
+	leases       *leases
+	leaseToken   string
+	leaseTimeout time.Duration
+
+	mu    sync.Mutex
+	log   *os.File
+	lease *lease.Keeper
+}
+
+// dial is how hosts are logged in to.
+func (s *session) dial() func(ctx context.Context, h spec.Host) (host.Host, error) {
+	if s.connect != nil {
+		return s.connect
+	}
+	login := s.ssh
+	login.SumsDir = bootstrap.SumsDir
+	return func(ctx context.Context, h spec.Host) (host.Host, error) {
+		return ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
+	}
 }
 
 // engine returns an engine that tells its progress to Terraform's log and to
 // log_dir.
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
-	connect := s.connect
-	if connect == nil {
-		login := s.ssh
-		login.SumsDir = bootstrap.SumsDir
-		connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
-			return ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
-		}
-	}
 	c := bootstrap.Config{
-		Connect: connect, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
+		Connect: s.dial(), Lease: s.keeper(), Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
 		Events: func(e step.Event) { s.event(ctx, e) },
 	}
 	if s.adjust != nil {

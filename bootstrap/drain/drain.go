@@ -25,26 +25,29 @@ type Options struct {
 	Progress func(message string)
 }
 
+// CordonAnnotation is on a node that we have cordoned, so that a removal that was
+// interrupted and then given up leaves a trace to be undone.
+const CordonAnnotation = "gantry.run/leaving"
+
 // Cordon keeps new pods away from the node. It returns false when there is no
 // such node.
 func Cordon(ctx context.Context, c kubernetes.Interface, node string) (bool, error) {
-	return setUnschedulable(ctx, c, node, true)
+	return patch(ctx, c, node, "cordon", fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, CordonAnnotation))
 }
 
 // Uncordon lets pods come again.
 func Uncordon(ctx context.Context, c kubernetes.Interface, node string) error {
-	_, err := setUnschedulable(ctx, c, node, false)
+	_, err := patch(ctx, c, node, "uncordon", fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, CordonAnnotation))
 	return err
 }
 
-func setUnschedulable(ctx context.Context, c kubernetes.Interface, node string, to bool) (bool, error) {
-	patch := fmt.Sprintf(`{"spec":{"unschedulable":%t}}`, to)
-	_, err := c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+func patch(ctx context.Context, c kubernetes.Interface, node, what, data string) (bool, error) {
+	_, err := c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(data), metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("set unschedulable=%t on node %s: %w", to, node, err)
+		return false, fmt.Errorf("%s node %s: %w", what, node, err)
 	}
 	return true, nil
 }
@@ -56,24 +59,29 @@ func setUnschedulable(ctx context.Context, c kubernetes.Interface, node string, 
 func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	h := helper(ctx, c, o)
 	var stderr bytes.Buffer
+	h.ErrOut = &stderr
+	if err := drain.RunNodeDrain(h, node); err != nil {
+		return fmt.Errorf("drain node %s within %s: %w%s", node, o.Timeout, err, lastLine(stderr.String()))
+	}
+	return nil
+}
+
+func helper(ctx context.Context, c kubernetes.Interface, o Options) *drain.Helper {
 	progress := o.Progress
 	if progress == nil {
 		progress = func(string) {}
 	}
-	h := &drain.Helper{
+	return &drain.Helper{
 		Ctx: ctx, Client: c, Force: true, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: o.Timeout, Out: &bytes.Buffer{}, ErrOut: &stderr, EvictErrorRetryDelay: time.Second,
+		Timeout: o.Timeout, Out: &bytes.Buffer{}, ErrOut: &bytes.Buffer{}, EvictErrorRetryDelay: time.Second,
 		// A node that is gone from the network never confirms the end of its pods.
 		SkipWaitForDeleteTimeoutSeconds: int(o.Timeout.Seconds()) + 60,
 		OnPodDeletionOrEvictionStarted: func(p *corev1.Pod, _ bool) {
 			progress(fmt.Sprintf("evicting pod %s/%s", p.Namespace, p.Name))
 		},
 	}
-	if err := drain.RunNodeDrain(h, node); err != nil {
-		return fmt.Errorf("drain node %s within %s: %w%s", node, o.Timeout, err, lastLine(stderr.String()))
-	}
-	return nil
 }
 
 // Gone reports whether the cluster does not hear of the node any more, or has none

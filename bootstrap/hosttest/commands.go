@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -64,6 +65,14 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 		for _, p := range args {
 			m.remove(p)
 		}
+	case "take-lease":
+		m.takeLease(args, out)
+	case "release-lease":
+		if m.lease.token == args[1] {
+			m.lease = record{}
+		}
+	case "restart-unit":
+		return m.start(c, args)
 	case "end-leftovers":
 	case config.Binary("gantry"):
 		if m.OnClean != nil {
@@ -123,3 +132,40 @@ func (m *Model) states(marks string, units []string, out io.Writer) {
 		}
 	}
 }
+
+// record is the lease on a master.
+type record struct {
+	token, who     string
+	renewed, since time.Time
+}
+
+func (m *Model) takeLease(args []string, out io.Writer) {
+	token, who, now := args[1], args[3], time.Now()
+	ttl, _ := strconv.Atoi(args[2])
+	if age := now.Sub(m.lease.renewed); m.lease.token != "" && m.lease.token != token && age < time.Duration(ttl)*time.Second {
+		fmt.Fprintf(out, "held %d %d %s\n", int(age.Seconds()), m.lease.since.Unix(), m.lease.who)
+		return
+	}
+	if m.lease.token != token {
+		m.lease.since = now
+	}
+	m.lease.token, m.lease.who, m.lease.renewed = token, who, now
+	fmt.Fprintln(out, "granted")
+}
+
+// guardLease lasts as long as the connection, and takes the record with it.
+func (m *Model) guardLease(ctx context.Context, lost chan struct{}, token string) error {
+	select {
+	case <-ctx.Done():
+	case <-lost:
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lease.token == token {
+		m.lease = record{}
+	}
+	return m.unreachable()
+}
+
+// Holder is who holds the lease on this server; empty when nobody does.
+func (m *Model) Holder() string { m.mu.Lock(); defer m.mu.Unlock(); return m.lease.who }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Model is a server in memory. It understands the commands that bootstrap uses,
@@ -31,19 +33,44 @@ type Model struct {
 	// OnStart is called when a unit starts; OnClean by gantry host clean.
 	OnStart func(unit string) error
 	OnClean func()
-	// CutAt loses the connection at the operation of that number (from 1): before
-	// it has an effect or, with CutAfter, once it had. 0 is never.
-	CutAt    int
-	CutAfter bool
+	// FailAt is the number of the operation (from 1) that fails as Fault says;
+	// 0 is never.
+	FailAt int
+	Fault  Fault
 
 	mu      sync.Mutex
 	ops     int
 	changes []string
 	cut     bool
+	lost    chan struct{} // closed when the connection is lost
+	lease   record
 	files   map[string]file
 	dirs    map[string]fs.FileMode
 	units   map[string]*unit
 }
+
+// Fault is what happens to an operation.
+type Fault int
+
+// The faults. After the first three the connection is lost.
+const (
+	// CutBefore: it has no effect.
+	CutBefore Fault = iota
+	// CutDuring: of several files or units, the first half is done.
+	CutDuring
+	// CutAfter: it is done, and nobody is told.
+	CutAfter
+	// DiskFull: of what is written the first half is, and then there is no space. The
+	// connection stays.
+	DiskFull
+)
+
+func (f Fault) String() string {
+	return [...]string{"cut before", "cut during", "cut after", "disk full at"}[f]
+}
+
+// Faults are all of them.
+func Faults() []Fault { return []Fault{CutBefore, CutDuring, CutAfter, DiskFull} }
 
 type file struct {
 	data []byte
@@ -59,14 +86,45 @@ var _ host.Host = (*Model)(nil)
 
 // NewModel returns a bare server.
 func NewModel(title, address string) *Model {
-	return &Model{Title: title, Address: address, files: map[string]file{}, dirs: map[string]fs.FileMode{}, units: map[string]*unit{}}
+	return &Model{Title: title, Address: address, files: map[string]file{}, dirs: map[string]fs.FileMode{}, units: map[string]*unit{}, lost: make(chan struct{})}
 }
 
 // Reconnect is a new connection to the same server; no cut is planned any more.
 func (m *Model) Reconnect() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cut, m.CutAt, m.ops, m.changes = false, 0, 0, nil
+	m.lose()
+	m.lost = make(chan struct{})
+	m.cut, m.FailAt, m.ops, m.changes = false, 0, 0, nil
+}
+
+// connection is one login to the server, which ends when the connection is lost.
+type connection struct {
+	*Model
+	lost chan struct{}
+}
+
+// Login is a connection of its own: what runs over it ends with it.
+func (m *Model) Login() (host.Host, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cut {
+		return nil, m.unreachable()
+	}
+	return &connection{m, m.lost}, nil
+}
+
+// Run interprets a command.
+func (c *connection) Run(ctx context.Context, command host.Command) ([]byte, error) {
+	if command.Argv[0] == "sh" && command.Argv[3] == "guard-lease" {
+		return nil, c.guardLease(ctx, c.lost, command.Argv[5])
+	}
+	select {
+	case <-c.lost:
+		return nil, c.unreachable()
+	default:
+	}
+	return c.Model.Run(ctx, command)
 }
 
 // Ops is how many operations there were since the last Reconnect, and Changes
@@ -124,32 +182,62 @@ func (m *Model) Starts(name string) int {
 	return 0
 }
 
-// op runs one operation under the lock, with the planned cut around it.
-func (m *Model) op(ctx context.Context, change string, do func() error) error {
+// lose ends the connections, and with them what guards a lease.
+func (m *Model) lose() {
+	if !m.cut {
+		close(m.lost)
+	}
+	m.lease = record{}
+	m.cut = true
+}
+
+func (m *Model) unreachable() error {
+	return &host.Error{Kind: host.ErrUnreachable, Host: m.Title, Doing: "run", Err: io.EOF}
+}
+
+// op runs one operation under the lock, with the planned fault. Of the parts that
+// it has, do does the first n.
+func (m *Model) op(ctx context.Context, change string, parts int, do func(n int) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	lost := func() error {
-		m.cut = true
-		return &host.Error{Kind: host.ErrUnreachable, Host: m.Title, Doing: "run", Err: io.EOF}
-	}
 	if m.cut {
-		return lost()
+		return m.unreachable()
 	}
 	m.ops++
-	if m.ops == m.CutAt && !m.CutAfter {
-		return lost()
+	fault := m.Fault
+	if m.ops != m.FailAt {
+		fault = -1
 	}
-	if change != "" {
+	if fault == CutBefore {
+		m.lose()
+		return m.unreachable()
+	}
+	if change != "" && !strings.HasPrefix(change, "append-journal") {
 		m.changes = append(m.changes, change)
 	}
-	err := do()
-	if m.ops == m.CutAt {
-		return lost()
+	switch {
+	case fault == CutDuring || fault == DiskFull && writes(change):
+		err := do(parts / 2)
+		if fault == DiskFull {
+			return &host.CommandError{Host: m.Title, Command: host.Command{Argv: []string{change}}, Status: 1, Stderr: "No space left on device"}
+		}
+		m.lose()
+		return errors.Join(m.unreachable(), err)
+	case fault == CutAfter:
+		do(parts) //nolint:errcheck // nobody is told
+		m.lose()
+		return m.unreachable()
 	}
-	return err
+	return do(parts)
+}
+
+// writes reports whether an operation needs space.
+func writes(change string) bool {
+	verb, _, _ := strings.Cut(change, " ")
+	return slices.Contains([]string{"write", "upload", "make-dirs", "mkdir", "mark-units", "append-journal", path.Join(config.BootstrapDir, archive.UnpackerName)}, verb)
 }
 
 // Name is the title.
@@ -158,7 +246,7 @@ func (m *Model) Name() string { return m.Title }
 // ReadFiles reads those that exist.
 func (m *Model) ReadFiles(ctx context.Context, paths ...string) (map[string][]byte, error) {
 	out := map[string][]byte{}
-	err := m.op(ctx, "", func() error {
+	err := m.op(ctx, "", 1, func(int) error {
 		for _, p := range paths {
 			if f, ok := m.files[p]; ok {
 				out[p] = slices.Clone(f.data)
@@ -172,7 +260,7 @@ func (m *Model) ReadFiles(ctx context.Context, paths ...string) (map[string][]by
 // Stat describes those that exist.
 func (m *Model) Stat(ctx context.Context, paths ...string) (map[string]host.FileInfo, error) {
 	out := map[string]host.FileInfo{}
-	err := m.op(ctx, "", func() error {
+	err := m.op(ctx, "", 1, func(int) error {
 		for _, p := range paths {
 			if f, ok := m.files[p]; ok {
 				sum := sha256.Sum256(f.data)
@@ -195,8 +283,8 @@ func (m *Model) WriteFiles(ctx context.Context, files ...host.File) error {
 	for _, f := range files {
 		paths = append(paths, f.Path)
 	}
-	return m.op(ctx, "write "+strings.Join(paths, " "), func() error {
-		for _, f := range files {
+	return m.op(ctx, "write "+strings.Join(paths, " "), len(files), func(n int) error {
+		for _, f := range files[:n] {
 			if err := m.put(f.Path, f.Data, f.Mode); err != nil {
 				return err
 			}
@@ -207,7 +295,10 @@ func (m *Model) WriteFiles(ctx context.Context, files ...host.File) error {
 
 // Upload replaces a file, if its directory exists.
 func (m *Model) Upload(ctx context.Context, p string, r io.Reader, mode fs.FileMode, progress func(int64)) error {
-	return m.op(ctx, "upload "+p, func() error {
+	return m.op(ctx, "upload "+p, 1, func(n int) error {
+		if n == 0 {
+			return nil // what came is in a file of another name
+		}
 		data, err := io.ReadAll(r)
 		if err != nil {
 			return err
@@ -252,11 +343,35 @@ func (m *Model) Run(ctx context.Context, c host.Command) ([]byte, error) {
 	var out bytes.Buffer
 	change := name + " " + strings.Join(args, " ")
 	switch name {
-	case "facts", "unit-states", "append-journal":
+	case "take-lease", "release-lease":
+		// A conversation of its own, which goes on beside the operations.
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.cut {
+			return nil, m.unreachable()
+		}
+		err := m.interpret(c, name, args, &out)
+		return out.Bytes(), err
+	case "facts", "unit-states":
 		change = ""
 	}
-	err := m.op(ctx, change, func() error { return m.interpret(c, name, args, &out) })
+	err := m.op(ctx, change, 2, func(n int) error { return m.half(c, name, args, n == 1, &out) })
 	return out.Bytes(), err
+}
+
+// half is the command, or what it had done when it was interrupted half-way: some
+// of the units were started or stopped, some of the paths removed.
+func (m *Model) half(c host.Command, name string, args []string, interrupted bool, out io.Writer) error {
+	if !interrupted {
+		return m.interpret(c, name, args, out)
+	}
+	switch name {
+	case "start-units", "stop-units", "remove-units", "rm":
+		return m.interpret(c, name, args[:(len(args)+1)/2], out)
+	case path.Join(config.BootstrapDir, archive.UnpackerName), "mark-units", "append-journal":
+		return nil // each is written beside and put in its place as a whole
+	}
+	return m.interpret(c, name, args, out)
 }
 
 func (m *Model) mkdir(p string, mode fs.FileMode) {

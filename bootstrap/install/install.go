@@ -167,7 +167,7 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 			return nil, units, nil, err
 		}
 		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: 0o600})
-		restore := p.withoutServers()
+		restore := p.withoutLive()
 		decisive, err := config.Marshal(p.config)
 		restore()
 		if err != nil {

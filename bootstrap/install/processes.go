@@ -120,11 +120,12 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 	}
 }
 
-// withoutServers is the configuration as far as a change of it needs a restart:
-// a running process keeps its list of masters fresh by itself, and so the arrival
-// of a master must restart nobody.
-func (p process) withoutServers() (restore func()) {
+// withoutLive takes out of the configuration what a running process follows by
+// itself, so that a change of it restarts nobody: the list of masters, and what the
+// Node of a kubelet has, which is changed in the API.
+func (p process) withoutLive() (restore func()) {
 	var servers *[]string
+	var after func()
 	switch c := p.config.(type) {
 	case *config.ControllerManagerConfig:
 		servers = &c.Client.Servers
@@ -132,6 +133,9 @@ func (p process) withoutServers() (restore func()) {
 		servers = &c.Client.Servers
 	case *config.KubeletConfig:
 		servers = &c.Client.Servers
+		labels, taints := c.NodeLabels, c.RegisterTaints
+		c.NodeLabels, c.RegisterTaints = nil, nil
+		after = func() { c.NodeLabels, c.RegisterTaints = labels, taints }
 	case *config.ProxyConfig:
 		servers = &c.Client.Servers
 	case *config.DNSConfig:
@@ -141,5 +145,10 @@ func (p process) withoutServers() (restore func()) {
 	}
 	kept := *servers
 	*servers = nil
-	return func() { *servers = kept }
+	return func() {
+		*servers = kept
+		if after != nil {
+			after()
+		}
+	}
 }

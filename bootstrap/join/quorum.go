@@ -62,6 +62,13 @@ func voters(ctx context.Context, s Store, except uint64) (electorate, error) {
 	return out, nil
 }
 
+// Voters are the names of the voters that answer and of those that do not.
+func Voters(ctx context.Context, s Store) (alive, down []string, err error) {
+	v, err := voters(ctx, s, 0)
+	slices.Sort(v.alive)
+	return v.alive, v.down, err
+}
+
 // down names the voters that do not answer, for the message of a refused change.
 func down(ctx context.Context, s Store) string {
 	v, err := voters(ctx, s, 0)

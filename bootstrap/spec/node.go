@@ -22,9 +22,10 @@ type Node struct {
 	Host        Host
 	Master      bool
 	// Pool is the name of the worker's pool; empty on a master.
-	Pool   string
-	Labels map[string]string
-	Taints []Taint
+	Pool        string
+	Labels      map[string]string
+	Annotations map[string]string `json:",omitempty"`
+	Taints      []Taint
 	// Servers are the API servers it dials, its own first on a master.
 	Servers []string
 }
@@ -42,7 +43,7 @@ func (c Cluster) Master(name string) (Node, bool) {
 	labels[MasterLabel] = ""
 	n := Node{
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
-		Labels: labels, Servers: c.Connection().Servers(name),
+		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}
@@ -59,9 +60,15 @@ func (p Pool) Worker(c Connection, name string) (Node, bool) {
 	labels := map[string]string{PoolLabel: p.Name}
 	maps.Copy(labels, p.Labels)
 	maps.Copy(labels, p.Hosts[i].Labels)
+	var annotations map[string]string
+	if len(p.Annotations)+len(p.Hosts[i].Annotations) > 0 {
+		annotations = map[string]string{}
+		maps.Copy(annotations, p.Annotations)
+		maps.Copy(annotations, p.Hosts[i].Annotations)
+	}
 	return Node{
 		ClusterID: c.ClusterID, ClusterName: c.ClusterName, Network: c.Network, Host: p.Hosts[i], Pool: p.Name,
-		Labels: labels, Taints: p.Taints, Servers: c.Servers(name),
+		Labels: labels, Annotations: annotations, Taints: p.Taints, Servers: c.Servers(name),
 	}, true
 }
 

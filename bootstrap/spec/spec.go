@@ -31,7 +31,9 @@ type Host struct {
 	// NodeIP is the address that the other nodes use (default: Address).
 	NodeIP string            `json:"nodeIP,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
-	SSH    SSH               `json:"ssh,omitzero"`
+	// Annotations of the Node.
+	Annotations map[string]string `json:"annotations,omitempty"`
+	SSH         SSH               `json:"ssh,omitzero"`
 }
 
 // IP is the address of the node inside the cluster.
@@ -122,8 +124,9 @@ func (c Connection) Servers(seed string) []string {
 
 // Pool is a set of workers that are alike.
 type Pool struct {
-	Name   string
-	Labels map[string]string
-	Taints []Taint
-	Hosts  []Host
+	Name        string
+	Labels      map[string]string
+	Annotations map[string]string
+	Taints      []Taint
+	Hosts       []Host
 }

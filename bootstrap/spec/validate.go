@@ -20,7 +20,7 @@ func (c Cluster) Validate() error {
 
 // Validate reports everything that is wrong with the pool.
 func (p Pool) Validate() error {
-	err := errors.Join(label("pool name", p.Name), labels("labels", p.Labels), hosts("hosts", p.Hosts))
+	err := errors.Join(label("pool name", p.Name), labels("labels", p.Labels), annotations("annotations", p.Annotations), hosts("hosts", p.Hosts))
 	for i, t := range p.Taints {
 		err = errors.Join(err, t.validate(fmt.Sprintf("taints[%d]", i)))
 	}
@@ -101,7 +101,7 @@ func hosts(field string, hs []Host) error {
 	names, addresses := map[string]bool{}, map[string]string{}
 	for _, h := range hs {
 		at := fmt.Sprintf("%s[%q]", field, h.Name)
-		err = errors.Join(err, label(at+": name", h.Name), labels(at+": labels", h.Labels))
+		err = errors.Join(err, label(at+": name", h.Name), labels(at+": labels", h.Labels), annotations(at+": annotations", h.Annotations))
 		if names[h.Name] {
 			err = errors.Join(err, fmt.Errorf("%s: the name is used twice", at))
 		}
@@ -137,6 +137,16 @@ func labels(what string, m map[string]string) error {
 		}
 		for _, msg := range validation.IsValidLabelValue(v) {
 			err = errors.Join(err, fmt.Errorf("%s: value %q of %s: %s", what, v, k, msg))
+		}
+	}
+	return err
+}
+
+func annotations(what string, m map[string]string) error {
+	var err error
+	for k := range m {
+		for _, msg := range validation.IsQualifiedName(strings.ToLower(k)) {
+			err = errors.Join(err, fmt.Errorf("%s: key %q: %s", what, k, msg))
 		}
 	}
 	return err

@@ -22,9 +22,11 @@ func main() {
 	if !*debug {
 		go endWith(os.Getppid())
 	}
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
+	factory, done := provider.Open(version)
+	err := providerserver.Serve(context.Background(), factory, providerserver.ServeOpts{
 		Address: "registry.terraform.io/gantry-run/gantry", Debug: *debug,
 	})
+	done()
 	if err != nil {
 		log.Fatal(err)
 	}

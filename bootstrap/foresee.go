@@ -1,0 +1,99 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/join"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// ForeseePool says what the removal of these hosts would do to the pods, for whoever
+// reads the plan. It changes nothing; ctx bounds it.
+func (e *Engine) ForeseePool(ctx context.Context, c spec.Connection, leaving []spec.Host) ([]string, error) {
+	masters, trust, err := e.reach(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer masters.close()
+	api, err := e.api(masters, c, trust)
+	if err != nil {
+		return nil, err
+	}
+	f, err := drain.Foresee(ctx, api, names(leaving))
+	return describe(f, names(leaving)), err
+}
+
+// ForeseeCluster says the same of masters, and what becomes of the store's quorum.
+// Have is the cluster as it is, want what it is to be.
+func (e *Engine) ForeseeCluster(ctx context.Context, have, want spec.Cluster, leaving []spec.Host) ([]string, error) {
+	c := have.Connection()
+	masters, trust, err := e.reach(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer masters.close()
+	s, err := e.store(masters, trust)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	alive, down, err := join.Voters(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{quorum(alive, down, names(want.Masters))}
+	if len(leaving) == 0 {
+		return out, nil
+	}
+	api, err := e.api(masters, c, trust)
+	if err != nil {
+		return out, err
+	}
+	f, err := drain.Foresee(ctx, api, names(leaving))
+	return append(out, describe(f, names(leaving))...), err
+}
+
+// quorum is how many voters there are and will be, and how many losses they bear.
+func quorum(alive, down, after []string) string {
+	bears := func(n int) string { return fmt.Sprintf("bear the loss of %d", max(0, (n-1)/2)) }
+	voters := len(alive) + len(down)
+	s := fmt.Sprintf("Voters in the store now: %d (%s); afterwards: %d (%s), which %s.", voters, strings.Join(slices.Sorted(slices.Values(append(slices.Clone(alive), down...))), ", "),
+		len(after), strings.Join(slices.Sorted(slices.Values(after)), ", "), bears(len(after)))
+	switch need := voters/2 + 1; {
+	case len(alive) < need:
+		s += fmt.Sprintf(" It has NO quorum: %d of %d voters answer, %d must. Down: %s.", len(alive), voters, need, strings.Join(down, ", "))
+	case len(down) > 0:
+		s += fmt.Sprintf(" Down now: %s; with the others that leaves %d to spare.", strings.Join(down, ", "), len(alive)-need)
+	default:
+		s += fmt.Sprintf(" All answer; as they are they %s.", bears(voters))
+	}
+	return s
+}
+
+// podsNamed is how many pods of a node are called by name.
+const podsNamed = 5
+
+func describe(f drain.Forecast, nodes []string) []string {
+	var out []string
+	for _, n := range nodes {
+		pods := f.Pods[n]
+		if len(pods) == 0 {
+			out = append(out, fmt.Sprintf("%s leaves; no pod has to move.", n))
+			continue
+		}
+		named := strings.Join(pods[:min(podsNamed, len(pods))], ", ")
+		if more := len(pods) - podsNamed; more > 0 {
+			named += fmt.Sprintf(" and %d more", more)
+		}
+		out = append(out, fmt.Sprintf("%s leaves; pods to be evicted: %d (%s).", n, len(pods), named))
+	}
+	for _, b := range slices.Sorted(maps.Keys(f.Blockers)) {
+		out = append(out, fmt.Sprintf("The disruption budget %s allows no eviction now, and would hold the drain up: %s.", b, strings.Join(f.Blockers[b], ", ")))
+	}
+	return out
+}

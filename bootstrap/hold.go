@@ -1,0 +1,50 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// hold takes the cluster's lease for an operation. The context ends when the lease
+// is lost; finish ends the operation and says so in its report.
+func (e *Engine) hold(ctx context.Context, masters []spec.Host, doing string) (_ context.Context, finish func(*Report), err error) {
+	if e.Lease == nil {
+		return ctx, func(*Report) {}, nil
+	}
+	held, done, err := e.Lease.Hold(ctx, masters, doing)
+	if err != nil {
+		return ctx, func(*Report) {}, err
+	}
+	return held, func(r *Report) {
+		var lost *lease.LostError
+		if errors.As(context.Cause(held), &lost) {
+			r.Warnings = append(r.Warnings, lost.Error())
+		}
+		done()
+	}, nil
+}
+
+// unasked is the report of an operation that did not begin, as no master could be
+// reached. Without one nothing can be done to a cluster, but for leaving it.
+func unasked(err error) (Report, bool) {
+	var nobody *lease.NobodyError
+	if !errors.As(err, &nobody) {
+		return Report{}, false
+	}
+	r := Report{Hosts: map[string]Status{}}
+	for name, err := range nobody.Hosts {
+		r.Hosts[name] = Status{State: Unknown, Message: err.Error(), Err: err}
+	}
+	return r, true
+}
+
+// unaskedOr is the report where that is all there is to say, and otherwise the error.
+func unaskedOr(err error) (Report, error) {
+	if r, ok := unasked(err); ok {
+		return r, nil
+	}
+	return Report{}, err
+}

@@ -1,0 +1,376 @@
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	mrand "math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// Config is what a Keeper works with.
+type Config struct {
+	// Connect logs in to a master: connections of its own, since an upload must not
+	// keep a renewal waiting.
+	Connect func(ctx context.Context, h spec.Host) (host.Host, error)
+	// Who is shown to the one that is refused: user, machine, process.
+	Who string
+	// Wait is how long another holder is waited for (default: not at all).
+	Wait time.Duration
+	// TTL is how long a record that is not renewed counts (default 15 s, in seconds).
+	TTL time.Duration
+	// Token tells this run from any other (default: random).
+	Token string
+	// File is the record on masters (default [File]).
+	File string
+}
+
+// Keeper holds the lease of a run, from its first Hold to Close or the end of the
+// process: all operations of one run share it, and nobody comes between two.
+type Keeper struct {
+	Config
+
+	acquire sync.Mutex // one Hold at a time takes
+
+	mu    sync.Mutex
+	seats map[string]*seat // by address
+	need  int              // how many of them must be held
+	doing string
+	held  map[int]context.CancelCauseFunc // operations that go on
+	next  int
+	stop  context.CancelFunc
+	life  context.Context
+	loops sync.WaitGroup
+}
+
+// NewToken returns a token that no other run has.
+func NewToken() string {
+	var id [12]byte
+	rand.Read(id[:]) //nolint:errcheck // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// New returns a keeper that holds nothing yet.
+func New(c Config) *Keeper {
+	if c.TTL <= 0 {
+		c.TTL = 15 * time.Second
+	}
+	if c.Token == "" {
+		c.Token = NewToken()
+	}
+	if c.File == "" {
+		c.File = File
+	}
+	return &Keeper{Config: c, seats: map[string]*seat{}, held: map[int]context.CancelCauseFunc{}}
+}
+
+// HeldError is a lease that somebody else has.
+type HeldError struct {
+	Host   string // the master that says so
+	Holder string
+	Since  time.Time
+	// Silent is how long ago it was renewed; at TTL it ends.
+	Silent, TTL time.Duration
+}
+
+func (e *HeldError) Error() string {
+	s := fmt.Sprintf("another run is at work on this cluster: %s, since %s (%s says so)", e.Holder, e.Since.UTC().Format("2006-01-02 15:04:05 UTC"), e.Host)
+	if e.Silent > e.TTL/2 {
+		s += fmt.Sprintf("; it has been silent for %s, and its lease ends in %s", e.Silent, max(0, e.TTL-e.Silent))
+	}
+	return s + ". Nothing was changed"
+}
+
+// LostError ends the context of an operation whose lease could not be kept.
+type LostError struct{ Err error }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the lease on the cluster could not be kept, and so this run stopped before another could begin: %v", e.Err)
+}
+
+// Unwrap returns why.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// NobodyError is a lease that no master could be asked for.
+type NobodyError struct {
+	// Hosts says, by the name of each master, why not.
+	Hosts map[string]error
+}
+
+func (e *NobodyError) Error() string {
+	var errs []error
+	for _, err := range e.Hosts {
+		errs = append(errs, err)
+	}
+	return fmt.Sprintf("no master can be asked for the lease: %v", errors.Join(errs...))
+}
+
+// Hold takes the lease of the cluster with these masters, or shares it where the
+// run has it already. The context it returns ends when the lease is lost; done
+// ends the operation, not the lease.
+func (k *Keeper) Hold(ctx context.Context, masters []spec.Host, doing string) (_ context.Context, done func(), err error) {
+	k.acquire.Lock()
+	defer k.acquire.Unlock()
+	deadline := time.Now().Add(k.Wait)
+	for {
+		if err = k.seize(ctx, masters, doing); err == nil {
+			break
+		}
+		var other *HeldError
+		if !errors.As(err, &other) || !time.Now().Before(deadline) {
+			return nil, nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, errors.Join(err, context.Cause(ctx))
+		case <-time.After(300*time.Millisecond + mrand.N(200*time.Millisecond)):
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := k.next
+	k.next++
+	k.held[id] = cancel
+	return ctx, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.held, id)
+		cancel(nil)
+	}, nil
+}
+
+// seize asks all masters that the run does not hold yet.
+func (k *Keeper) seize(ctx context.Context, masters []spec.Host, doing string) error {
+	k.mu.Lock()
+	k.doing = doing
+	if k.life == nil {
+		k.life, k.stop = context.WithCancel(context.Background())
+	}
+	var asked []*seat
+	for _, h := range masters {
+		s := k.seats[h.Address]
+		if s == nil {
+			s = k.newSeat(h)
+		}
+		if !s.holds() && !slices.Contains(asked, s) {
+			asked = append(asked, s)
+		}
+	}
+	k.mu.Unlock()
+	if len(asked) == 0 {
+		return nil
+	}
+	err := k.ask(ctx, asked)
+	fresh := slices.DeleteFunc(slices.Clone(asked), func(s *seat) bool { return k.seats[s.spec.Address] != nil })
+	if err != nil {
+		each(fresh, func(s *seat) { s.leave() })
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range fresh {
+		k.seats[s.spec.Address] = s
+	}
+	granted := 0
+	for _, s := range k.seats {
+		if s.holds() {
+			granted++
+		}
+	}
+	k.need = min(granted, majority(len(k.seats)))
+	life := k.life
+	for _, s := range fresh {
+		k.loops.Go(func() { s.maintain(life) })
+	}
+	if len(fresh) == len(k.seats) {
+		k.loops.Go(func() { k.judge(life) })
+	}
+	return nil
+}
+
+func majority(n int) int { return n/2 + 1 }
+
+// headStart is how long a majority waits for the others to answer.
+const headStart = time.Second
+
+// connectAll logs in to all, or to a majority: a master that does not answer costs
+// headStart, not a time-out. It is asked when it answers.
+func connectAll(ctx context.Context, asked []*seat) {
+	results := make(chan bool, len(asked))
+	for _, s := range asked {
+		go func() { results <- s.connect() }()
+	}
+	late := time.NewTimer(headStart)
+	defer late.Stop()
+	connected, ended, waited := 0, 0, false
+	for ended < len(asked) && !(waited && connected >= majority(len(asked))) {
+		select {
+		case ok := <-results:
+			ended++
+			if ok {
+				connected++
+			}
+		case <-late.C:
+			waited = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ask takes the lease of the masters, of which all that can be asked must agree.
+// The first one's answer is waited for, so that of two runs that ask at the same
+// time one is refused everywhere.
+func (k *Keeper) ask(ctx context.Context, asked []*seat) error {
+	connectAll(ctx, asked)
+	slices.SortFunc(asked, func(a, b *seat) int { return strings.Compare(a.spec.Name, b.spec.Name) })
+	rest := slices.Clone(asked)
+	for len(rest) > 0 {
+		first := rest[0]
+		rest = rest[1:]
+		if first.take(ctx); first.holds() {
+			break
+		}
+	}
+	each(rest, func(s *seat) { s.take(ctx) })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+
+	nobody := &NobodyError{Hosts: map[string]error{}}
+	var granted, silent []*seat
+	for _, s := range asked {
+		err := s.failure()
+		var other *HeldError
+		switch {
+		case s.holds():
+			granted = append(granted, s)
+			continue
+		case errors.As(err, &other):
+			return err
+		case errors.Is(err, host.ErrUnreachable):
+			silent = append(silent, s)
+		}
+		nobody.Hosts[s.spec.Name] = err
+	}
+	k.mu.Lock()
+	var before []*seat
+	for _, s := range k.seats {
+		if s.holds() && !slices.Contains(asked, s) {
+			before = append(before, s)
+		}
+	}
+	all, enough := len(asked)+len(before), len(before) > 0 && len(before) >= k.need
+	k.mu.Unlock()
+	granted = append(granted, before...)
+	if len(granted) == 0 {
+		return nobody
+	}
+	if enough || len(granted) >= majority(all) || len(silent) == 0 {
+		return nil // a run that has the lease already has nobody beside it
+	}
+	return k.alone(ctx, granted, silent)
+}
+
+// alone decides where fewer than a majority agree, as the rest is silent. Whoever
+// else is at work holds those, then. So they must be dead to the masters that
+// answer too, and long enough for their holder to have noticed.
+func (k *Keeper) alone(ctx context.Context, granted, silent []*seat) error {
+	for _, s := range silent {
+		for _, g := range granted {
+			if g.reaches(ctx, s.spec) {
+				return fmt.Errorf("master %s cannot be asked whether another run is at work, but it lives: %s reaches it. "+
+					"With fewer than %d of %d masters reached, nothing is changed: %w", s.spec.Name, g.spec.Name,
+					majority(len(granted)+len(silent)), len(granted)+len(silent), s.failure())
+			}
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(k.TTL):
+	}
+	each(granted, func(s *seat) { s.take(ctx) })
+	for _, s := range granted {
+		if err := s.failure(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge ends the operations once too few masters renew the lease.
+func (k *Keeper) judge(ctx context.Context) {
+	tick := time.NewTicker(k.TTL / 15)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		k.mu.Lock()
+		holding := 0
+		var why []error
+		for _, s := range k.seats {
+			if s.holds() {
+				holding++
+			} else {
+				why = append(why, s.failure())
+			}
+		}
+		if holding < k.need {
+			for _, cancel := range k.held {
+				cancel(&LostError{errors.Join(why...)})
+			}
+		}
+		k.mu.Unlock()
+	}
+}
+
+// holder is what the record says of this run.
+func (k *Keeper) holder() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.Who + ": " + k.doing
+}
+
+// Close gives the lease back.
+func (k *Keeper) Close() {
+	k.acquire.Lock()
+	defer k.acquire.Unlock()
+	k.mu.Lock()
+	seats := k.seats
+	k.seats, k.need = map[string]*seat{}, math.MinInt
+	stop := k.stop
+	k.life, k.stop = nil, nil
+	k.mu.Unlock()
+	if stop == nil {
+		return
+	}
+	stop()
+	k.loops.Wait()
+	var all []*seat
+	for _, s := range seats {
+		all = append(all, s)
+	}
+	each(all, func(s *seat) { s.leave() })
+}
+
+func each(seats []*seat, do func(*seat)) {
+	var wg sync.WaitGroup
+	for _, s := range seats {
+		wg.Go(func() { do(s) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,101 @@
+package bootstrap
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/discovery/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gantry-run/gantry/bootstrap/drain"
+)
+
+// budgeted puts a pod on w1 that a disruption budget holds there.
+func (w *world) budgeted(t *testing.T) {
+	t.Helper()
+	web := map[string]string{"app": "web"}
+	if _, err := w.api.CoreV1().Pods("shop").Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", Labels: web}, Spec: corev1.PodSpec{NodeName: "w1"},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.api.PolicyV1().PodDisruptionBudgets("shop").Create(t.Context(), &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
+		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: web}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.api.Resources = []*metav1.APIResourceList{
+		{GroupVersion: "policy/v1"},
+		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods/eviction", Kind: "Eviction", Group: "policy", Version: "v1"}}},
+	}
+	w.api.Discovery().(*fake.FakeDiscovery).FakedServerVersion = &version.Info{Major: "1", Minor: "37"}
+	w.api.PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if a.GetSubresource() != "eviction" {
+			return false, nil, nil
+		}
+		return true, nil, apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 1)
+	})
+}
+
+func TestABudgetHoldsARemovalUpAndTheNodeStaysAsItWas(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	pool := w.pool("w1")
+	c := grown(t, w, pool)
+	w.budgeted(t)
+	found, err := w.engine.ForeseePool(t.Context(), c.Connection(), w.spec("w1"))
+	want := []string{
+		"w1 leaves; pods to be evicted: 1 (shop/web-1).",
+		"The disruption budget shop/web allows no eviction now, and would hold the drain up: shop/web-1.",
+	}
+	if err != nil || !slices.Equal(found, want) {
+		t.Errorf("foreseen: %q, %v", found, err)
+	}
+
+	w.engine.DrainTimeout = 1500 * time.Millisecond
+	leave := PoolChange{Leaving: w.spec("w1")}
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), w.pool(), leave)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := r.Failed()["w1"]; failed == nil || !strings.Contains(failed.Error(), "shop") || !strings.Contains(failed.Error(), "disruption budget") {
+		t.Errorf("the failure is %v", failed)
+	}
+	n := w.node(t, "w1")
+	if _, marked := n.Annotations[drain.CordonAnnotation]; n.Spec.Unschedulable || marked {
+		t.Errorf("the node is left cordoned: %v", n.Annotations)
+	}
+	w.ready(t, w.engine.ObservePool(t.Context(), c.Connection(), pool))
+
+	leave.Force = true
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), w.pool(), leave)
+	succeed(t, r, err)
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "was taken out with pods on it") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	w.bare(t, "w1")
+	w.noNode(t, "w1")
+}
+
+func TestTheQuorumIsCountedBeforeAndAfter(t *testing.T) {
+	for _, tc := range []struct {
+		alive, down, after []string
+		want               string
+	}{
+		{[]string{"m1"}, nil, []string{"m1", "m2", "m3"}, "Voters in the store now: 1 (m1); afterwards: 3 (m1, m2, m3), which bear the loss of 1. All answer; as they are they bear the loss of 0."},
+		{[]string{"m1", "m3"}, []string{"m2"}, []string{"m1", "m3", "m4"}, "Voters in the store now: 3 (m1, m2, m3); afterwards: 3 (m1, m3, m4), which bear the loss of 1. Down now: m2; with the others that leaves 0 to spare."},
+		{[]string{"m1"}, []string{"m2", "m3"}, []string{"m1"}, "Voters in the store now: 3 (m1, m2, m3); afterwards: 1 (m1), which bear the loss of 0. It has NO quorum: 1 of 3 voters answer, 2 must. Down: m2, m3."},
+	} {
+		if got := quorum(tc.alive, tc.down, tc.after); got != tc.want {
+			t.Errorf("got  %s\nwant %s", got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/bootstrap"
+)
+
+const defaultDrainTimeout = "5m"
+
+// What happens to a node whose pods are not gone in time.
+const (
+	keepNode  = "keep"
+	forceNode = "force"
+)
+
+func drainTimeoutAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
+		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`; a destroy of everything goes on."}
+}
+
+func onDrainTimeoutAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(keepNode), Validators: []validator.String{oneOf{keepNode, forceNode}},
+		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
+			"`force`: it is taken out with them, whatever their disruption budgets say."}
+}
+
+// oneOf accepts some words.
+type oneOf []string
+
+func (o oneOf) Description(context.Context) string {
+	return "one of " + strings.Join(o, ", ")
+}
+func (o oneOf) MarkdownDescription(ctx context.Context) string { return o.Description(ctx) }
+func (o oneOf) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	for _, word := range o {
+		if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() || req.ConfigValue.ValueString() == word {
+			return
+		}
+	}
+	resp.Diagnostics.AddAttributeError(req.Path, "Not a word that is known here", fmt.Sprintf("%q: expected %s.", req.ConfigValue.ValueString(), o.Description(ctx)))
+}
+
+func parseTimeout(v types.String) time.Duration {
+	d, err := time.ParseDuration(v.ValueString())
+	if err != nil { // validated, but for states of before the attribute
+		return 5 * time.Minute
+	}
+	return d
+}
+
+// foresee warns of what a plan does to pods and to the store. It is never an error,
+// and asks nothing when nothing leaves.
+func (s *session) foresee(ctx context.Context, summary string, look func(context.Context, *bootstrap.Engine) ([]string, error), diags *diag.Diagnostics) {
+	if s.incomplete {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, preflightTimeout)
+	defer cancel()
+	found, err := look(ctx, s.engine(ctx, 0))
+	if err != nil {
+		found = append(found, fmt.Sprintf("More could not be foreseen: %v", err))
+	}
+	diags.AddWarning(summary, strings.Join(found, "\n"))
+}
+
+// allKnown reports whether no host of the plan has a value that is not known yet: a
+// name is not leaving, then, whose new address is still to come.
+func allKnown(ctx context.Context, m types.Map, diags *diag.Diagnostics) bool {
+	for _, h := range hostModels(ctx, m, diags) {
+		if !h.known(ctx) {
+			return false
+		}
+	}
+	return true
+}
