@@ -26,6 +26,8 @@ type Workspace struct {
 	// keys: those of the first contact are pinned.
 	User       string
 	TrustFirst bool
+	// Env is added to terraform's environment.
+	Env []string
 
 	tools Tools
 	show  io.Writer
@@ -83,7 +85,7 @@ func (w *Workspace) Terraform(ctx context.Context, args ...string) (string, erro
 func (w *Workspace) LogDir() string { return filepath.Join(w.Dir, "log") }
 
 func (w *Workspace) env() []string {
-	return []string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}
+	return append([]string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}, w.Env...)
 }
 
 func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (string, error) {
@@ -93,29 +95,37 @@ func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (st
 // KillApply applies, and kills terraform (SIGKILL) as soon as a run's log tells
 // that a step of a host has reached a state.
 func (w *Workspace) KillApply(ctx context.Context, host, step, state string) error {
+	_, err := w.duringApply(ctx, host, step, state, func(terraform *os.Process) error { return terraform.Kill() })
+	return err
+}
+
+// duringApply applies, and does something that ends it as soon as a run's log
+// tells that a step of a host has reached a state. It returns what was printed.
+func (w *Workspace) duringApply(ctx context.Context, host, step, state string, end func(terraform *os.Process) error) (string, error) {
 	if err := os.RemoveAll(w.LogDir()); err != nil {
-		return err
+		return "", err
 	}
 	cmd := exec.CommandContext(ctx, w.tools.Terraform, "apply", "-auto-approve", "-input=false", "-no-color")
 	var out bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.Dir, append(os.Environ(), w.env()...), &out, &out
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
+			return out.String(), fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
 		case <-time.After(5 * time.Millisecond):
 		}
 		if w.logged(host, step, state) {
-			if err := cmd.Process.Kill(); err != nil {
-				return err
+			err := end(cmd.Process)
+			if err != nil {
+				cmd.Process.Kill() //nolint:errcheck // the first error tells
 			}
 			<-ended
-			return nil
+			return out.String(), err
 		}
 	}
 }
