@@ -168,6 +168,11 @@ func TestHostKeyPolicies(t *testing.T) {
 		}
 		return knownhosts.Line([]string{address}, k)
 	}
+	authority, stranger := newSigner(t), newSigner(t)
+	signed := server(t, func(s *hosttest.SSHD) { s.HostAuthority = authority })
+	by := func(a ssh.Signer) string {
+		return "@cert-authority " + line(signed.Address, string(ssh.MarshalAuthorizedKey(a.PublicKey())))
+	}
 	for name, tc := range map[string]struct {
 		policy HostKeyPolicy
 		file   string
@@ -196,6 +201,22 @@ func TestHostKeyPolicies(t *testing.T) {
 				h.Close()
 			}
 		})
+	}
+	for name, tc := range map[string]struct {
+		authority ssh.Signer
+		want      error
+	}{"known": {authority, nil}, "another": {stranger, host.ErrHostKeyUnknown}} {
+		to := target(t, "h1", signed)
+		h, err := Dial(t.Context(), Config{PrivateKey: signed.ClientKey, HostKeys: KnownHosts, KnownHostsFile: file(by(tc.authority))}, to)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("a certificate by an authority that is %s: got %v", name, err)
+		}
+		if err == nil {
+			if h.HostKey() != signed.HostKey {
+				t.Errorf("its key is told as %q", h.HostKey())
+			}
+			h.Close()
+		}
 	}
 	// Behind a jump host the keys are looked up by the same address.
 	jump := server(t, nil)
