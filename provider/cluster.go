@@ -159,6 +159,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		plan.Status = state.Status // pinned keys
 	}
 	c, unknown := plan.spec(ctx, &resp.Diagnostics)
+	r.session.checkLogins(path.Root("masters"), c.Masters, &resp.Diagnostics)
 	if !create && len(unknown) == 0 && !someStay(ctx, state, c, prior, &resp.Diagnostics) {
 		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
@@ -237,6 +238,8 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	c, _ := plan.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "create cluster "+c.Name)
+	defer end()
 	report, err := r.session.engine(ctx, 0).CreateCluster(ctx, c)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)
@@ -278,6 +281,8 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	c, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "look at cluster "+c.Name)
+	defer end()
 	report := r.session.engine(ctx, 0).ObserveCluster(ctx, c)
 	state.Status = observe(ctx, state.Status, report, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -298,6 +303,8 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
 	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters)}
+	ctx, end := r.session.operation(ctx, "change cluster "+want.Name)
+	defer end()
 	report, err := r.session.engine(ctx, 5*time.Minute).UpdateCluster(ctx, want, change)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)
@@ -317,6 +324,8 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	c, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "destroy cluster "+c.Name)
+	defer end()
 	report, err := r.session.engine(ctx, 0).DestroyCluster(ctx, c)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", err.Error())
