@@ -95,13 +95,13 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 	var errs []error
 	begun, ended := 0, 0
 	for ended < len(c.Masters) {
+		if begun == ended { // nobody else is being asked
+			go try(c.Masters[begun])
+			begun++
+		}
 		var next <-chan time.Time
 		if begun < len(c.Masters) {
 			next = time.After(headStart)
-			if begun == ended { // nobody else is being asked
-				go try(c.Masters[begun])
-				begun++
-			}
 		}
 		select {
 		case <-next:

@@ -302,7 +302,7 @@ func TestSudoIsGivenItsPasswordAndTheCommandItsInput(t *testing.T) {
 }
 
 func TestARefusalOfSudoIsToldAsOne(t *testing.T) {
-	fakeSudo(t, "right")
+	argv := fakeSudo(t, "right")
 	s := server(t, nil)
 	for name, password := range map[string]string{"wrong": "wrong", "none": ""} {
 		h, err := tryLogin(t, s, Config{PrivateKey: s.ClientKey, User: "admin", SudoPassword: password})
@@ -311,6 +311,12 @@ func TestARefusalOfSudoIsToldAsOne(t *testing.T) {
 		}
 		if _, err := h.Run(t.Context(), host.Command{Argv: []string{"true"}}); !errors.Is(err, host.ErrPermission) {
 			t.Errorf("%s password: got %v", name, err)
+		}
+		// The refusal holds: another attempt may lock the user out.
+		before, _ := os.ReadFile(argv)
+		_, err = h.Run(t.Context(), host.Command{Argv: []string{"true"}})
+		if after, _ := os.ReadFile(argv); !errors.Is(err, host.ErrPermission) || len(before) == 0 || !bytes.Equal(before, after) {
+			t.Errorf("%s password, again: got %v", name, err)
 		}
 	}
 }

@@ -31,7 +31,9 @@ type Host struct {
 	// release gives the jump hosts back, once.
 	release func()
 
-	traffic                        *traffic
+	denied  atomic.Pointer[host.Error] // set once sudo has refused
+	traffic *traffic
+
 	connectTimeout, commandTimeout time.Duration
 }
 

@@ -70,6 +70,9 @@ func (h *Host) runWith(ctx context.Context, c host.Command, input io.Reader) ([]
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
 	}
+	if denied := h.denied.Load(); denied != nil {
+		return nil, denied
+	}
 	start := time.Now()
 	stdout, err := h.run(ctx, c, h.input(c, input))
 	h.log.Debug("command", "command", c.String(), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
@@ -124,16 +127,12 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 		return nil
 	case !errors.As(err, &exit):
 		return h.lost("run "+c.String(), err)
-	case h.user != "root" && h.sudo != "" && sudoRefused(stderr):
-		return &host.Error{
-			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
-			Err: fmt.Errorf("%s; check the sudo password of %s", strings.TrimSpace(stderr), h.user),
+	case h.user != "root" && sudoRefused(stderr):
+		hint := "let " + h.user + " use sudo without a password"
+		if h.sudo != "" {
+			hint = "check the sudo password of " + h.user
 		}
-	case h.user != "root" && strings.HasPrefix(stderr, "sudo:"):
-		return &host.Error{
-			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
-			Err: fmt.Errorf("%s; let %s use sudo without a password", strings.TrimSpace(stderr), h.user),
-		}
+		return h.denies(fmt.Errorf("%s; %s", strings.TrimSpace(stderr), hint))
 	}
 	failed := &host.CommandError{Host: h.name, Command: c, Status: exit.ExitStatus(), Signal: exit.Signal(), Stdout: stdout, Stderr: stderr}
 	if failed.Signal != "" {
@@ -145,10 +144,20 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 	return failed
 }
 
-// sudoRefused: before its own last line there are those of PAM and the lecture.
+// denies remembers that the user cannot become root. Who tries again and again is
+// locked out by some hosts, and waits for seconds each time on most.
+func (h *Host) denies(why error) error {
+	err := &host.Error{Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo", Err: why}
+	h.denied.Store(err)
+	return err
+}
+
+// sudoRefused: before its own last line there are those of PAM and the lecture. A
+// host that does not know its own name makes sudo say so, and go on.
 func sudoRefused(stderr string) bool {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.HasPrefix(lines[len(lines)-1], "sudo:")
+	last := lines[len(lines)-1]
+	return strings.HasPrefix(last, "sudo:") && !strings.Contains(last, "unable to resolve host")
 }
 
 func (h *Host) lost(doing string, err error) error {
