@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 
 	"lab":      {},
 	"e2e":      {"lab", "runtime/config"},
-	"bench":    {"bootstrap/pki", "e2e", "lab", "runtime/client", "runtime/config"},
+	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/client", "runtime/config"},
 	"examples": {},
 
 	"cmd/gantry":                    {"runtime"},

@@ -197,7 +197,7 @@ func (s *session) profiles() string {
 
 // checkLogins refuses hosts whose profile does not exist, before any is contacted.
 func (s *session) checkLogins(at path.Path, hosts []spec.Host, diags *diag.Diagnostics) {
-	if s.incomplete || s.connect != nil {
+	if s.incomplete {
 		return
 	}
 	for _, h := range hosts {

@@ -13,11 +13,15 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 )
 
 // Provider is the plugin.
-type Provider struct{ version string }
+type Provider struct {
+	version string
+	adapt   func(*bootstrap.Config) // see Simulate
+}
 
 var (
 	_ provider.Provider                       = (*Provider)(nil)
@@ -59,7 +63,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				NestedObject: schema.NestedAttributeObject{Attributes: sshAttributes()},
 			},
 			"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
-			"parallelism": schema.Int64Attribute{Optional: true, MarkdownDescription: "Servers worked on at a time (default 10)."},
+			"parallelism": schema.Int64Attribute{Optional: true, MarkdownDescription: "Servers worked on at a time (default 10, and of many servers an eighth of them, up to 64). As many as eight times that are looked at."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run: every step on every server as JSON lines, and beside them a summary to read, with how long each step took and how much was sent."},
 		},
 	}
@@ -72,7 +76,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	s := &session{parallelism: int(m.Parallelism.ValueInt64()), logDir: m.LogDir.ValueString()}
+	s := &session{adapt: p.adapt, parallelism: int(m.Parallelism.ValueInt64()), logDir: m.LogDir.ValueString()}
 	if m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true
 	} else {

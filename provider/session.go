@@ -30,8 +30,8 @@ type session struct {
 	logDir      string
 	// incomplete: the provider block has values that are not known yet.
 	incomplete bool
-	// connect replaces SSH in tests.
-	connect func(ctx context.Context, h spec.Host) (host.Host, error)
+	// adapt, when not nil, changes what engines work with.
+	adapt func(*bootstrap.Config)
 
 	mu      sync.Mutex
 	log     *os.File // JSON lines
@@ -42,29 +42,32 @@ type session struct {
 // log_dir.
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
 	op := operationOf(ctx)
-	connect := s.connect
-	if connect == nil {
-		connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
-			login, err := s.login(h)
-			if err != nil {
-				return nil, err
-			}
-			login.SumsDir = bootstrap.SumsDir
-			c, err := ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
-			if err != nil {
-				return nil, err
-			}
-			op.connected(c)
-			return c, nil
-		}
-	}
-	return bootstrap.New(bootstrap.Config{
-		Connect: connect, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
+	c := bootstrap.Config{
+		Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
+		Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, op) },
 		Events: func(e step.Event) {
 			op.event(e)
 			s.event(ctx, e)
 		},
-	})
+	}
+	if s.adapt != nil {
+		s.adapt(&c)
+	}
+	return bootstrap.New(c)
+}
+
+func (s *session) dial(ctx context.Context, h spec.Host, op *operation) (host.Host, error) {
+	login, err := s.login(h)
+	if err != nil {
+		return nil, err
+	}
+	login.SumsDir = bootstrap.SumsDir
+	c, err := ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
+	if err != nil {
+		return nil, err
+	}
+	op.connected(c)
+	return c, nil
 }
 
 func (s *session) event(ctx context.Context, e step.Event) {

@@ -23,7 +23,7 @@ func main() {
 		go endWith(os.Getppid())
 	}
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: "registry.terraform.io/gantry-run/gantry", Debug: *debug,
+		Address: provider.Address, Debug: *debug,
 	})
 	if err != nil {
 		log.Fatal(err)
