@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 
 	"lab":      {},
 	"e2e":      {"lab", "runtime/config"},
-	"bench":    {"bootstrap/pki", "e2e", "lab", "runtime/client", "runtime/config"},
+	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/client", "runtime/config"},
 	"examples": {},
 
 	"cmd/gantry":                    {"runtime"},
@@ -53,7 +53,6 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
-	"github.com/pkg/sftp":                    {"bootstrap/ssh", "bootstrap/hosttest"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
 	"k8s.io/apiserver":                       {"runtime/apiserver"},

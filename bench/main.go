@@ -22,7 +22,10 @@ func main() {
 	nodes := flag.Int("hollow-nodes", 1000, "nodes that the scheduler chooses from")
 	bound := flag.Int("hollow-pods", 5000, "pods that it binds")
 	labName := flag.String("lab", "bench", "name of the lab")
-	only := flag.String("only", "", "master (the processes of a master on loopback) or cluster (servers of the lab); default: both")
+	workers := flag.Int("workers", 20, "workers of the larger cluster")
+	modelHosts := flag.Int("model-hosts", 1000, "hosts that are models")
+	latency := flag.Duration("model-latency", 50*time.Millisecond, "how long each operation on one of them takes")
+	only := flag.String("only", "", "master (the processes of a master on loopback), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
 	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
 	out := flag.String("out", "", "file that the report is written to; default: standard output")
 	flag.Parse()
@@ -30,7 +33,7 @@ func main() {
 	defer stop()
 	b := bench{
 		rounds: *rounds, pods: *pods, hollowNodes: *nodes, hollowPods: *bound, idle: *idle, lab: *labName,
-		master: *only != "cluster", cluster: *only != "master", out: *out, profile: *profile,
+		workers: *workers, modelHosts: *modelHosts, latency: *latency, only: *only, out: *out, profile: *profile,
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -41,10 +44,14 @@ func main() {
 // bench is what is asked for.
 type bench struct {
 	rounds, pods, hollowNodes, hollowPods int
-	idle                                  time.Duration
-	lab, out                              string
-	master, cluster, profile              bool
+	workers, modelHosts                   int
+	idle, latency                         time.Duration
+	lab, out, only                        string
+	profile                               bool
 }
+
+// asked reports whether a part is to be measured.
+func (b bench) asked(part string) bool { return b.only == "" || b.only == part }
 
 func (b bench) run(ctx context.Context) (err error) {
 	tools, err := e2e.FindTools(".")
@@ -56,13 +63,18 @@ func (b bench) run(ctx context.Context) (err error) {
 	if err := r.sizes(tools); err != nil {
 		return err
 	}
-	if b.master {
+	if b.asked("master") {
 		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
 		if err := r.controlPlane(ctx, gantry, b); err != nil {
 			return err
 		}
 	}
-	if b.cluster {
+	if b.asked("model") {
+		if err := b.model(ctx, tools, &r); err != nil {
+			return err
+		}
+	}
+	if b.asked("cluster") || b.asked("large") {
 		if err := b.clusters(ctx, tools, &r); err != nil {
 			return err
 		}
@@ -89,6 +101,14 @@ func (b bench) clusters(ctx context.Context, tools e2e.Tools, r *report) (err er
 			err = stopErr
 		}
 	}()
+	if b.asked("large") {
+		if err := b.large(ctx, tools, r); err != nil {
+			return err
+		}
+	}
+	if !b.asked("cluster") {
+		return nil
+	}
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
 		if err := r.round(ctx, tools, b, round == b.rounds-1); err != nil {
@@ -123,11 +143,9 @@ func (r *report) round(ctx context.Context, tools e2e.Tools, b bench, last bool)
 	}
 	r.time("zero to the application of 4 replicas answering on every node", time.Since(start))
 
-	start = time.Now()
-	if _, err := f.Workspace.Terraform(ctx, "plan", "-input=false", "-no-color", "-detailed-exitcode"); err != nil { // 2: there is a change
+	if err := r.noChange(ctx, f); err != nil {
 		return err
 	}
-	r.time("no-change plan, 3 hosts", time.Since(start))
 
 	one, all, err := podLatencies(ctx, f.Cluster.Kubeconfig, b.pods)
 	if err != nil {
@@ -136,15 +154,9 @@ func (r *report) round(ctx context.Context, tools e2e.Tools, b bench, last bool)
 	r.podsOneByOne = append(r.podsOneByOne, one...)
 	r.podsAtOnce = append(r.podsAtOnce, all...)
 
-	if _, err := f.Lab.Add(ctx, "worker-3"); err != nil {
+	if err := r.addWorker(ctx, f, "worker-3"); err != nil {
 		return err
 	}
-	f.Workers = append(f.Workers, "worker-3")
-	start = time.Now()
-	if err := f.Apply(ctx); err != nil {
-		return err
-	}
-	r.time("adding one worker to 2 (terraform apply)", time.Since(start))
 	if last {
 		if err := r.idle(ctx, f, b.idle); err != nil {
 			return err

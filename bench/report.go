@@ -36,6 +36,8 @@ type report struct {
 	podsAtOnce   []time.Duration
 	memoryRows   []string
 	loadRows     []string
+	sentRows     []string
+	modelRows    []string
 }
 
 // upstream's figures on the same kind of machine, where there is something to
@@ -119,6 +121,14 @@ func (r *report) write(w io.Writer) error {
 		}
 		p("| %s | %.1f s | %s |", what, percentile(r.times[what], 50).Seconds(), strings.Join(runs, ", "))
 	}
+	table := func(head string, rows []string) {
+		if len(rows) > 0 {
+			columns := strings.Count(head, "|") - 1
+			p("\n%s\n|%s\n%s", head, strings.Repeat("---|", columns), strings.Join(rows, "\n"))
+		}
+	}
+	table("| sent to each host | master | worker |", r.sentRows)
+	table("| most memory of the provider, with the model hosts in the same process | RSS |", r.modelRows)
 	if len(r.podsOneByOne) > 0 {
 		p("\n| pod create → Ready, image present | p50 | p99 | upstream p50 / p99 | ratio of p50 |\n|---|---|---|---|---|")
 		for _, row := range []struct {
@@ -131,19 +141,8 @@ func (r *report) write(w io.Writer) error {
 				row.p50.Milliseconds(), row.p99.Milliseconds(), p50.Seconds()/row.p50.Seconds())
 		}
 	}
-	if len(r.loadRows) > 0 {
-		p("\n| load on a master | | upstream | CPU per object, ms |\n|---|---|---|---|")
-		for _, row := range r.loadRows {
-			p("%s", row)
-		}
-	}
-	p("\n| idle process | PSS | anonymous | CPU in a minute |\n|---|---|---|---|")
-	for _, row := range r.memoryRows {
-		p("%s", row)
-	}
-	p("\n| size | |\n|---|---|")
-	for _, row := range r.sizesRows {
-		p("%s", row)
-	}
+	table("| load on a master | | upstream | CPU per object, ms |", r.loadRows)
+	table("| idle process | PSS | anonymous | CPU in a minute |", r.memoryRows)
+	table("| size | |", r.sizesRows)
 	return nil
 }

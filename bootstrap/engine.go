@@ -24,7 +24,8 @@ type Config struct {
 	Connect func(ctx context.Context, h spec.Host) (host.Host, error)
 	// Bundle that is installed; nil where nothing is (Destroy, Kubeconfig).
 	Bundle *bundle.Bundle
-	// Parallelism bounds the hosts worked on at a time (default 10).
+	// Parallelism bounds the hosts worked on at a time (default 10, and of many hosts
+	// an eighth of them, up to 64).
 	Parallelism int
 	// NodeTimeout is how long a node may take to be Ready once its processes run
 	// (default 2 min).
@@ -48,9 +49,6 @@ type Engine struct{ Config }
 
 // New returns an engine. It does nothing yet.
 func New(c Config) *Engine {
-	if c.Parallelism <= 0 {
-		c.Parallelism = 10
-	}
 	if c.NodeTimeout <= 0 {
 		c.NodeTimeout = 2 * time.Minute
 	}
@@ -76,6 +74,14 @@ func New(c Config) *Engine {
 		c.Store = join.Open
 	}
 	return &Engine{c}
+}
+
+// width is how many of so many hosts are worked on at a time.
+func (e *Engine) width(hosts int) int {
+	if e.Parallelism > 0 {
+		return e.Parallelism
+	}
+	return min(max(10, hosts/8), 64)
 }
 
 // State is how a host stands.

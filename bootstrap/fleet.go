@@ -57,7 +57,7 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 		f.members[h.Name] = &member{spec: h, status: Status{State: Unknown}}
 	}
 	slices.Sort(f.order)
-	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+	f.look(ctx, f.order, func(ctx context.Context, m *member) {
 		h, err := e.Connect(ctx, m.spec)
 		if err != nil {
 			m.status = Status{State: Unknown, Message: err.Error(), Err: err}
@@ -95,13 +95,13 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 	var errs []error
 	begun, ended := 0, 0
 	for ended < len(c.Masters) {
+		if begun == ended { // nobody else is being asked
+			go try(c.Masters[begun])
+			begun++
+		}
 		var next <-chan time.Time
 		if begun < len(c.Masters) {
 			next = time.After(headStart)
-			if begun == ended { // nobody else is being asked
-				go try(c.Masters[begun])
-				begun++
-			}
 		}
 		select {
 		case <-next:
@@ -121,6 +121,9 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 			errs = append(errs, a.err)
 		}
 	}
+	if len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("cluster %s: no master is named by which it could be reached", c.ClusterName))
+	}
 	return nil, install.Authorities{}, errors.Join(errs...)
 }
 
@@ -134,8 +137,21 @@ func (f *fleet) close() {
 
 // parallel calls do for each of the named members, a bounded number at a time.
 func (f *fleet) parallel(ctx context.Context, names []string, do func(context.Context, *member)) {
+	f.bounded(ctx, f.engine.width(len(names)), names, do)
+}
+
+// lookers is how many hosts are looked at in place of each one that is worked on:
+// that costs a few round trips and little else.
+const lookers = 8
+
+// look does the same for what changes nothing.
+func (f *fleet) look(ctx context.Context, names []string, do func(context.Context, *member)) {
+	f.bounded(ctx, lookers*f.engine.width(0), names, do)
+}
+
+func (f *fleet) bounded(ctx context.Context, limit int, names []string, do func(context.Context, *member)) {
 	var g errgroup.Group
-	g.SetLimit(f.engine.Parallelism)
+	g.SetLimit(limit)
 	for _, name := range names {
 		if m := f.members[name]; m != nil {
 			g.Go(func() error { do(ctx, m); return nil })
@@ -194,7 +210,7 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 	var mu sync.Mutex
 	var errs []error
 	out := map[string]*install.Identity{}
-	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+	f.look(ctx, f.order, func(ctx context.Context, m *member) {
 		if m.host == nil {
 			return
 		}

@@ -20,7 +20,7 @@ import (
 // observe compares every reached host with what it should be. Nodes says what is
 // wrong with a Node; it is nil where no master answers.
 func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(n spec.Node) []string, node func(name string) (spec.Node, bool)) {
-	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+	f.look(ctx, f.order, func(ctx context.Context, m *member) {
 		n, ok := node(m.spec.Name)
 		if m.host == nil || !ok {
 			return

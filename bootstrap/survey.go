@@ -43,7 +43,7 @@ func (e *Engine) survey(ctx context.Context, f *fleet, nodes map[string]spec.Nod
 	var mu sync.Mutex
 	var subjects []preflight.Subject
 	isNew := false
-	f.parallel(ctx, f.order, func(ctx context.Context, m *member) {
+	f.look(ctx, f.order, func(ctx context.Context, m *member) {
 		n, ok := nodes[m.spec.Name]
 		if !ok || m.host == nil {
 			return

@@ -37,6 +37,7 @@ func TestMasters(t *testing.T) {
 		return Eventually(ctx, 15*time.Second, func(ctx context.Context) error { return f.listed(ctx, without(f.Masters, lost)) })
 	})
 	step("the others lead in its place", func(ctx context.Context) error { return f.ledBy(ctx, without(f.Masters, lost)) })
+	step("gantry cluster status tells so, also without any API", func(ctx context.Context) error { return f.statusTells(ctx, lost) })
 	step("its power comes back, and it serves again", func(ctx context.Context) error {
 		h, err := f.Lab.Host(lost)
 		if err != nil {

@@ -26,6 +26,8 @@ type Workspace struct {
 	// keys: those of the first contact are pinned.
 	User       string
 	TrustFirst bool
+	// Env is added to terraform's environment.
+	Env []string
 
 	tools Tools
 	show  io.Writer
@@ -83,7 +85,7 @@ func (w *Workspace) Terraform(ctx context.Context, args ...string) (string, erro
 func (w *Workspace) LogDir() string { return filepath.Join(w.Dir, "log") }
 
 func (w *Workspace) env() []string {
-	return []string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}
+	return append([]string{"TF_CLI_CONFIG_FILE=" + filepath.Join(w.Dir, "cli.tfrc"), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}, w.Env...)
 }
 
 func (w *Workspace) run(ctx context.Context, show io.Writer, args ...string) (string, error) {
@@ -120,6 +122,9 @@ func (w *Workspace) DisturbApply(ctx context.Context, host, step, state string, 
 		}
 		if w.logged(host, step, state) {
 			err := disturb(cmd.Process)
+			if err != nil {
+				cmd.Process.Kill() //nolint:errcheck // the first error tells
+			}
 			<-ended
 			return out.String(), err
 		}

@@ -167,13 +167,11 @@ func (member) Status(context.Context, string) (*clientv3.StatusResponse, error) 
 // provider is the plugin in this process.
 func (w *world) provider() (tfprotov6.ProviderServer, error) {
 	p := New("test")().(*Provider)
-	p.configured = func(s *session) {
-		s.connect = w.connect
-		s.adjust = func(c *bootstrap.Config) {
-			c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
-			c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
-			c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
-		}
+	p.adapt = func(c *bootstrap.Config) {
+		c.Connect = w.connect
+		c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
+		c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
+		c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
 	}
 	return providerserver.NewProtocol6WithError(p)()
 }

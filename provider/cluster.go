@@ -167,6 +167,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		plan.Status = state.Status // pinned keys
 	}
 	c, unknown := plan.spec(ctx, &resp.Diagnostics)
+	r.session.checkLogins(path.Root("masters"), c.Masters, &resp.Diagnostics)
 	if !create && len(unknown) == 0 && !someStay(ctx, state, c, prior, &resp.Diagnostics) {
 		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
@@ -264,10 +265,12 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	ctx, cancel := limited(ctx, plan.Timeouts.Create, &resp.Diagnostics)
 	defer cancel()
 	c, _ := plan.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "create cluster "+c.Name)
+	defer end()
 	report, err := r.session.engine(ctx, 0).CreateCluster(ctx, c)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)
-		resp.Diagnostics.AddError("Cluster "+c.Name+" was not created", err.Error())
+		resp.Diagnostics.AddError("Cluster "+c.Name+" was not created", said(err))
 		return
 	}
 	failures(report, &resp.Diagnostics, false)
@@ -305,6 +308,8 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 		return
 	}
 	c, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "look at cluster "+c.Name)
+	defer end()
 	report := r.session.engine(ctx, 0).ObserveCluster(ctx, c)
 	state.Status = observe(ctx, state.Status, report, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -327,10 +332,12 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
 	change := bootstrap.ClusterChange{Touch: touched(old, planned), Leaving: leaving(have.Masters, want.Masters), Force: plan.OnDrainTimeout.ValueString() == forceNode}
+	ctx, end := r.session.operation(ctx, "change cluster "+want.Name)
+	defer end()
 	report, err := r.session.engine(ctx, parseTimeout(plan.DrainTimeout)).UpdateCluster(ctx, want, change)
 	if err != nil {
 		failures(report, &resp.Diagnostics, true)
-		resp.Diagnostics.AddError("Cluster "+want.Name+" was not updated", err.Error())
+		resp.Diagnostics.AddError("Cluster "+want.Name+" was not updated", said(err))
 		return
 	}
 	failures(report, &resp.Diagnostics, true)
@@ -348,9 +355,11 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	ctx, cancel := limited(ctx, state.Timeouts.Delete, &resp.Diagnostics)
 	defer cancel()
 	c, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "destroy cluster "+c.Name)
+	defer end()
 	report, err := r.session.engine(ctx, 0).DestroyCluster(ctx, c)
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", err.Error())
+		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", said(err))
 	}
 	failures(report, &resp.Diagnostics, true)
 }

@@ -80,7 +80,8 @@ func handleSchema() schema.SingleNestedAttribute {
 			"masters": schema.MapNestedAttribute{Required: true, MarkdownDescription: "The masters, by name.", NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"address": str("Address that sshd answers on."), "node_ip": str("Address that the other nodes use."),
 				"host_key": opt("The pinned SSH host key."), "user": opt("User to log in as."),
-				"port": schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+				"port":    schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+				"profile": opt("Name of the provider's `ssh_profiles` by which it is logged in to."),
 			}}},
 		},
 	}

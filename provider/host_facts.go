@@ -86,8 +86,9 @@ func (*hostFacts) Schema(_ context.Context, _ datasource.SchemaRequest, resp *da
 			"ssh": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: "Where the server is logged in to differently from the provider's `ssh`.",
 				Attributes: map[string]schema.Attribute{
-					"user": schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as."},
-					"port": schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+					"user":    schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as."},
+					"port":    schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+					"profile": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of one of the provider's `ssh_profiles`."},
 				},
 			},
 			"host_key": schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: "SSH host key that the server must show; where it is left out, the one that it showed."},

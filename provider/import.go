@@ -57,7 +57,7 @@ func (s *session) discover(ctx context.Context, master, pool string, diags *diag
 		diags.AddError("The import ID cannot be used", err.Error())
 		return bootstrap.Discovery{}, false
 	}
-	if via.SSH.User == cmp.Or(s.ssh.User, "root") {
+	if via.SSH.User == cmp.Or(s.logins[""].User, "root") {
 		via.SSH.User = "" // as for every server
 	}
 	d, err := s.engine(ctx, 0).Discover(ctx, via, pool)
@@ -103,12 +103,12 @@ func (s *session) imported(ctx context.Context, hosts []spec.Host, d bootstrap.D
 
 func hostModelOf(ctx context.Context, h spec.Host, diags *diag.Diagnostics) hostModel {
 	ssh := types.ObjectNull(hostSSHType())
-	if h.SSH.User != "" || h.SSH.Port != 0 {
+	if h.SSH.User != "" || h.SSH.Port != 0 || h.SSH.Profile != "" {
 		port := types.Int64Null()
 		if h.SSH.Port != 0 {
 			port = types.Int64Value(int64(h.SSH.Port))
 		}
-		v, d := types.ObjectValueFrom(ctx, hostSSHType(), hostSSHModel{User: orNull(h.SSH.User), Port: port})
+		v, d := types.ObjectValueFrom(ctx, hostSSHType(), hostSSHModel{User: orNull(h.SSH.User), Port: port, Profile: orNull(h.SSH.Profile)})
 		diags.Append(d...)
 		ssh = v
 	}

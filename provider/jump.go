@@ -40,7 +40,7 @@ func jumpAttribute() schema.ListNestedAttribute {
 }
 
 // jumps reads the list of jump hosts, all of whose values are known.
-func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags *diag.Diagnostics) []ssh.Jump {
+func jumps(ctx context.Context, list types.List, in path.Path, policy ssh.HostKeyPolicy, diags *diag.Diagnostics) []ssh.Jump {
 	var models []jumpModel
 	if list.IsNull() { // also of no type, where there is no ssh block at all
 		return nil
@@ -48,7 +48,7 @@ func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags
 	diags.Append(list.ElementsAs(ctx, &models, false)...)
 	var out []ssh.Jump
 	for i, m := range models {
-		at := path.Root("ssh").AtName("jump_hosts").AtListIndex(i)
+		at := in.AtListIndex(i)
 		j := ssh.Jump{
 			Target: ssh.Target{
 				Name: "jump host", Address: m.Address.ValueString(), Port: int(m.Port.ValueInt64()),
@@ -71,8 +71,7 @@ func jumps(ctx context.Context, list types.List, policy ssh.HostKeyPolicy, diags
 }
 
 // hostKeys reads how host keys are judged.
-func hostKeys(m sshModel, c *ssh.Config, diags *diag.Diagnostics) {
-	at := path.Root("ssh")
+func hostKeys(m sshModel, at path.Path, c *ssh.Config, diags *diag.Diagnostics) {
 	c.HostKeys = ssh.HostKeyPolicy(cmp.Or(m.HostKeyPolicy.ValueString(), string(ssh.Pin)))
 	file := expand(m.KnownHostsFile.ValueString())
 	switch c.HostKeys {

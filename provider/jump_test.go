@@ -61,7 +61,7 @@ func configured(t *testing.T, o types.Object) (ssh.Config, bool, string) {
 	t.Helper()
 	var diags diag.Diagnostics
 	incomplete := false
-	c := sshConfig(t.Context(), o, &incomplete, &diags)
+	c := logins(t.Context(), o, types.MapNull(o.Type(t.Context())), &incomplete, &diags)[""]
 	var said strings.Builder
 	for _, d := range diags.Errors() {
 		said.WriteString(d.Summary() + ": " + d.Detail() + "\n")

@@ -56,7 +56,8 @@ func (k *kubeconfig) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *
 					"masters": schema.MapNestedAttribute{Required: true, MarkdownDescription: "The masters, by name.", NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 						"address": str("Address that sshd answers on."), "node_ip": str("Address that the other nodes use."),
 						"host_key": opt("The pinned SSH host key."), "user": opt("User to log in as."),
-						"port": schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+						"port":    schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
+						"profile": opt("Name of the provider's `ssh_profiles` by which it is logged in to."),
 					}}},
 				},
 			},
@@ -113,5 +114,9 @@ func credentials(ctx context.Context, s *session, cluster types.Object, user typ
 	if v := validity.ValueString(); v != "" {
 		ttl, _ = time.ParseDuration(v) // validated
 	}
-	return s.engine(ctx, 0).Kubeconfig(ctx, connection(ctx, cluster, diags), name, members, ttl)
+	c := connection(ctx, cluster, diags)
+	if diags.HasError() {
+		return bootstrap.Credentials{}, nil
+	}
+	return s.engine(ctx, 0).Kubeconfig(ctx, c, name, members, ttl)
 }

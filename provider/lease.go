@@ -2,6 +2,7 @@ package provider
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -14,7 +15,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 // defaultLeaseTimeout is longer than the lease of a holder that was cut off.
@@ -41,7 +45,11 @@ func (s *session) keeper() *lease.Keeper {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lease == nil {
-		s.lease = lease.New(lease.Config{Connect: s.dial(), Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
+		c := bootstrap.Config{Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, nil) }}
+		if s.adapt != nil {
+			s.adapt(&c)
+		}
+		s.lease = lease.New(lease.Config{Connect: c.Connect, Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
 		if s.leases != nil {
 			s.leases.add(s.lease)
 		}

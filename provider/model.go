@@ -25,8 +25,9 @@ type hostModel struct {
 }
 
 type hostSSHModel struct {
-	User types.String `tfsdk:"user"`
-	Port types.Int64  `tfsdk:"port"`
+	User    types.String `tfsdk:"user"`
+	Port    types.Int64  `tfsdk:"port"`
+	Profile types.String `tfsdk:"profile"`
 }
 
 func hostSSHType() map[string]attr.Type {
@@ -61,12 +62,13 @@ type connectionMaster struct {
 	HostKey types.String `tfsdk:"host_key"`
 	User    types.String `tfsdk:"user"`
 	Port    types.Int64  `tfsdk:"port"`
+	Profile types.String `tfsdk:"profile"`
 }
 
 func connectionMasterType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
 		"address": types.StringType, "node_ip": types.StringType, "host_key": types.StringType,
-		"user": types.StringType, "port": types.Int64Type,
+		"user": types.StringType, "port": types.Int64Type, "profile": types.StringType,
 	}}
 }
 
@@ -114,7 +116,7 @@ func (h hostModel) spec(ctx context.Context, name, pinned string, diags *diag.Di
 	if !h.SSH.IsNull() && !h.SSH.IsUnknown() {
 		var s hostSSHModel
 		diags.Append(h.SSH.As(ctx, &s, unknownOK)...)
-		out.SSH.User, out.SSH.Port = s.User.ValueString(), int(s.Port.ValueInt64())
+		out.SSH.User, out.SSH.Port, out.SSH.Profile = s.User.ValueString(), int(s.Port.ValueInt64()), s.Profile.ValueString()
 	}
 	out.SSH.HostKey = cmp.Or(h.HostKey.ValueString(), pinned)
 	return out
@@ -138,13 +140,16 @@ func connectionOf(ctx context.Context, c spec.Cluster, id types.String, hostKeys
 	for _, h := range c.Masters {
 		m := connectionMaster{
 			Address: types.StringValue(h.Address), NodeIP: types.StringValue(h.IP()), HostKey: hostKeys[h.Name],
-			User: types.StringNull(), Port: types.Int64Null(),
+			User: types.StringNull(), Port: types.Int64Null(), Profile: types.StringNull(),
 		}
 		if h.SSH.User != "" {
 			m.User = types.StringValue(h.SSH.User)
 		}
 		if h.SSH.Port != 0 {
 			m.Port = types.Int64Value(int64(h.SSH.Port))
+		}
+		if h.SSH.Profile != "" {
+			m.Profile = types.StringValue(h.SSH.Profile)
 		}
 		masters[h.Name] = m
 	}
@@ -174,7 +179,7 @@ func connection(ctx context.Context, o types.Object, diags *diag.Diagnostics) sp
 		h := masters[name]
 		c.Masters = append(c.Masters, spec.Host{
 			Name: name, Address: h.Address.ValueString(), NodeIP: h.NodeIP.ValueString(),
-			SSH: spec.SSH{User: h.User.ValueString(), Port: int(h.Port.ValueInt64()), HostKey: h.HostKey.ValueString()},
+			SSH: spec.SSH{User: h.User.ValueString(), Port: int(h.Port.ValueInt64()), HostKey: h.HostKey.ValueString(), Profile: h.Profile.ValueString()},
 		})
 	}
 	return c

@@ -144,6 +144,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		}
 	}
 	p, _ := plan.spec(ctx, &resp.Diagnostics)
+	r.session.checkLogins(path.Root("hosts"), p.Hosts, &resp.Diagnostics)
 	var c spec.Connection
 	if connectionAddressesKnown(ctx, plan.Cluster, &resp.Diagnostics) {
 		c = connection(ctx, plan.Cluster, &resp.Diagnostics)
@@ -240,9 +241,11 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	for _, h := range p.Hosts {
 		touch = append(touch, h.Name)
 	}
+	ctx, end := r.session.operation(ctx, "create pool "+p.Name)
+	defer end()
 	report, err := r.session.engine(ctx, plan.drainTimeout()).ApplyPool(ctx, c, p, bootstrap.PoolChange{Touch: touch})
 	if err != nil {
-		resp.Diagnostics.AddError("Pool "+p.Name+" was not created", err.Error())
+		resp.Diagnostics.AddError("Pool "+p.Name+" was not created", said(err))
 		return
 	}
 	failures(report, &resp.Diagnostics, false)
@@ -273,6 +276,8 @@ func (r *poolResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 		return
 	}
 	p, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "look at pool "+p.Name)
+	defer end()
 	report := r.session.engine(ctx, 0).ObservePool(ctx, connection(ctx, state.Cluster, &resp.Diagnostics), p)
 	state.Status = observe(ctx, state.Status, report, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
@@ -296,6 +301,8 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	have, _ := state.spec(ctx, &resp.Diagnostics)
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "change pool "+want.Name)
+	defer end()
 	engine := r.session.engine(ctx, plan.drainTimeout())
 	change := bootstrap.PoolChange{Touch: touched(old, planned), Leaving: leaving(have.Hosts, want.Hosts), Force: plan.OnDrainTimeout.ValueString() == forceNode}
 
@@ -303,7 +310,7 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	if moving := movingHosts(change.Leaving, want.Hosts); len(moving) > 0 {
 		report, err := engine.ApplyPool(ctx, c, want, bootstrap.PoolChange{Leaving: moving, Force: change.Force})
 		if err != nil {
-			resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", err.Error())
+			resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", said(err))
 			return
 		}
 		if failures(report, &resp.Diagnostics, true); resp.Diagnostics.HasError() {
@@ -313,7 +320,7 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	}
 	report, err := engine.ApplyPool(ctx, c, want, change)
 	if err != nil {
-		resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", err.Error())
+		resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", said(err))
 		return
 	}
 	failures(report, &resp.Diagnostics, true)
@@ -344,10 +351,12 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	ctx, cancel := limited(ctx, state.Timeouts.Delete, &resp.Diagnostics)
 	defer cancel()
 	p, _ := state.spec(ctx, &resp.Diagnostics)
+	ctx, end := r.session.operation(ctx, "destroy pool "+p.Name)
+	defer end()
 	report, err := r.session.engine(ctx, state.drainTimeout()).ApplyPool(ctx, connection(ctx, state.Cluster, &resp.Diagnostics), p,
 		bootstrap.PoolChange{Leaving: p.Hosts, Abandon: true})
 	if err != nil {
-		resp.Diagnostics.AddError("Pool "+p.Name+" was not destroyed", err.Error())
+		resp.Diagnostics.AddError("Pool "+p.Name+" was not destroyed", said(err))
 	}
 	failures(report, &resp.Diagnostics, true)
 }

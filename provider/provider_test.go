@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -44,6 +46,40 @@ func TestSchemasAreValid(t *testing.T) {
 		if d := es.Schema.ValidateImplementation(ctx); d.HasError() {
 			t.Error(d)
 		}
+	}
+}
+
+// A handle is given to what takes one as it is: a part that one schema lacks makes
+// it unreadable there.
+func TestAllTakeTheSameHandle(t *testing.T) {
+	ctx, p := context.Background(), New("test")().(*Provider)
+	seen := 0
+	check := func(of string, kind attr.Type) {
+		t.Helper()
+		seen++
+		if !kind.Equal(connectionType()) {
+			t.Errorf("%s takes\n%s, a handle is\n%s", of, kind, connectionType())
+		}
+	}
+	for _, f := range p.Resources(ctx) {
+		var rs resource.SchemaResponse
+		f().Schema(ctx, resource.SchemaRequest{}, &rs)
+		for _, name := range []string{"cluster", "handle"} {
+			if a, ok := rs.Schema.Attributes[name]; ok {
+				check(fmt.Sprintf("%T", f()), a.GetType())
+			}
+		}
+	}
+	for _, f := range p.EphemeralResources(ctx) {
+		var es ephemeral.SchemaResponse
+		f().Schema(ctx, ephemeral.SchemaRequest{}, &es)
+		check(fmt.Sprintf("%T", f()), es.Schema.Attributes["cluster"].GetType())
+	}
+	var ds datasource.SchemaResponse
+	(&clusterStatus{}).Schema(ctx, datasource.SchemaRequest{}, &ds)
+	check("cluster_status", ds.Schema.Attributes["cluster"].GetType())
+	if seen != 5 {
+		t.Errorf("%d schemas have a handle", seen)
 	}
 }
 

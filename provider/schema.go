@@ -29,8 +29,9 @@ func hostsAttribute(description string) schema.MapNestedAttribute {
 			"ssh": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: "Where this server is logged in to differently from the provider's `ssh`.",
 				Attributes: map[string]schema.Attribute{
-					"user": schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as."},
-					"port": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}, MarkdownDescription: "Port of sshd."},
+					"user":    schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as."},
+					"port":    schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}, MarkdownDescription: "Port of sshd."},
+					"profile": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of one of the provider's `ssh_profiles`: where this server has credentials or a way of its own. Credentials themselves do not belong here, since this is kept in state."},
 				},
 			},
 		}},
@@ -73,6 +74,7 @@ func connectionAttributes(computed bool) map[string]schema.Attribute {
 				"host_key": opt("The pinned SSH host key."),
 				"user":     opt("User to log in as, where it is not the provider's."),
 				"port":     schema.Int64Attribute{Computed: computed, Optional: !computed, MarkdownDescription: "Port of sshd, where it is not the provider's."},
+				"profile":  opt("Name of the provider's `ssh_profiles` by which it is logged in to, where it has one."),
 			}},
 		},
 	}

@@ -25,16 +25,14 @@ var unknownOK = basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledU
 
 // session is the configured provider, as resources see it.
 type session struct {
-	ssh         ssh.Config
+	logins      map[string]ssh.Config // by profile; "" is the block ssh
 	bundle      *bundle.Bundle
 	parallelism int
 	logDir      string
 	// incomplete: the provider block has values that are not known yet.
 	incomplete bool
-	// connect replaces SSH in tests.
-	connect func(ctx context.Context, h spec.Host) (host.Host, error)
-	// adjust changes the engine in tests.
-	adjust func(*bootstrap.Config)
+	// adapt, when not nil, changes what engines work with.
+	adapt  func(*bootstrap.Config)
 	claims claims
 
 	// leases are those of the whole process, leaseToken tells it from any other.
@@ -42,34 +40,43 @@ type session struct {
 	leaseToken   string
 	leaseTimeout time.Duration
 
-	mu    sync.Mutex
-	log   *os.File
-	lease *lease.Keeper
-}
-
-// dial is how hosts are logged in to.
-func (s *session) dial() func(ctx context.Context, h spec.Host) (host.Host, error) {
-	if s.connect != nil {
-		return s.connect
-	}
-	login := s.ssh
-	login.SumsDir = bootstrap.SumsDir
-	return func(ctx context.Context, h spec.Host) (host.Host, error) {
-		return ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
-	}
+	mu      sync.Mutex
+	log     *os.File // JSON lines
+	summary *os.File // to read
+	lease   *lease.Keeper
 }
 
 // engine returns an engine that tells its progress to Terraform's log and to
 // log_dir.
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
+	op := operationOf(ctx)
 	c := bootstrap.Config{
-		Connect: s.dial(), Lease: s.keeper(), Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
-		Events: func(e step.Event) { s.event(ctx, e) },
+		Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
+		Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, op) },
+		Events: func(e step.Event) {
+			op.event(e)
+			s.event(ctx, e)
+		},
 	}
-	if s.adjust != nil {
-		s.adjust(&c)
+	c.Lease = s.keeper()
+	if s.adapt != nil {
+		s.adapt(&c)
 	}
 	return bootstrap.New(c)
+}
+
+func (s *session) dial(ctx context.Context, h spec.Host, op *operation) (host.Host, error) {
+	login, err := s.login(h)
+	if err != nil {
+		return nil, err
+	}
+	login.SumsDir = bootstrap.SumsDir
+	c, err := ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
+	if err != nil {
+		return nil, err
+	}
+	op.connected(c)
+	return c, nil
 }
 
 func (s *session) event(ctx context.Context, e step.Event) {
@@ -84,32 +91,52 @@ func (s *session) event(ctx context.Context, e step.Event) {
 		fields["error"] = e.Err.Error()
 	}
 	tflog.Info(ctx, fmt.Sprintf("%s: %s %s", e.Host, e.Step, e.State), fields)
-	fields["time"] = time.Now().UTC().Format(time.RFC3339Nano)
-	s.write(ctx, fields)
+	s.write(ctx, "", fields)
 }
 
-// write appends to the log file of this run. A log that cannot be written is no
+// write appends to the log files of this run. A log that cannot be written is no
 // reason to leave servers half done.
-func (s *session) write(ctx context.Context, fields map[string]any) {
+func (s *session) write(ctx context.Context, summary string, records ...map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.logDir == "" {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.log == nil {
-		name := filepath.Join(s.logDir, "gantry-"+time.Now().UTC().Format("20060102-150405")+".jsonl")
-		err := os.MkdirAll(s.logDir, 0o755)
-		if err == nil {
-			s.log, err = os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		}
-		if err != nil {
-			tflog.Warn(ctx, "cannot write to log_dir", map[string]any{"error": err.Error()})
-			s.logDir = ""
-			return
-		}
+	if err := s.openLogs(); err != nil {
+		tflog.Warn(ctx, "cannot write to log_dir", map[string]any{"error": err.Error()})
+		s.logDir = ""
+		return
 	}
-	line, _ := json.Marshal(fields) // strings only
-	s.log.Write(append(line, '\n')) //nolint:errcheck // see above
+	var lines []byte
+	for _, fields := range records {
+		fields["time"] = time.Now().UTC().Format(time.RFC3339Nano)
+		line, _ := json.Marshal(fields) // strings and numbers only
+		lines = append(append(lines, line...), '\n')
+	}
+	s.log.Write(lines)             //nolint:errcheck // see above
+	s.summary.WriteString(summary) //nolint:errcheck // see above
+}
+
+func (s *session) openLogs() error {
+	if s.log != nil {
+		return nil
+	}
+	if err := os.MkdirAll(s.logDir, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(s.logDir, "gantry-"+time.Now().UTC().Format("20060102-150405"))
+	const flags = os.O_CREATE | os.O_APPEND | os.O_WRONLY
+	log, err := os.OpenFile(name+".jsonl", flags, 0o600)
+	if err != nil {
+		return err
+	}
+	summary, err := os.OpenFile(name+".txt", flags, 0o600)
+	if err != nil {
+		log.Close() //nolint:errcheck // nothing was written
+		return err
+	}
+	s.log, s.summary = log, summary
+	return nil
 }
 
 // version and digest of the bundle; empty when none is configured.

@@ -15,13 +15,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 )
 
-// SSHD is an SSH server inside the test: it runs commands and serves SFTP on this
-// machine, as the user of the test.
+// SSHD is an SSH server inside the test: it runs commands on this machine, as the
+// user of the test.
 type SSHD struct {
 	Address string
 	// HostKey in authorized_keys form, and ClientKey as PEM.
@@ -38,6 +38,13 @@ type SSHD struct {
 	// bare key.
 	Authority ssh.PublicKey
 
+	// HostAuthority signs a certificate of its host key, which it shows too.
+	HostAuthority ssh.Signer
+
+	// CutInput, when not 0, closes the connection after so many bytes of input to one
+	// command. SlowInput is how long it takes over every 32 KiB of it.
+	CutInput  int64
+	SlowInput time.Duration
 	// Refuse makes it refuse every login.
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
@@ -143,6 +150,9 @@ func (s *SSHD) serve(conn net.Conn) {
 	}()
 	cfg := s.config()
 	cfg.AddHostKey(s.signer)
+	if s.HostAuthority != nil {
+		cfg.AddHostKey(s.certified())
+	}
 	_, channels, requests, err := ssh.NewServerConn(conn, cfg)
 	if err != nil {
 		return
@@ -180,15 +190,7 @@ func (s *SSHD) session(conn net.Conn, ch ssh.Channel, requests <-chan *ssh.Reque
 			return
 		case req.Type == "exec":
 			req.Reply(true, nil) //nolint:errcheck // the client is gone
-			go s.exec(ctx, ch, payload.Value)
-		case req.Type == "subsystem" && payload.Value == "sftp":
-			req.Reply(true, nil) //nolint:errcheck // the client is gone
-			go func() {
-				defer ch.Close()
-				if srv, err := sftp.NewServer(ch); err == nil {
-					srv.Serve() //nolint:errcheck // ends with the connection
-				}
-			}()
+			go s.exec(ctx, conn, ch, payload.Value)
 		default:
 			req.Reply(false, nil) //nolint:errcheck // the client is gone
 		}
@@ -226,6 +228,41 @@ func (s *SSHD) config() *ssh.ServerConfig {
 		}
 	}
 	return cfg
+}
+
+// certified is the host key with a certificate for the loopback address.
+func (s *SSHD) certified() ssh.Signer {
+	cert := &ssh.Certificate{Key: s.signer.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, s.HostAuthority); err != nil {
+		panic(err) // a key of the test's own
+	}
+	signer, err := ssh.NewCertSigner(cert, s.signer)
+	if err != nil {
+		panic(err)
+	}
+	return signer
+}
+
+// input is what a command reads, as slowly as is asked for, until it is cut.
+type input struct {
+	ch   ssh.Channel
+	s    *SSHD
+	conn net.Conn
+	n    int64
+}
+
+func (i *input) Read(p []byte) (int, error) {
+	time.Sleep(i.s.SlowInput)
+	if cut := i.s.CutInput; cut > 0 {
+		if i.n == cut {
+			i.conn.Close()
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), cut-i.n)]
+	}
+	n, err := i.ch.Read(p)
+	i.n += int64(n)
+	return n, err
 }
 
 // forward is what a jump host does: it connects to where the client wants to.
@@ -271,7 +308,7 @@ func (s *SSHD) count(by int) {
 	s.most = max(s.most, s.sessions)
 }
 
-func (s *SSHD) exec(ctx context.Context, ch ssh.Channel, line string) {
+func (s *SSHD) exec(ctx context.Context, conn net.Conn, ch ssh.Channel, line string) {
 	s.count(1)
 	defer s.count(-1)
 	defer ch.Close()
@@ -281,7 +318,7 @@ func (s *SSHD) exec(ctx context.Context, ch ssh.Channel, line string) {
 	if err != nil {
 		return
 	}
-	go func() { io.Copy(stdin, ch); stdin.Close() }() //nolint:errcheck // the end of input
+	go func() { io.Copy(stdin, &input{ch: ch, s: s, conn: conn}); stdin.Close() }() //nolint:errcheck // the end of input
 	status := 0
 	if err := cmd.Run(); err != nil {
 		status = 255

@@ -20,6 +20,8 @@ type SSH struct {
 	// HostKey is the pinned key in authorized_keys form ("ssh-ed25519 AAAA…"). When
 	// empty, the key of the first contact is taken and reported.
 	HostKey string `json:"hostKey,omitempty"`
+	// Profile names one of the provider's sets of SSH settings; empty is the first.
+	Profile string `json:"profile,omitempty"`
 }
 
 // Host is one server and the node that it becomes.

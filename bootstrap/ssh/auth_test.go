@@ -168,6 +168,11 @@ func TestHostKeyPolicies(t *testing.T) {
 		}
 		return knownhosts.Line([]string{address}, k)
 	}
+	authority, stranger := newSigner(t), newSigner(t)
+	signed := server(t, func(s *hosttest.SSHD) { s.HostAuthority = authority })
+	by := func(a ssh.Signer) string {
+		return "@cert-authority " + line(signed.Address, string(ssh.MarshalAuthorizedKey(a.PublicKey())))
+	}
 	for name, tc := range map[string]struct {
 		policy HostKeyPolicy
 		file   string
@@ -196,6 +201,22 @@ func TestHostKeyPolicies(t *testing.T) {
 				h.Close()
 			}
 		})
+	}
+	for name, tc := range map[string]struct {
+		authority ssh.Signer
+		want      error
+	}{"known": {authority, nil}, "another": {stranger, host.ErrHostKeyUnknown}} {
+		to := target(t, "h1", signed)
+		h, err := Dial(t.Context(), Config{PrivateKey: signed.ClientKey, HostKeys: KnownHosts, KnownHostsFile: file(by(tc.authority))}, to)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("a certificate by an authority that is %s: got %v", name, err)
+		}
+		if err == nil {
+			if h.HostKey() != signed.HostKey {
+				t.Errorf("its key is told as %q", h.HostKey())
+			}
+			h.Close()
+		}
 	}
 	// Behind a jump host the keys are looked up by the same address.
 	jump := server(t, nil)
@@ -281,7 +302,7 @@ func TestSudoIsGivenItsPasswordAndTheCommandItsInput(t *testing.T) {
 }
 
 func TestARefusalOfSudoIsToldAsOne(t *testing.T) {
-	fakeSudo(t, "right")
+	argv := fakeSudo(t, "right")
 	s := server(t, nil)
 	for name, password := range map[string]string{"wrong": "wrong", "none": ""} {
 		h, err := tryLogin(t, s, Config{PrivateKey: s.ClientKey, User: "admin", SudoPassword: password})
@@ -290,6 +311,12 @@ func TestARefusalOfSudoIsToldAsOne(t *testing.T) {
 		}
 		if _, err := h.Run(t.Context(), host.Command{Argv: []string{"true"}}); !errors.Is(err, host.ErrPermission) {
 			t.Errorf("%s password: got %v", name, err)
+		}
+		// The refusal holds: another attempt may lock the user out.
+		before, _ := os.ReadFile(argv)
+		_, err = h.Run(t.Context(), host.Command{Argv: []string{"true"}})
+		if after, _ := os.ReadFile(argv); !errors.Is(err, host.ErrPermission) || len(before) == 0 || !bytes.Equal(before, after) {
+			t.Errorf("%s password, again: got %v", name, err)
 		}
 	}
 }

@@ -33,9 +33,12 @@ type Config struct {
 	Jumps *Chain
 	// ConnectTimeout bounds TCP connect, handshake and login together (default 10 s).
 	ConnectTimeout time.Duration
-	// KeepAlive is how often the host must answer; the connection is given up
-	// after three answers missed (default 5 s).
-	KeepAlive time.Duration
+	// KeepAlive is how often the host must answer (default 5 s); the connection is
+	// given up after KeepAliveMisses answers that did not come (default 3).
+	KeepAlive       time.Duration
+	KeepAliveMisses int
+	// CommandTimeout bounds each command and each upload (default 15 min).
+	CommandTimeout time.Duration
 	// MaxSessions bounds the sessions at a time; sshd's own limit is 10 (default 8).
 	MaxSessions int
 	// SumsDir is where a host may keep the SHA-256 of its large files, if the
@@ -60,6 +63,8 @@ func (c Config) complete(t Target) (Config, Target) {
 	setDefault(&c.Port, 22)
 	setDefault(&c.ConnectTimeout, 10*time.Second)
 	setDefault(&c.KeepAlive, 5*time.Second)
+	setDefault(&c.KeepAliveMisses, 3)
+	setDefault(&c.CommandTimeout, 15*time.Minute)
 	setDefault(&c.MaxSessions, 8)
 	setDefault(&c.HostKeys, Pin)
 	setDefault(&t.Port, c.Port)

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -31,8 +31,10 @@ type Host struct {
 	// release gives the jump hosts back, once.
 	release func()
 
-	mu   sync.Mutex
-	sftp *sftp.Client // made when first needed
+	denied  atomic.Pointer[host.Error] // set once sudo has refused
+	traffic *traffic
+
+	connectTimeout, commandTimeout time.Duration
 }
 
 var _ host.Host = (*Host)(nil)
@@ -85,7 +87,8 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 		closeAgent()
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: name, Doing: doing, Err: err}
 	}
-	client, err := handshake(ctx, conn, address, &ssh.ClientConfig{
+	counted := &traffic{Conn: conn}
+	client, err := handshake(ctx, counted, address, &ssh.ClientConfig{
 		User: t.User, Auth: methods, HostKeyCallback: pinned.check, HostKeyAlgorithms: pinned.algorithms(address),
 	}, closeAgent)
 	if err != nil {
@@ -95,9 +98,9 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 	h := &Host{
 		name: name, user: t.User, sudo: cfg.SudoPassword, client: client, pin: pinned,
 		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
-		release: func() {},
+		release: func() {}, traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
 	}
-	go h.keepAlive(background, cfg.KeepAlive)
+	go h.keepAlive(background, cfg.KeepAlive, cfg.KeepAliveMisses)
 	return h, nil
 }
 
@@ -157,7 +160,7 @@ func cause(ctx context.Context, err error) error {
 
 // keepAlive closes the connection of a host that no longer answers, so that a
 // power cut is an error within seconds and not a hang.
-func (h *Host) keepAlive(ctx context.Context, every time.Duration) {
+func (h *Host) keepAlive(ctx context.Context, every time.Duration, misses int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	answers := make(chan error, 1)
@@ -173,8 +176,8 @@ func (h *Host) keepAlive(ctx context.Context, every time.Duration) {
 			missed, waiting = 0, false
 		case <-tick.C:
 			if waiting {
-				if missed++; missed == 3 {
-					h.log.Warn("host does not answer, giving the connection up", "after", 3*every)
+				if missed++; missed >= misses {
+					h.log.Warn("host does not answer, giving the connection up", "after", time.Duration(misses)*every)
 					h.client.Close()
 					return
 				}
@@ -194,6 +197,30 @@ func (h *Host) Name() string { return h.name }
 
 // HostKey is the key the host showed, in authorized_keys form.
 func (h *Host) HostKey() string { return h.pin.authorizedKey() }
+
+// Traffic is how many bytes the connection has carried so far, encrypted as they
+// are, to the host and from it.
+func (h *Host) Traffic() (sent, received int64) {
+	return h.traffic.sent.Load(), h.traffic.received.Load()
+}
+
+// traffic counts.
+type traffic struct {
+	net.Conn
+	sent, received atomic.Int64
+}
+
+func (t *traffic) Write(p []byte) (int, error) {
+	n, err := t.Conn.Write(p)
+	t.sent.Add(int64(n))
+	return n, err
+}
+
+func (t *traffic) Read(p []byte) (int, error) {
+	n, err := t.Conn.Read(p)
+	t.received.Add(int64(n))
+	return n, err
+}
 
 // Dial opens a connection from the host, so that what it alone can reach (the
 // API and etcd of a master) needs no other door than sshd.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -36,29 +37,49 @@ func (h *Host) commandLine(c host.Command) string {
 	return "sudo -k -S -p '' " + host.Quote("sh", "-c", skipScript, inputMark) + " " + line
 }
 
-// input is what goes to the command line's standard input.
-func (h *Host) input(c host.Command) []byte {
-	if h.user == "root" || h.sudo == "" {
-		return c.Stdin
+// input is what goes to the command line's standard input; nil is none.
+func (h *Host) input(c host.Command, more io.Reader) io.Reader {
+	var parts []io.Reader
+	if h.user != "root" && h.sudo != "" {
+		parts = append(parts, strings.NewReader(h.sudo+"\n"+inputMark+"\n"))
 	}
-	return append([]byte(h.sudo+"\n"+inputMark+"\n"), c.Stdin...)
+	if len(c.Stdin) > 0 {
+		parts = append(parts, bytes.NewReader(c.Stdin))
+	}
+	if more != nil {
+		parts = append(parts, more)
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return io.MultiReader(parts...)
 }
 
 // Run runs a command as root.
 func (h *Host) Run(ctx context.Context, c host.Command) ([]byte, error) {
+	return h.runWith(ctx, c, nil)
+}
+
+// runWith does, with input that is too large for memory.
+func (h *Host) runWith(ctx context.Context, c host.Command, input io.Reader) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.commandTimeout, fmt.Errorf("not done within %s (the SSH setting command_timeout)", h.commandTimeout))
+	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
+	}
+	if denied := h.denied.Load(); denied != nil {
+		return nil, denied
 	}
 	start := time.Now()
-	stdout, err := h.run(ctx, c)
+	stdout, err := h.run(ctx, c, h.input(c, input))
 	h.log.Debug("command", "command", c.String(), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
 	return stdout, err
 }
 
-func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
+func (h *Host) run(ctx context.Context, c host.Command, input io.Reader) ([]byte, error) {
 	session, err := h.openSession(ctx)
 	if err != nil {
 		return nil, h.lost("open a session", err)
@@ -66,9 +87,7 @@ func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
 	defer session.Close()
 	var stdout, stderr bytes.Buffer
 	session.Stdout, session.Stderr = &stdout, &stderr
-	if input := h.input(c); len(input) > 0 {
-		session.Stdin = bytes.NewReader(input)
-	}
+	session.Stdin = input
 	unhook := context.AfterFunc(ctx, func() {
 		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
 		session.Close()
@@ -81,14 +100,11 @@ func (h *Host) run(ctx context.Context, c host.Command) ([]byte, error) {
 	return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
 }
 
-// sessionPatience bounds waiting for a free session.
-const sessionPatience = 5 * time.Second
-
 // openSession opens one as soon as sshd allows. It counts a session as open until
 // it has reaped its process, a moment after we have seen its end; it refuses one
 // too many, and nothing has happened then.
 func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, sessionPatience)
+	ctx, cancel := context.WithTimeout(ctx, h.connectTimeout)
 	defer cancel()
 	for {
 		session, err := h.client.NewSession()
@@ -111,16 +127,12 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 		return nil
 	case !errors.As(err, &exit):
 		return h.lost("run "+c.String(), err)
-	case h.user != "root" && h.sudo != "" && sudoRefused(stderr):
-		return &host.Error{
-			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
-			Err: fmt.Errorf("%s; check the sudo password of %s", strings.TrimSpace(stderr), h.user),
+	case h.user != "root" && sudoRefused(stderr):
+		hint := "let " + h.user + " use sudo without a password"
+		if h.sudo != "" {
+			hint = "check the sudo password of " + h.user
 		}
-	case h.user != "root" && strings.HasPrefix(stderr, "sudo:"):
-		return &host.Error{
-			Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo",
-			Err: fmt.Errorf("%s; let %s use sudo without a password", strings.TrimSpace(stderr), h.user),
-		}
+		return h.denies(fmt.Errorf("%s; %s", strings.TrimSpace(stderr), hint))
 	}
 	failed := &host.CommandError{Host: h.name, Command: c, Status: exit.ExitStatus(), Signal: exit.Signal(), Stdout: stdout, Stderr: stderr}
 	if failed.Signal != "" {
@@ -132,10 +144,20 @@ func (h *Host) classify(c host.Command, err error, stdout, stderr string) error 
 	return failed
 }
 
-// sudoRefused: before its own last line there are those of PAM and the lecture.
+// denies remembers that the user cannot become root. Who tries again and again is
+// locked out by some hosts, and waits for seconds each time on most.
+func (h *Host) denies(why error) error {
+	err := &host.Error{Kind: host.ErrPermission, Host: h.name, Doing: "become root by sudo", Err: why}
+	h.denied.Store(err)
+	return err
+}
+
+// sudoRefused: before its own last line there are those of PAM and the lecture. A
+// host that does not know its own name makes sudo say so, and go on.
 func sudoRefused(stderr string) bool {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.HasPrefix(lines[len(lines)-1], "sudo:")
+	last := lines[len(lines)-1]
+	return strings.HasPrefix(last, "sudo:") && !strings.Contains(last, "unable to resolve host")
 }
 
 func (h *Host) lost(doing string, err error) error {

@@ -4,18 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
-
-	"github.com/pkg/sftp"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
@@ -136,94 +129,6 @@ func (h *Host) WriteFiles(ctx context.Context, files ...host.File) error {
 		return fmt.Errorf("write %s: %w", strings.Join(paths, ", "), err)
 	}
 	return nil
-}
-
-// An upload of a user other than root lies in a staging file first, since SFTP
-// acts with that user's rights.
-const placeScript = `new="$1` + newSuffix + `"
-if [ "$3" != "$new" ]; then install -m 0600 -o 0 -g 0 "$3" "$new" && rm -f "$3" || exit 1; fi
-chmod "$2" "$new" && sync "$new" && mv -fT "$new" "$1"`
-
-// Upload streams a large file over SFTP with many packets in flight.
-func (h *Host) Upload(ctx context.Context, path string, r io.Reader, mode fs.FileMode, progress func(int64)) error {
-	client, err := h.sftpClient()
-	if err != nil {
-		return fmt.Errorf("upload %s: %w", path, err)
-	}
-	staging := path + newSuffix
-	if h.user != "root" {
-		var id [8]byte
-		rand.Read(id[:]) //nolint:errcheck // never fails
-		staging = "/tmp/gantry-upload-" + hex.EncodeToString(id[:])
-	}
-	if err := h.send(ctx, client, staging, &counter{ctx: ctx, r: r, progress: progress}); err != nil {
-		client.Remove(staging)        //nolint:errcheck // the first error is the one that tells
-		var refused *sftp.StatusError // the host answered: a full disk, a missing directory
-		if !errors.As(err, &refused) && ctx.Err() == nil {
-			err = h.lost("send "+staging, err)
-		}
-		return fmt.Errorf("%s: upload %s: %w", h.name, path, err)
-	}
-	if _, err := h.Run(ctx, host.Shell("place-file", placeScript, path, octal(mode), staging)); err != nil {
-		return fmt.Errorf("upload %s: %w", path, err)
-	}
-	return nil
-}
-
-func (h *Host) send(ctx context.Context, client *sftp.Client, path string, r *counter) error {
-	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	if h.user != "root" {
-		flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL // /tmp is everybody's
-	}
-	f, err := client.OpenFile(path, flags)
-	if err != nil {
-		return err
-	}
-	unhook := context.AfterFunc(ctx, func() { f.Close() })
-	defer unhook()
-	if err := f.Chmod(0o600); err != nil {
-		f.Close()
-		return err
-	}
-	if _, err := f.ReadFromWithConcurrency(r, 64); err != nil {
-		f.Close()
-		return cause(ctx, err)
-	}
-	return f.Close()
-}
-
-func (h *Host) sftpClient() (*sftp.Client, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.sftp != nil {
-		return h.sftp, nil
-	}
-	client, err := sftp.NewClient(h.client, sftp.UseConcurrentWrites(true))
-	if err != nil {
-		return nil, h.lost("start SFTP (is the sftp subsystem of sshd on?)", err)
-	}
-	h.sftp = client
-	return client, nil
-}
-
-// counter tells progress and ends the upload when ctx is done.
-type counter struct {
-	ctx      context.Context
-	r        io.Reader
-	n        int64
-	progress func(int64)
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	if c.progress != nil && n > 0 {
-		c.progress(c.n)
-	}
-	return n, err
 }
 
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", mode.Perm()) }

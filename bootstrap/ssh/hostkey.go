@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -76,10 +77,16 @@ func newPin(authorizedKey string) (*pin, error) {
 
 func (p *pin) check(address string, _ net.Addr, key ssh.PublicKey) error {
 	p.got = key
+	cert, certified := key.(*ssh.Certificate)
+	if certified {
+		p.got = cert.Key
+	}
 	if p.known != nil {
 		err := p.lookUp(address, key)
 		var mismatch *knownhosts.KeyError
 		switch {
+		case err != nil && certified:
+			return fmt.Errorf("%w: %s has no authority for the certificate of %s: %w", errKeyUnknown, p.file, address, err)
 		case !errors.As(err, &mismatch):
 			return err
 		case len(mismatch.Want) == 0:
@@ -111,10 +118,26 @@ func (p *pin) algorithms(address string) []string {
 	var out []string
 	if errors.As(p.lookUp(address, none), &known) {
 		for _, k := range known.Want {
+			if isAuthority(k) { // the host shows a certificate, of whatever kind its key is
+				out = append(out, ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+					ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01)
+				continue
+			}
 			out = append(out, algorithmsOf(k.Key)...)
 		}
 	}
 	return out
+}
+
+// isAuthority reports whether a line of a known_hosts file is for an authority,
+// which the parser does not tell.
+func isAuthority(k knownhosts.KnownKey) bool {
+	data, err := os.ReadFile(k.Filename)
+	if err != nil {
+		return false
+	}
+	lines := strings.Split(string(data), "\n")
+	return k.Line <= len(lines) && strings.HasPrefix(strings.TrimSpace(lines[k.Line-1]), "@cert-authority")
 }
 
 // lookUp goes by the address that was asked for: behind a jump host the remote

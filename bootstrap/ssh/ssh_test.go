@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -181,34 +180,6 @@ func TestFilesAreWrittenReadAndDescribed(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(dir, "*.gantry-new"))
 	if len(left) > 0 {
 		t.Errorf("left over: %v", left)
-	}
-}
-
-// cutter drops the connections after so many bytes.
-type cutter struct {
-	s     *hosttest.SSHD
-	after int
-}
-
-func (c *cutter) Read(p []byte) (int, error) {
-	if c.after -= len(p); c.after < 0 {
-		c.s.Drop()
-		return 0, io.ErrUnexpectedEOF
-	}
-	return len(p), nil
-}
-
-func TestAnUploadThatIsCutLeavesTheOldFile(t *testing.T) {
-	h, s := connected(t)
-	path := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Upload(t.Context(), path, &cutter{s, 1 << 20}, 0o644, nil); err == nil {
-		t.Error("no error")
-	}
-	if data, _ := os.ReadFile(path); string(data) != "old" {
-		t.Errorf("the file is %q", data)
 	}
 }
 

@@ -25,6 +25,7 @@ func main() {
 		kubeletCommand(),
 		proxyCommand(),
 		dnsCommand(),
+		clusterCommand(),
 		hostCommand(),
 		imageCommand(),
 		kubectlCommand(),

@@ -24,7 +24,7 @@ func main() {
 	}
 	factory, done := provider.Open(version)
 	err := providerserver.Serve(context.Background(), factory, providerserver.ServeOpts{
-		Address: "registry.terraform.io/gantry-run/gantry", Debug: *debug,
+		Address: provider.Address, Debug: *debug,
 	})
 	done()
 	if err != nil {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/etcd"
+)
+
+func TestAStatusIsPrintedWithItsProblems(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := clusterStatus{
+		Name: "demo", ID: "some-id", From: "m1",
+		Masters: []masterStatus{{Address: "192.0.2.1", Version: "v1", CertificateEnds: now.Add(300 * 24 * time.Hour)}, {Address: "192.0.2.2", Problem: "dial: refused\nmore"}},
+		Store: []etcd.Member{
+			{Name: "m1", Address: "192.0.2.1", Role: etcd.Leader, Version: "3.7", DBBytes: 2_500_000},
+			{Name: "m3", Address: "192.0.2.3", Role: etcd.Learner, Problem: "does not answer"},
+		},
+		NodesProblem: "no API server tells the nodes",
+		Certificates: certificates{{"a.crt", now.Add(3 * 24 * time.Hour)}, {"b.crt", now.Add(-time.Hour)}, {"c.crt", now.Add(24 * 100 * time.Hour)}},
+	}
+	s.nameMasters(config.EtcdConfig{Name: "m1", Host: "192.0.2.1", InitialCluster: map[string]string{"m2": "https://192.0.2.2:2380"}})
+	var out strings.Builder
+	if err := s.print(&out, now); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"Cluster demo (some-id), seen from m1", "m1 192.0.2.1 ready v1 2030-10-28 (300 days)", "m2 192.0.2.2 dial: refused", "m1 192.0.2.1 leader 2.5 MB 3.7 serves",
+		"m3 192.0.2.3 learner 0.0 MB does not answer", "NODES no API server tells the nodes", "a.crt 2030-01-04 (SOON: 3 days)", "b.crt 2029-12-31 (ENDED)", "c.crt 2030-04-11 (100 days)",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(text, "more") {
+		t.Errorf("a row has more than a line:\n%s", out.String())
+	}
+}
+
+func TestANodeIsSummedUp(t *testing.T) {
+	node := func(ready corev1.ConditionStatus, cordoned bool) *corev1.Node {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{"node-role.kubernetes.io/control-plane": ""}}}
+		n.Spec.Unschedulable = cordoned
+		n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n"}, {Type: corev1.NodeInternalIP, Address: "192.0.2.1"}}
+		if ready != "" {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready, Reason: "Why"}}
+		}
+		return n
+	}
+	for want, n := range map[string]*corev1.Node{
+		"": node(corev1.ConditionTrue, false), "Ready, cordoned": node(corev1.ConditionTrue, true),
+		"Ready is Unknown: Why": node(corev1.ConditionUnknown, true), "its kubelet has not reported": node("", false),
+	} {
+		if s := nodeOf(n); s.Problem != want || s.Roles != "control-plane" || s.Address != "192.0.2.1" {
+			t.Errorf("want %q: %+v", want, s)
+		}
+	}
+	if s := nodeOf(&corev1.Node{}); s.Roles != "worker" {
+		t.Errorf("a node without a role is %q", s.Roles)
+	}
+}
+
+func TestTheNextCertificateToEndComesFirst(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, left := range map[string]time.Duration{"a.crt": 3 * time.Hour, "b.crt": time.Hour} {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(left)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := ownCertificates(dir)
+	if err != nil || len(got) != 2 || got[0].File != "b.crt" || time.Until(got[0].Ends) > time.Hour {
+		t.Errorf("%v %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "c.crt"), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ownCertificates(dir); err == nil || !strings.Contains(err.Error(), "c.crt is not PEM") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/etcd"
+)
+
+// clusterStatus is what gantry cluster status tells, also as JSON.
+type clusterStatus struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	// From is the master that was asked.
+	From         string         `json:"from"`
+	Masters      []masterStatus `json:"masters"`
+	Store        []etcd.Member  `json:"store"`
+	StoreProblem string         `json:"storeProblem,omitempty"`
+	Nodes        []nodeStatus   `json:"nodes"`
+	NodesProblem string         `json:"nodesProblem,omitempty"`
+	// Certificates are those of this server, the next to end first.
+	Certificates certificates `json:"certificates"`
+}
+
+type masterStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Version string `json:"version,omitempty"`
+	// CertificateEnds is when that of its API server does.
+	CertificateEnds time.Time `json:"certificateEnds,omitzero"`
+	Problem         string    `json:"problem,omitempty"`
+}
+
+type nodeStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Roles   string `json:"roles"`
+	Version string `json:"version"`
+	Problem string `json:"problem,omitempty"`
+}
+
+type certificate struct {
+	File string    `json:"file"`
+	Ends time.Time `json:"ends"`
+}
+
+type certificates []certificate
+
+// partTimeout bounds each question.
+const partTimeout = 3 * time.Second
+
+// lookAtCluster asks all that there is to ask at the same time. What does not
+// answer is part of the status and no error.
+func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
+	var api config.APIServerConfig
+	var store config.EtcdConfig
+	var controllers config.ControllerManagerConfig
+	for c, into := range map[config.Component]config.Completer{config.APIServer: &api, config.Etcd: &store, config.ControllerManager: &controllers} {
+		if err := config.Load(c.ConfigFile(), into); err != nil {
+			return nil, fmt.Errorf("this server is no master that gantry could ask: %w", err)
+		}
+	}
+	ca, err := os.ReadFile(controllers.Client.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	own, err := tls.LoadX509KeyPair(controllers.Client.CertFile, controllers.Client.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+
+	s := &clusterStatus{Name: api.ClusterName, ID: api.ClusterID, From: store.Name, Masters: make([]masterStatus, len(controllers.Client.Servers))}
+	var wg sync.WaitGroup
+	for i, address := range controllers.Client.Servers {
+		wg.Go(func() {
+			s.Masters[i] = askMaster(ctx, address, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: config.APIServerName})
+		})
+	}
+	wg.Go(func() {
+		c := api.Etcd
+		c.Endpoints = storeEndpoints(store)
+		var err error
+		if s.Store, err = etcd.Members(ctx, c); err != nil {
+			s.StoreProblem = err.Error()
+		}
+	})
+	wg.Go(func() {
+		var err error
+		if s.Nodes, err = nodes(ctx, controllers.Client); err != nil {
+			s.NodesProblem = err.Error()
+		}
+	})
+	s.Certificates, err = ownCertificates(config.PKIDir)
+	wg.Wait()
+	s.nameMasters(store)
+	return s, err
+}
+
+// storeEndpoints are the member beside us, and those that it was started with.
+func storeEndpoints(c config.EtcdConfig) []string {
+	port := strconv.Itoa(cmp.Or(c.ClientPort, config.EtcdClientPort))
+	out := []string{"https://" + net.JoinHostPort("127.0.0.1", port)}
+	for _, name := range slices.Sorted(maps.Keys(c.InitialCluster)) {
+		if u, err := url.Parse(c.InitialCluster[name]); err == nil && name != c.Name {
+			out = append(out, "https://"+net.JoinHostPort(u.Hostname(), port))
+		}
+	}
+	return out
+}
+
+// nameMasters gives the API servers, which are known by address, their nodes' names.
+func (s *clusterStatus) nameMasters(store config.EtcdConfig) {
+	names := map[string]string{store.Host: store.Name}
+	for name, peer := range store.InitialCluster {
+		if u, err := url.Parse(peer); err == nil {
+			names[u.Hostname()] = name
+		}
+	}
+	for _, m := range s.Store {
+		names[m.Address] = m.Name
+	}
+	for _, n := range s.Nodes {
+		names[n.Address] = n.Name
+	}
+	for i, m := range s.Masters {
+		s.Masters[i].Name = cmp.Or(names[m.Address], m.Address)
+	}
+	slices.SortFunc(s.Masters, func(a, b masterStatus) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// askMaster asks one API server, and no other, whether it serves and what it is.
+func askMaster(ctx context.Context, address string, creds *tls.Config) masterStatus {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	ip, _, _ := net.SplitHostPort(address)
+	m := masterStatus{Address: ip}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: creds, DisableKeepAlives: true}}
+	get := func(path string) ([]byte, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+path, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		m.CertificateEnds = resp.TLS.PeerCertificates[0].NotAfter
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s says %s: %s", path, resp.Status, strings.TrimSpace(string(body)))
+		}
+		return body, err
+	}
+	if _, err := get("/readyz"); err != nil {
+		m.Problem = err.Error()
+	}
+	if body, err := get("/version"); err == nil {
+		var v struct{ GitVersion string }
+		if json.Unmarshal(body, &v) == nil {
+			m.Version = v.GitVersion
+		}
+	}
+	return m
+}
+
+// nodes asks whichever API server answers.
+func nodes(ctx context.Context, c config.APIClient) ([]nodeStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	api, err := apiClient(c, config.ControllerManager)
+	if err != nil {
+		return nil, err
+	}
+	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("no API server tells the nodes: %w", err)
+	}
+	out := make([]nodeStatus, 0, len(list.Items))
+	for _, n := range list.Items {
+		out = append(out, nodeOf(&n))
+	}
+	return out, nil
+}
+
+const rolePrefix = "node-role.kubernetes.io/"
+
+func nodeOf(n *corev1.Node) nodeStatus {
+	s := nodeStatus{Name: n.Name, Version: n.Status.NodeInfo.KubeletVersion, Problem: "its kubelet has not reported"}
+	var roles []string
+	for label := range n.Labels {
+		if role, ok := strings.CutPrefix(label, rolePrefix); ok {
+			roles = append(roles, role)
+		}
+	}
+	slices.Sort(roles)
+	s.Roles = cmp.Or(strings.Join(roles, ","), "worker")
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			s.Address = a.Address
+		}
+	}
+	for _, c := range n.Status.Conditions {
+		if c.Type != corev1.NodeReady {
+			continue
+		}
+		s.Problem = ""
+		if c.Status != corev1.ConditionTrue {
+			s.Problem = strings.TrimSpace(fmt.Sprintf("Ready is %s: %s %s", c.Status, c.Reason, c.Message))
+		}
+	}
+	if n.Spec.Unschedulable && s.Problem == "" {
+		s.Problem = "Ready, cordoned"
+	}
+	return s
+}
+
+// ownCertificates reads when those of this server end.
+func ownCertificates(dir string) (certificates, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.crt"))
+	if err != nil {
+		return nil, err
+	}
+	out := make(certificates, 0, len(files))
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		block, _ := pem.Decode(data)
+		if block == nil {
+			return nil, fmt.Errorf("%s is not PEM", f)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		out = append(out, certificate{File: filepath.Base(f), Ends: c.NotAfter})
+	}
+	out.sort()
+	return out, nil
+}

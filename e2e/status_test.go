@@ -1,0 +1,102 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+type part struct {
+	Name, Role, Problem, Version string
+	CertificateEnds              time.Time
+}
+
+// clusterStatus is as much of gantry cluster status -o json as is looked at.
+type clusterStatus struct {
+	Name                       string
+	Masters, Store, Nodes      []part
+	StoreProblem, NodesProblem string
+	Certificates               []struct {
+		File string
+		Ends time.Time
+	}
+}
+
+func statusOn(ctx context.Context, h *lab.Host) (clusterStatus, error) {
+	var s clusterStatus
+	out, err := h.Run(ctx, config.Binary("gantry")+" cluster status -o json")
+	if err == nil {
+		err = json.Unmarshal(out, &s)
+	}
+	return s, err
+}
+
+// problems are the names of those that have one.
+func problems(parts []part) []string {
+	var out []string
+	for _, p := range parts {
+		if p.Problem != "" {
+			out = append(out, p.Name)
+		}
+	}
+	return out
+}
+
+// statusTells checks, on each master that lives, what is told of the cluster while
+// one is lost; and on one of them, what is left of that when no API answers.
+func (f *Flow) statusTells(ctx context.Context, lost string) error {
+	var living []*lab.Host
+	for _, name := range without(f.Masters, lost) {
+		h, err := f.Lab.Host(name)
+		if err != nil {
+			return err
+		}
+		living = append(living, h)
+		s, err := statusOn(ctx, h)
+		if err != nil {
+			return err
+		}
+		leaders := 0
+		for _, m := range s.Store {
+			if m.Role == "leader" && m.Name != lost {
+				leaders++
+			}
+		}
+		one := []string{lost}
+		if s.Name != clusterName || len(s.Masters) != 3 || len(s.Store) != 3 || len(s.Nodes) != 4 || leaders != 1 ||
+			!slices.Equal(problems(s.Masters), one) || !slices.Equal(problems(s.Store), one) || s.StoreProblem+s.NodesProblem != "" {
+			return fmt.Errorf("%s tells, while %s is lost: %+v", name, lost, s)
+		}
+		for _, m := range s.Masters {
+			if m.Name != lost && (!strings.HasPrefix(m.Version, "v1.") || time.Until(m.CertificateEnds) < 24*time.Hour) {
+				return fmt.Errorf("%s tells of master %s: %+v", name, m.Name, m)
+			}
+		}
+		if len(s.Certificates) < 10 || time.Until(s.Certificates[0].Ends) < 24*time.Hour {
+			return fmt.Errorf("%s tells of its certificates: %+v", name, s.Certificates)
+		}
+	}
+	for _, h := range living {
+		if _, err := h.Run(ctx, "systemctl stop "+config.APIServer.Unit()); err != nil {
+			return err
+		}
+	}
+	s, err := statusOn(ctx, living[0])
+	for _, h := range living {
+		if _, err := h.Run(ctx, "systemctl start "+config.APIServer.Unit()); err != nil {
+			return err
+		}
+	}
+	if err != nil || len(problems(s.Masters)) != 3 || !slices.Equal(problems(s.Store), []string{lost}) || s.NodesProblem == "" || s.StoreProblem != "" || len(s.Certificates) < 10 {
+		return fmt.Errorf("without any API it tells (%w): %+v", err, s)
+	}
+	return nil
+}
