@@ -40,11 +40,3 @@ func unasked(err error) (Report, bool) {
 	}
 	return r, true
 }
-
-// unaskedOr is the report where that is all there is to say, and otherwise the error.
-func unaskedOr(err error) (Report, error) {
-	if r, ok := unasked(err); ok {
-		return r, nil
-	}
-	return Report{}, err
-}

@@ -117,10 +117,22 @@ func (e *Engine) lost(ctx context.Context, m *member, api kubernetes.Interface) 
 
 // letGo is the end of a host that is gone: nothing of it is left to be cleaned.
 func (f *fleet) letGo(m *member) {
-	f.warn("%s was taken out of the cluster, but not cleaned: neither this machine nor the cluster reached it. Should it ever start again, wipe it "+
+	f.warn("%s was taken out of the cluster, but not cleaned: it could not be reached. Should it ever start again, wipe it "+
 		"before it does (remove /etc/gantry, /var/lib/gantry and the gantry-*.service units): it would try to come back. The last attempt said: %v",
 		m.title(), m.status.Err)
 	m.status.State = Gone
+}
+
+// abandon lets go of the hosts that could not be reached, where that is wanted.
+func (e *Engine) abandon(f *fleet) {
+	if !e.AbandonUnreachable {
+		return
+	}
+	for _, name := range f.order {
+		if m := f.members[name]; m.host == nil {
+			f.letGo(m)
+		}
+	}
 }
 
 // retireMasters takes masters out one at a time. The store must agree to each.

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
 // budgeted puts a pod on w1 that a disruption budget holds there.
@@ -98,4 +100,31 @@ func TestTheQuorumIsCountedBeforeAndAfter(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
 		}
 	}
+}
+
+func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "w1")
+	pool := w.pool("w1")
+	c := w.two(grown(t, w, pool))
+	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2"}})
+	succeed(t, r, err)
+	w.hosts["m2"].PowerCut()
+	for range 2 {
+		r, err = w.engine.DestroyCluster(t.Context(), c)
+		if failed := r.Failed(); err != nil || len(failed) != 1 || !errors.Is(failed["m2"], host.ErrUnreachable) {
+			t.Fatalf("%v: %v", err, failed)
+		}
+		w.bare(t, "m1")
+	}
+	w.engine.AbandonUnreachable = true
+	r, err = w.engine.DestroyCluster(t.Context(), c)
+	succeed(t, r, err)
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "m2 (192.0.2.2) was taken out of the cluster, but not cleaned") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	// Without any master, a pool can still be left.
+	w.hosts["w1"].Reconnect()
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: pool.Hosts, Abandon: true})
+	succeed(t, r, err)
+	w.bare(t, "w1")
 }

@@ -342,7 +342,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", err.Error())
 	}
-	failures(report, &resp.Diagnostics, true)
+	notDestroyed(report, &resp.Diagnostics)
 }
 
 // failures adds a diagnostic per host that is not as it should be.

@@ -334,5 +334,5 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if err != nil {
 		resp.Diagnostics.AddError("Pool "+p.Name+" was not destroyed", err.Error())
 	}
-	failures(report, &resp.Diagnostics, true)
+	notDestroyed(report, &resp.Diagnostics)
 }

@@ -43,7 +43,8 @@ type providerModel struct {
 	Parallelism types.Int64  `tfsdk:"parallelism"`
 	LogDir      types.String `tfsdk:"log_dir"`
 
-	LeaseTimeout types.String `tfsdk:"lease_timeout"`
+	LeaseTimeout       types.String `tfsdk:"lease_timeout"`
+	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
 }
 
 type sshModel struct {
@@ -98,7 +99,8 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"parallelism": schema.Int64Attribute{Optional: true, MarkdownDescription: "Servers worked on at a time (default 10)."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run, as JSON lines: every step on every server and how long it took."},
 
-			"lease_timeout": leaseTimeoutAttribute(),
+			"lease_timeout":       leaseTimeoutAttribute(),
+			"abandon_unreachable": abandonAttribute(),
 		},
 	}
 }
@@ -111,6 +113,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	s := &session{parallelism: int(m.Parallelism.ValueInt64()), logDir: m.LogDir.ValueString()}
+	s.abandonUnreachable = m.AbandonUnreachable.ValueBool()
 	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
 	if m.SSH.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true

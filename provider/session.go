@@ -34,6 +34,7 @@ type session struct {
 	// connect replaces SSH in tests.
 	connect func(ctx context.Context, h spec.Host) (host.Host, error)
 
+	abandonUnreachable bool
 	// leases are those of the whole process, leaseToken tells it from any other.
 	leases       *leases
 	leaseToken   string
@@ -61,7 +62,8 @@ func (s *session) dial() func(ctx context.Context, h spec.Host) (host.Host, erro
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
 	return bootstrap.New(bootstrap.Config{
 		Connect: s.dial(), Lease: s.keeper(), Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
-		Events: func(e step.Event) { s.event(ctx, e) },
+		AbandonUnreachable: s.abandonUnreachable,
+		Events:             func(e step.Event) { s.event(ctx, e) },
 	})
 }
 
