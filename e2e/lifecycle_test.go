@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // TestLifecycle is what may happen to a cluster between its applies and in the
@@ -24,6 +26,7 @@ func TestLifecycle(t *testing.T) {
 	step("of two applies at once, one is refused and told by whom", func(ctx context.Context) error { return f.twoAtOnce(ctx, t.TempDir()) })
 	step("nothing is left to plan", f.Unchanged)
 	step("labels, taints and annotations change, and nothing restarts", f.relabel)
+	step("settings change, and only the processes that read them restart", f.settings)
 	step("a lost Node, a foreign taint and a changed label are planned and mended", f.nodeDrift)
 	step("deploy the application", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, f.Workers...) })
 	step("a budget holds a removal up; it is told beforehand, and undone", f.blockedDrain)
@@ -88,7 +91,7 @@ func (f *Flow) starts(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		out, err := h.Run(ctx, "systemctl show -p Id,ActiveEnterTimestampMonotonic 'gantry-*' | sort")
+		out, err := h.Run(ctx, "for u in $(systemctl list-units --plain --no-legend 'gantry-*' | cut -d' ' -f1 | sort); do echo \"Id=$u\"; systemctl show -p ActiveEnterTimestampMonotonic $u; done")
 		if err != nil {
 			return "", err
 		}
@@ -125,6 +128,56 @@ func (f *Flow) relabel(ctx context.Context) error {
 		return err
 	}
 	return f.Unchanged(ctx)
+}
+
+// settings changes one of the pool and one of the cluster.
+func (f *Flow) settings(ctx context.Context) error {
+	before, err := f.starts(ctx)
+	if err != nil {
+		return err
+	}
+	err = f.override("settings", `resource "gantry_cluster" "this" {
+  controller_manager = { node_monitor_grace_period = "30s" }
+}
+
+resource "gantry_node_pool" "workers" {
+  drain_timeout = "3s"
+  kubelet       = { max_pods = 50, reserved = { memory = "256Mi" } }
+}
+`)
+	if err != nil {
+		return err
+	}
+	if err := f.Apply(ctx); err != nil {
+		return err
+	}
+	after, err := f.starts(ctx)
+	if err != nil {
+		return err
+	}
+	var restarted []string
+	host, unit := "", ""
+	was := strings.Split(before, "\n")
+	for i, line := range strings.Split(after, "\n") {
+		switch {
+		case !strings.Contains(line, "="):
+			host = line
+		case strings.HasPrefix(line, "Id="):
+			unit = strings.TrimPrefix(line, "Id=")
+		}
+		if i >= len(was) || line != was[i] {
+			restarted = append(restarted, host+" "+unit)
+		}
+	}
+	want := []string{"master-1 " + config.ControllerManager.Unit(), "worker-1 " + config.Kubelet.Unit(), "worker-2 " + config.Kubelet.Unit()}
+	if !slices.Equal(restarted, want) {
+		return fmt.Errorf("restarted were %q, want %q", restarted, want)
+	}
+	out, err := f.Cluster.Kubectl(ctx, "get", "nodes", "-l", "tier=web", "-o", "jsonpath={.items[*].status.allocatable.pods}")
+	if err == nil && out != "50 50" {
+		err = fmt.Errorf("the workers take %q pods", out)
+	}
+	return err
 }
 
 // labelled checks what relabel put on each worker.
@@ -195,12 +248,6 @@ spec:
     matchLabels: {app: hello}
 `)
 	if err != nil {
-		return err
-	}
-	if err := f.override("drain", "resource \"gantry_node_pool\" \"workers\" {\n  drain_timeout = \"3s\"\n}\n"); err != nil {
-		return err
-	}
-	if err := f.Apply(ctx); err != nil {
 		return err
 	}
 	err = Eventually(ctx, 20*time.Second, func(ctx context.Context) error {

@@ -46,6 +46,9 @@ type clusterModel struct {
 
 	DrainTimeout   types.String `tfsdk:"drain_timeout"`
 	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
+
+	Kubelet           types.Object `tfsdk:"kubelet"`
+	ControllerManager types.Object `tfsdk:"controller_manager"`
 }
 
 func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -85,6 +88,9 @@ func (r *clusterResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 			"drain_timeout":    drainTimeoutAttribute(),
 			"on_drain_timeout": onDrainTimeoutAttribute(),
 
+			"kubelet":            kubeletAttribute("the masters"),
+			"controller_manager": controllerManagerAttribute(),
+
 			"status":         statusAttribute(),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
 			"ca_fingerprint": schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "SHA-256 of the cluster's CA certificate."},
@@ -102,6 +108,7 @@ func (m clusterModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.C
 	c := spec.Cluster{
 		ID: m.ID.ValueString(), Name: m.Name.ValueString(), WorkloadsOnMasters: m.WorkloadsOnMasters.ValueBool(),
 		Network: spec.Network{PodCIDR: n.PodCIDR.ValueString(), ServiceCIDR: n.ServiceCIDR.ValueString(), DNSDomain: n.DNSDomain.ValueString()},
+		Kubelet: kubeletSpec(ctx, m.Kubelet, diags), ControllerManager: controllerManagerSpec(ctx, m.ControllerManager, diags),
 	}
 	models := hostModels(ctx, m.Masters, diags)
 	var unknown []string
@@ -119,7 +126,7 @@ func (m clusterModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.C
 func (r *clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m clusterModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Network, m.Masters) {
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager) {
 		return
 	}
 	if m.Network.IsNull() {
@@ -231,7 +238,7 @@ func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Clu
 	for name, h := range hostModels(ctx, m.Masters, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
 		// What a master should be depends on all masters: a client knows them all.
-		if n, ok := c.Master(name); ok && len(unknown) == 0 {
+		if n, ok := c.Master(name); ok && len(unknown) == 0 && known(ctx, m.Kubelet, m.ControllerManager) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w

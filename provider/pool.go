@@ -37,6 +37,7 @@ type poolModel struct {
 
 	Annotations    types.Map    `tfsdk:"annotations"`
 	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
+	Kubelet        types.Object `tfsdk:"kubelet"`
 }
 
 func (r *poolResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -62,6 +63,7 @@ func (r *poolResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 			},
 			"drain_timeout":    drainTimeoutAttribute(),
 			"on_drain_timeout": onDrainTimeoutAttribute(),
+			"kubelet":          kubeletAttribute("every node of the pool"),
 			"annotations":      schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Annotations of every Node of the pool."},
 			"status":           statusAttribute(),
 		},
@@ -69,7 +71,7 @@ func (r *poolResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 }
 
 func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool, []string) {
-	p := spec.Pool{Name: m.Name.ValueString()}
+	p := spec.Pool{Name: m.Name.ValueString(), Kubelet: kubeletSpec(ctx, m.Kubelet, diags)}
 	if !m.Labels.IsNull() && !m.Labels.IsUnknown() {
 		diags.Append(m.Labels.ElementsAs(ctx, &p.Labels, true)...)
 	}
@@ -99,7 +101,7 @@ func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool
 func (r *poolResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m poolModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Annotations, m.Taints) {
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
 		return
 	}
 	p, _ := m.spec(ctx, &resp.Diagnostics)
@@ -167,7 +169,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 // mustPlan validates against the cluster, once all of both is known.
 func mustPlan(ctx context.Context, plan poolModel, c spec.Connection, diags *diag.Diagnostics) error {
 	p, unknown := plan.spec(ctx, diags)
-	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints) {
+	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints, plan.Kubelet) {
 		return nil
 	}
 	return p.ValidateIn(c)
@@ -185,7 +187,7 @@ func (r *poolResource) wanted(ctx context.Context, m poolModel, diags *diag.Diag
 	out := map[string]wanted{}
 	for name, h := range hostModels(ctx, m.Hosts, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
-		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints) {
+		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
