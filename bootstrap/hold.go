@@ -6,6 +6,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/lease"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
 // hold takes the cluster's lease for an operation. The context ends when the lease
@@ -14,7 +15,15 @@ func (e *Engine) hold(ctx context.Context, masters []spec.Host, doing string) (_
 	if e.Lease == nil {
 		return ctx, func(*Report) {}, nil
 	}
+	// It may have to wait for another run: the log says so.
+	start, event := e.Now(), step.Event{Host: "masters", Step: "take the lease", State: step.Began, Message: doing}
+	e.Events(event)
 	held, done, err := e.Lease.Hold(ctx, masters, doing)
+	event.State, event.Err, event.Took = step.Done, err, e.Now().Sub(start)
+	if err != nil {
+		event.State = step.Failed
+	}
+	e.Events(event)
 	if err != nil {
 		return ctx, func(*Report) {}, err
 	}

@@ -100,24 +100,29 @@ func (f *Flow) starts(ctx context.Context) (string, error) {
 	return all.String(), nil
 }
 
-func (f *Flow) relabel(ctx context.Context) error {
-	before, err := f.starts(ctx)
-	if err != nil {
-		return err
+// applyWith applies with an override, and returns when our processes were started,
+// before it and after it.
+func (f *Flow) applyWith(ctx context.Context, name, body string) (before, after string, err error) {
+	if before, err = f.starts(ctx); err != nil {
+		return "", "", err
 	}
-	err = f.override("pool", `resource "gantry_node_pool" "workers" {
+	if err := f.override(name, body); err != nil {
+		return "", "", err
+	}
+	if err := f.Apply(ctx); err != nil {
+		return "", "", err
+	}
+	after, err = f.starts(ctx)
+	return before, after, err
+}
+
+func (f *Flow) relabel(ctx context.Context) error {
+	before, after, err := f.applyWith(ctx, "pool", `resource "gantry_node_pool" "workers" {
   labels      = { tier = "web" }
   annotations = { "example.com/rack" = "r1" }
   taints      = [{ key = "example.com/soft", effect = "PreferNoSchedule" }]
 }
 `)
-	if err != nil {
-		return err
-	}
-	if err := f.Apply(ctx); err != nil {
-		return err
-	}
-	after, err := f.starts(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,11 +137,7 @@ func (f *Flow) relabel(ctx context.Context) error {
 
 // settings changes one of the pool and one of the cluster.
 func (f *Flow) settings(ctx context.Context) error {
-	before, err := f.starts(ctx)
-	if err != nil {
-		return err
-	}
-	err = f.override("settings", `resource "gantry_cluster" "this" {
+	before, after, err := f.applyWith(ctx, "settings", `resource "gantry_cluster" "this" {
   controller_manager = { node_monitor_grace_period = "30s" }
 }
 
@@ -145,13 +146,6 @@ resource "gantry_node_pool" "workers" {
   kubelet       = { max_pods = 50, reserved = { memory = "256Mi" } }
 }
 `)
-	if err != nil {
-		return err
-	}
-	if err := f.Apply(ctx); err != nil {
-		return err
-	}
-	after, err := f.starts(ctx)
 	if err != nil {
 		return err
 	}
