@@ -128,3 +128,48 @@ func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 	succeed(t, r, err)
 	w.bare(t, "w1")
 }
+
+// A dead master leaves at once when the others find no sign of life of it, and only
+// after the cluster has missed its heartbeats when they do.
+func TestADeadMasterIsReplacedWithoutWaitingWhenTheOthersMissItToo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		found error
+		gone  bool
+	}{
+		"no route":             {errors.New("ssh: rejected: connect failed (No route to host)"), true},
+		"it answers":           {nil, false},
+		"it refuses":           {errors.New("ssh: rejected: connect failed (Connection refused)"), false},
+		"nobody may find that": {errors.New("ssh: rejected: administratively prohibited (open failed)"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, smallBundle(t), "m1", "m2", "m3")
+			c := w.create(t)
+			c.Masters = w.spec("m1", "m2", "m3")
+			r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2", "m3"}})
+			succeed(t, r, err)
+			// One node's word is not taken for another's: its Node is Ready all the while.
+			for _, witness := range []string{"m1", "m3"} {
+				w.hosts[witness].OnDial = func(address string) error {
+					if strings.HasPrefix(address, w.hosts["m2"].Address+":") {
+						return tc.found
+					}
+					return nil
+				}
+			}
+			w.hosts["m2"].PowerCut()
+			c.Masters = w.spec("m1", "m3")
+			r, err = w.engine.UpdateCluster(t.Context(), c, ClusterChange{Leaving: w.spec("m2")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed := r.Failed()["m2"]
+			if tc.gone != (failed == nil) || !tc.gone && !strings.Contains(failed.Error(), "still reports") {
+				t.Errorf("got %v", failed)
+			}
+			if got, want := slices.Contains(w.store.names(), "m2"), !tc.gone; got != want {
+				t.Errorf("the store has %v", w.store.names())
+			}
+		})
+	}
+}
