@@ -119,8 +119,8 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 // DestroyCluster makes every master as bare as it was. Its pools must be gone.
 func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report Report, err error) {
 	ctx, finish, err := e.hold(ctx, have.Masters, "destroy cluster "+have.Name)
-	if err != nil {
-		return unaskedOr(err)
+	if _, nobody := unasked(err); err != nil && !nobody {
+		return Report{}, err
 	}
 	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, have.Masters)
@@ -128,6 +128,7 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report 
 	fleet.each(ctx, names(have.Masters), func(ctx context.Context, m *member) error {
 		return e.wipe(ctx, m, have.ID)
 	})
+	e.abandon(fleet)
 	return fleet.report(), nil
 }
 
@@ -197,6 +198,9 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 	} else {
 		report.Warnings = append(report.Warnings, fmt.Sprintf("pods were not drained and Nodes not deleted: %v", trustErr))
 		workers.each(ctx, names(change.Leaving), func(ctx context.Context, m *member) error { return e.wipe(ctx, m, c.ClusterID) })
+	}
+	if change.Abandon {
+		e.abandon(workers)
 	}
 	out := workers.report()
 	report.Hosts, report.Warnings = out.Hosts, append(report.Warnings, out.Warnings...)

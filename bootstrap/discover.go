@@ -66,9 +66,9 @@ func (e *Engine) Discover(ctx context.Context, via spec.Host, pool string) (Disc
 		n := &list.Items[i]
 		if n.Name == master.id.NodeName && n.Annotations[hostAnnotation] == "" {
 			n = n.DeepCopy()
-			n.Annotations = map[string]string{hostAnnotation: declaration(spec.Host{
+			n.Annotations = map[string]string{hostAnnotation: declarationOf(spec.Node{Host: spec.Host{
 				Address: via.Address, NodeIP: other(internalIP(n), via.Address), SSH: via.SSH,
-			}), appliedAnnotation: n.Annotations[appliedAnnotation]}
+			}}), appliedAnnotation: n.Annotations[appliedAnnotation]}
 		}
 		d.add(n)
 	}
@@ -135,13 +135,15 @@ func readMaster(ctx context.Context, m *member) (masterFiles, error) {
 
 // add takes a Node in, as a master or as a host of its pool.
 func (d *Discovery) add(n *corev1.Node) {
-	h := declared(n)
+	found := declared(n)
+	h := found.Host
 	d.Versions[n.Name] = gantryVersion(n)
 	var ours applied
 	json.Unmarshal([]byte(n.Annotations[appliedAnnotation]), &ours) //nolint:errcheck // ours or empty
 	taints := appliedTaints(n, ours)
 	if _, master := n.Labels[spec.MasterLabel]; master {
 		d.Cluster.WorkloadsOnMasters = !slices.ContainsFunc(taints, func(t spec.Taint) bool { return t.Key == spec.MasterLabel })
+		d.Cluster.Kubelet, d.Cluster.ControllerManager = found.Kubelet, found.ControllerManager
 		d.Cluster.Masters = append(d.Cluster.Masters, h)
 		return
 	}
@@ -151,7 +153,7 @@ func (d *Discovery) add(n *corev1.Node) {
 	}
 	p, known := d.Pools[name]
 	if !known {
-		p = spec.Pool{Name: name, Taints: taints}
+		p = spec.Pool{Name: name, Taints: taints, Kubelet: found.Kubelet}
 	}
 	// What was applied and is not the host's own is the pool's. One that a host
 	// has itself may hide one of the pool's, which another host then shows.

@@ -20,6 +20,7 @@ func declaredCluster(t *testing.T) (*world, spec.Cluster, spec.Pool) {
 	t.Helper()
 	w := newWorld(t, smallBundle(t), "m1", "w1", "w2", "bare")
 	want := w.cluster()
+	want.Kubelet, want.ControllerManager = spec.Kubelet{MaxPods: 50}, spec.ControllerManager{TerminatedPodThreshold: 7}
 	want.Masters[0].Labels = map[string]string{"rack": "a"}
 	r, err := w.engine.CreateCluster(t.Context(), want)
 	if err != nil {
@@ -31,6 +32,7 @@ func declaredCluster(t *testing.T) (*world, spec.Cluster, spec.Pool) {
 		Taints: []spec.Taint{{Key: "b", Effect: "NoSchedule"}, {Key: "a", Value: "v", Effect: "NoExecute"}},
 	}
 	pool.Hosts[0].NodeIP, pool.Hosts[0].Address = pool.Hosts[0].Address, "w1.example.org"
+	pool.Kubelet = spec.Kubelet{Reserved: map[string]string{"cpu": "100m"}}
 	pool.Hosts[0].SSH.Port = 2222
 	pool.Hosts[1].Labels = map[string]string{"disk": "ssd"}
 	pool.Hosts[1].Annotations = map[string]string{"example.org/b": "2"}

@@ -32,7 +32,10 @@ type Config struct {
 	NodeTimeout time.Duration
 	// DrainTimeout is how long the pods of a leaving node may take (default 5 min).
 	DrainTimeout time.Duration
-	Events       func(step.Event)
+	// AbandonUnreachable lets a destroy end although hosts cannot be reached: they are
+	// left as they are, with a warning.
+	AbandonUnreachable bool
+	Events             func(step.Event)
 	// Lease is held by every operation that changes something; nil is none.
 	Lease *lease.Keeper
 

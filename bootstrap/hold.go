@@ -6,6 +6,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/lease"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
 // hold takes the cluster's lease for an operation. The context ends when the lease
@@ -14,7 +15,15 @@ func (e *Engine) hold(ctx context.Context, masters []spec.Host, doing string) (_
 	if e.Lease == nil {
 		return ctx, func(*Report) {}, nil
 	}
+	// It may have to wait for another run: the log says so.
+	start, event := e.Now(), step.Event{Host: "masters", Step: "take the lease", State: step.Began, Message: doing}
+	e.Events(event)
 	held, done, err := e.Lease.Hold(ctx, masters, doing)
+	event.State, event.Err, event.Took = step.Done, err, e.Now().Sub(start)
+	if err != nil {
+		event.State = step.Failed
+	}
+	e.Events(event)
 	if err != nil {
 		return ctx, func(*Report) {}, err
 	}
@@ -39,12 +48,4 @@ func unasked(err error) (Report, bool) {
 		r.Hosts[name] = Status{State: Unknown, Message: err.Error(), Err: err}
 	}
 	return r, true
-}
-
-// unaskedOr is the report where that is all there is to say, and otherwise the error.
-func unaskedOr(err error) (Report, error) {
-	if r, ok := unasked(err); ok {
-		return r, nil
-	}
-	return Report{}, err
 }

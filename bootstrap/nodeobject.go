@@ -40,7 +40,7 @@ func applyNode(ctx context.Context, api kubernetes.Interface, n spec.Node) error
 		if err != nil {
 			return err
 		}
-		if declare, drift := declare(node, n.Host), reconcile(node, n); !declare && len(drift) == 0 {
+		if declare, drift := declare(node, n), reconcile(node, n); !declare && len(drift) == 0 {
 			return nil
 		}
 		_, err = api.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{})

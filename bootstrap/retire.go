@@ -1,19 +1,26 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
 	"github.com/gantry-run/gantry/bootstrap/wipe"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // retireWorkers takes hosts out: first all are cordoned, so that no pod moves to
@@ -115,12 +122,68 @@ func (e *Engine) lost(ctx context.Context, m *member, api kubernetes.Interface) 
 	return err
 }
 
+// deadToMasters reports whether none of the masters that we reach finds any sign of
+// life of one that we do not: a second witness that need not wait for the node's
+// lease to end. A refused connection is a sign of life, and a master that may not
+// look is no witness.
+func (e *Engine) deadToMasters(ctx context.Context, f *fleet, m *member) bool {
+	var mu sync.Mutex
+	witnesses, alive := 0, false
+	f.parallel(ctx, f.order, func(ctx context.Context, witness *member) {
+		if witness.host == nil || witness.spec.Address == m.spec.Address {
+			return
+		}
+		looking, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		sign := false
+		for _, err := range dialAll(looking, witness.host, m.spec.IP(), cmp.Or(m.spec.SSH.Port, 22), config.APIServerPort, config.EtcdPeerPort, config.KubeletPort) {
+			sign = sign || err == nil || strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "prohibited")
+		}
+		if _, err := witness.host.Stat(ctx, install.IdentityFile); err != nil {
+			return // it is lost itself
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		witnesses++
+		alive = alive || sign
+	})
+	return witnesses > 0 && !alive
+}
+
+// dialAll has a host try ports of another at the same time.
+func dialAll(ctx context.Context, h host.Host, ip string, ports ...int) []error {
+	errs := make([]error, len(ports))
+	var wg sync.WaitGroup
+	for i, p := range ports {
+		wg.Go(func() {
+			conn, err := dialWithin(ctx, h, net.JoinHostPort(ip, strconv.Itoa(p)))
+			if errs[i] = err; err == nil {
+				conn.Close() //nolint:errcheck // nothing was sent
+			}
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
 // letGo is the end of a host that is gone: nothing of it is left to be cleaned.
 func (f *fleet) letGo(m *member) {
-	f.warn("%s was taken out of the cluster, but not cleaned: neither this machine nor the cluster reached it. Should it ever start again, wipe it "+
+	f.warn("%s was taken out of the cluster, but not cleaned: it could not be reached. Should it ever start again, wipe it "+
 		"before it does (remove /etc/gantry, /var/lib/gantry and the gantry-*.service units): it would try to come back. The last attempt said: %v",
 		m.title(), m.status.Err)
 	m.status.State = Gone
+}
+
+// abandon lets go of the hosts that could not be reached, where that is wanted.
+func (e *Engine) abandon(f *fleet) {
+	if !e.AbandonUnreachable {
+		return
+	}
+	for _, name := range f.order {
+		if m := f.members[name]; m.host == nil {
+			f.letGo(m)
+		}
+	}
 }
 
 // retireMasters takes masters out one at a time. The store must agree to each.
@@ -145,7 +208,9 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 		return err
 	}
 	if m.host == nil {
-		if err := e.lost(ctx, m, api); err != nil {
+		if e.deadToMasters(ctx, f, m) {
+			e.Events(step.Event{Host: m.title(), Step: "see whether the node is gone", State: step.Done, Message: "no other master finds a sign of life"})
+		} else if err := e.lost(ctx, m, api); err != nil {
 			return err
 		}
 	} else if there, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {

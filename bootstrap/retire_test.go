@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
 // budgeted puts a pod on w1 that a disruption budget holds there.
@@ -97,5 +99,77 @@ func TestTheQuorumIsCountedBeforeAndAfter(t *testing.T) {
 		if got := quorum(tc.alive, tc.down, tc.after); got != tc.want {
 			t.Errorf("got  %s\nwant %s", got, tc.want)
 		}
+	}
+}
+
+func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "w1")
+	pool := w.pool("w1")
+	c := w.two(grown(t, w, pool))
+	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2"}})
+	succeed(t, r, err)
+	w.hosts["m2"].PowerCut()
+	for range 2 {
+		r, err = w.engine.DestroyCluster(t.Context(), c)
+		if failed := r.Failed(); err != nil || len(failed) != 1 || !errors.Is(failed["m2"], host.ErrUnreachable) {
+			t.Fatalf("%v: %v", err, failed)
+		}
+		w.bare(t, "m1")
+	}
+	w.engine.AbandonUnreachable = true
+	r, err = w.engine.DestroyCluster(t.Context(), c)
+	succeed(t, r, err)
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "m2 (192.0.2.2) was taken out of the cluster, but not cleaned") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	// Without any master, a pool can still be left.
+	w.hosts["w1"].Reconnect()
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: pool.Hosts, Abandon: true})
+	succeed(t, r, err)
+	w.bare(t, "w1")
+}
+
+// A dead master leaves at once when the others find no sign of life of it, and only
+// after the cluster has missed its heartbeats when they do.
+func TestADeadMasterIsReplacedWithoutWaitingWhenTheOthersMissItToo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		found error
+		gone  bool
+	}{
+		"no route":             {errors.New("ssh: rejected: connect failed (No route to host)"), true},
+		"it answers":           {nil, false},
+		"it refuses":           {errors.New("ssh: rejected: connect failed (Connection refused)"), false},
+		"nobody may find that": {errors.New("ssh: rejected: administratively prohibited (open failed)"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, smallBundle(t), "m1", "m2", "m3")
+			c := w.create(t)
+			c.Masters = w.spec("m1", "m2", "m3")
+			r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2", "m3"}})
+			succeed(t, r, err)
+			// One node's word is not taken for another's: its Node is Ready all the while.
+			for _, witness := range []string{"m1", "m3"} {
+				w.hosts[witness].OnDial = func(address string) error {
+					if strings.HasPrefix(address, w.hosts["m2"].Address+":") {
+						return tc.found
+					}
+					return nil
+				}
+			}
+			w.hosts["m2"].PowerCut()
+			c.Masters = w.spec("m1", "m3")
+			r, err = w.engine.UpdateCluster(t.Context(), c, ClusterChange{Leaving: w.spec("m2")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed := r.Failed()["m2"]
+			if tc.gone != (failed == nil) || !tc.gone && !strings.Contains(failed.Error(), "still reports") {
+				t.Errorf("got %v", failed)
+			}
+			if got, want := slices.Contains(w.store.names(), "m2"), !tc.gone; got != want {
+				t.Errorf("the store has %v", w.store.names())
+			}
+		})
 	}
 }

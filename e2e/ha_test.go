@@ -51,6 +51,9 @@ func TestMasters(t *testing.T) {
 	step("nothing is left to plan", f.Unchanged)
 	step("take a master out", func(ctx context.Context) error {
 		f.Masters = without(f.Masters, "master-1")
+		if err := f.quorumIsTold(ctx); err != nil {
+			return err
+		}
 		if err := f.Apply(ctx); err != nil {
 			return err
 		}
@@ -198,6 +201,19 @@ func (f *Flow) voters(ctx context.Context) error {
 		return fmt.Errorf("voters in the store are %v of %d members, want %v", got, len(members), want)
 	}
 	return nil
+}
+
+// quorumIsTold plans, and looks for what becomes of the store.
+func (f *Flow) quorumIsTold(ctx context.Context) error {
+	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
+		return err
+	}
+	out, err := f.Workspace.Terraform(ctx, "plan", "-input=false", "-no-color")
+	if err != nil {
+		return err
+	}
+	return says(out, "Voters in the store now: 3 (master-1, master-2, master-3); afterwards: 2 (master-2, master-3), which bear the loss of 0.",
+		"All answer; as they are they bear the loss of 1.", "master-1 leaves; ")
 }
 
 // leaders returns who holds each of the leader leases.

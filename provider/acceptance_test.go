@@ -31,6 +31,8 @@ const clusterHCL = `
 resource "gantry_cluster" "this" {
   name    = "demo"
   masters = { m1 = { address = "192.0.2.1", labels = { rack = "a" } } }
+  kubelet = { max_pods = 50 }
+  controller_manager = { node_monitor_grace_period = "30s" }
 }
 `
 
@@ -41,6 +43,8 @@ resource "gantry_node_pool" "workers" {
   cluster = gantry_cluster.this.handle
   name    = "workers"
   labels  = { tier = "general" }
+  annotations = { "example.org/owner" = "us" }
+  kubelet = { reserved = { cpu = "100m" } }
   taints  = [{ key = "dedicated", value = "x", effect = "NoSchedule" }]
   hosts   = {` + hosts + `}
 }

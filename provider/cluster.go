@@ -45,9 +45,13 @@ type clusterModel struct {
 	CAFingerprint      types.String `tfsdk:"ca_fingerprint"`
 	Connection         types.Object `tfsdk:"handle"`
 
-	Timeouts       timeouts.Value `tfsdk:"timeouts"`
-	DrainTimeout   types.String   `tfsdk:"drain_timeout"`
-	OnDrainTimeout types.String   `tfsdk:"on_drain_timeout"`
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
+
+	DrainTimeout   types.String `tfsdk:"drain_timeout"`
+	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
+
+	Kubelet           types.Object `tfsdk:"kubelet"`
+	ControllerManager types.Object `tfsdk:"controller_manager"`
 }
 
 func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -87,6 +91,9 @@ func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 			"drain_timeout":    drainTimeoutAttribute(),
 			"on_drain_timeout": onDrainTimeoutAttribute(),
 
+			"kubelet":            kubeletAttribute("the masters"),
+			"controller_manager": controllerManagerAttribute(),
+
 			"status":         statusAttribute(),
 			"timeouts":       timeoutsAttribute(ctx),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
@@ -105,6 +112,7 @@ func (m clusterModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.C
 	c := spec.Cluster{
 		ID: m.ID.ValueString(), Name: m.Name.ValueString(), WorkloadsOnMasters: m.WorkloadsOnMasters.ValueBool(),
 		Network: spec.Network{PodCIDR: n.PodCIDR.ValueString(), ServiceCIDR: n.ServiceCIDR.ValueString(), DNSDomain: n.DNSDomain.ValueString()},
+		Kubelet: kubeletSpec(ctx, m.Kubelet, diags), ControllerManager: controllerManagerSpec(ctx, m.ControllerManager, diags),
 	}
 	models := hostModels(ctx, m.Masters, diags)
 	var unknown []string
@@ -122,7 +130,7 @@ func (m clusterModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.C
 func (r *clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m clusterModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Network, m.Masters) {
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager) {
 		return
 	}
 	if m.Network.IsNull() {
@@ -236,7 +244,7 @@ func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Clu
 	for name, h := range hostModels(ctx, m.Masters, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
 		// What a master should be depends on all masters: a client knows them all.
-		if n, ok := c.Master(name); ok && len(unknown) == 0 {
+		if n, ok := c.Master(name); ok && len(unknown) == 0 && known(ctx, m.Kubelet, m.ControllerManager) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
@@ -361,7 +369,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", said(err))
 	}
-	failures(report, &resp.Diagnostics, true)
+	notDestroyed(report, &resp.Diagnostics)
 }
 
 // failures adds a diagnostic per host that is not as it should be.

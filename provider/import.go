@@ -145,6 +145,20 @@ func (i importing) set(name string, value any) {
 	i.resp.Diagnostics.Append(i.resp.State.SetAttribute(i.ctx, path.Root(name), value)...)
 }
 
+func (i importing) kubelet(k spec.Kubelet) {
+	if k.MaxPods == 0 && len(k.Reserved) == 0 {
+		return
+	}
+	i.set("kubelet", kubeletModel{MaxPods: intOrNull(k.MaxPods), Reserved: mapOf(i.ctx, k.Reserved, &i.resp.Diagnostics)})
+}
+
+func intOrNull(n int) types.Int64 {
+	if n == 0 {
+		return types.Int64Null()
+	}
+	return types.Int64Value(int64(n))
+}
+
 // ImportState takes up a cluster by [user@]address[:port] of any of its masters.
 func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	d, ok := r.session.discover(ctx, req.ID, "", &resp.Diagnostics)
@@ -159,6 +173,14 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 	in.set("network", networkModel{types.StringValue(c.Network.PodCIDR), types.StringValue(c.Network.ServiceCIDR), types.StringValue(c.Network.DNSDomain)})
 	in.set("masters", masters)
 	in.set("workloads_on_masters", c.WorkloadsOnMasters)
+	in.kubelet(c.Kubelet)
+	if m := c.ControllerManager; m != (spec.ControllerManager{}) {
+		settings := controllerManagerModel{TerminatedPodThreshold: intOrNull(m.TerminatedPodThreshold)}
+		if m.NodeMonitorGracePeriod != 0 {
+			settings.NodeMonitorGracePeriod = types.StringValue(m.NodeMonitorGracePeriod.String())
+		}
+		in.set("controller_manager", settings)
+	}
 	in.set("drain_timeout", defaultDrainTimeout)
 	in.set("on_drain_timeout", keepNode)
 	in.set("status", status)
@@ -195,6 +217,7 @@ func (r *poolResource) ImportState(ctx context.Context, req resource.ImportState
 	in.set("name", name)
 	in.set("hosts", hosts)
 	in.set("labels", mapOf(ctx, p.Labels, diags))
+	in.kubelet(p.Kubelet)
 	in.set("annotations", mapOf(ctx, p.Annotations, diags))
 	if len(p.Taints) > 0 {
 		var taints []taintModel

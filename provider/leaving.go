@@ -2,17 +2,20 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	pschema "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
 const defaultDrainTimeout = "5m"
@@ -82,4 +85,23 @@ func allKnown(ctx context.Context, m types.Map, diags *diag.Diagnostics) bool {
 		}
 	}
 	return true
+}
+
+func abandonAttribute() pschema.BoolAttribute {
+	return pschema.BoolAttribute{Optional: true, MarkdownDescription: "Let a destroy end although servers cannot be reached (default `false`: that is an error, and they stay in state). " +
+		"They are left as they are: wipe them before they start again."}
+}
+
+// notDestroyed is the diagnostics of a destroy. A server that does not answer is
+// never taken for gone; what says that it is, is named.
+func notDestroyed(report bootstrap.Report, diags *diag.Diagnostics) {
+	failures(report, diags, true)
+	for _, err := range report.Failed() {
+		if errors.Is(err, host.ErrUnreachable) {
+			diags.AddWarning("Servers that cannot be reached stay in state",
+				"All others were destroyed, and are passed over the next time. Bring the servers back and destroy again; or, if they are gone for good, "+
+					"set abandon_unreachable = true in the provider block (or take the resource out of state with terraform state rm).")
+			return
+		}
+	}
 }

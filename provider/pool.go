@@ -38,9 +38,11 @@ type poolModel struct {
 	DrainTimeout types.String `tfsdk:"drain_timeout"`
 	Status       types.Map    `tfsdk:"status"`
 
-	Timeouts       timeouts.Value `tfsdk:"timeouts"`
-	Annotations    types.Map      `tfsdk:"annotations"`
-	OnDrainTimeout types.String   `tfsdk:"on_drain_timeout"`
+	Timeouts timeouts.Value `tfsdk:"timeouts"`
+
+	Annotations    types.Map    `tfsdk:"annotations"`
+	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
+	Kubelet        types.Object `tfsdk:"kubelet"`
 }
 
 func (r *poolResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
@@ -66,6 +68,7 @@ func (r *poolResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			},
 			"drain_timeout":    drainTimeoutAttribute(),
 			"on_drain_timeout": onDrainTimeoutAttribute(),
+			"kubelet":          kubeletAttribute("every node of the pool"),
 			"annotations":      schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Annotations of every Node of the pool."},
 			"status":           statusAttribute(),
 			"timeouts":         timeoutsAttribute(ctx),
@@ -74,7 +77,7 @@ func (r *poolResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 }
 
 func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool, []string) {
-	p := spec.Pool{Name: m.Name.ValueString()}
+	p := spec.Pool{Name: m.Name.ValueString(), Kubelet: kubeletSpec(ctx, m.Kubelet, diags)}
 	if !m.Labels.IsNull() && !m.Labels.IsUnknown() {
 		diags.Append(m.Labels.ElementsAs(ctx, &p.Labels, true)...)
 	}
@@ -104,7 +107,7 @@ func (m poolModel) spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool
 func (r *poolResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m poolModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Annotations, m.Taints) {
+	if resp.Diagnostics.HasError() || !known(ctx, m.Name, m.Hosts, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
 		return
 	}
 	p, _ := m.spec(ctx, &resp.Diagnostics)
@@ -177,7 +180,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 // mustPlan validates against the cluster, once all of both is known.
 func mustPlan(ctx context.Context, plan poolModel, c spec.Connection, diags *diag.Diagnostics) error {
 	p, unknown := plan.spec(ctx, diags)
-	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints) {
+	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints, plan.Kubelet) {
 		return nil
 	}
 	return p.ValidateIn(c)
@@ -195,7 +198,7 @@ func (r *poolResource) wanted(ctx context.Context, m poolModel, diags *diag.Diag
 	out := map[string]wanted{}
 	for name, h := range hostModels(ctx, m.Hosts, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
-		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints) {
+		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
@@ -358,5 +361,5 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if err != nil {
 		resp.Diagnostics.AddError("Pool "+p.Name+" was not destroyed", said(err))
 	}
-	failures(report, &resp.Diagnostics, true)
+	notDestroyed(report, &resp.Diagnostics)
 }

@@ -47,7 +47,8 @@ type providerModel struct {
 	Parallelism types.Int64  `tfsdk:"parallelism"`
 	LogDir      types.String `tfsdk:"log_dir"`
 
-	LeaseTimeout types.String `tfsdk:"lease_timeout"`
+	LeaseTimeout       types.String `tfsdk:"lease_timeout"`
+	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
 }
 
 // Metadata names the provider.
@@ -75,7 +76,8 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10, and of many servers an eighth of them, up to 64). As many as eight times that are looked at."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run: every step on every server as JSON lines, and beside them a summary to read, with how long each step took and how much was sent."},
 
-			"lease_timeout": leaseTimeoutAttribute(),
+			"lease_timeout":       leaseTimeoutAttribute(),
+			"abandon_unreachable": abandonAttribute(),
 		},
 	}
 }
@@ -88,6 +90,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	s := &session{adapt: p.adapt, parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
+	s.abandonUnreachable = m.AbandonUnreachable.ValueBool()
 	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
 	if m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true

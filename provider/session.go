@@ -35,6 +35,7 @@ type session struct {
 	adapt  func(*bootstrap.Config)
 	claims claims
 
+	abandonUnreachable bool
 	// leases are those of the whole process, leaseToken tells it from any other.
 	leases       *leases
 	leaseToken   string
@@ -51,7 +52,7 @@ type session struct {
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
 	op := operationOf(ctx)
 	c := bootstrap.Config{
-		Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
+		AbandonUnreachable: s.abandonUnreachable, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout,
 		Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, op) },
 		Events: func(e step.Event) {
 			op.event(e)

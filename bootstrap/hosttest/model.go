@@ -98,6 +98,9 @@ func (m *Model) Reconnect() {
 	m.cut, m.FailAt, m.ops, m.changes = false, 0, 0, nil
 }
 
+// PowerCut ends the connections, and lets nobody in until Reconnect.
+func (m *Model) PowerCut() { m.mu.Lock(); defer m.mu.Unlock(); m.lose() }
+
 // connection is one login to the server, which ends when the connection is lost.
 type connection struct {
 	*Model

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -89,6 +90,8 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		{config.ControllerManager, &config.ControllerManagerConfig{
 			Client: apiClient(n, config.ControllerCert), Health: health(config.ControllerCert), LeaderElection: election,
 			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR, RootCAFile: config.CA.CertFile(),
+			NodeMonitorGracePeriod: metav1.Duration{Duration: n.ControllerManager.NodeMonitorGracePeriod},
+			TerminatedPodThreshold: n.ControllerManager.TerminatedPodThreshold,
 		}, []config.Credential{config.CA, config.ControllerCert}},
 		{config.Scheduler, &config.SchedulerConfig{
 			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
@@ -106,7 +109,7 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.KubeletCert),
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
 			ClusterDNS: []string{n.Network.ClusterDNS()}, ClusterDomain: n.Network.DNSDomain,
-			NodeLabels: n.Labels, RegisterTaints: taints,
+			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
 			Network: config.NetworkConfig{ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR},
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{

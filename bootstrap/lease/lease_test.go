@@ -142,8 +142,7 @@ func TestALostMasterEndsNothingAsLongAsAMajorityAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s["m1"].FailAt = 1
-	s["m1"].Stat(ctx, "/") //nolint:errcheck // the power cut
+	s["m1"].PowerCut()
 	time.Sleep(ttl + ttl/2)
 	if ctx.Err() != nil {
 		t.Fatalf("ended with %v", context.Cause(ctx))

@@ -26,6 +26,9 @@ type Node struct {
 	Labels      map[string]string
 	Annotations map[string]string `json:",omitempty"`
 	Taints      []Taint
+	Kubelet     Kubelet `json:",omitzero"`
+	// ControllerManager is a master's.
+	ControllerManager ControllerManager `json:",omitzero"`
 	// Servers are the API servers it dials, its own first on a master.
 	Servers []string
 }
@@ -44,6 +47,7 @@ func (c Cluster) Master(name string) (Node, bool) {
 	n := Node{
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
 		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
+		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager,
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}
@@ -68,7 +72,7 @@ func (p Pool) Worker(c Connection, name string) (Node, bool) {
 	}
 	return Node{
 		ClusterID: c.ClusterID, ClusterName: c.ClusterName, Network: c.Network, Host: p.Hosts[i], Pool: p.Name,
-		Labels: labels, Annotations: annotations, Taints: p.Taints, Servers: c.Servers(name),
+		Labels: labels, Annotations: annotations, Taints: p.Taints, Kubelet: p.Kubelet, Servers: c.Servers(name),
 	}, true
 }
 

@@ -88,6 +88,9 @@ type Cluster struct {
 	// WorkloadsOnMasters leaves the control-plane taint off the masters.
 	WorkloadsOnMasters bool
 	Masters            []Host
+	// Kubelet is that of the masters.
+	Kubelet           Kubelet
+	ControllerManager ControllerManager
 }
 
 // Connection is what a pool must know of its cluster. It holds no secret.
@@ -130,5 +133,6 @@ type Pool struct {
 	Labels      map[string]string
 	Annotations map[string]string
 	Taints      []Taint
+	Kubelet     Kubelet
 	Hosts       []Host
 }

@@ -11,7 +11,7 @@ import (
 
 // Validate reports everything that is wrong with the cluster, not only the first.
 func (c Cluster) Validate() error {
-	err := errors.Join(label("cluster name", c.Name), c.Network.Validate())
+	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate())
 	if len(c.Masters) == 0 {
 		err = errors.Join(err, errors.New("masters: at least one is required"))
 	}
@@ -20,7 +20,7 @@ func (c Cluster) Validate() error {
 
 // Validate reports everything that is wrong with the pool.
 func (p Pool) Validate() error {
-	err := errors.Join(label("pool name", p.Name), labels("labels", p.Labels), annotations("annotations", p.Annotations), hosts("hosts", p.Hosts))
+	err := errors.Join(label("pool name", p.Name), labels("labels", p.Labels), annotations("annotations", p.Annotations), p.Kubelet.validate(), hosts("hosts", p.Hosts))
 	for i, t := range p.Taints {
 		err = errors.Join(err, t.validate(fmt.Sprintf("taints[%d]", i)))
 	}

@@ -1,0 +1,58 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// Kubelet is what can be set of a node's kubelet. Zero values are its defaults.
+type Kubelet struct {
+	MaxPods int `json:"maxPods,omitempty"`
+	// Reserved is kept from pods: cpu, memory, ephemeral-storage, as quantities.
+	Reserved map[string]string `json:"reserved,omitempty"`
+}
+
+// ControllerManager is what can be set of the controller-manager. Zero values are
+// its defaults.
+type ControllerManager struct {
+	// NodeMonitorGracePeriod is how long a node may miss its heartbeat.
+	NodeMonitorGracePeriod time.Duration `json:"nodeMonitorGracePeriod,omitempty"`
+	// TerminatedPodThreshold is how many finished pods are kept.
+	TerminatedPodThreshold int `json:"terminatedPodThreshold,omitempty"`
+}
+
+// maxPods is what a node's /24 of the pod range has addresses for.
+const maxPods = 250
+
+func (k Kubelet) validate() error {
+	var err error
+	if k.MaxPods < 0 || k.MaxPods > maxPods {
+		err = fmt.Errorf("kubelet: max_pods %d is not between 1 and %d: each node has a /24 of pod addresses", k.MaxPods, maxPods)
+	}
+	for name, v := range k.Reserved {
+		if name != "cpu" && name != "memory" && name != "ephemeral-storage" {
+			err = errors.Join(err, fmt.Errorf("kubelet: reserved: %q is none of cpu, memory, ephemeral-storage", name))
+		}
+		if q, parseErr := resource.ParseQuantity(v); parseErr != nil || q.Sign() < 0 {
+			err = errors.Join(err, fmt.Errorf("kubelet: reserved: %s: %q is not a quantity such as 500m or 1Gi", name, v))
+		}
+	}
+	return err
+}
+
+// minGracePeriod is two heartbeats: with less, a node that lives would be lost.
+const minGracePeriod = 20 * time.Second
+
+func (c ControllerManager) validate() error {
+	var err error
+	if p := c.NodeMonitorGracePeriod; p != 0 && p < minGracePeriod {
+		err = fmt.Errorf("controller_manager: node_monitor_grace_period %s is too short: nodes report every 10 s, and %s is the least", p, minGracePeriod)
+	}
+	if c.TerminatedPodThreshold < 0 {
+		err = errors.Join(err, fmt.Errorf("controller_manager: terminated_pod_threshold %d is negative", c.TerminatedPodThreshold))
+	}
+	return err
+}

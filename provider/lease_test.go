@@ -1,0 +1,59 @@
+package provider
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+func TestHowLongAnotherRunIsWaitedFor(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0s": 0, "5m": 5 * time.Minute} {
+		var diags diag.Diagnostics
+		if got := leaseTimeout(types.StringValue(text), &diags); got != want || diags.HasError() {
+			t.Errorf("%s is %s, %v", text, got, diags)
+		}
+	}
+	var diags diag.Diagnostics
+	if got := leaseTimeout(types.StringNull(), &diags); got != defaultLeaseTimeout || diags.HasError() {
+		t.Errorf("the default is %s, %v", got, diags)
+	}
+	for _, text := range []string{"", "-1s", "soon"} {
+		var diags diag.Diagnostics
+		if leaseTimeout(types.StringValue(text), &diags); !diags.HasError() {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
+
+// A plugin process may have several provider instances, as with aliases: none is
+// another run to the others.
+func TestAProcessIsOneRun(t *testing.T) {
+	factory, done := Open("test")
+	defer done()
+	other, otherDone := Open("test")
+	defer otherDone()
+	token := func(p any) string {
+		s := &session{leases: p.(*Provider).leases, leaseToken: p.(*Provider).leaseToken}
+		return s.keeper().Token
+	}
+	first := token(factory())
+	if first == "" || first != token(factory()) || first == token(other()) {
+		t.Error("instances of one process differ, or those of two do not")
+	}
+}
+
+func TestWhatHappensAfterTheDrainIsOneOfTwoWords(t *testing.T) {
+	for text, fine := range map[string]bool{"keep": true, "force": true, "Force": false, "": false} {
+		req := validator.StringRequest{Path: path.Root("on_drain_timeout"), ConfigValue: types.StringValue(text)}
+		var resp validator.StringResponse
+		oneOf{keepNode, forceNode}.ValidateString(context.Background(), req, &resp)
+		if resp.Diagnostics.HasError() == fine {
+			t.Errorf("%q: %v", text, resp.Diagnostics)
+		}
+	}
+}
