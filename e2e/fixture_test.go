@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,11 @@ import (
 // the test ends; of one that failed, what was printed and the servers' journals
 // are shown first.
 func newFlow(t *testing.T, example, name string, masters, workers, spare []string) *Flow {
+	t.Helper()
+	return newFlowOn(t, example, lab.Options{Name: name, Hosts: slices.Concat(masters, workers, spare)}, masters, workers)
+}
+
+func newFlowOn(t *testing.T, example string, servers lab.Options, masters, workers []string) *Flow {
 	t.Helper()
 	tools, err := FindTools("..")
 	if err != nil {
@@ -31,11 +37,11 @@ func newFlow(t *testing.T, example, name string, masters, workers, spare []strin
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := lab.Stop(ctx, name); err != nil {
+		if err := lab.Stop(ctx, servers.Name); err != nil {
 			t.Error(err)
 		}
 	})
-	if f, err = NewFlowOf(t.Context(), tools, example, name, t.TempDir(), masters, workers, spare, &log); err != nil {
+	if f, err = NewFlowOn(t.Context(), tools, example, servers, t.TempDir(), masters, workers, &log); err != nil {
 		t.Fatal(err)
 	}
 	return f

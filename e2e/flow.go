@@ -37,7 +37,12 @@ func NewFlow(ctx context.Context, tools Tools, name, dir string, masters, worker
 
 // NewFlowOf does the same with another example, and boots spare servers too.
 func NewFlowOf(ctx context.Context, tools Tools, example, name, dir string, masters, workers, spare []string, show io.Writer) (*Flow, error) {
-	l, err := lab.Start(ctx, lab.Options{Name: name, Hosts: slices.Concat(masters, workers, spare)})
+	return NewFlowOn(ctx, tools, example, lab.Options{Name: name, Hosts: slices.Concat(masters, workers, spare)}, dir, masters, workers, show)
+}
+
+// NewFlowOn does the same on servers of any kind.
+func NewFlowOn(ctx context.Context, tools Tools, example string, servers lab.Options, dir string, masters, workers []string, show io.Writer) (*Flow, error) {
+	l, err := lab.Start(ctx, servers)
 	if err != nil {
 		return nil, err
 	}

@@ -27,16 +27,21 @@ func TestPods(t *testing.T) {
 	if err := f.Cluster.ImportImage(t.Context(), f.Workers...); err != nil {
 		t.Fatal(err)
 	}
-	testPods(t, f)
+	p := newPods(t, f, 1)
+	p.testCases(t, podCases())
+	p.testStories(t, podStories())
 }
 
 // pods is what the tests share.
 type pods struct {
 	*Flow
 	api kubernetes.Interface
+	// patience multiplies how long is waited for anything.
+	patience time.Duration
 }
 
-func testPods(t *testing.T, f *Flow) {
+func newPods(t *testing.T, f *Flow, patience time.Duration) *pods {
+	t.Helper()
 	cfg, err := clientcmd.BuildConfigFromFlags("", f.Cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -46,27 +51,48 @@ func testPods(t *testing.T, f *Flow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pods{f, api}
-	// All pods start at once; each case then waits for its own.
+	return &pods{f, api, patience}
+}
+
+// testCases starts all pods at once; each case then waits for its own.
+func (p *pods) testCases(t *testing.T, cases []podCase) {
 	var all strings.Builder
 	all.WriteString(podObjects)
-	for _, c := range podCases() {
+	for _, c := range cases {
 		fmt.Fprintf(&all, "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  namespace: pods\n  labels: {app: %[1]s}\n  annotations: {note: before}\nspec:\n  terminationGracePeriodSeconds: 2\n%s", c.name, indent(c.spec))
 	}
 	if err := p.apply(t.Context(), all.String()); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range podCases() {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if err := Eventually(t.Context(), 40*time.Second, func(ctx context.Context) error { return p.check(ctx, c) }); err != nil {
+			if err := Eventually(t.Context(), p.patience*40*time.Second, func(ctx context.Context) error { return p.check(ctx, c) }); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for _, s := range []struct {
-		name string
-		do   func(context.Context, *pods) error
-	}{
+}
+
+// podStory is what happens to pods, and must come of it.
+type podStory struct {
+	name string
+	do   func(context.Context, *pods) error
+}
+
+func (p *pods) testStories(t *testing.T, stories []podStory) {
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			start := time.Now()
+			if err := s.do(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			t.Logf("%.1f s", time.Since(start).Seconds())
+		})
+	}
+}
+
+func podStories() []podStory {
+	return []podStory{
 		{"volumes follow their objects", volumesFollow},
 		{"a container whose ConfigMap comes later", configMapComes},
 		{"liveness", livenessRestarts},
@@ -82,14 +108,6 @@ func testPods(t *testing.T, f *Flow) {
 		{"containers outlive kubelet and containerd", restarts},
 		{"through the tunnel", tunnel},
 		{"a server that loses power", powerCut},
-	} {
-		t.Run(s.name, func(t *testing.T) {
-			start := time.Now()
-			if err := s.do(t.Context(), p); err != nil {
-				t.Error(err)
-			}
-			t.Logf("%.1f s", time.Since(start).Seconds())
-		})
 	}
 }
 
@@ -117,7 +135,7 @@ func (p *pods) kubectl(ctx context.Context, args ...string) (string, error) {
 
 // until waits for a condition on a pod.
 func (p *pods) until(ctx context.Context, name string, ok func(*corev1.Pod) bool) error {
-	return Eventually(ctx, 40*time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, p.patience*40*time.Second, func(ctx context.Context) error {
 		pod, err := p.get(ctx, name)
 		if err == nil && !ok(pod) {
 			err = fmt.Errorf("pod %s is %s", name, brief(pod))

@@ -62,8 +62,9 @@ func (h *Host) makeCgroups() ([]string, error) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make its cgroup: %w", err)
 		}
-		for parent := filepath.Dir(dir); strings.HasPrefix(parent, root); parent = filepath.Dir(parent) {
-			if isV2() {
+		if isV2() {
+			// From the top: a group has the controllers that its parent gives it.
+			for _, parent := range []string{root, groupDir(root), groupDir(root, h.lab.Name)} {
 				if err := delegateAll(parent); err != nil {
 					return nil, err
 				}
@@ -114,7 +115,7 @@ func fillCpuset(root string, path ...string) error {
 }
 
 func (h *Host) limitMemory(dir string) error {
-	if h.Memory == 0 {
+	if h.Memory == 0 || h.Virtual { // a virtual machine's is what the emulator gives it
 		return nil
 	}
 	for _, file := range []string{"memory.limit_in_bytes", "memory.max"} {

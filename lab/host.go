@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,8 @@ type Host struct {
 	HostKey string `json:"host_key"`
 	// Memory is its limit in bytes, 0 for none.
 	Memory int64 `json:"memory,omitempty"`
+	// Virtual: it is a virtual machine.
+	Virtual bool `json:"virtual,omitempty"`
 
 	lab *Lab
 }
@@ -46,7 +49,11 @@ func (h *Host) machine() string { return fmt.Sprintf("lab%d-%s", h.lab.Index, h.
 func (h *Host) ConsoleFile() string { return filepath.Join(h.dir(), "console.log") }
 
 // install makes the host's root file system, with its own identity in it.
-func (h *Host) install(ctx context.Context, image string) error {
+func (h *Host) install(ctx context.Context) error {
+	image, err := ensureImage(ctx, h.recipe())
+	if err != nil {
+		return err
+	}
 	if err := h.mountRoot(ctx, image); err != nil {
 		return fmt.Errorf("host %s: make its root file system: %w", h.Name, err)
 	}
@@ -91,7 +98,17 @@ func (h *Host) install(ctx context.Context, image string) error {
 	}
 	f := strings.Fields(string(pub))
 	h.HostKey = f[0] + " " + f[1]
+	if h.Virtual {
+		return h.makeDisk(ctx, image)
+	}
 	return nil
+}
+
+func (h *Host) recipe() recipe {
+	if h.Virtual {
+		return virtualRecipe
+	}
+	return containerRecipe
 }
 
 // Boot switches the host on and waits for its sshd. It does nothing to a host
@@ -109,14 +126,18 @@ func (h *Host) Boot(ctx context.Context) error {
 		return err
 	}
 	defer console.Close()
+	power, timeout := h.container, bootTimeout
+	if h.Virtual {
+		power, timeout = h.virtualMachine, virtualBootTimeout
+	}
+	argv, err := power()
+	if err != nil {
+		return fmt.Errorf("host %s: %w", h.Name, err)
+	}
 	// The shell moves itself into the host's cgroups, and only then becomes
 	// nspawn: the host sees a cgroup namespace that begins there.
 	script := `for d in ` + strings.Join(groups, " ") + `; do echo $$ > "$d/cgroup.procs" || exit 1; done; exec "$@"`
-	cmd := exec.Command("/bin/sh", "-c", script, "sh",
-		"systemd-nspawn", "--keep-unit", "--register=no", "--boot", "--quiet",
-		"--directory="+h.root(), "--machine="+h.machine(), "--hostname="+h.Name,
-		"--network-bridge="+h.lab.bridge(), "--capability=all", "--system-call-filter=@known", "--console=pipe",
-		"--resolv-conf=off", "--timezone=off", "--link-journal=no")
+	cmd := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, argv...)...)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -124,12 +145,22 @@ func (h *Host) Boot(ctx context.Context) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	return h.waitSSH(ctx, exited)
+	return h.waitSSH(ctx, timeout, exited)
+}
+
+// container is the command that boots the host beside this machine's kernel.
+func (h *Host) container() ([]string, error) {
+	return []string{
+		"systemd-nspawn", "--keep-unit", "--register=no", "--boot", "--quiet",
+		"--directory=" + h.root(), "--machine=" + h.machine(), "--hostname=" + h.Name,
+		"--network-bridge=" + h.lab.bridge(), "--capability=all", "--system-call-filter=@known", "--console=pipe",
+		"--resolv-conf=off", "--timezone=off", "--link-journal=no",
+	}, nil
 }
 
 // waitSSH waits for the SSH banner, the console's end or the time-out.
-func (h *Host) waitSSH(ctx context.Context, exited <-chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+func (h *Host) waitSSH(ctx context.Context, timeout time.Duration, exited <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
 		if h.sshAnswers(ctx) {
@@ -204,8 +235,8 @@ func (h *Host) Reboot(ctx context.Context) error {
 }
 
 // Run executes a shell command as root inside the host, without going by SSH,
-// so that it works on a host that the network does not reach. It returns
-// standard output; an error holds standard error too.
+// so that it works on a host that the network does not reach; in a virtual
+// machine by SSH. It returns standard output; an error holds standard error too.
 func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
 	pid, err := h.leader()
 	if err != nil {
@@ -214,6 +245,9 @@ func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(pid), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w",
 		"/bin/sh", "-c", command)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C"}
+	if h.Virtual {
+		cmd = h.SSH(ctx, command)
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -222,10 +256,19 @@ func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
+// SSH is the command ssh to the host as root, with further arguments.
+func (h *Host) SSH(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ssh", slices.Concat([]string{"-i", h.lab.KeyFile(), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@" + h.Address}, args)...)
+}
+
 // NetNS is the path of the host's network namespace, to look at what a host has
 // no tool to show (its nftables).
 func (h *Host) NetNS() (string, error) {
 	pid, err := h.leader()
+	if err == nil && h.Virtual {
+		err = fmt.Errorf("host %s is a virtual machine: its network is not of this kernel", h.Name)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -241,9 +284,15 @@ func (h *Host) Running() bool {
 var errOff = errors.New("is switched off")
 
 // leader finds the host's init: the process in its cgroups that is PID 1 of its
-// own PID namespace.
+// own PID namespace. Of a virtual machine it is the emulator.
 func (h *Host) leader() (int, error) {
 	for _, pid := range pidsIn(h.lab.Name, h.Name) {
+		if h.Virtual {
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); strings.HasPrefix(string(comm), "qemu-system") {
+				return pid, nil
+			}
+			continue
+		}
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			continue

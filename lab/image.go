@@ -36,20 +36,33 @@ ExecStart=/bin/sh -c 'while read dev dir type rest; do if [ "$$type" = cgroup ];
 WantedBy=sysinit.target
 `
 
+// recipe is what a kind of host's root file system is made of.
+type recipe struct {
+	// packages by distribution, as /etc/os-release names it; "" are everyone's.
+	packages map[string]string
+}
+
+var containerRecipe = recipe{packages: map[string]string{"": packages}}
+
+func (r recipe) include(distribution string) string {
+	return strings.Trim(r.packages[""]+","+r.packages[distribution], ",")
+}
+
 // ensureImage returns the directory of the root file system that hosts are
 // copied from. It is made once per machine, from the machine's own package
 // sources and release, and again when its recipe changes.
-func ensureImage(ctx context.Context) (string, error) {
+func ensureImage(ctx context.Context, r recipe) (string, error) {
 	unlock, err := lock("image")
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	suite, sources, err := aptSources()
+	distribution, suite, sources, err := aptSources()
 	if err != nil {
 		return "", err
 	}
-	id := fmt.Sprintf("%x", sha256.Sum256([]byte(suite+packages+strings.Join(unread, "")+cgroupUnit)))[:12]
+	include := r.include(distribution)
+	id := fmt.Sprintf("%x", sha256.Sum256([]byte(suite+include+strings.Join(unread, "")+cgroupUnit)))[:12]
 	dir := filepath.Join(baseDir, "images", suite+"-"+id)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
@@ -61,7 +74,7 @@ func ensureImage(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
-	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + packages}, unread...)
+	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + include}, unread...)
 	args = append(append(args, suite, making), sources...)
 	if _, err := run(ctx, "mmdebstrap", args...); err != nil {
 		return "", fmt.Errorf("make the servers' root file system: %w", err)
@@ -112,27 +125,31 @@ func prepareImage(ctx context.Context, root string) error {
 	return nil
 }
 
-// aptSources returns the machine's release and the files that say where its
-// distribution's packages come from (third parties' are left out).
-func aptSources() (suite string, sources []string, err error) {
+// aptSources returns the machine's distribution and release, and the files that
+// say where its packages come from (third parties' are left out).
+func aptSources() (distribution, suite string, sources []string, err error) {
 	release, err := os.ReadFile("/etc/os-release")
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	for line := range strings.Lines(string(release)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
-			suite = strings.Trim(v, `"`)
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch value = strings.Trim(value, `"`); key {
+		case "ID":
+			distribution = value
+		case "VERSION_CODENAME":
+			suite = value
 		}
 	}
 	if suite == "" {
-		return "", nil, errors.New("/etc/os-release names no VERSION_CODENAME: the lab needs a Debian or Ubuntu machine")
+		return "", "", nil, errors.New("/etc/os-release names no VERSION_CODENAME: the lab needs a Debian or Ubuntu machine")
 	}
 	for _, f := range []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list.d/ubuntu.sources"} {
 		if b, err := os.ReadFile(f); err == nil && hasSource(string(b)) {
 			sources = append(sources, f)
 		}
 	}
-	return suite, sources, nil
+	return distribution, suite, sources, nil
 }
 
 func hasSource(text string) bool {

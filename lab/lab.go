@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -36,6 +37,9 @@ type Options struct {
 	Name string
 	// Hosts are the servers' names.
 	Hosts []string
+	// Virtual are the names of further servers, each a virtual machine: slower, with
+	// a kernel of its own and cgroup v2 whatever this machine has.
+	Virtual []string
 	// MemoryBytes limits each host's memory; 0 is unlimited.
 	MemoryBytes int64
 }
@@ -43,14 +47,22 @@ type Options struct {
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // Check says what this machine lacks for a lab.
-func Check() error {
+func Check() error { return check(tools) }
+
+// tools are the programs that a lab runs, and the packages they come in.
+var tools = map[string]string{
+	"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ssh-keygen": "openssh-client", "ssh": "openssh-client",
+	"nsenter": "util-linux", "tar": "tar", "cp": "coreutils",
+}
+
+func check(tools map[string]string) error {
 	var errs []error
 	if os.Geteuid() != 0 {
 		errs = append(errs, errors.New("the lab needs root: it boots servers with systemd-nspawn and makes bridges and cgroups (run it with sudo)"))
 	}
-	for _, tool := range []string{"mmdebstrap", "systemd-nspawn", "ssh-keygen", "nsenter", "tar", "cp"} {
+	for _, tool := range slices.Sorted(maps.Keys(tools)) {
 		if _, err := exec.LookPath(tool); err != nil {
-			errs = append(errs, fmt.Errorf("%s is not installed (apt-get install mmdebstrap systemd-container openssh-client)", tool))
+			errs = append(errs, fmt.Errorf("%s is not installed (apt-get install %s)", tool, tools[tool]))
 		}
 	}
 	return errors.Join(errs...)
@@ -62,26 +74,27 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	if err := Check(); err != nil {
 		return nil, err
 	}
-	for _, n := range append([]string{o.Name}, o.Hosts...) {
+	if len(o.Virtual) > 0 {
+		if err := check(virtualTools); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range slices.Concat([]string{o.Name}, o.Hosts, o.Virtual) {
 		if !nameRule.MatchString(n) {
 			return nil, fmt.Errorf("%q is no name for a lab or a host: lower-case letters, digits and hyphens, at most 32", n)
 		}
 	}
-	if len(o.Hosts) == 0 || len(o.Hosts) > 200 {
-		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", len(o.Hosts))
+	if n := len(o.Hosts) + len(o.Virtual); n == 0 || n > 200 {
+		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", n)
 	}
 	if err := Stop(ctx, o.Name); err != nil {
-		return nil, err
-	}
-	image, err := ensureImage(ctx)
-	if err != nil {
 		return nil, err
 	}
 	l, err := reserve(o.Name)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.start(ctx, image, o); err != nil {
+	if err := l.start(ctx, o); err != nil {
 		cleanup, cancel := cleanupContext(ctx)
 		defer cancel()
 		return nil, errors.Join(err, Stop(cleanup, o.Name))
@@ -89,18 +102,18 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	return l, nil
 }
 
-func (l *Lab) start(ctx context.Context, image string, o Options) error {
+func (l *Lab) start(ctx context.Context, o Options) error {
 	if err := l.makeBridge(); err != nil {
 		return err
 	}
 	if err := l.makeKey(ctx); err != nil {
 		return err
 	}
-	for i, name := range o.Hosts {
-		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, lab: l})
+	for i, name := range slices.Concat(o.Hosts, o.Virtual) {
+		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), lab: l})
 	}
 	return l.each(func(h *Host) error {
-		if err := h.install(ctx, image); err != nil {
+		if err := h.install(ctx); err != nil {
 			return err
 		}
 		return h.Boot(ctx)
@@ -112,17 +125,13 @@ func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
 	if !nameRule.MatchString(name) || l.find(name) != nil {
 		return nil, fmt.Errorf("lab %s: %q is taken, or no name for a host", l.Name, name)
 	}
-	image, err := ensureImage(ctx)
-	if err != nil {
-		return nil, err
-	}
 	last := 10
 	for _, h := range l.Hosts {
 		last = max(last, int(netip.MustParseAddr(h.Address).As4()[3]))
 	}
 	h := &Host{Name: name, Address: l.address(last + 1).String(), lab: l}
 	l.Hosts = append(l.Hosts, h)
-	if err := h.install(ctx, image); err != nil {
+	if err := h.install(ctx); err != nil {
 		return nil, err
 	}
 	if err := h.Boot(ctx); err != nil {

@@ -134,8 +134,12 @@ func (h *Host) SetLink(up bool) error {
 	return netlink.LinkSetDown(link)
 }
 
-// port is the bridge port that the host is plugged into: the peer of host0.
+// port is the bridge port that the host is plugged into: the peer of host0, or
+// a virtual machine's tap.
 func (h *Host) port() (string, error) {
+	if h.Virtual {
+		return h.tap(), nil
+	}
 	out, err := h.Run(context.Background(), "cat /sys/class/net/host0/iflink")
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -26,11 +27,20 @@ func Shares(milli int64) uint64 {
 	return uint64(min(max(milli*sharesPerCPU/milliPerCPU, MinShares), maxShares))
 }
 
-// Weight turns cpu.shares (2–262144) into cgroup v2's cpu.weight (1–10000), by
-// the same straight line that runc uses.
+// Weight turns cpu.shares (2–262144) into cgroup v2's cpu.weight (1–10000). It is
+// the curve of runc, so that a pod weighs against others as its containers do:
+// the decimal logarithm of the weight is the quadratic in log2 of the shares
+// which takes the least, the default (1024) and the most of the one to those of
+// the other (1, 100 and 10000).
 func Weight(shares uint64) uint64 {
-	shares = min(max(shares, MinShares), maxShares)
-	return 1 + (shares-MinShares)*9999/(maxShares-MinShares)
+	switch {
+	case shares <= MinShares:
+		return 1
+	case shares >= maxShares:
+		return 10_000
+	}
+	l := math.Log2(float64(shares))
+	return uint64(math.Ceil(math.Pow(10, (l*l+125*l-126)/612)))
 }
 
 // Quota turns a CPU limit in thousandths into microseconds per QuotaPeriod; 0

@@ -8,7 +8,7 @@ func TestValues(t *testing.T) {
 			t.Errorf("Shares(%d) = %d, want %d", milli, got, want)
 		}
 	}
-	for shares, want := range map[uint64]uint64{0: 1, 2: 1, 1024: 39, 262144: 10000, 1 << 40: 10000} {
+	for shares, want := range map[uint64]uint64{0: 1, 2: 1, 102: 17, 1024: 100, 262144: 10000, 1 << 40: 10000} {
 		if got := Weight(shares); got != want {
 			t.Errorf("Weight(%d) = %d, want %d", shares, got, want)
 		}
