@@ -224,7 +224,7 @@ func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.P
 const AdminGroup = config.MastersGroup
 
 // SumsDir is where hosts may keep the SHA-256 of what is installed; a wipe takes it.
-const SumsDir = config.RunDir + "/sums"
+const SumsDir = config.SumsDir
 
 // Credentials are a client certificate of a cluster, for a while.
 type Credentials struct {

@@ -146,7 +146,7 @@ const lookers = 8
 
 // look does the same for what changes nothing.
 func (f *fleet) look(ctx context.Context, names []string, do func(context.Context, *member)) {
-	f.bounded(ctx, lookers*f.engine.width(0), names, do)
+	f.bounded(ctx, lookers*f.engine.width(len(names)), names, do)
 }
 
 func (f *fleet) bounded(ctx context.Context, limit int, names []string, do func(context.Context, *member)) {

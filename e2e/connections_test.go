@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestConnections(t *testing.T) {
 		if saved := sent["worker-1"] - sent["master-1"]; saved < came-1e6 || saved > came+1e6 {
 			return fmt.Errorf("%d bytes had come and %d were saved", came, saved)
 		}
-		return nil
+		return summedUp(w)
 	})
 	step("nothing is left to plan", works(secret, known("known_hosts")))
 	step("a server that known_hosts lacks", refused("host key unknown", secret, known("empty")))
@@ -166,6 +167,24 @@ func TestConnections(t *testing.T) {
 		return works(secret)(ctx)
 	})
 	step("destroy leaves every server clean", f.Down)
+}
+
+// summedUp checks that log_dir tells a person what took how long where.
+func summedUp(w *Workspace) error {
+	files, err := filepath.Glob(filepath.Join(w.LogDir(), "*.txt"))
+	if err != nil || len(files) != 1 {
+		return fmt.Errorf("log_dir has the summaries %v (%w)", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{` create cluster quickstart: \d+\.\d s, 1 hosts\n  master-1 \([0-9.]+\) +\d+\.\d s  sent \d+\.\d MB, received`, `\n    start etcd +\d+\.\d s`, ` create pool workers: `, `\n  worker-1 \(`} {
+		if !regexp.MustCompile(want).Match(text) {
+			return fmt.Errorf("the summary does not match %q:\n%s", want, text)
+		}
+	}
+	return nil
 }
 
 func mega(n int64) float64 { return float64(n) / 1e6 }

@@ -237,10 +237,10 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 }
 
 // giveUser has the unprivileged user of the hosts log in by a password too, and
-// its sudo ask for it.
+// its sudo ask for it, once: it waits for seconds after each wrong one.
 func giveUser(ctx context.Context, l *lab.Lab, password string, hosts ...string) error {
 	for _, n := range hosts {
-		script := "chpasswd && echo '" + lab.User + " ALL=(ALL) ALL' >/etc/sudoers.d/" + lab.User
+		script := "chpasswd && printf 'Defaults:%s passwd_tries=1\\n%s ALL=(ALL) ALL\\n' " + lab.User + " " + lab.User + " >/etc/sudoers.d/" + lab.User
 		if _, err := ssh(ctx, l, n, []byte(lab.User+":"+password+"\n"), script); err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
 	if err := h.Upload(ctx, remote, f, 0o600, progress); err != nil {
 		return err
 	}
-	if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir}}); err != nil {
+	if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir, "-sums", config.SumsDir}}); err != nil {
 		return err
 	}
 	_, err = h.Run(ctx, host.Command{Argv: []string{"rm", "-f", remote, unpacker}})

@@ -13,14 +13,15 @@ import (
 func main() {
 	path := flag.String("archive", "", "the bundle")
 	dir := flag.String("dir", "", "where the programs go")
+	sums := flag.String("sums", "", "where the SHA-256 of the programs are kept; empty is nowhere")
 	flag.Parse()
-	if err := unpack(*path, *dir); err != nil {
+	if err := unpack(*path, *dir, *sums); err != nil {
 		fmt.Fprintln(os.Stderr, "gantry-unpack:", err)
 		os.Exit(1)
 	}
 }
 
-func unpack(path, dir string) error {
+func unpack(path, dir, sums string) error {
 	if path == "" || dir == "" {
 		return fmt.Errorf("both -archive and -dir are needed")
 	}
@@ -29,5 +30,5 @@ func unpack(path, dir string) error {
 		return err
 	}
 	defer f.Close()
-	return archive.Install(f, dir)
+	return archive.Install(f, dir, sums)
 }

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,13 @@ func TestAStatusIsPrintedWithItsProblems(t *testing.T) {
 	}
 	if strings.Contains(text, "more") {
 		t.Errorf("a row has more than a line:\n%s", out.String())
+	}
+}
+
+func TestTheStoreIsAskedOnEveryMaster(t *testing.T) {
+	got := storeEndpoints(config.EtcdConfig{Host: "192.0.2.1"}, []string{"192.0.2.1:6443", "192.0.2.2:6443"})
+	if want := []string{"https://127.0.0.1:2379", "https://192.0.2.2:2379"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

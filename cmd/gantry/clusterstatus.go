@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -101,7 +100,7 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 	}
 	wg.Go(func() {
 		c := api.Etcd
-		c.Endpoints = storeEndpoints(store)
+		c.Endpoints = storeEndpoints(store, controllers.Client.Servers)
 		var err error
 		if s.Store, err = etcd.Members(ctx, c); err != nil {
 			s.StoreProblem = err.Error()
@@ -119,13 +118,13 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 	return s, err
 }
 
-// storeEndpoints are the member beside us, and those that it was started with.
-func storeEndpoints(c config.EtcdConfig) []string {
+// storeEndpoints are the member beside us, and those beside the other API servers.
+func storeEndpoints(c config.EtcdConfig, servers []string) []string {
 	port := strconv.Itoa(cmp.Or(c.ClientPort, config.EtcdClientPort))
 	out := []string{"https://" + net.JoinHostPort("127.0.0.1", port)}
-	for _, name := range slices.Sorted(maps.Keys(c.InitialCluster)) {
-		if u, err := url.Parse(c.InitialCluster[name]); err == nil && name != c.Name {
-			out = append(out, "https://"+net.JoinHostPort(u.Hostname(), port))
+	for _, address := range servers {
+		if ip, _, err := net.SplitHostPort(address); err == nil && ip != c.Host {
+			out = append(out, "https://"+net.JoinHostPort(ip, port))
 		}
 	}
 	return out

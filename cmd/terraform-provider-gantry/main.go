@@ -6,6 +6,8 @@ import (
 	"flag"
 	"log"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -21,6 +23,7 @@ func main() {
 	flag.Parse()
 	if !*debug {
 		go endWith(os.Getppid())
+		quiet()
 	}
 	factory, done := provider.Open(version)
 	err := providerserver.Serve(context.Background(), factory, providerserver.ServeOpts{
@@ -39,5 +42,17 @@ func endWith(parent int) {
 		if os.Getppid() != parent {
 			os.Exit(1)
 		}
+	}
+}
+
+// quiet has nothing logged that terraform would throw away: without one of its
+// variables it reads every line of the libraries' traces, several for each
+// attribute of each host, and shows none.
+func quiet() {
+	if slices.ContainsFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TF_LOG") }) {
+		return
+	}
+	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER"} {
+		os.Setenv(name, "OFF") //nolint:errcheck // the names are good
 	}
 }

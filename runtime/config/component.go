@@ -102,6 +102,8 @@ const (
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"
 	NamespaceDir     = RunDir + "/netns"
+	// SumsDir tells the SHA-256 of large files to who would have to read them.
+	SumsDir = RunDir + "/sums"
 )
 
 // Names of things the processes leave in the kernel, so that a wipe can find

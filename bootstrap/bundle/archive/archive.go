@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -109,12 +111,15 @@ func Walk(r io.Reader, visit func(Manifest, File, io.Reader) error) error {
 func Stop() error { return errStop }
 
 // Install puts the bundle's programs into dir. Each appears under its name only
-// when it is complete, has the right hash and is on the disk.
-func Install(r io.Reader, dir string) error {
+// when it is complete, has the right hash and is on the disk. Where sums is not
+// empty, that directory tells the hashes of large ones to who would have to read
+// them again.
+func Install(r io.Reader, dir, sums string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	var pending [][2]string
+	hashes := map[string]string{}
 	defer func() {
 		for _, p := range pending {
 			os.Remove(p[0])
@@ -126,7 +131,7 @@ func Install(r io.Reader, dir string) error {
 			return err
 		}
 		path := filepath.Join(dir, f.Name)
-		pending = append(pending, [2]string{path + ".gantry-new", path})
+		pending, hashes[path] = append(pending, [2]string{path + ".gantry-new", path}), f.SHA256
 		return write(path+".gantry-new", content, f.Mode)
 	})
 	if err != nil {
@@ -143,7 +148,41 @@ func Install(r io.Reader, dir string) error {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	if sums != "" {
+		keepSums(sums, hashes) //nolint:errcheck // what is not kept is read again
+	}
+	return nil
+}
+
+// large is what a hash is kept of.
+const large = 1_000_000
+
+// keepSums writes, for each file by its path, a line that holds as long as the
+// file is untouched: its size, inode and times, and then the SHA-256.
+func keepSums(dir string, hashes map[string]string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for path, sum := range hashes {
+		var s syscall.Stat_t
+		if err := syscall.Stat(path, &s); err != nil {
+			return err
+		}
+		if s.Size < large {
+			continue
+		}
+		line := fmt.Sprintf("%d.%d.%d.%09d.%d.%09d %s\n", s.Size, s.Ino, s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec, sum)
+		if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(path, "/", "_")), []byte(line), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func write(path string, content io.Reader, mode fs.FileMode) error {
