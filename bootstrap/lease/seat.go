@@ -87,8 +87,11 @@ const graceSeconds = 2
 // guard runs the process on the master that ends with the connection, and learns
 // by its end that the connection has ended.
 func (s *seat) guard(h host.Host) {
-	h.Run(s.life, host.Shell(GuardCommand, guardScript, s.keeper.File, s.keeper.Token, strconv.Itoa(graceSeconds))) //nolint:errcheck // only its end counts
-	s.lose(h)
+	_, err := h.Run(s.life, host.Shell(GuardCommand, guardScript, s.keeper.File, s.keeper.Token, strconv.Itoa(graceSeconds)))
+	if errors.Is(err, host.ErrPermission) {
+		return // the connection lives, and who takes the lease over it is told the same
+	}
+	s.lose(h) // otherwise only its end counts
 }
 
 // lose gives up a connection that has failed.
