@@ -345,7 +345,6 @@ func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
 		{"credentials", "done", "SIGKILL", kill},
 		{"configuration", "began", "SSH dropped", hangUp},
 		{"start node processes", "began", "power cut", power},
-		{"start node processes", "began", "SIGINT", interrupt},
 		{"wait for the node", "began", "SIGKILL", kill},
 	} {
 		start := time.Now()
