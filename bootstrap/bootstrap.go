@@ -23,7 +23,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (report R
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
-	ctx, finish, err := e.hold(ctx, want.Masters, "create cluster "+want.Name)
+	ctx, finish, err := e.hold(ctx, want.Name, want.Masters, "create cluster "+want.Name)
 	if err != nil {
 		report, _ := unasked(err)
 		return report, err
@@ -75,7 +75,7 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 	if err := want.Validate(); err != nil {
 		return Report{}, err
 	}
-	ctx, finish, err := e.hold(ctx, append(slices.Clone(want.Masters), change.Leaving...), "update cluster "+want.Name)
+	ctx, finish, err := e.hold(ctx, want.Name, append(slices.Clone(want.Masters), change.Leaving...), "update cluster "+want.Name)
 	if err != nil {
 		report, _ := unasked(err)
 		return report, err
@@ -118,7 +118,7 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 
 // DestroyCluster makes every master as bare as it was. Its pools must be gone.
 func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report Report, err error) {
-	ctx, finish, err := e.hold(ctx, have.Masters, "destroy cluster "+have.Name)
+	ctx, finish, err := e.hold(ctx, have.Name, have.Masters, "destroy cluster "+have.Name)
 	if _, nobody := unasked(err); err != nil && !nobody {
 		return Report{}, err
 	}
@@ -165,7 +165,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 			return Report{}, err
 		}
 	}
-	ctx, finish, err := e.hold(ctx, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
+	ctx, finish, err := e.hold(ctx, c.ClusterName, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
 	if _, nobody := unasked(err); err != nil && !(nobody && change.Abandon) {
 		return Report{}, err
 	}

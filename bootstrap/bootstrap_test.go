@@ -35,7 +35,7 @@ import (
 // world is model hosts around one fake API.
 type world struct {
 	engine *Engine
-	lease  *lease.Keeper
+	lease  *lease.Keepers
 	die    func()
 	api    *fake.Clientset
 	store  *voters
@@ -109,7 +109,7 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		}
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
 	}
-	w.lease = lease.New(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
+	w.lease = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
 	t.Cleanup(w.lease.Close)
 	return New(Config{
 		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease,

@@ -37,7 +37,7 @@ type Config struct {
 	AbandonUnreachable bool
 	Events             func(step.Event)
 	// Lease is held by every operation that changes something; nil is none.
-	Lease *lease.Keeper
+	Lease *lease.Keepers
 
 	// What follows is replaced in tests.
 	Now   func() time.Time

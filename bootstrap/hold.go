@@ -11,14 +11,14 @@ import (
 
 // hold takes the cluster's lease for an operation. The context ends when the lease
 // is lost; finish ends the operation and says so in its report.
-func (e *Engine) hold(ctx context.Context, masters []spec.Host, doing string) (_ context.Context, finish func(*Report), err error) {
+func (e *Engine) hold(ctx context.Context, cluster string, masters []spec.Host, doing string) (_ context.Context, finish func(*Report), err error) {
 	if e.Lease == nil {
 		return ctx, func(*Report) {}, nil
 	}
 	// It may have to wait for another run: the log says so.
 	start, event := e.Now(), step.Event{Host: "masters", Step: "take the lease", State: step.Began, Message: doing}
 	e.Events(event)
-	held, done, err := e.Lease.Hold(ctx, masters, doing)
+	held, done, err := e.Lease.Of(cluster).Hold(ctx, masters, doing)
 	event.State, event.Err, event.Took = step.Done, err, e.Now().Sub(start)
 	if err != nil {
 		event.State = step.Failed

@@ -40,8 +40,8 @@ func leaseTimeout(v types.String, diags *diag.Diagnostics) time.Duration {
 	return d
 }
 
-// keeper holds the leases of this run: one for all its resources.
-func (s *session) keeper() *lease.Keeper {
+// keepers hold the leases of this run: one for all its resources of a cluster.
+func (s *session) keepers() *lease.Keepers {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lease == nil {
@@ -49,7 +49,7 @@ func (s *session) keeper() *lease.Keeper {
 		if s.adapt != nil {
 			s.adapt(&c)
 		}
-		s.lease = lease.New(lease.Config{Connect: c.Connect, Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
+		s.lease = lease.NewKeepers(lease.Config{Connect: c.Connect, Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
 		if s.leases != nil {
 			s.leases.add(s.lease)
 		}
@@ -73,10 +73,10 @@ func whoAmI() string {
 // leases are all that one plugin process holds.
 type leases struct {
 	mu  sync.Mutex
-	all []*lease.Keeper
+	all []*lease.Keepers
 }
 
-func (l *leases) add(k *lease.Keeper) {
+func (l *leases) add(k *lease.Keepers) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, k)

@@ -1,13 +1,10 @@
 package provider
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
@@ -39,21 +36,10 @@ func TestAProcessIsOneRun(t *testing.T) {
 	defer otherDone()
 	token := func(p any) string {
 		s := &session{leases: p.(*Provider).leases, leaseToken: p.(*Provider).leaseToken}
-		return s.keeper().Token
+		return s.keepers().Of("demo").Token
 	}
 	first := token(factory())
 	if first == "" || first != token(factory()) || first == token(other()) {
 		t.Error("instances of one process differ, or those of two do not")
-	}
-}
-
-func TestWhatHappensAfterTheDrainIsOneOfTwoWords(t *testing.T) {
-	for text, fine := range map[string]bool{"keep": true, "force": true, "Force": false, "": false} {
-		req := validator.StringRequest{Path: path.Root("on_drain_timeout"), ConfigValue: types.StringValue(text)}
-		var resp validator.StringResponse
-		oneOf{keepNode, forceNode}.ValidateString(context.Background(), req, &resp)
-		if resp.Diagnostics.HasError() == fine {
-			t.Errorf("%q: %v", text, resp.Diagnostics)
-		}
 	}
 }

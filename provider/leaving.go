@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	pschema "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -32,25 +33,9 @@ func drainTimeoutAttribute() schema.StringAttribute {
 }
 
 func onDrainTimeoutAttribute() schema.StringAttribute {
-	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(keepNode), Validators: []validator.String{oneOf{keepNode, forceNode}},
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(keepNode), Validators: []validator.String{stringvalidator.OneOf(keepNode, forceNode)},
 		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
 			"`force`: it is taken out with them, whatever their disruption budgets say."}
-}
-
-// oneOf accepts some words.
-type oneOf []string
-
-func (o oneOf) Description(context.Context) string {
-	return "one of " + strings.Join(o, ", ")
-}
-func (o oneOf) MarkdownDescription(ctx context.Context) string { return o.Description(ctx) }
-func (o oneOf) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	for _, word := range o {
-		if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() || req.ConfigValue.ValueString() == word {
-			return
-		}
-	}
-	resp.Diagnostics.AddAttributeError(req.Path, "Not a word that is known here", fmt.Sprintf("%q: expected %s.", req.ConfigValue.ValueString(), o.Description(ctx)))
 }
 
 func parseTimeout(v types.String) time.Duration {

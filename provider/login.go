@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -54,7 +55,7 @@ func sshAttributes() map[string]schema.Attribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: []validator.String{duration{}}}
 	}
 	number := func(description string) schema.Int64Attribute {
-		return schema.Int64Attribute{Optional: true, MarkdownDescription: description}
+		return schema.Int64Attribute{Optional: true, MarkdownDescription: description, Validators: []validator.Int64{int64validator.AtLeast(1)}}
 	}
 	return map[string]schema.Attribute{
 		"user":             text("User to log in as (default `root`). Any other becomes root by `sudo`."),
@@ -62,7 +63,7 @@ func sshAttributes() map[string]schema.Attribute {
 		"private_key_file": text("Path of the private key, where `private_key` is not given."),
 		"passphrase":       secret("Opens the private key where it is encrypted."),
 		"agent":            schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent at `SSH_AUTH_SOCK` (default: only when neither a private key nor a password is given)."},
-		"port":             number("Port of sshd (default 22)."),
+		"port":             schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(1, 65535)}, MarkdownDescription: "Port of sshd (default 22)."},
 		"connect_timeout":  period("How long connecting and logging in may take, and each new session (default `10s`)."),
 		"keepalive":        period("How often an idle server must show that it is there (default `5s`)."),
 		"keepalive_count":  number("After how many answers that did not come it is given up (default 3)."),

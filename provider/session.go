@@ -44,7 +44,7 @@ type session struct {
 	mu      sync.Mutex
 	log     *os.File // JSON lines
 	summary *os.File // to read
-	lease   *lease.Keeper
+	lease   *lease.Keepers
 }
 
 // engine returns an engine that tells its progress to Terraform's log and to
@@ -59,7 +59,7 @@ func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *boots
 			s.event(ctx, e)
 		},
 	}
-	c.Lease = s.keeper()
+	c.Lease = s.keepers()
 	if s.adapt != nil {
 		s.adapt(&c)
 	}

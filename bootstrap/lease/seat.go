@@ -31,7 +31,10 @@ type seat struct {
 	err   error // of the last try
 }
 
-var errNoAnswer = errors.New("it has not answered yet")
+var (
+	errNoAnswer = errors.New("it has not answered yet")
+	errEnded    = errors.New("its connection ended")
+)
 
 func (k *Keeper) newSeat(h spec.Host) *seat {
 	s := &seat{keeper: k, spec: h, wake: make(chan struct{}, 1)}
@@ -103,6 +106,9 @@ func (s *seat) lose(h host.Host) {
 	}
 	s.host.Close() //nolint:errcheck // it is of no use any more
 	s.host = nil
+	if s.err == nil {
+		s.err = &host.Error{Kind: host.ErrUnreachable, Host: s.spec.Name, Doing: "keep the lease", Err: errEnded}
+	}
 	if !time.Now().Before(s.until) {
 		return
 	}
