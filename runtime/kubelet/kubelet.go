@@ -42,6 +42,7 @@ type Kubelet struct {
 	now       func() time.Time
 	machine   machine
 	objects   *objects
+	born      time.Time     // when this process began
 	starting  chan struct{} // slots for containers that are being started
 	recorder  record.EventRecorder
 	pods      corelisters.PodLister
@@ -70,7 +71,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, rt 
 		sandboxes: sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")}, now: time.Now, machine: m, starting: make(chan struct{}, max(4, 2*m.cpus)),
 		objects: &objects{api: api, watched: map[objectKey]*watched{}},
 		workers: map[string]*worker{}, runtimeErr: errors.New("container runtime was not reached yet"),
-		nodeWake: make(chan struct{}, 1),
+		nodeWake: make(chan struct{}, 1), born: time.Now(),
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func (k *Kubelet) keepNode(ctx context.Context) {
 				k.log.Warn("the node's state is not reported yet", "error", err)
 			}
 			wait = time.After(time.Second)
-		case !readyIn(last) && quick < 600:
+		case !readyIn(last.Status) && quick < 600:
 			// A new node waits for its pod CIDR, which is there within a second.
 			quick++
 			wait = time.After(100 * time.Millisecond)
@@ -152,8 +153,8 @@ func (k *Kubelet) reportNode(ctx context.Context, last **corev1.Node, full bool)
 }
 
 // readyIn says whether the node is ready as the API was told last.
-func readyIn(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
+func readyIn(s corev1.NodeStatus) bool {
+	for _, c := range s.Conditions {
 		if c.Type == corev1.NodeReady {
 			return c.Status == corev1.ConditionTrue
 		}
@@ -185,7 +186,7 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 	lost := k.runtimeErr != nil
 	k.mu.Unlock()
 	if runtimeVersion == "" {
-		runtimeVersion = "containerd://unknown"
+		runtimeVersion = cmp.Or(prev.NodeInfo.ContainerRuntimeVersion, "containerd://unknown")
 	}
 	s.NodeInfo = corev1.NodeSystemInfo{
 		MachineID: k.machine.machineID, SystemUUID: k.machine.systemUUID, BootID: k.machine.bootID,
@@ -211,6 +212,9 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 	if runtimeErr != nil {
 		ready, reason, message = false, "KubeletNotReady", "container runtime: "+runtimeErr.Error()
 	}
+	if !ready && takesOver(prev, k.machine.bootID, k.now().Sub(k.born)) {
+		ready, reason, message = true, "KubeletReady", "kubelet is taking over from the one before it"
+	}
 	memory, disk, pids := k.pressure()
 	for _, c := range []corev1.NodeCondition{
 		condition(corev1.NodeMemoryPressure, memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -221,6 +225,14 @@ func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1
 		setCondition(&s, c, metav1.NewTime(k.now()))
 	}
 	return s
+}
+
+// takesOver reports whether a kubelet of this age goes by what the one before it
+// told of the node: a kubelet that is restarted has to find its runtime and its
+// network first, and a node that says it is not ready for that moment has all its
+// pods taken out of their Services. After a boot nothing runs that could go on.
+func takesOver(prev corev1.NodeStatus, bootID string, age time.Duration) bool {
+	return age < runtimeGrace && prev.NodeInfo.BootID == bootID && readyIn(prev)
 }
 
 // knownImages asks the image store, unless the runtime is away.
