@@ -16,7 +16,7 @@ func (e *Engine) hold(ctx context.Context, cluster string, masters []spec.Host, 
 		return ctx, func(*Report) {}, nil
 	}
 	// It may have to wait for another run: the log says so.
-	start, event := e.Now(), step.Event{Host: "masters", Step: "take the lease", State: step.Began, Message: doing}
+	start, event := e.Now(), step.Event{Step: "take the lease", State: step.Began, Message: doing}
 	e.Events(event)
 	held, done, err := e.Lease.Of(cluster).Hold(ctx, masters, doing)
 	event.State, event.Err, event.Took = step.Done, err, e.Now().Sub(start)

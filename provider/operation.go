@@ -85,7 +85,7 @@ func (o *operation) connected(h host.Host) {
 }
 
 func (o *operation) event(e step.Event) {
-	if e.State != step.Began {
+	if e.State != step.Began && e.Host != "" {
 		o.on(e.Host, func(r *record) { r.steps = append(r.steps, e) })
 	}
 }

@@ -81,7 +81,10 @@ func (s *session) dial(ctx context.Context, h spec.Host, op *operation) (host.Ho
 }
 
 func (s *session) event(ctx context.Context, e step.Event) {
-	fields := map[string]any{"host": e.Host, "step": e.Step, "state": string(e.State)}
+	fields, what := map[string]any{"step": e.Step, "state": string(e.State)}, fmt.Sprintf("%s %s", e.Step, e.State)
+	if e.Host != "" {
+		fields["host"], what = e.Host, e.Host+": "+what
+	}
 	if e.Took > 0 {
 		fields["took"] = e.Took.Round(time.Millisecond).String()
 	}
@@ -91,7 +94,7 @@ func (s *session) event(ctx context.Context, e step.Event) {
 	if e.Err != nil {
 		fields["error"] = e.Err.Error()
 	}
-	tflog.Info(ctx, fmt.Sprintf("%s: %s %s", e.Host, e.Step, e.State), fields)
+	tflog.Info(ctx, what, fields)
 	s.write(ctx, "", fields)
 }
 

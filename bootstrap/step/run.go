@@ -15,7 +15,7 @@ import (
 
 // Event is progress: a step of a host began, ended or failed.
 type Event struct {
-	Host  string
+	Host  string // empty for what is of the whole operation
 	Step  string
 	State State
 	// Took is set at the end; Err when it failed; Message for progress inside.
