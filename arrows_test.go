@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"runtime/dns":               {"runtime/config", "runtime/client"},
 
 	"lab":      {},
-	"e2e":      {"lab", "runtime/config"},
+	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
 	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/client", "runtime/config"},
 	"examples": {},
 

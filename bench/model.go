@@ -16,9 +16,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -68,25 +65,13 @@ func (w *world) host(h spec.Host) *hosttest.Model {
 		m = hosttest.NewModel(h.Name, h.Address)
 		m.OnStart = func(unit string) error {
 			if unit == config.Kubelet.Unit() {
-				return w.register(h.Name)
+				return m.Register(context.Background(), w.api, h.Name)
 			}
 			return nil
 		}
 		w.hosts[h.Name] = m
 	}
 	return m
-}
-
-// register is what a kubelet does at its start.
-func (w *world) register(name string) error {
-	_, err := w.api.CoreV1().Nodes().Create(context.Background(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
-	}, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	return err
 }
 
 // delayed is a host that is far away: each operation takes a round trip.

@@ -75,7 +75,7 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 		m.OnStart = func(unit string) error {
 			switch unit {
 			case config.Kubelet.Unit():
-				return w.register(name)
+				return m.Register(context.Background(), w.api, name)
 			case config.Etcd.Unit():
 				w.store.start(name, install.PeerURL(spec.Host{Address: m.Address}))
 			}
@@ -130,18 +130,6 @@ func (w *world) at(h spec.Host) *hosttest.Model {
 		}
 	}
 	return nil
-}
-
-// register is what a kubelet does at its start.
-func (w *world) register(name string) error {
-	_, err := w.api.CoreV1().Nodes().Create(context.Background(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
-	}, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	return err
 }
 
 func (w *world) spec(names ...string) []spec.Host {

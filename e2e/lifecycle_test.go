@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,7 @@ func TestLifecycle(t *testing.T) {
 	step("a growing pool is cut at each kind of step", func(ctx context.Context) error { return f.cutEverywhere(ctx, t) })
 	step("the next apply converges", f.Apply)
 	step("nothing is left to plan", f.Unchanged)
+	step("another version is applied, and no pod notices", func(ctx context.Context) error { return f.upgrade(ctx, t.TempDir()) })
 	step("destroy leaves every server clean", f.Down)
 }
 
@@ -83,34 +85,42 @@ func (f *Flow) override(name, body string) error {
 	return os.WriteFile(filepath.Join(f.Workspace.Dir, name+"_override.tf"), []byte(body), 0o600)
 }
 
-// starts is when each of our processes on the hosts was started.
-func (f *Flow) starts(ctx context.Context) (string, error) {
-	var all strings.Builder
+// starts is when each of our processes was started, by "host unit".
+func (f *Flow) starts(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
 	for _, n := range f.Nodes() {
 		h, err := f.Lab.Host(n)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		out, err := h.Run(ctx, "for u in $(systemctl list-units --plain --no-legend 'gantry-*' | cut -d' ' -f1 | sort); do echo \"Id=$u\"; systemctl show -p ActiveEnterTimestampMonotonic $u; done")
+		out, err := h.Run(ctx, "for u in $(systemctl list-units --plain --no-legend 'gantry-*' | cut -d' ' -f1); do echo $u $(systemctl show -p ActiveEnterTimestampMonotonic $u); done")
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		fmt.Fprintf(&all, "%s\n%s", n, out)
+		for line := range strings.Lines(string(out)) {
+			unit, at, _ := strings.Cut(strings.TrimSpace(line), " ")
+			all[n+" "+unit] = at
+		}
 	}
-	return all.String(), nil
+	return all, nil
+}
+
+// restarted are those that were started between two answers of starts.
+func restarted(before, after map[string]string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(after)), func(unit string) bool { return before[unit] == after[unit] })
 }
 
 // applyWith applies with an override, and returns when our processes were started,
 // before it and after it.
-func (f *Flow) applyWith(ctx context.Context, name, body string) (before, after string, err error) {
+func (f *Flow) applyWith(ctx context.Context, name, body string) (before, after map[string]string, err error) {
 	if before, err = f.starts(ctx); err != nil {
-		return "", "", err
+		return nil, nil, err
 	}
 	if err := f.override(name, body); err != nil {
-		return "", "", err
+		return nil, nil, err
 	}
 	if err := f.Apply(ctx); err != nil {
-		return "", "", err
+		return nil, nil, err
 	}
 	after, err = f.starts(ctx)
 	return before, after, err
@@ -126,8 +136,8 @@ func (f *Flow) relabel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if before != after {
-		return fmt.Errorf("processes were restarted:\nbefore\n%s\nafter\n%s", before, after)
+	if units := restarted(before, after); len(units) > 0 {
+		return fmt.Errorf("restarted were %q", units)
 	}
 	if err := f.labelled(ctx); err != nil {
 		return err
@@ -149,23 +159,9 @@ resource "gantry_node_pool" "workers" {
 	if err != nil {
 		return err
 	}
-	var restarted []string
-	host, unit := "", ""
-	was := strings.Split(before, "\n")
-	for i, line := range strings.Split(after, "\n") {
-		switch {
-		case !strings.Contains(line, "="):
-			host = line
-		case strings.HasPrefix(line, "Id="):
-			unit = strings.TrimPrefix(line, "Id=")
-		}
-		if i >= len(was) || line != was[i] {
-			restarted = append(restarted, host+" "+unit)
-		}
-	}
-	want := []string{"master-1 " + config.ControllerManager.Unit(), "worker-1 " + config.Kubelet.Unit(), "worker-2 " + config.Kubelet.Unit()}
-	if !slices.Equal(restarted, want) {
-		return fmt.Errorf("restarted were %q, want %q", restarted, want)
+	units, want := restarted(before, after), []string{"master-1 " + config.ControllerManager.Unit(), "worker-1 " + config.Kubelet.Unit(), "worker-2 " + config.Kubelet.Unit()}
+	if !slices.Equal(units, want) {
+		return fmt.Errorf("restarted were %q, want %q", units, want)
 	}
 	out, err := f.Cluster.Kubectl(ctx, "get", "nodes", "-l", "tier=web", "-o", "jsonpath={.items[*].status.allocatable.pods}")
 	if err == nil && out != "50 50" {
@@ -334,12 +330,17 @@ func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
 	interrupt := func(_ context.Context, terraform *os.Process) error { return terraform.Signal(os.Interrupt) }
 	hangUp := func(ctx context.Context, _ *os.Process) error { return dropSSH(ctx, worker) }
 	power := func(ctx context.Context, _ *os.Process) error { return worker.PowerCut(ctx) }
+	full := func(ctx context.Context, _ *os.Process) error {
+		_, err := worker.Run(ctx, "mkdir -p "+config.BootstrapDir+" && mount -t tmpfs -o size=8m tmpfs "+config.BootstrapDir)
+		return err
+	}
 	for _, c := range []struct {
 		step, state, name string
 		cut               func(context.Context, *os.Process) error
 	}{
 		{"prepare", "began", "SIGKILL", kill},
 		{"identity", "began", "SSH dropped", hangUp},
+		{"identity", "done", "disk full", full},
 		{"binaries", "began", "SIGINT", interrupt},
 		{"binaries", "done", "power cut", power},
 		{"credentials", "done", "SIGKILL", kill},
@@ -351,6 +352,14 @@ func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
 		out, err := f.Workspace.DisturbApply(ctx, "worker-2", c.step, c.state, func(terraform *os.Process) error { return c.cut(ctx, terraform) })
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", c.name, c.step, err)
+		}
+		if c.name == "disk full" {
+			if !strings.Contains(out, "No space left on device") {
+				return fmt.Errorf("a full disk is not told as one:\n%s", out)
+			}
+			if _, err := worker.Run(ctx, "umount "+config.BootstrapDir); err != nil {
+				return err
+			}
 		}
 		if err := worker.Boot(ctx); err != nil {
 			return err

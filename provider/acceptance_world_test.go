@@ -23,9 +23,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -87,7 +84,7 @@ func newWorld(t *testing.T, servers int) *world {
 			if unit == config.Kubelet.Unit() {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				return w.register(m, w.names[address])
+				return m.Register(context.Background(), w.api, w.names[address])
 			}
 			return nil
 		}
@@ -113,22 +110,6 @@ func packBundle(t *testing.T, platform string) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// register is what a kubelet does at its start.
-func (w *world) register(m *hosttest.Model, name string) error {
-	_, err := w.api.CoreV1().Nodes().Create(context.Background(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Status: corev1.NodeStatus{
-			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
-			Addresses:  []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: m.Address}},
-			NodeInfo:   corev1.NodeSystemInfo{KubeletVersion: "v1.37.2+gantry.1.2.3", MachineID: "machine-of-" + m.Title},
-		},
-	}, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	return err
 }
 
 // keyed is a server with a host key.
