@@ -21,7 +21,14 @@ import (
 // its program, no container does, and the application answers all along.
 func (f *Flow) upgrade(ctx context.Context, dir string) error {
 	const version = "9.9.9"
-	if err := f.AppReady(ctx, 4); err != nil {
+	// A worker that came back bare has no image, and its pods wait long by now.
+	if err := f.Cluster.ImportImage(ctx, f.Workers...); err != nil {
+		return err
+	}
+	if _, err := f.Cluster.Kubectl(ctx, "delete", "pods", "-l", "app="+app); err != nil {
+		return err
+	}
+	if err := Eventually(ctx, 30*time.Second, func(ctx context.Context) error { return f.AppReady(ctx, 4) }); err != nil {
 		return err
 	}
 	pods, err := f.Cluster.Pods(ctx)
