@@ -48,6 +48,7 @@ type providerModel struct {
 	LogDir      types.String `tfsdk:"log_dir"`
 
 	LeaseTimeout       types.String `tfsdk:"lease_timeout"`
+	NodeTimeout        types.String `tfsdk:"node_timeout"`
 	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
 }
 
@@ -76,7 +77,9 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10, and of many servers an eighth of them, up to 64). As many as eight times that are looked at."},
 			"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run: every step on every server as JSON lines, and beside them a summary to read, with how long each step took and how much was sent."},
 
-			"lease_timeout":       leaseTimeoutAttribute(),
+			"lease_timeout": leaseTimeoutAttribute(),
+			"node_timeout": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
+				MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run (default `2m`). After that the server is left pending."},
 			"abandon_unreachable": abandonAttribute(),
 		},
 	}
@@ -90,6 +93,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	s := &session{adapt: p.adapt, parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
+	s.nodeTimeout = positive(m.NodeTimeout)
 	s.abandonUnreachable = m.AbandonUnreachable.ValueBool()
 	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
 	if m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -162,5 +163,14 @@ func TestADiagnosticSaysAllThatIsKnown(t *testing.T) {
 	}
 	if _, detail := diagnose("w1", &host.Error{Kind: host.ErrHostKeyChanged, Host: "w1", Err: errors.New("x")}); !strings.Contains(detail, "set the host's host_key") {
 		t.Errorf("no advice: %s", detail)
+	}
+}
+
+func TestTheTimeOutOfANodeReachesTheEngine(t *testing.T) {
+	for set, want := range map[time.Duration]time.Duration{0: 2 * time.Minute, time.Hour: time.Hour} {
+		s := &session{nodeTimeout: set}
+		if got := s.engine(t.Context(), 0).NodeTimeout; got != want {
+			t.Errorf("%s becomes %s", set, got)
+		}
 	}
 }
