@@ -64,27 +64,10 @@ func (*clusterStatus) Metadata(_ context.Context, req datasource.MetadataRequest
 	resp.TypeName = req.ProviderTypeName + "_cluster_status"
 }
 
-// handleSchema is the handle of a cluster as data sources take it.
-func handleSchema() schema.SingleNestedAttribute {
-	str := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{Required: true, MarkdownDescription: description}
-	}
-	opt := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{Optional: true, MarkdownDescription: description}
-	}
-	return schema.SingleNestedAttribute{
-		Required: true, MarkdownDescription: "The cluster: `gantry_cluster.….handle`.",
-		Attributes: map[string]schema.Attribute{
-			"cluster_id": str("UUID of the cluster."), "cluster_name": str("Name of the cluster."), "pod_cidr": str("Range of pod addresses."),
-			"service_cidr": str("Range of Service addresses."), "dns_domain": str("Domain of cluster DNS."),
-			"masters": schema.MapNestedAttribute{Required: true, MarkdownDescription: "The masters, by name.", NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"address": str("Address that sshd answers on."), "node_ip": str("Address that the other nodes use."),
-				"host_key": opt("The pinned SSH host key."), "user": opt("User to log in as."),
-				"port":    schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
-				"profile": opt("Name of the provider's `ssh_profiles` by which it is logged in to."),
-			}}},
-		},
-	}
+// handleSchema is the handle of a cluster as data sources take it: whole, as
+// gantry_cluster gives it.
+func handleSchema() schema.ObjectAttribute {
+	return schema.ObjectAttribute{Required: true, AttributeTypes: connectionType().AttrTypes, MarkdownDescription: handleDescription}
 }
 
 // Schema describes it.

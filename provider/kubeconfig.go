@@ -36,9 +36,6 @@ func (k *kubeconfig) Metadata(_ context.Context, req ephemeral.MetadataRequest, 
 }
 
 func (k *kubeconfig) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
-	str := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{Required: true, MarkdownDescription: description}
-	}
 	opt := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: description}
 	}
@@ -48,19 +45,7 @@ func (k *kubeconfig) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A client certificate for the cluster, signed for this run and kept nowhere: for the `kubernetes` and `helm` providers.",
 		Attributes: map[string]schema.Attribute{
-			"cluster": schema.SingleNestedAttribute{
-				Required: true, MarkdownDescription: "The cluster: `gantry_cluster.….handle`.",
-				Attributes: map[string]schema.Attribute{
-					"cluster_id": str("UUID of the cluster."), "cluster_name": str("Name of the cluster."), "pod_cidr": str("Range of pod addresses."),
-					"service_cidr": str("Range of Service addresses."), "dns_domain": str("Domain of cluster DNS."),
-					"masters": schema.MapNestedAttribute{Required: true, MarkdownDescription: "The masters, by name.", NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-						"address": str("Address that sshd answers on."), "node_ip": str("Address that the other nodes use."),
-						"host_key": opt("The pinned SSH host key."), "user": opt("User to log in as."),
-						"port":    schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of sshd."},
-						"profile": opt("Name of the provider's `ssh_profiles` by which it is logged in to."),
-					}}},
-				},
-			},
+			"cluster":  schema.ObjectAttribute{Required: true, AttributeTypes: connectionType().AttrTypes, MarkdownDescription: handleDescription},
 			"validity": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}}, MarkdownDescription: "How long the certificate is good for (default `1h`)."},
 			"user":     opt("User that the certificate names (default `gantry-admin`)."),
 			"groups":   schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Groups that the certificate names (default `system:masters`)."},

@@ -80,10 +80,12 @@ func connectionAttributes(computed bool) map[string]schema.Attribute {
 	}
 }
 
+const handleDescription = "The cluster: `gantry_cluster.….handle`."
+
 func clusterAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Required: true, Attributes: connectionAttributes(false),
-		MarkdownDescription: "The cluster: `gantry_cluster.….handle`.",
+		MarkdownDescription: handleDescription,
 	}
 }
 
