@@ -1,12 +1,15 @@
 package ssh
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,86 +19,205 @@ import (
 // newSuffix marks a file that is being written; a leftover is overwritten.
 const newSuffix = ".gantry-new"
 
-const readScript = `i=0; for f; do if [ -f "$f" ]; then echo "$i $(base64 -w0 <"$f")" || exit 1; fi; i=$((i+1)); done`
+// Programs are started once for all files, not once for each: on a host that does
+// little else, a plan is felt by the processes that it starts.
+
+// What is read is between two descriptions of the files. Where they are the same,
+// each file is as it was at one moment.
+const readScript = `for f; do shift; [ ! -f "$f" ] || set -- "$@" "$f"; done
+describe() { stat -L -c '%s %i %.9Z %n' "$@"; }
+[ $# = 0 ] || { describe "$@" && echo && cat "$@" && describe "$@"; }`
+
+// readAttempts is how often files are read that change all the time.
+const readAttempts = 5
 
 // ReadFiles reads all the files in one round trip. What it read is never logged.
 func (h *Host) ReadFiles(ctx context.Context, paths ...string) (map[string][]byte, error) {
-	out, err := h.Run(ctx, host.Command{Argv: host.Shell("read-files", readScript, paths...).Argv, Secret: true})
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	err = eachLine(out, func(fields []string) error {
-		path, err := indexed(paths, fields[0])
+	c := host.Shell("read-files", readScript, paths...)
+	c.Secret = true
+	for range readAttempts {
+		out, err := h.Run(ctx, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		encoded := ""
-		if len(fields) > 1 {
-			encoded = fields[1]
+		files, unchanged, err := parseFiles(out)
+		if err != nil {
+			return nil, fmt.Errorf("%s: read files: %w", h.name, err)
 		}
-		files[path], err = base64.StdEncoding.DecodeString(encoded)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%s: read files: %w", h.name, err)
+		if unchanged {
+			return files, nil
+		}
 	}
-	return files, nil
+	return nil, fmt.Errorf("%s: read files: they changed while they were read, %d times: %s", h.name, readAttempts, strings.Join(paths, ", "))
 }
 
-// The sum of a large file is kept in a directory that no reboot survives, with the
-// times and the inode that it was true for: a program of 100 MB is not read again
-// by each plan. A change of content always changes ctime, which nobody can set.
-const statScript = `cache=$1; shift
-sum() {
-  case "$cache" in ?*) ;; *) sha256sum <"$1"; return ;; esac
-  key=$(stat -L -c '%s.%i.%.9Y.%.9Z' "$1") || return 1
-  if [ "${key%%.*}" -lt 1000000 ] || ! [ -d "${cache%/*}" ]; then sha256sum <"$1"; return; fi
-  kept=$cache/$(printf %s "$1" | tr / _)
-  if [ -f "$kept" ] && read -r k s <"$kept" && [ "$k" = "$key" ]; then echo "$s"; return; fi
-  s=$(sha256sum <"$1") || return 1
-  mkdir -p -m 0700 "$cache" && echo "$key ${s%% *}" >"$kept"
-  echo "$s"
+// parseFiles returns what readScript printed. Unchanged is false where files were
+// replaced meanwhile.
+func parseFiles(out []byte) (files map[string][]byte, unchanged bool, err error) {
+	files = map[string][]byte{}
+	if len(out) == 0 {
+		return files, true, nil
+	}
+	before, rest, ok := bytes.Cut(out, []byte("\n\n"))
+	if !ok {
+		return nil, false, errors.New("the descriptions have no end")
+	}
+	for line := range strings.Lines(string(before)) {
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
+		if len(f) < 4 {
+			return nil, false, fmt.Errorf("unexpected line %q", line)
+		}
+		size, err := strconv.Atoi(f[0])
+		if err != nil || size < 0 {
+			return nil, false, fmt.Errorf("unexpected line %q", line)
+		}
+		if size > len(rest) {
+			return nil, false, nil
+		}
+		files[f[3]], rest = rest[:size:size], rest[size:]
+	}
+	return files, bytes.Equal(bytes.TrimSuffix(rest, []byte("\n")), before), nil
 }
-i=0; for f; do
-if [ -e "$f" ]; then
-  sum=-; if [ -f "$f" ]; then sum=$(sum "$f") || exit 1; fi
-  echo "$i $(stat -L -c '%f %s' "$f") $sum"
-fi; i=$((i+1)); done`
 
-// Stat describes all the paths in one round trip.
+// largeFile is the size from which on the SHA-256 of a file is kept on the host. It
+// is in a directory that no reboot survives, with the times and the inode that it
+// was true for: a program of 100 MB is not read again by each plan. A change of
+// content always changes ctime, which nobody can set.
+const largeFile = 1_000_000
+
+const statScript = `kept=$1 large=$2; shift 2
+for f; do shift; [ ! -e "$f" ] || set -- "$@" "$f"; done
+[ $# -gt 0 ] || exit 0
+stats=$(stat -L -c 'stat %f %s.%i.%.9Y.%.9Z %n' "$@") || exit 1
+printf '%s\n' "$stats"
+set --
+while read -r _ mode key path; do
+  case $mode in 8*) [ "${key%%.*}" -ge "$large" ] || set -- "$@" "$path" ;; esac
+done <<END
+$stats
+END
+[ $# = 0 ] || sha256sum "$@" || exit 1
+[ -d "$kept" ] || exit 0
+for f in "$kept"/*; do [ ! -f "$f" ] || ! read -r key sum <"$f" || echo "kept $key $sum"; done`
+
+// sumScript takes triples: a large file, its key, and the name under which its sum
+// is kept. What cannot be kept is read again the next time.
+const sumScript = `kept=$1; shift
+while [ $# -gt 2 ]; do
+  sum=$(sha256sum <"$1") || exit 1; sum=${sum%% *}
+  echo "$sum"
+  [ ! -d "${kept%/*}" ] || { mkdir -p -m 0700 "$kept" && echo "$2 $sum" >"$kept/$3"; }
+  shift 3
+done; true`
+
+// Stat describes all the paths in one round trip, and in a second one where there
+// are large files whose sums nobody has kept.
 func (h *Host) Stat(ctx context.Context, paths ...string) (map[string]host.FileInfo, error) {
-	out, err := h.Run(ctx, host.Shell("stat-files", statScript, append([]string{h.sums}, paths...)...))
+	out, err := h.Run(ctx, host.Shell("stat-files", statScript, append([]string{h.sums, strconv.Itoa(largeFile)}, paths...)...))
 	if err != nil {
 		return nil, err
 	}
-	infos := map[string]host.FileInfo{}
-	err = eachLine(out, func(fields []string) error {
-		if len(fields) < 4 {
-			return fmt.Errorf("unexpected line %q", strings.Join(fields, " "))
-		}
-		path, errPath := indexed(paths, fields[0])
-		mode, errMode := strconv.ParseUint(fields[1], 16, 32)
-		size, errSize := strconv.ParseInt(fields[2], 10, 64)
-		for _, err := range []error{errPath, errMode, errSize} {
-			if err != nil {
-				return err
-			}
-		}
-		info := host.FileInfo{Mode: fs.FileMode(mode & 0o777), Size: size}
-		const typeMask, directory = 0xf000, 0x4000
-		if mode&typeMask == directory {
-			info.Mode |= fs.ModeDir
-		} else {
-			info.SHA256 = strings.Trim(fields[3], "-")
-		}
-		infos[path] = info
-		return nil
-	})
+	seen, err := parseStats(out)
 	if err != nil {
 		return nil, fmt.Errorf("%s: stat files: %w", h.name, err)
 	}
-	return infos, nil
+	unknown, args := seen.unknown(), []string{h.sums}
+	for _, path := range unknown {
+		args = append(args, path, seen.keys[path], strings.ReplaceAll(path, "/", "_"))
+	}
+	if len(unknown) == 0 {
+		return seen.infos, nil
+	}
+	out, err = h.Run(ctx, host.Shell("sum-files", sumScript, args...))
+	if err != nil {
+		return nil, err
+	}
+	sums := strings.Fields(string(out))
+	if len(sums) != len(unknown) {
+		return nil, fmt.Errorf("%s: sum files: %d sums of %d files", h.name, len(sums), len(unknown))
+	}
+	for i, path := range unknown {
+		seen.set(path, sums[i])
+	}
+	return seen.infos, nil
+}
+
+// stats is what statScript told.
+type stats struct {
+	infos map[string]host.FileInfo
+	// keys are of the regular files: what a kept sum is true for.
+	keys map[string]string
+}
+
+func (s stats) set(path, sum string) {
+	info := s.infos[path]
+	info.SHA256 = sum
+	s.infos[path] = info
+}
+
+// unknown are the regular files without a sum, in order.
+func (s stats) unknown() []string {
+	var out []string
+	for _, path := range slices.Sorted(maps.Keys(s.keys)) {
+		if s.infos[path].SHA256 == "" {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+func parseStats(out []byte) (stats, error) {
+	s, kept := stats{map[string]host.FileInfo{}, map[string]string{}}, map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSuffix(line, "\n")
+		kind, rest, _ := strings.Cut(line, " ")
+		switch kind {
+		case "stat":
+			if err := s.parse(rest); err != nil {
+				return stats{}, fmt.Errorf("unexpected line %q: %w", line, err)
+			}
+		case "kept":
+			key, sum, _ := strings.Cut(rest, " ")
+			kept[key] = sum
+		default:
+			path := strings.TrimPrefix(rest, " ")
+			if _, ok := s.keys[path]; !ok || len(kind) != 2*sha256.Size {
+				return stats{}, fmt.Errorf("unexpected line %q", line)
+			}
+			s.set(path, kind)
+		}
+	}
+	for path, key := range s.keys {
+		if sum := kept[key]; len(sum) == 2*sha256.Size && s.infos[path].Size >= largeFile {
+			s.set(path, sum)
+		}
+	}
+	return s, nil
+}
+
+// parse reads a line: the mode in hexadecimal, the key, which begins with the size,
+// and the path.
+func (s stats) parse(line string) error {
+	f := strings.SplitN(line, " ", 3)
+	if len(f) < 3 {
+		return errors.New("it is too short")
+	}
+	mode, errMode := strconv.ParseUint(f[0], 16, 32)
+	digits, _, _ := strings.Cut(f[1], ".")
+	size, errSize := strconv.ParseInt(digits, 10, 64)
+	if err := errors.Join(errMode, errSize); err != nil {
+		return err
+	}
+	info := host.FileInfo{Mode: fs.FileMode(mode & 0o777), Size: size}
+	const typeMask, directory, regular = 0xf000, 0x4000, 0x8000
+	switch mode & typeMask {
+	case directory:
+		info.Mode |= fs.ModeDir
+	case regular:
+		s.keys[f[2]] = f[1]
+	}
+	s.infos[f[2]] = info
+	return nil
 }
 
 // Each line of the input is the content of the file that the next two arguments
@@ -132,24 +254,3 @@ func (h *Host) WriteFiles(ctx context.Context, files ...host.File) error {
 }
 
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", mode.Perm()) }
-
-func indexed(paths []string, s string) (string, error) {
-	i, err := strconv.Atoi(s)
-	if err != nil || i < 0 || i >= len(paths) {
-		return "", fmt.Errorf("unexpected index %q", s)
-	}
-	return paths[i], nil
-}
-
-func eachLine(out []byte, f func(fields []string) error) error {
-	s := bufio.NewScanner(bytes.NewReader(out))
-	s.Buffer(nil, len(out)+1)
-	for s.Scan() {
-		if fields := strings.Fields(s.Text()); len(fields) > 0 {
-			if err := f(fields); err != nil {
-				return err
-			}
-		}
-	}
-	return s.Err()
-}

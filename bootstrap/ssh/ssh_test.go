@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -180,6 +181,36 @@ func TestFilesAreWrittenReadAndDescribed(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(dir, "*.gantry-new"))
 	if len(left) > 0 {
 		t.Errorf("left over: %v", left)
+	}
+}
+
+// A file that is replaced between its description and its content is never taken
+// for what was described.
+func TestWhatChangedWhileItWasReadIsReadAgain(t *testing.T) {
+	const a, b = "3 17 1.000000001 /a\n", "2 18 1.000000001 /b c\n"
+	for name, tc := range map[string]struct {
+		out       string
+		unchanged bool
+		files     map[string][]byte
+	}{
+		"nothing is there":  {"", true, map[string][]byte{}},
+		"as described":      {a + b + "\n" + "a\n\n" + "bb" + a + b, true, map[string][]byte{"/a": []byte("a\n\n"), "/b c": []byte("bb")}},
+		"empty":             {"0 1 1.0 /e\n\n0 1 1.0 /e\n", true, map[string][]byte{"/e": {}}},
+		"replaced":          {a + "\n" + "new" + "3 99 2.000000001 /a\n", false, nil},
+		"longer":            {a + "\n" + "longer" + "6 99 2.000000001 /a\n", false, nil},
+		"cut":               {a + "\n" + "n", false, nil},
+		"gone at the end":   {a + "\n" + "old", false, nil},
+		"one grew, one not": {a + b + "\n" + "aaaabb" + "4 17 1.000000002 /a\n" + b, false, nil},
+	} {
+		files, unchanged, err := parseFiles([]byte(tc.out))
+		if err != nil || unchanged != tc.unchanged || tc.files != nil && !reflect.DeepEqual(files, tc.files) {
+			t.Errorf("%s: got %q, %v, %v", name, files, unchanged, err)
+		}
+	}
+	for _, out := range []string{"3 17 1.0 /a\nabc", "x 17 1.0 /a\n\nabc", "3 17\n\nabc"} {
+		if files, _, err := parseFiles([]byte(out)); err == nil {
+			t.Errorf("%q was taken for %q", out, files)
+		}
 	}
 }
 

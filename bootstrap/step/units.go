@@ -148,7 +148,7 @@ func (u Stop) Apply(ctx context.Context, h host.Host, _ Seen) error {
 
 const unitsScript = `dir=$1; shift
 systemctl show -p Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload "$@"
-for u; do [ -f "$dir/$u" ] && echo "mark=$u=$(cat "$dir/$u")"; done; true`
+for u; do [ ! -f "$dir/$u" ] || ! read -r mark <"$dir/$u" || echo "mark=$u=$mark"; done`
 
 func observeUnits(ctx context.Context, h host.Host, units []string) (map[string]UnitState, error) {
 	out, err := h.Run(ctx, host.Shell("unit-states", unitsScript, append([]string{marksDir}, units...)...))
