@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,8 +23,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -161,6 +164,19 @@ func TestAccRemovalLimit(t *testing.T) {
 			{Config: limited("1", three), Check: all},
 			{Config: limited("1", two)},
 			{Config: limited("2", two)},
+			{
+				Config: strings.Replace(limited("2", two), `"workers"
+  labels`, `"others"
+  labels`, 1),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action("gantry_node_pool.workers", plancheck.ResourceActionReplace)}},
+				Check: func(*terraform.State) error {
+					n, err := w.api.CoreV1().Nodes().Get(context.Background(), "w2", metav1.GetOptions{})
+					if err == nil && n.Labels[spec.PoolLabel] != "others" {
+						err = fmt.Errorf("w2 has the labels %v", n.Labels)
+					}
+					return err
+				},
+			},
 		},
 	})
 }
