@@ -53,6 +53,9 @@ func TestMain(m *testing.M) {
 			os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
 		}
 		os.Setenv("CHECKPOINT_DISABLE", "1")
+		// Not the person's own, which may name other providers; OpenTofu warns of one
+		// that does not exist, and then its version is not understood.
+		os.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
 		os.Exit(m.Run())
 	}
 	fmt.Fprintln(os.Stderr, "no terraform and no tofu here: make tofu builds one")
