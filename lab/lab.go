@@ -55,6 +55,8 @@ type Options struct {
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
+var machineID = regexp.MustCompile(`^[0-9a-f]{32}\n?$`)
+
 // Check says what this machine lacks for a lab.
 func Check() error { return check(tools) }
 
@@ -73,6 +75,9 @@ func check(tools map[string]string) error {
 		if _, err := exec.LookPath(tool); err != nil {
 			errs = append(errs, fmt.Errorf("%s is not installed (apt-get install %s)", tool, tools[tool]))
 		}
+	}
+	if id, err := os.ReadFile("/etc/machine-id"); err != nil || !machineID.Match(id) {
+		errs = append(errs, errors.New("this machine has no machine-id, from which systemd-nspawn makes addresses of links (run systemd-machine-id-setup)"))
 	}
 	return errors.Join(errs...)
 }
