@@ -26,6 +26,7 @@ func newFlowOn(t *testing.T, example string, servers lab.Options, masters, worke
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("terraform is %s", tools.Terraform)
 	var log bytes.Buffer
 	var f *Flow
 	t.Cleanup(func() {

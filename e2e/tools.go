@@ -15,7 +15,8 @@ import (
 
 // Tools are the programs a run uses, as absolute paths.
 type Tools struct {
-	// Terraform is terraform, or tofu built by `make tofu` where it is missing.
+	// Terraform is what TF_ACC_TERRAFORM_PATH names, as in the provider's acceptance
+	// tests, or terraform, or tofu built by `make tofu` where it is missing.
 	Terraform string
 	// Kubectl is the command and its first arguments: kubectl, or `gantry kubectl`.
 	Kubectl []string
@@ -44,7 +45,11 @@ func FindTools(root string) (Tools, error) {
 			errs = append(errs, fmt.Errorf("%w (run make bundle)", err))
 		}
 	}
-	if t.Terraform, err = firstOf("terraform", "tofu", filepath.Join(root, "bin", "tofu")); err != nil {
+	names := []string{"terraform", "tofu", filepath.Join(root, "bin", "tofu")}
+	if named := os.Getenv("TF_ACC_TERRAFORM_PATH"); named != "" {
+		names = []string{named} // or nothing: who names one wants no other
+	}
+	if t.Terraform, err = firstOf(names...); err != nil {
 		errs = append(errs, fmt.Errorf("no terraform and no tofu (run make tofu): %w", err))
 	}
 	if kubectl, err := exec.LookPath("kubectl"); err == nil {

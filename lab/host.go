@@ -35,6 +35,8 @@ type Host struct {
 	Memory int64 `json:"memory,omitempty"`
 	// Virtual: it is a virtual machine.
 	Virtual bool `json:"virtual,omitempty"`
+	// Release is what it runs, empty for the machine's own.
+	Release string `json:"release,omitempty"`
 
 	lab *Lab
 }
@@ -50,7 +52,16 @@ func (h *Host) ConsoleFile() string { return filepath.Join(h.dir(), "console.log
 
 // install makes the host's root file system, with its own identity in it.
 func (h *Host) install(ctx context.Context) error {
-	image, err := ensureImage(ctx, h.recipe())
+	of, err := findRelease(h.Release)
+	if err != nil {
+		return fmt.Errorf("host %s: %w", h.Name, err)
+	}
+	if !h.Virtual {
+		if err := of.bootable(); err != nil {
+			return fmt.Errorf("host %s: %w", h.Name, err)
+		}
+	}
+	image, err := ensureImage(ctx, of, h.recipe())
 	if err != nil {
 		return err
 	}
@@ -67,10 +78,11 @@ func (h *Host) install(ctx context.Context) error {
 		"etc/machine-id":                         hex.EncodeToString(id) + "\n",
 		"etc/hostname":                           h.Name + "\n",
 		"etc/hosts":                              "127.0.0.1 localhost\n127.0.1.1 " + h.Name + "\n",
-		"etc/systemd/network/10-host0.network":   fmt.Sprintf("[Match]\nName=host0\n\n[Network]\nAddress=%s/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n", h.Address),
 		"root/.ssh/authorized_keys":              string(public),
 		"home/" + User + "/.ssh/authorized_keys": string(public),
 	}
+	network, settings := h.network(of)
+	files[network] = settings
 	for name, content := range files {
 		path := filepath.Join(h.root(), name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -80,10 +92,8 @@ func (h *Host) install(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, d := range []string{"etc/systemd/network"} {
-		if err := os.Chmod(filepath.Join(h.root(), d), 0o755); err != nil {
-			return err
-		}
+	if err := os.Chmod(filepath.Dir(filepath.Join(h.root(), network)), 0o755); err != nil {
+		return err
 	}
 	if _, err := run(ctx, "chroot", h.root(), "chown", "-R", User+":"+User, "/home/"+User); err != nil {
 		return err
@@ -102,6 +112,14 @@ func (h *Host) install(ctx context.Context) error {
 		return h.makeDisk(ctx, image)
 	}
 	return nil
+}
+
+// network is the file that gives the host its address, as its distribution does.
+func (h *Host) network(of release) (file, settings string) {
+	if of.distribution == "ubuntu" {
+		return "etc/netplan/50-host0.yaml", fmt.Sprintf("network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    host0:\n      addresses: [%s/24]\n      link-local: []\n      accept-ra: false\n", h.Address)
+	}
+	return "etc/systemd/network/10-host0.network", fmt.Sprintf("[Match]\nName=host0\n\n[Network]\nAddress=%s/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n", h.Address)
 }
 
 func (h *Host) recipe() recipe {

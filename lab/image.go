@@ -14,6 +14,9 @@ import (
 // nothing a cluster would want.
 const packages = "systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates,procps,kmod,sudo"
 
+// ubuntuPackages are what Ubuntu's servers have besides: their network is netplan's.
+const ubuntuPackages = "netplan.io"
+
 // unread keeps out what no test reads; each host is a copy, so every byte counts.
 var unread = []string{
 	"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -42,28 +45,27 @@ type recipe struct {
 	packages map[string]string
 }
 
-var containerRecipe = recipe{packages: map[string]string{"": packages}}
+var containerRecipe = recipe{packages: map[string]string{"": packages, "ubuntu": ubuntuPackages}}
 
 func (r recipe) include(distribution string) string {
 	return strings.Trim(r.packages[""]+","+r.packages[distribution], ",")
 }
 
+// id changes with what an image is made of.
+func (r recipe) id(of release) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(of.suite+r.include(of.distribution)+strings.Join(unread, "")+cgroupUnit)))[:12]
+}
+
 // ensureImage returns the directory of the root file system that hosts are
-// copied from. It is made once per machine, from the machine's own package
-// sources and release, and again when its recipe changes.
-func ensureImage(ctx context.Context, r recipe) (string, error) {
-	unlock, err := lock("image")
+// copied from. It is made once per machine and release, and again when its
+// recipe changes.
+func ensureImage(ctx context.Context, of release, r recipe) (string, error) {
+	unlock, err := lock("image-" + of.suite)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	distribution, suite, sources, err := aptSources()
-	if err != nil {
-		return "", err
-	}
-	include := r.include(distribution)
-	id := fmt.Sprintf("%x", sha256.Sum256([]byte(suite+include+strings.Join(unread, "")+cgroupUnit)))[:12]
-	dir := filepath.Join(baseDir, "images", suite+"-"+id)
+	dir := imageDir(of, r)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -74,13 +76,21 @@ func ensureImage(ctx context.Context, r recipe) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
-	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + include}, unread...)
-	args = append(append(args, suite, making), sources...)
+	if of.archive != "" {
+		file := dir + ".sources"
+		if err := of.writeSources(file); err != nil {
+			return "", err
+		}
+		defer os.Remove(file)
+		of.sources = []string{file}
+	}
+	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + r.include(of.distribution)}, unread...)
+	args = append(append(args, of.suite, making), of.sources...)
 	if _, err := run(ctx, "mmdebstrap", args...); err != nil {
-		return "", fmt.Errorf("make the servers' root file system: %w", err)
+		return "", fmt.Errorf("make the servers' root file system (%s %s): %w", of.distribution, of.suite, err)
 	}
 	if err := prepareImage(ctx, making); err != nil {
-		return "", fmt.Errorf("prepare the servers' root file system: %w", err)
+		return "", fmt.Errorf("prepare the servers' root file system (%s %s): %w", of.distribution, of.suite, err)
 	}
 	return dir, os.Rename(making, dir)
 }
@@ -92,11 +102,10 @@ func prepareImage(ctx context.Context, root string) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"--root=" + root, "enable", "lab-cgroups.service", "systemd-networkd.service", "ssh.service"},
-		{"--root=" + root, "disable", "ssh.socket"},
+		{"--root=" + root, "enable", "lab-cgroups.service", "systemd-networkd.service"},
 		{"--root=" + root, "mask", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "systemd-firstboot.service", "systemd-networkd-wait-online.service"},
 	} {
-		if _, err := run(ctx, "systemctl", args...); err != nil && args[1] != "disable" {
+		if _, err := run(ctx, "systemctl", args...); err != nil {
 			return err
 		}
 	}
@@ -123,40 +132,4 @@ func prepareImage(ctx context.Context, root string) error {
 		}
 	}
 	return nil
-}
-
-// aptSources returns the machine's distribution and release, and the files that
-// say where its packages come from (third parties' are left out).
-func aptSources() (distribution, suite string, sources []string, err error) {
-	release, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		return "", "", nil, err
-	}
-	for line := range strings.Lines(string(release)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		switch value = strings.Trim(value, `"`); key {
-		case "ID":
-			distribution = value
-		case "VERSION_CODENAME":
-			suite = value
-		}
-	}
-	if suite == "" {
-		return "", "", nil, errors.New("/etc/os-release names no VERSION_CODENAME: the lab needs a Debian or Ubuntu machine")
-	}
-	for _, f := range []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list.d/ubuntu.sources"} {
-		if b, err := os.ReadFile(f); err == nil && hasSource(string(b)) {
-			sources = append(sources, f)
-		}
-	}
-	return distribution, suite, sources, nil
-}
-
-func hasSource(text string) bool {
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "deb ") || strings.HasPrefix(line, "Types:") {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,9 @@ type Lab struct {
 	Name  string  `json:"name"`
 	Index int     `json:"index"`
 	Hosts []*Host `json:"hosts"`
+	// Release and Releases are those of Options.
+	Release  string            `json:"release,omitempty"`
+	Releases map[string]string `json:"releases,omitempty"`
 }
 
 // Options describes a lab to start.
@@ -42,9 +46,16 @@ type Options struct {
 	Virtual []string
 	// MemoryBytes limits each host's memory; 0 is unlimited.
 	MemoryBytes int64
+	// Release is the code name of what the servers run ("noble", "trixie"); empty is
+	// what the machine runs. Releases are those of particular servers, by name; also
+	// of servers that are added later.
+	Release  string
+	Releases map[string]string
 }
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+var machineID = regexp.MustCompile(`^[0-9a-f]{32}\n?$`)
 
 // Check says what this machine lacks for a lab.
 func Check() error { return check(tools) }
@@ -64,6 +75,9 @@ func check(tools map[string]string) error {
 		if _, err := exec.LookPath(tool); err != nil {
 			errs = append(errs, fmt.Errorf("%s is not installed (apt-get install %s)", tool, tools[tool]))
 		}
+	}
+	if id, err := os.ReadFile("/etc/machine-id"); err != nil || !machineID.Match(id) {
+		errs = append(errs, errors.New("this machine has no machine-id, from which systemd-nspawn makes addresses of links (run systemd-machine-id-setup)"))
 	}
 	return errors.Join(errs...)
 }
@@ -103,6 +117,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 }
 
 func (l *Lab) start(ctx context.Context, o Options) error {
+	l.Release, l.Releases = o.Release, o.Releases
 	if err := l.makeBridge(); err != nil {
 		return err
 	}
@@ -110,7 +125,7 @@ func (l *Lab) start(ctx context.Context, o Options) error {
 		return err
 	}
 	for i, name := range slices.Concat(o.Hosts, o.Virtual) {
-		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), lab: l})
+		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), Release: l.releaseOf(name), lab: l})
 	}
 	return l.each(func(h *Host) error {
 		if err := h.install(ctx); err != nil {
@@ -129,7 +144,7 @@ func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
 	for _, h := range l.Hosts {
 		last = max(last, int(netip.MustParseAddr(h.Address).As4()[3]))
 	}
-	h := &Host{Name: name, Address: l.address(last + 1).String(), lab: l}
+	h := &Host{Name: name, Address: l.address(last + 1).String(), Release: l.releaseOf(name), lab: l}
 	l.Hosts = append(l.Hosts, h)
 	if err := h.install(ctx); err != nil {
 		return nil, err
@@ -139,6 +154,8 @@ func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
 	}
 	return h, l.save()
 }
+
+func (l *Lab) releaseOf(host string) string { return cmp.Or(l.Releases[host], l.Release) }
 
 // Open finds a lab that was started before.
 func Open(name string) (*Lab, error) {

@@ -13,16 +13,21 @@ import (
 
 func startLab(t *testing.T, name string, hosts ...string) *Lab {
 	t.Helper()
+	return startLabOf(t, Options{Name: name, Hosts: hosts})
+}
+
+func startLabOf(t *testing.T, o Options) *Lab {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
-	l, err := Start(ctx, Options{Name: name, Hosts: hosts})
+	l, err := Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := cleanupContext(context.Background())
 		defer cancel()
-		if err := Stop(ctx, name); err != nil {
+		if err := Stop(ctx, o.Name); err != nil {
 			t.Error(err)
 		}
 	})
@@ -64,6 +69,34 @@ func TestHostsAreBareServers(t *testing.T) {
 	}
 	if !reaches(t, a, b) {
 		t.Error("a does not reach b")
+	}
+}
+
+func TestServersOfOtherReleases(t *testing.T) {
+	if err := Available(t.Context(), "noble"); err != nil {
+		t.Skip(err)
+	}
+	l := startLabOf(t, Options{Name: "labtest", Hosts: []string{"a"}, Releases: map[string]string{"b": "noble"}})
+	b, err := l.Add(t.Context(), "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tell = `. /etc/os-release; echo $VERSION_CODENAME; ip -br -4 addr show host0`
+	if got := strings.Fields(mustRun(t, b, tell)); len(got) != 4 || got[0] != "noble" || got[3] != b.Address+"/24" {
+		t.Errorf("the added server is %q", got)
+	}
+	own, err := ownRelease()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Fields(mustRun(t, l.Hosts[0], tell)); got[0] != own.suite {
+		t.Errorf("the other server runs %s, this machine %s", got[0], own.suite)
+	}
+	if got := mustRun(t, b, "systemctl is-enabled ssh.socket; systemctl is-system-running --wait"); got != "enabled\nrunning" {
+		t.Errorf("Ubuntu's sshd is socket-activated, and its system should run: %q", got)
+	}
+	if err := Available(t.Context(), "warty"); err == nil || !strings.Contains(err.Error(), "noble") {
+		t.Errorf("an unknown release is refused with: %v", err)
 	}
 }
 

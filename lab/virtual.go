@@ -22,7 +22,7 @@ import (
 var virtualTools = map[string]string{"qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
 
 var virtualRecipe = recipe{packages: map[string]string{
-	"": packages + ",initramfs-tools", "debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual",
+	"": packages + ",initramfs-tools", "debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual," + ubuntuPackages,
 }}
 
 const (

@@ -40,7 +40,11 @@ import (
 // TestMain finds the terraform that the tests drive. Without one they fail: a
 // test that is passed over proves nothing.
 func TestMain(m *testing.M) {
-	for _, name := range []string{os.Getenv("TF_ACC_TERRAFORM_PATH"), "terraform", "tofu", "../bin/tofu"} {
+	names := []string{"terraform", "tofu", "../bin/tofu"}
+	if named := os.Getenv("TF_ACC_TERRAFORM_PATH"); named != "" {
+		names = []string{named} // or nothing: who names one wants no other
+	}
+	for _, name := range names {
 		file, err := exec.LookPath(name)
 		if err != nil {
 			continue
@@ -53,9 +57,12 @@ func TestMain(m *testing.M) {
 			os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
 		}
 		os.Setenv("CHECKPOINT_DISABLE", "1")
+		// Not the person's own, which may name other providers; OpenTofu warns of one
+		// that does not exist, and then its version is not understood.
+		os.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
 		os.Exit(m.Run())
 	}
-	fmt.Fprintln(os.Stderr, "no terraform and no tofu here: make tofu builds one")
+	fmt.Fprintln(os.Stderr, "none of", names, "is here: make tofu builds one")
 	os.Exit(1)
 }
 

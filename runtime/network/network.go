@@ -38,7 +38,7 @@ const (
 	// routeProtocol marks our routes, so that stale ones are found. It is in the
 	// range that nobody has reserved.
 	routeProtocol = 147
-	// resync repairs what somebody else changed on the host.
+	// resync repairs what somebody else changed on the host, where no event told.
 	resync = 30 * time.Second
 	// serviceLink is a dummy link; see ensureServiceRoute.
 	serviceLink = config.LinkPrefix + "-svc"
@@ -107,6 +107,9 @@ func (n *Network) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), informer.Informer().HasSynced) {
 		return ctx.Err()
 	}
+	var watching sync.WaitGroup
+	watching.Go(func() { n.watchHost(ctx, kick) })
+	defer watching.Wait()
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
 	for {

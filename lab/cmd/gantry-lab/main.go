@@ -36,9 +36,10 @@ func main() {
 func start() *cobra.Command {
 	var hosts, virtual []string
 	var memory int64
+	var release string
 	cmd := &cobra.Command{Use: "start LAB --hosts a,b,c", Short: "Boot bare servers (an older lab of that name is removed)", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := lab.Start(cmd.Context(), lab.Options{Name: args[0], Hosts: hosts, Virtual: virtual, MemoryBytes: memory << 20})
+			l, err := lab.Start(cmd.Context(), lab.Options{Name: args[0], Hosts: hosts, Virtual: virtual, Release: release, MemoryBytes: memory << 20})
 			if err != nil {
 				return err
 			}
@@ -46,6 +47,7 @@ func start() *cobra.Command {
 		}}
 	cmd.Flags().StringSliceVar(&hosts, "hosts", nil, "names of the servers")
 	cmd.Flags().StringSliceVar(&virtual, "virtual", nil, "names of further servers that are virtual machines (own kernel, cgroup v2; slower)")
+	cmd.Flags().StringVar(&release, "release", "", "code name of the release that they run: bookworm, trixie, jammy, noble, resolute (this machine's own)")
 	cmd.Flags().Int64Var(&memory, "memory-mib", 0, "memory limit of each server in MiB (0: none)")
 	return cmd
 }
