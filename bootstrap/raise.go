@@ -144,7 +144,7 @@ func (e *Engine) joinStore(ctx context.Context, f *fleet, r *rising, trust insta
 	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
 	steps, r.rest = steps[:at:at], steps[at:]
 	if etcd.Joins && !joined {
-		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{promotion{e, f, r.node, trust}}})
+		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{install.StoreRoom(), promotion{e, f, r.node, trust}}})
 	}
 	return e.run(ctx, r.member, steps)
 }

@@ -42,6 +42,9 @@ type Options struct {
 	Virtual []string
 	// MemoryBytes limits each host's memory; 0 is unlimited.
 	MemoryBytes int64
+	// DiskBytes gives each host but the virtual machines a file system of its own of
+	// that size for all that it writes, so that it can run out of room; 0 is none.
+	DiskBytes int64
 }
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -84,6 +87,11 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 			return nil, fmt.Errorf("%q is no name for a lab or a host: lower-case letters, digits and hyphens, at most 32", n)
 		}
 	}
+	if o.DiskBytes > 0 {
+		if err := check(diskTools); err != nil {
+			return nil, err
+		}
+	}
 	if n := len(o.Hosts) + len(o.Virtual); n == 0 || n > 200 {
 		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", n)
 	}
@@ -110,7 +118,7 @@ func (l *Lab) start(ctx context.Context, o Options) error {
 		return err
 	}
 	for i, name := range slices.Concat(o.Hosts, o.Virtual) {
-		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), lab: l})
+		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Disk: o.DiskBytes, Virtual: i >= len(o.Hosts), lab: l})
 	}
 	return l.each(func(h *Host) error {
 		if err := h.install(ctx); err != nil {

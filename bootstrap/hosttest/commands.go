@@ -43,6 +43,7 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 				m.remove(p)
 			}
 		}
+	case "need-room": // there is
 	case "load-units": // which enables them: so does their start
 	case "modprobe":
 		return &host.CommandError{Host: m.Title, Command: c, Status: 127, Stderr: "modprobe: not found"}
