@@ -56,8 +56,9 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 		}
 		return readyNodes(ctx, api)
 	}})
+	gone := e.releasedOf(ctx, f, want.Connection(), trust)
 	f.parallel(ctx, order, func(ctx context.Context, m *member) {
-		m.status.Err = e.ground(ctx, up[m.spec.Name], trust)
+		m.status.Err = e.ground(ctx, up[m.spec.Name], trust, gone)
 	})
 	joined := e.joinAll(ctx, f, order, up, trust)
 	f.each(ctx, joined, func(ctx context.Context, m *member) error { return e.serve(ctx, up[m.spec.Name], trust) })
@@ -69,12 +70,12 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 }
 
 // ground does on the host all that needs no other master.
-func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities) error {
+func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities, gone releases) error {
 	if r.refused != nil {
 		return r.refused
 	}
 	var err error
-	if r.input, err = e.input(r.member, r.node, r.files, trust); err != nil {
+	if r.input, err = e.input(r.member, r.node, r.files, trust, gone); err != nil {
 		return err
 	}
 	steps, err := install.Ground(r.input)
@@ -165,11 +166,11 @@ func (e *Engine) serve(ctx context.Context, r *rising, trust install.Authorities
 }
 
 // raiseWorker makes a host a worker. It depends on no other worker.
-func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface) error {
+func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface, gone releases) error {
 	if m.refused != nil {
 		return m.refused
 	}
-	in, err := e.input(m, n, m.files, trust)
+	in, err := e.input(m, n, m.files, trust, gone)
 	if err != nil {
 		return err
 	}
@@ -188,11 +189,11 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 
 // input is what the node's steps are made of, but for its place in the store. It
 // signs what the host lacks, and so is made once in a run.
-func (e *Engine) input(m *member, n spec.Node, files map[string][]byte, trust install.Authorities) (install.Input, error) {
+func (e *Engine) input(m *member, n spec.Node, files map[string][]byte, trust install.Authorities, gone releases) (install.Input, error) {
 	if e.Bundle == nil {
 		return install.Input{}, fmt.Errorf("%s: no bundle is configured", m.title())
 	}
-	credentials, err := install.Credentials(n, trust, files, e.Now())
+	credentials, err := install.Credentials(n, trust, files, e.Now(), gone[n.Host.Name])
 	if err != nil {
 		return install.Input{}, fmt.Errorf("%s: %w", m.title(), err)
 	}
