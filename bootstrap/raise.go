@@ -2,8 +2,10 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -217,10 +219,27 @@ func (e *Engine) finish(ctx context.Context, m *member, n spec.Node, api kuberne
 	if err := e.registerAgain(ctx, m, n, api); err != nil {
 		return err
 	}
-	if err := e.timed(m, "wait for the node", func() error { return e.waitNode(ctx, api, n.Host.Name) }); err != nil {
+	if err := e.timed(m, "wait for the node", func() error {
+		err := e.waitNode(ctx, api, n.Host.Name)
+		if err != nil && ctx.Err() == nil {
+			err = errors.Join(err, full(ctx, m))
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	return applyNode(ctx, api, n)
+}
+
+// full says that the disk of a host is full, where that can be asked: a container
+// runtime that can write nothing is only seen as a node that is not Ready.
+func full(ctx context.Context, m *member) error {
+	_, err := m.host.Run(ctx, install.AnyRoom())
+	var said *host.CommandError
+	if errors.As(err, &said) && host.NoSpace(err) {
+		return errors.New(strings.TrimSpace(said.Stderr))
+	}
+	return nil
 }
 
 // timed reports what is no step of the host as one.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,7 +33,7 @@ func TestDiskFull(t *testing.T) {
 	step := stepper(t)
 	full := func(hosts ...fullDisk) {
 		for _, d := range hosts {
-			step(fmt.Sprintf("%s with %d MB left at %q", d.host, d.left>>20, d.step), func(ctx context.Context) error { return f.fullAt(ctx, d) })
+			step(fmt.Sprintf("%s with %d MB left at %q %s", d.host, d.left>>20, d.step, d.state), func(ctx context.Context) error { return f.fullAt(ctx, d) })
 		}
 	}
 	converges := func() {
@@ -51,6 +52,8 @@ func TestDiskFull(t *testing.T) {
 		fullDisk{host: "worker-2", step: "credentials", fails: "credentials"},
 		fullDisk{host: "worker-2", step: "configuration", fails: "configuration"},
 		fullDisk{host: "worker-2", step: "start node processes", fails: "start node processes"},
+		// As long as the node is waited for; it may be Ready all the same.
+		fullDisk{host: "worker-2", step: "start node processes", state: "done", fails: "joined"},
 		fullDisk{host: "worker-2", step: "joined", fails: "joined"},
 	)
 	step("no line of its journal is cut", func(ctx context.Context) error { return f.journalIsWhole(ctx, "worker-2") })
@@ -78,10 +81,11 @@ func TestDiskFull(t *testing.T) {
 	step("destroy leaves every server clean", f.Down)
 }
 
-// fullDisk is a host that has no more than so many bytes left from the beginning of
-// a step on, and the step that fails of it.
+// fullDisk is a host that has no more than so many bytes left from a state of a step
+// on, and the step that fails of it.
 type fullDisk struct {
 	host, step string
+	state      string // of that step, began by default
 	left       int
 	fails      string
 }
@@ -247,12 +251,12 @@ const catScript = `#!/bin/sh
 case $(readlink /proc/$$/fd/1) in */journal.jsonl) ;; *) exec /usr/bin/cat "$@" ;; esac
 lines=$(/usr/bin/cat)
 printf '%%s\n' "$lines" || exit 1
-case $lines in *'"step":"%s","state":"began"'*) /usr/local/sbin/fill ;; esac
+case $lines in *'"step":"%s","state":"%s"'*) /usr/local/sbin/fill ;; esac
 `
 
 // fillWhen fills the disk of a host at the beginning of a step.
 func fillWhen(ctx context.Context, h *lab.Host, full fullDisk) error {
 	_, err := h.Run(ctx, fmt.Sprintf("cat >/usr/local/sbin/fill <<'E'\n%sE\ncat >/usr/local/sbin/cat <<'E'\n%sE\nchmod 0755 /usr/local/sbin/*",
-		fmt.Sprintf(fillScript, full.left), fmt.Sprintf(catScript, full.step)))
+		fmt.Sprintf(fillScript, full.left), fmt.Sprintf(catScript, full.step, cmp.Or(full.state, "began"))))
 	return err
 }

@@ -33,6 +33,8 @@ type Model struct {
 	// OnStart is called when a unit starts; OnClean by gantry host clean.
 	OnStart func(unit string) error
 	OnClean func()
+	// NoRoom: its disk is full for whoever asks beforehand. See DiskFull for writes.
+	NoRoom bool
 	// FailAt is the number of the operation (from 1) that fails as Fault says;
 	// 0 is never.
 	FailAt int

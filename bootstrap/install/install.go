@@ -122,14 +122,19 @@ func Joined(n spec.Node) step.Step {
 const storeRoom = 128 << 20
 
 const roomScript = `set -- "$1" "$2" $(stat -f -c '%a %S' "$1")
-[ $(($3 * $4)) -ge "$2" ] || { echo "$1: No space left on device: $(($3 * $4)) bytes are free, a voter needs $2" >&2; exit 1; }`
+[ $(($3 * $4)) -ge "$2" ] || { echo "$1: No space left on device: $(($3 * $4)) bytes are free, $2 are needed" >&2; exit 1; }`
 
 // StoreRoom sees that a master can write what it votes for. A voter that cannot
 // counts as one that is down, and two voters bear the loss of none.
 func StoreRoom() step.Change {
-	return step.Command{
-		Name: "see that the store has room", Command: host.Shell("need-room", roomScript, config.EtcdDataDir, strconv.Itoa(storeRoom)),
-	}
+	return step.Command{Name: "see that the store has room", Command: room(config.EtcdDataDir, storeRoom)}
+}
+
+// AnyRoom fails on a host whose disk is full.
+func AnyRoom() host.Command { return room(config.StateDir, 1<<20) }
+
+func room(dir string, bytes int) host.Command {
+	return host.Shell("need-room", roomScript, dir, strconv.Itoa(bytes))
 }
 
 func directories(n spec.Node) step.Dirs {
