@@ -136,7 +136,7 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report 
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	var nodes func(spec.Node) []string
+	var nodes *apiNodes
 	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
 		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
 	}
@@ -187,6 +187,12 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		if err != nil {
 			return workers.report(), err
 		}
+		gone := releases{}
+		if len(change.Touch) > 0 {
+			if gone, err = released(ctx, api); err != nil {
+				return workers.report(), err
+			}
+		}
 		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
 			reach: true, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
 		})
@@ -196,7 +202,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		}
 		workers.each(ctx, change.Touch, func(ctx context.Context, m *member) error {
 			n, _ := want.Worker(c, m.spec.Name)
-			return e.raiseWorker(ctx, m, n, trust, api, from.source())
+			return e.raiseWorker(ctx, m, n, joining{trust: trust, api: api, gone: gone, from: from.source()})
 		})
 		from.close()
 		e.retireWorkers(ctx, workers, c, api, change)
@@ -214,7 +220,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 
 // ObservePool says how every host of a pool stands. It changes nothing.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
-	var nodes func(spec.Node) []string
+	var nodes *apiNodes
 	if masters, trust, err := e.reach(ctx, c); err == nil {
 		defer masters.close()
 		nodes = e.nodesOf(ctx, masters, c, trust)

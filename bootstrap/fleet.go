@@ -25,6 +25,8 @@ type member struct {
 	// files are those that the survey found on it; refused is why it can be no node.
 	files   map[string][]byte
 	refused error
+	// barred says what keeps it out of the cluster, of one that is let go of.
+	barred string
 }
 
 func (m *member) title() string { return fmt.Sprintf("%s (%s)", m.spec.Name, m.spec.Address) }

@@ -17,15 +17,15 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// observe compares every reached host with what it should be. Nodes says what is
-// wrong with a Node; it is nil where no master answers.
-func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(n spec.Node) []string, node func(name string) (spec.Node, bool)) {
+// observe compares every reached host with what it should be. Nodes is nil where no
+// master answers.
+func (e *Engine) observe(ctx context.Context, f *fleet, nodes *apiNodes, node func(name string) (spec.Node, bool)) {
 	f.look(ctx, f.order, func(ctx context.Context, m *member) {
 		n, ok := node(m.spec.Name)
 		if m.host == nil || !ok {
 			return
 		}
-		drift, err := e.drift(ctx, m, n)
+		drift, err := e.drift(ctx, m, n, nodes.refused(n))
 		var foreign *install.ForeignError
 		switch {
 		case errors.Is(err, errBare):
@@ -39,7 +39,7 @@ func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(n spec.Node) 
 			return
 		}
 		if nodes != nil {
-			drift = append(drift, nodes(n)...)
+			drift = append(drift, nodes.drift(n)...)
 		}
 		m.status.State = Ready
 		if len(drift) > 0 {
@@ -50,8 +50,9 @@ func (e *Engine) observe(ctx context.Context, f *fleet, nodes func(n spec.Node) 
 
 var errBare = errors.New("nothing of the cluster is on the host")
 
-// drift returns what differs on the host from what it should be.
-func (e *Engine) drift(ctx context.Context, m *member, n spec.Node) ([]string, error) {
+// drift returns what differs on the host from what it should be. Certificates that
+// begin no later than refused are not good.
+func (e *Engine) drift(ctx context.Context, m *member, n spec.Node, refused time.Time) ([]string, error) {
 	files, err := m.host.ReadFiles(ctx, install.Observed(n)...)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (e *Engine) drift(ctx context.Context, m *member, n spec.Node) ([]string, e
 	if err != nil {
 		return []string{err.Error()}, nil
 	}
-	credentials, unfit := install.Credentials(n, trust, files, e.Now())
+	credentials, unfit := install.Credentials(n, trust, files, e.Now(), refused)
 	etcd, ok := install.EtcdOnHost(files, n)
 	if n.Master && !ok {
 		return []string{config.Etcd.ConfigFile() + " is missing or was changed"}, nil
@@ -110,9 +111,14 @@ func onHost(files map[string][]byte, n spec.Node) (install.Authorities, error) {
 	return install.Authorities{CA: ca}, nil
 }
 
-// nodesOf returns a function that says what is wrong with a Node, or nil when
-// the API cannot be asked: that is no news of the hosts.
-func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) func(spec.Node) []string {
+// apiNodes is what the API has of nodes.
+type apiNodes struct {
+	found map[string]*corev1.Node
+	gone  releases
+}
+
+// nodesOf asks the API; nil when it cannot be asked: that is no news of the hosts.
+func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) *apiNodes {
 	api, err := e.api(masters, c, trust)
 	if err != nil {
 		return nil
@@ -123,19 +129,34 @@ func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection,
 	if err != nil {
 		return nil
 	}
-	found := map[string]*corev1.Node{}
+	gone, err := released(ctx, api)
+	if err != nil {
+		return nil
+	}
+	nodes := &apiNodes{found: map[string]*corev1.Node{}, gone: gone}
 	for i, n := range list.Items {
-		found[n.Name] = &list.Items[i]
+		nodes.found[n.Name] = &list.Items[i]
 	}
-	return func(n spec.Node) []string {
-		node := found[n.Host.Name]
-		if node == nil {
-			return []string{"its Node is missing"}
-		}
-		var drift []string
-		for _, d := range reconcile(node.DeepCopy(), n) {
-			drift = append(drift, "its Node: "+d)
-		}
-		return drift
+	return nodes
+}
+
+// refused is the last beginning of a certificate of the node that is not accepted.
+func (a *apiNodes) refused(n spec.Node) time.Time {
+	if a == nil {
+		return time.Time{}
 	}
+	return a.gone[n.Host.Name]
+}
+
+// drift says what is wrong with a Node.
+func (a *apiNodes) drift(n spec.Node) []string {
+	node := a.found[n.Host.Name]
+	if node == nil {
+		return []string{"its Node is missing"}
+	}
+	var drift []string
+	for _, d := range reconcile(node.DeepCopy(), n) {
+		drift = append(drift, "its Node: "+d)
+	}
+	return drift
 }

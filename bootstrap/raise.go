@@ -2,8 +2,10 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,8 +59,9 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 		}
 		return readyNodes(ctx, api)
 	}})
+	gone := e.releasedOf(ctx, f, want.Connection(), trust)
 	f.parallel(ctx, order, func(ctx context.Context, m *member) {
-		m.status.Err = e.ground(ctx, up[m.spec.Name], trust)
+		m.status.Err = e.ground(ctx, up[m.spec.Name], trust, gone)
 	})
 	joined := e.joinAll(ctx, f, order, up, trust)
 	f.each(ctx, joined, func(ctx context.Context, m *member) error { return e.serve(ctx, up[m.spec.Name], trust) })
@@ -70,12 +73,12 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 }
 
 // ground does on the host all that needs no other master.
-func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities) error {
+func (e *Engine) ground(ctx context.Context, r *rising, trust install.Authorities, gone releases) error {
 	if r.refused != nil {
 		return r.refused
 	}
 	var err error
-	if r.input, err = e.input(r.member, r.node, r.files, trust); err != nil {
+	if r.input, err = e.input(r.member, r.node, r.files, trust, gone); err != nil {
 		return err
 	}
 	steps, err := install.Ground(r.input)
@@ -145,7 +148,7 @@ func (e *Engine) joinStore(ctx context.Context, f *fleet, r *rising, trust insta
 	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
 	steps, r.rest = steps[:at:at], steps[at:]
 	if etcd.Joins && !joined {
-		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{promotion{e, f, r.node, trust}}})
+		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{install.StoreRoom(), promotion{e, f, r.node, trust}}})
 	}
 	return e.run(ctx, r.member, steps)
 }
@@ -165,16 +168,24 @@ func (e *Engine) serve(ctx context.Context, r *rising, trust install.Authorities
 	return e.run(ctx, r.member, []step.Step{install.Joined(r.node)})
 }
 
+// joining is what a worker needs of the cluster.
+type joining struct {
+	trust install.Authorities
+	api   kubernetes.Interface
+	gone  releases
+	from  bundle.Source // nil is nobody
+}
+
 // raiseWorker makes a host a worker. It depends on no other worker.
-func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface, from bundle.Source) error {
+func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, j joining) error {
 	if m.refused != nil {
 		return m.refused
 	}
-	in, err := e.input(m, n, m.files, trust)
+	in, err := e.input(m, n, m.files, j.trust, j.gone)
 	if err != nil {
 		return err
 	}
-	in.From = from
+	in.From = j.from
 	steps, err := install.Steps(in)
 	if err != nil {
 		return err
@@ -182,7 +193,7 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 	if err := e.run(ctx, m, steps); err != nil {
 		return err
 	}
-	if err := e.finish(ctx, m, n, api); err != nil {
+	if err := e.finish(ctx, m, n, j.api); err != nil {
 		return err
 	}
 	return e.run(ctx, m, []step.Step{install.Joined(n)})
@@ -190,11 +201,11 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 
 // input is what the node's steps are made of, but for its place in the store. It
 // signs what the host lacks, and so is made once in a run.
-func (e *Engine) input(m *member, n spec.Node, files map[string][]byte, trust install.Authorities) (install.Input, error) {
+func (e *Engine) input(m *member, n spec.Node, files map[string][]byte, trust install.Authorities, gone releases) (install.Input, error) {
 	if e.Bundle == nil {
 		return install.Input{}, fmt.Errorf("%s: no bundle is configured", m.title())
 	}
-	credentials, err := install.Credentials(n, trust, files, e.Now())
+	credentials, err := install.Credentials(n, trust, files, e.Now(), gone[n.Host.Name])
 	if err != nil {
 		return install.Input{}, fmt.Errorf("%s: %w", m.title(), err)
 	}
@@ -218,10 +229,27 @@ func (e *Engine) finish(ctx context.Context, m *member, n spec.Node, api kuberne
 	if err := e.registerAgain(ctx, m, n, api); err != nil {
 		return err
 	}
-	if err := e.timed(m, "wait for the node", func() error { return e.waitNode(ctx, api, n.Host.Name) }); err != nil {
+	if err := e.timed(m, "wait for the node", func() error {
+		err := e.waitNode(ctx, api, n.Host.Name)
+		if err != nil && ctx.Err() == nil {
+			err = errors.Join(err, full(ctx, m))
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	return applyNode(ctx, api, n)
+}
+
+// full says that the disk of a host is full, where that can be asked: a container
+// runtime that can write nothing is only seen as a node that is not Ready.
+func full(ctx context.Context, m *member) error {
+	_, err := m.host.Run(ctx, install.AnyRoom())
+	var said *host.CommandError
+	if errors.As(err, &said) && host.NoSpace(err) {
+		return errors.New(strings.TrimSpace(said.Stderr))
+	}
+	return nil
 }
 
 // timed reports what is no step of the host as one.

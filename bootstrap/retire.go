@@ -52,13 +52,15 @@ func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.C
 		if err := e.wipe(ctx, m, c.ClusterID); err != nil {
 			return err
 		}
+	} else if err := e.bar(ctx, m, api, barredWorker); err != nil {
+		return err
 	}
 	if err := e.timed(m, "delete the node", func() error { return drain.DeleteNode(ctx, api, m.spec.Name) }); err != nil {
 		return err
 	}
 	if m.host == nil {
 		if lost != nil {
-			return fmt.Errorf("%s: its Node is deleted, but the host could not be cleaned: %w", m.title(), m.status.Err)
+			return fmt.Errorf("%s: its Node is deleted and its certificates are refused, but the host could not be cleaned: %w", m.title(), m.status.Err)
 		}
 		f.letGo(m)
 	}
@@ -168,9 +170,8 @@ func dialAll(ctx context.Context, h host.Host, ip string, ports ...int) []error 
 
 // letGo is the end of a host that is gone: nothing of it is left to be cleaned.
 func (f *fleet) letGo(m *member) {
-	f.warn("%s was taken out of the cluster, but not cleaned: it could not be reached. Should it ever start again, wipe it "+
-		"before it does (remove /etc/gantry, /var/lib/gantry and the gantry-*.service units): it would try to come back. The last attempt said: %v",
-		m.title(), m.status.Err)
+	f.warn("%s was taken out of the cluster, but not cleaned: it could not be reached. %s The last attempt said: %v",
+		m.title(), cmp.Or(m.barred, notBarred), m.status.Err)
 	m.status.State = Gone
 }
 
@@ -235,6 +236,8 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 		if err := e.wipe(ctx, m, want.ID); err != nil {
 			return err
 		}
+	} else if err := e.bar(ctx, m, api, barredMaster); err != nil {
+		return err
 	}
 	if err := drain.DeleteNode(ctx, api, m.spec.Name); err != nil {
 		return err

@@ -343,11 +343,6 @@ func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
 		{"start node processes", "began", "power cut", power},
 		{"wait for the node", "began", "SIGKILL", kill},
 	} {
-		if c.step == "binaries" && c.state == "began" { // the apply before this one comes no further
-			if err := f.diskFull(ctx, worker); err != nil {
-				return err
-			}
-		}
 		start := time.Now()
 		out, err := f.Workspace.DisturbApply(ctx, "worker-2", c.step, c.state, func(terraform *os.Process) error { return c.cut(ctx, terraform) })
 		if err != nil {
@@ -362,18 +357,6 @@ func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
 		t.Logf("    %-12s at %-22s %5.1f s", c.name, c.step, time.Since(start).Seconds())
 	}
 	return nil
-}
-
-// diskFull applies while the new worker has room for a part of the bundle only.
-func (f *Flow) diskFull(ctx context.Context, worker *lab.Host) error {
-	if _, err := worker.Run(ctx, "mkdir -p "+config.BootstrapDir+" && mount -t tmpfs -o size=8m tmpfs "+config.BootstrapDir); err != nil {
-		return err
-	}
-	if err := f.Workspace.Apply(ctx); err == nil || !strings.Contains(err.Error(), "No space left on device") {
-		return fmt.Errorf("with a full disk the apply says %v", err)
-	}
-	_, err := worker.Run(ctx, "umount "+config.BootstrapDir)
-	return err
 }
 
 // dropSSH ends every connection of a host's sshd, which goes on serving.

@@ -51,6 +51,9 @@ type Options struct {
 	// of servers that are added later.
 	Release  string
 	Releases map[string]string
+	// DiskBytes gives each host but the virtual machines a file system of its own of
+	// that size for all that it writes, so that it can run out of room; 0 is none.
+	DiskBytes int64
 }
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -98,6 +101,11 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 			return nil, fmt.Errorf("%q is no name for a lab or a host: lower-case letters, digits and hyphens, at most 32", n)
 		}
 	}
+	if o.DiskBytes > 0 {
+		if err := check(diskTools); err != nil {
+			return nil, err
+		}
+	}
 	if n := len(o.Hosts) + len(o.Virtual); n == 0 || n > 200 {
 		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", n)
 	}
@@ -125,7 +133,9 @@ func (l *Lab) start(ctx context.Context, o Options) error {
 		return err
 	}
 	for i, name := range slices.Concat(o.Hosts, o.Virtual) {
-		l.Hosts = append(l.Hosts, &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), Release: l.releaseOf(name), lab: l})
+		l.Hosts = append(l.Hosts, &Host{
+			Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Disk: o.DiskBytes, Virtual: i >= len(o.Hosts), Release: l.releaseOf(name), lab: l,
+		})
 	}
 	return l.each(func(h *Host) error {
 		if err := h.install(ctx); err != nil {

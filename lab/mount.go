@@ -13,7 +13,11 @@ import (
 // mountRoot lays the host's own files over the image. /var/lib is a plain copy:
 // containerd's snapshots cannot lie on an overlay.
 func (h *Host) mountRoot(ctx context.Context, image string) error {
-	upper, work, varLib := filepath.Join(h.dir(), "upper"), filepath.Join(h.dir(), "work"), filepath.Join(h.dir(), "var-lib")
+	disk, err := h.mountDisk(ctx)
+	if err != nil {
+		return err
+	}
+	upper, work, varLib := filepath.Join(disk, "upper"), filepath.Join(disk, "work"), filepath.Join(disk, "var-lib")
 	for _, d := range []string{h.root(), upper, work} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err
@@ -30,6 +34,34 @@ func (h *Host) mountRoot(ctx context.Context, image string) error {
 		return fmt.Errorf("bind /var/lib: %w", err)
 	}
 	return nil
+}
+
+// diskTools make a file system of a bounded size.
+var diskTools = map[string]string{"mkfs.ext4": "e2fsprogs", "mount": "mount"}
+
+// mountDisk returns where all that the host writes goes. A disk of its own is a
+// sparse file; nothing of it is reserved, so that root too meets its end.
+func (h *Host) mountDisk(ctx context.Context) (string, error) {
+	if h.Disk == 0 || h.Virtual {
+		return h.dir(), nil
+	}
+	file, dir := filepath.Join(h.dir(), "disk.img"), filepath.Join(h.dir(), "disk")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		return "", err
+	}
+	if err := os.Truncate(file, h.Disk); err != nil {
+		return "", err
+	}
+	if _, err := run(ctx, "mkfs.ext4", "-q", "-m", "0", file); err != nil {
+		return "", fmt.Errorf("make its disk: %w", err)
+	}
+	if _, err := run(ctx, "mount", "-o", "loop", file, dir); err != nil {
+		return "", fmt.Errorf("mount its disk: %w", err)
+	}
+	return dir, nil
 }
 
 // unmountBelow unmounts everything below a directory, the last mounted first.

@@ -67,6 +67,8 @@ func advice(err error) string {
 		return "Log in as root, or let the user use sudo: without a password, or with the one of ssh.sudo_password."
 	case errors.Is(err, host.ErrUnreachable):
 		return "Check that the server is up and that sshd answers at its address, then apply again: what was done is kept."
+	case host.NoSpace(err):
+		return "Make room on the server (df -h /etc /opt /var/lib shows which file system is full), then apply again: what was done is kept, and nothing that was cut short is taken for whole."
 	case errors.As(err, &foreign):
 		return "A server belongs to one cluster at a time."
 	case errors.Is(err, context.Canceled):

@@ -63,3 +63,17 @@ func (e *CommandError) Error() string {
 	}
 	return fmt.Sprintf("%s: %s: %s: %s", e.Host, e.Command, how, out)
 }
+
+// NoSpace reports whether a failure is that of a full disk on the host. Programs say
+// it each in their own way, and all with the system's words.
+func NoSpace(err error) bool {
+	if err == nil {
+		return false
+	}
+	said := err.Error()
+	var failed *CommandError
+	if errors.As(err, &failed) {
+		said = failed.Stdout + failed.Stderr
+	}
+	return strings.Contains(strings.ToLower(said), "no space left on device")
+}

@@ -29,6 +29,10 @@ type Host interface {
 	Close() error
 }
 
+// NewSuffix marks a file that is being written, beside the one that it is to
+// replace. A run that was cut leaves one behind; the next overwrites it.
+const NewSuffix = ".gantry-new"
+
 // File is one file with its whole content.
 type File struct {
 	Path string

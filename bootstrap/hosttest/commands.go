@@ -42,6 +42,10 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 				m.remove(p)
 			}
 		}
+	case "need-room":
+		if m.NoRoom {
+			return &host.CommandError{Host: m.Title, Command: c, Status: 1, Stderr: args[0] + ": No space left on device: 0 bytes are free"}
+		}
 	case "load-units": // which enables them: so does their start
 	case "modprobe":
 		return &host.CommandError{Host: m.Title, Command: c, Status: 127, Stderr: "modprobe: not found"}

@@ -33,6 +33,8 @@ type Model struct {
 	OnClean func()
 	// Peer, when not nil, finds the server that another one reaches at an address.
 	Peer func(address string) *Model
+	// NoRoom: its disk is full for whoever asks beforehand. See DiskFull for writes.
+	NoRoom bool
 	// FailAt is the number of the operation (from 1) that fails as Fault says;
 	// 0 is never.
 	FailAt int

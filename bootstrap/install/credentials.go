@@ -125,11 +125,13 @@ func CredentialFiles(n spec.Node) []string {
 
 // Credentials returns the files below PKIDir. Certificates on the host that still
 // fit are kept, so that a second run changes nothing. Without the authorities'
-// keys, one that does not fit is an error that says why.
-func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now time.Time) ([]step.File, error) {
+// keys, one that does not fit is an error that says why. Those that begin no later
+// than after do not fit; zero is none.
+func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now, after time.Time) ([]step.File, error) {
 	var files []step.File
 	var errs []error
 	for _, l := range leaves(n, a) {
+		l.request.After = after
 		pair := pki.Pair{Cert: onHost[l.credential.CertFile()], Key: onHost[l.credential.KeyFile()]}
 		if unfit := l.authority.Fits(pair, l.request, now); unfit != nil {
 			var err error

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -119,6 +120,26 @@ func Joined(n spec.Node) step.Step {
 	return step.Step{Name: "joined", Changes: []step.Change{
 		step.Files{Files: []step.File{{Path: JoinedFile, Data: []byte(n.ClusterID + "\n"), Mode: 0o600}}},
 	}}
+}
+
+// storeRoom is what etcd has to find free before it votes, in bytes: a segment of
+// its log is 64 MB, and its database grows.
+const storeRoom = 128 << 20
+
+const roomScript = `set -- "$1" "$2" $(stat -f -c '%a %S' "$1")
+[ $(($3 * $4)) -ge "$2" ] || { echo "$1: No space left on device: $(($3 * $4)) bytes are free, $2 are needed" >&2; exit 1; }`
+
+// StoreRoom sees that a master can write what it votes for. A voter that cannot
+// counts as one that is down, and two voters bear the loss of none.
+func StoreRoom() step.Change {
+	return step.Command{Name: "see that the store has room", Command: room(config.EtcdDataDir, storeRoom)}
+}
+
+// AnyRoom fails on a host whose disk is full.
+func AnyRoom() host.Command { return room(config.StateDir, 1<<20) }
+
+func room(dir string, bytes int) host.Command {
+	return host.Shell("need-room", roomScript, dir, strconv.Itoa(bytes))
 }
 
 func directories(n spec.Node) step.Dirs {

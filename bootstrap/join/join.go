@@ -56,7 +56,48 @@ func Open(endpoint string, ca *pki.Authority, dial Dial, now time.Time) (Store, 
 	if err != nil {
 		return nil, fmt.Errorf("etcd client for %s: %w", endpoint, err)
 	}
-	return c, nil
+	return patient{c}, nil
+}
+
+// answerWithin is how long one call of the store may take. Without a quorum etcd
+// never answers some, and its client asks again and again.
+const answerWithin = 20 * time.Second
+
+// patient is a client whose calls end.
+type patient struct{ *clientv3.Client }
+
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	out, err := call(bounded)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		err = fmt.Errorf("no answer within %s, as of a store without a quorum: see that the masters' etcd run and that their disks have room (%w)", answerWithin, err)
+	}
+	return out, err
+}
+
+func (p patient) MemberList(ctx context.Context, opts ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
+	return within(ctx, func(ctx context.Context) (*clientv3.MemberListResponse, error) {
+		return p.Client.MemberList(ctx, opts...)
+	})
+}
+
+func (p patient) MemberAddAsLearner(ctx context.Context, peerURLs []string) (*clientv3.MemberAddResponse, error) {
+	return within(ctx, func(ctx context.Context) (*clientv3.MemberAddResponse, error) {
+		return p.Client.MemberAddAsLearner(ctx, peerURLs)
+	})
+}
+
+func (p patient) MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error) {
+	return within(ctx, func(ctx context.Context) (*clientv3.MemberPromoteResponse, error) {
+		return p.Client.MemberPromote(ctx, id)
+	})
+}
+
+func (p patient) MemberRemove(ctx context.Context, id uint64) (*clientv3.MemberRemoveResponse, error) {
+	return within(ctx, func(ctx context.Context) (*clientv3.MemberRemoveResponse, error) {
+		return p.Client.MemberRemove(ctx, id)
+	})
 }
 
 const (

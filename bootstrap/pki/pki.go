@@ -92,7 +92,12 @@ type Request struct {
 	IPs           []net.IP
 	// Lifetime defaults to LeafLifetime.
 	Lifetime time.Duration
+	// After is a time that it must not begin at or before; zero is none.
+	After time.Time
 }
+
+// Begins is when a certificate begins that is issued now, to the second.
+func Begins(now time.Time) time.Time { return now.Add(-skew).Truncate(time.Second) }
 
 // Issue makes a key and signs its certificate.
 func (a *Authority) Issue(r Request, now time.Time) (Pair, error) {
@@ -106,13 +111,16 @@ func (a *Authority) Issue(r Request, now time.Time) (Pair, error) {
 	if r.Lifetime == 0 {
 		r.Lifetime = LeafLifetime
 	}
-	end := now.Add(r.Lifetime)
+	begin, end := Begins(now), now.Add(r.Lifetime)
+	if !begin.After(r.After) {
+		begin = r.After.Add(time.Second)
+	}
 	if end.After(a.cert.NotAfter) {
 		end = a.cert.NotAfter
 	}
 	pair, err := sign(&x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: r.CommonName, Organization: r.Organizations},
-		NotBefore: now.Add(-skew), NotAfter: end, DNSNames: r.DNSNames, IPAddresses: r.IPs,
+		NotBefore: begin, NotAfter: end, DNSNames: r.DNSNames, IPAddresses: r.IPs,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, a.cert, key, a.key)
@@ -151,6 +159,8 @@ func (a *Authority) Fits(p Pair, r Request, now time.Time) error {
 		return fmt.Errorf("names %q instead of %q", cert.DNSNames, r.DNSNames)
 	case !sameSet(ips(cert.IPAddresses), ips(r.IPs)):
 		return fmt.Errorf("addresses %q instead of %q", ips(cert.IPAddresses), ips(r.IPs))
+	case !cert.NotBefore.After(r.After):
+		return fmt.Errorf("begins on %s, and those until %s are refused", cert.NotBefore.UTC().Format(time.RFC3339), r.After.UTC().Format(time.RFC3339))
 	case now.Add(RenewBefore).After(cert.NotAfter):
 		return fmt.Errorf("ends on %s", cert.NotAfter.Format(time.DateOnly))
 	}

@@ -38,10 +38,29 @@ func TestWhatIsIssuedFitsUntilSomethingChanges(t *testing.T) {
 		"another authority": other.Fits(p, r, now),
 		"another's key":     ca.Fits(Pair{Cert: p.Cert, Key: stranger.Key}, r, now),
 		"its end is near":   ca.Fits(p, r, now.Add(LeafLifetime-RenewBefore+time.Hour)),
+		"a refused time":    ca.Fits(p, Request{CommonName: "n", Organizations: r.Organizations, DNSNames: r.DNSNames, IPs: r.IPs, After: Begins(now)}, now),
 		"nothing":           ca.Fits(Pair{}, r, now),
 	} {
 		if err == nil {
 			t.Errorf("%s: fits", name)
+		}
+	}
+}
+
+func TestACertificateBeginsAfterTheTimeThatIsAsked(t *testing.T) {
+	now := time.Now()
+	ca, err := NewAuthority("test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Time{{}, now.Add(-time.Hour), Begins(now), now.Truncate(time.Second)} {
+		r := Request{CommonName: "n", After: after}
+		p, err := ca.Issue(r, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ca.Fits(p, r, now); err != nil {
+			t.Errorf("after %s: %v", after, err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // newSuffix marks a file that is being written; a leftover is overwritten.
-const newSuffix = ".gantry-new"
+const newSuffix = host.NewSuffix
 
 // Programs are started once for all files, not once for each: on a host that does
 // little else, a plan is felt by the processes that it starts.
@@ -223,12 +223,15 @@ func (s stats) parse(line string) error {
 // Each line of the input is the content of the file that the next two arguments
 // name, with its mode. A last line says that it is the whole input: to the script
 // a cut connection looks like the end of file. All contents are on disk before the
-// first file is replaced.
-const writeScript = `umask 077; n=$#
-while [ $n -gt 0 ]; do
-  mode=$1 path=$2; shift 2; n=$((n-2)); set -- "$@" "$path"
-  read -r data && printf %s "$data" | base64 -d >"$path` + newSuffix + `" && chmod "$mode" "$path` + newSuffix + `" || exit 1
-done
+// first file is replaced. A full disk is given back what was written.
+const writeScript = `umask 077
+stage() { while [ $# -gt 0 ]; do
+  read -r data || exit 1
+  printf %s "$data" | base64 -d >"$2` + newSuffix + `" && chmod "$1" "$2` + newSuffix + `" || return 1; shift 2
+done; }
+drop() { while [ $# -gt 0 ]; do rm -f "$2` + newSuffix + `"; shift 2; done; exit 1; }
+stage "$@" || drop "$@"
+n=$#; while [ $n -gt 0 ]; do set -- "$@" "$2"; shift 2; n=$((n-2)); done
 read -r data && [ "$data" = end ] || exit 1
 for f; do set -- "$@" "$f` + newSuffix + `"; shift; done; sync "$@" || exit 1
 for f; do mv -fT "$f" "${f%` + newSuffix + `}" || exit 1; done`

@@ -123,7 +123,9 @@ func (r Runner) line(s Step, state State, err error) []byte {
 	return append(data, '\n')
 }
 
-const appendScript = `mkdir -p -m 0700 "$1" && cat >>"$2"`
+// A disk may be full in the middle of a line, which would swallow the next one.
+const appendScript = `mkdir -p -m 0700 "$1" && cat >>"$2" && exit 0
+[ ! -s "$2" ] || truncate -s "$(head -n "$(wc -l <"$2")" "$2" | wc -c)" "$2"; exit 1`
 
 func (r Runner) write(ctx context.Context, h host.Host, lines []byte) error {
 	if !r.Journal || len(lines) == 0 {

@@ -80,14 +80,24 @@ func (u Units) Differing(s Seen) []string {
 
 // A unit may fail its first attempt for a reason that passes (its peer is just
 // starting): systemd tries again, and so the script waits before it gives up,
-// and then says what the unit's own log says.
+// and then says what the unit's own log says. A full disk does not pass, and takes
+// the logs with it, so it is looked for: nothing is restarted on one, since what
+// runs might not come back.
 const startScript = `wait=$1; shift
+full() { for d in /etc /var/lib; do
+  set -- "$d" $(stat -f -c '%a %S' "$d")
+  [ $(($2 * $3)) -ge 1048576 ] || { echo "$1: No space left on device ($(($2 * $3)) bytes are free)"; return 0; }
+done; return 1; }
+full >&2 && exit 1
 for u; do systemctl is-enabled --quiet "$u" || systemctl enable --quiet "$u" || exit 1; done
-systemctl restart "$@" && exit 0
+timeout 10 systemctl restart "$@"; status=$?
+[ $status != 0 ] || exit 0
+[ $status != 124 ] || wait=$((wait + 80)) # the unit's own time is not over
 end=$(($(date +%s) + wait))
 while [ "$(date +%s)" -lt "$end" ]; do
   all=yes; for u; do systemctl is-active --quiet "$u" || all=no; done
   [ $all = yes ] && exit 0
+  full >&2 && break
   sleep 1
 done
 for u; do

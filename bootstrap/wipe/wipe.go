@@ -39,7 +39,7 @@ func Steps() []step.Step {
 	var units, unitFiles []string
 	for _, c := range components {
 		units = append(units, c.Unit())
-		unitFiles = append(unitFiles, c.UnitFile())
+		unitFiles = append(unitFiles, c.UnitFile(), c.UnitFile()+host.NewSuffix)
 	}
 	gantry := config.Binary("gantry")
 	roots := []string{config.RunDir, config.StateDir}
@@ -62,7 +62,7 @@ func Steps() []step.Step {
 		// The identity goes last: while it is there, a wipe that was cut is seen to
 		// be unfinished.
 		{Name: "remove files", Changes: []step.Change{
-			step.Remove{Paths: []string{config.RunDir, "/opt/gantry", install.ModulesFile}},
+			step.Remove{Paths: []string{config.RunDir, "/opt/gantry", install.ModulesFile, install.ModulesFile + host.NewSuffix}},
 			step.Remove{Paths: []string{config.PodLogDir}},
 			step.Remove{Paths: []string{config.StateDir}},
 			step.Remove{Paths: []string{config.ConfigDir}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/informers"
@@ -15,8 +16,10 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/released"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // assembly is a server put together and not yet started.
@@ -24,6 +27,7 @@ type assembly struct {
 	generic    *genericapiserver.RecommendedConfig
 	stores     stores
 	roles      *rbac.Authorizer
+	released   *released.Nodes
 	loopback   kubernetes.Interface
 	aggregator *aggregator.APIAggregator
 	etcd       *clientv3.Client
@@ -46,7 +50,6 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, err
 	}
 	a := &assembly{generic: cfg, installed: make(chan struct{})}
-	cfg.BuildHandlerChainFunc = handlerChain(a.installed)
 	if a.loopback, err = kubernetes.NewForConfig(cfg.LoopbackClientConfig); err != nil {
 		return nil, fmt.Errorf("loopback client: %w", err)
 	}
@@ -56,6 +59,8 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if a.stores, err = openStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
+	a.released = released.New(a.stores.get("", "configmaps").ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
+	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.released.Refusal)
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
 		return nil, err
 	}
@@ -113,6 +118,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 // start begins what must run before the first request is served.
 func (a *assembly) start(ctx context.Context) {
 	go a.roles.Run(ctx)
+	go a.released.Run(ctx)
 	go func() {
 		for _, done := range a.aggregator.GenericAPIServer.MuxAndDiscoveryCompleteSignals() {
 			select {

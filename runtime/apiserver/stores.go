@@ -53,7 +53,7 @@ func openStores(scheme *runtime.Scheme, table []kinds.Kind, opts generic.RESTOpt
 func needed() []schema.GroupResource {
 	var out []schema.GroupResource
 	for _, s := range []string{
-		"pods", "nodes", "services", "namespaces", "serviceaccounts", "secrets", "events", "persistentvolumeclaims",
+		"pods", "nodes", "services", "namespaces", "serviceaccounts", "secrets", "configmaps", "events", "persistentvolumeclaims",
 		"poddisruptionbudgets.policy", "priorityclasses.scheduling.k8s.io", "certificatesigningrequests.certificates.k8s.io",
 		"roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
 		"clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",

@@ -67,3 +67,9 @@ const (
 	// FrontProxyUser is the only common name trusted in request headers.
 	FrontProxyUser = "front-proxy-client"
 )
+
+// ReleasedNodesConfigMap, in kube-system, names the nodes that were taken out of the
+// cluster without their server being wiped. Its data is a time in RFC 3339 for each:
+// certificates of the node that begin no later are refused. A node that comes back
+// is given others.
+const ReleasedNodesConfigMap = "gantry-released-nodes"

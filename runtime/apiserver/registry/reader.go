@@ -44,12 +44,19 @@ func ListWhere[T runtime.Object](ctx context.Context, s *Store, namespace string
 
 // ListWatch feeds an informer straight from the store: without HTTP and without
 // a second copy of each object. What it yields may not be changed.
-func (s *Store) ListWatch() cache.ListerWatcher {
+func (s *Store) ListWatch() cache.ListerWatcher { return s.listWatch(metav1.NamespaceAll, nil) }
+
+// ListWatchOne does the same with one object.
+func (s *Store) ListWatchOne(namespace, name string) cache.ListerWatcher {
+	return s.listWatch(namespace, fields.OneTermEqualSelector(metav1.ObjectNameField, name))
+}
+
+func (s *Store) listWatch(namespace string, where fields.Selector) cache.ListerWatcher {
 	internal := func(o metav1.ListOptions) *metainternalversion.ListOptions {
 		out := &metainternalversion.ListOptions{
 			ResourceVersion: o.ResourceVersion, ResourceVersionMatch: o.ResourceVersionMatch,
 			AllowWatchBookmarks: o.AllowWatchBookmarks, SendInitialEvents: o.SendInitialEvents,
-			Limit: o.Limit, Continue: o.Continue, Watch: o.Watch,
+			Limit: o.Limit, Continue: o.Continue, Watch: o.Watch, FieldSelector: where,
 		}
 		if o.TimeoutSeconds != nil {
 			out.TimeoutSeconds = o.TimeoutSeconds
@@ -58,7 +65,7 @@ func (s *Store) ListWatch() cache.ListerWatcher {
 	}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return s.List(genericapirequest.WithNamespace(ctx, metav1.NamespaceAll), internal(o))
+			return s.List(genericapirequest.WithNamespace(ctx, namespace), internal(o))
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			// HTTP would end the watch at its timeout; here the context does.
@@ -67,7 +74,7 @@ func (s *Store) ListWatch() cache.ListerWatcher {
 				d = time.Duration(*o.TimeoutSeconds) * time.Second
 			}
 			ctx, cancel := context.WithTimeout(ctx, d)
-			w, err := s.Watch(genericapirequest.WithNamespace(ctx, metav1.NamespaceAll), internal(o))
+			w, err := s.Watch(genericapirequest.WithNamespace(ctx, namespace), internal(o))
 			if err != nil {
 				cancel()
 				return nil, err

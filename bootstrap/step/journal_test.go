@@ -1,0 +1,41 @@
+package step
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A file that may not grow beyond a size ends a write in the middle, as a full disk does.
+func TestALineOfTheJournalIsWrittenAsAWholeOrNotAtAll(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "bootstrap")
+	file := filepath.Join(dir, "journal.jsonl")
+	line := func(c string) string { return strings.Repeat(c, 399) + "\n" }
+	write := func(limit, line string) error {
+		c := exec.Command("sh", "-c", limit+`exec sh -c "$1" append-journal "$2" "$3"`, "sh", appendScript, dir, file)
+		c.Stdin = strings.NewReader(line)
+		return c.Run()
+	}
+	const full = "trap '' XFSZ; ulimit -f 1; " // 512 bytes, or 1024 in other shells
+	want := ""
+	for _, tc := range []struct {
+		limit, line string
+		written     bool
+	}{
+		{full, line("a"), true},
+		{full, line("b") + line("c"), false},
+		{"", line("d"), true},
+	} {
+		if err := write(tc.limit, tc.line); (err == nil) != tc.written {
+			t.Fatalf("writing %.1s… says %v", tc.line, err)
+		}
+		if tc.written {
+			want += tc.line
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != want {
+			t.Fatalf("after %.1s… the journal has %d bytes, want %d: %v", tc.line, len(got), len(want), err)
+		}
+	}
+}
