@@ -23,6 +23,7 @@ func TestSurface(t *testing.T) {
 
 	step("apply", f.Apply)
 	step("facts and status tell what is there", f.told)
+	step("the kubernetes and helm providers take the kubeconfig", f.otherProviders)
 	step("a renamed resource is moved, and nothing is done", f.moved)
 	step("the state is lost", func(ctx context.Context) (err error) {
 		if before, err = f.Fingerprints(ctx, f.Nodes()...); err != nil {
