@@ -107,7 +107,7 @@ func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.connectTimeout)
 	defer cancel()
 	for {
-		session, err := h.client.NewSession()
+		session, err := h.newSession(ctx)
 		var refused *ssh.OpenChannelError
 		if err == nil || !errors.As(err, &refused) {
 			return session, err
@@ -117,6 +117,32 @@ func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
 			return nil, err
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// newSession ends with ctx, which the library's does not: a channel that is opened at
+// the moment at which the connection is lost may never hear of its end. Such an
+// attempt is left behind.
+func (h *Host) newSession(ctx context.Context) (*ssh.Session, error) {
+	type result struct {
+		session *ssh.Session
+		err     error
+	}
+	results := make(chan result, 1)
+	go func() {
+		session, err := h.client.NewSession()
+		results <- result{session, err}
+	}()
+	select {
+	case r := <-results:
+		return r.session, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-results; r.err == nil {
+				r.session.Close() //nolint:errcheck // nobody uses it
+			}
+		}()
+		return nil, fmt.Errorf("the host does not answer: %w", context.Cause(ctx))
 	}
 }
 

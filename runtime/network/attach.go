@@ -145,8 +145,7 @@ func macs(ip netip.Addr) (host, pod net.HardwareAddr) {
 
 // podRoutes returns the pods' addresses and the links behind them.
 func podRoutes() (map[netip.Addr]int, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol, Table: unix.RT_TABLE_MAIN},
-		netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+	routes, err := ourRoutes()
 	if err != nil {
 		return nil, fmt.Errorf("list the pods' routes: %w", err)
 	}
@@ -186,7 +185,7 @@ func (n *Network) Prune(_ context.Context, uids []string) error {
 	for _, uid := range uids {
 		keep[LinkName(uid)] = true
 	}
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the links: %w", err)
 	}

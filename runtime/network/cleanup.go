@@ -16,7 +16,7 @@ import (
 // node leave in the kernel. On a clean host it does nothing.
 func Cleanup() error {
 	var errs []error
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("list the links: %w", err))
 	}
@@ -30,8 +30,7 @@ func Cleanup() error {
 			errs = append(errs, fmt.Errorf("remove the link %s: %w", name, err))
 		}
 	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol, Table: unix.RT_TABLE_MAIN},
-		netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+	routes, err := ourRoutes()
 	if err != nil {
 		errs = append(errs, fmt.Errorf("list the routes: %w", err))
 	}

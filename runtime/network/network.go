@@ -184,7 +184,7 @@ func (n *Network) sync() error {
 // nodeLink finds the link that holds the node's address, and all prefixes that
 // are on a link of this host (not ours).
 func nodeLink(ip netip.Addr) (netlink.Link, []netip.Prefix, error) {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the host's addresses: %w", err)
 	}

@@ -15,8 +15,7 @@ import (
 // ensureRoutes sets the planned routes and removes those of nodes that left or
 // moved.
 func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.Link, mtu int) error {
-	have, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol, Table: unix.RT_TABLE_MAIN},
-		netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+	have, err := ourRoutes()
 	if err != nil {
 		return fmt.Errorf("list the routes: %w", err)
 	}

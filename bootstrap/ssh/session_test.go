@@ -1,0 +1,34 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
+)
+
+// deaf is a connection that was lost while a channel was opened: it never answers.
+type deaf struct{ ssh.Conn }
+
+func (deaf) OpenChannel(string, []byte) (ssh.Channel, <-chan *ssh.Request, error) { select {} }
+
+func TestASessionThatNeverOpensIsGivenUp(t *testing.T) {
+	h := &Host{name: "h", client: &ssh.Client{Conn: deaf{}}, connectTimeout: 50 * time.Millisecond}
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.run(context.Background(), host.Command{Argv: []string{"true"}}, nil)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, host.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for ever")
+	}
+}
