@@ -47,8 +47,8 @@ func TestDiskFull(t *testing.T) {
 	full(
 		fullDisk{host: "worker-2", step: "prepare", fails: "prepare"},
 		fullDisk{host: "worker-2", step: "identity", fails: "identity"},
-		fullDisk{host: "worker-2", step: "binaries", left: 16 << 20, fails: "binaries"},  // while they are sent
-		fullDisk{host: "worker-2", step: "binaries", left: 100 << 20, fails: "binaries"}, // while they are unpacked
+		fullDisk{host: "worker-2", step: "binaries", left: 16 << 20, fails: "binaries"},  // the small ones fit
+		fullDisk{host: "worker-2", step: "binaries", left: 100 << 20, fails: "binaries"}, // all but the largest fit
 		fullDisk{host: "worker-2", step: "credentials", fails: "credentials"},
 		fullDisk{host: "worker-2", step: "configuration", fails: "configuration"},
 		fullDisk{host: "worker-2", step: "start node processes", fails: "start node processes"},
