@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslices"
@@ -58,6 +59,10 @@ func Controllers(d Deps) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	daemons, err := daemonset.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := nodelifecycle.New(d.Client, d.Informers, d.Config.NodeMonitorGracePeriod.Duration, d.Events, clk, d.Log)
 	if err != nil {
 		return nil, err
@@ -73,6 +78,7 @@ func Controllers(d Deps) ([]Controller, error) {
 	return []Controller{
 		{sets, 8},
 		{deployments, 5},
+		{daemons, 2},
 		{endpointslices.New(d.Client, d.Informers, d.Events, clk, d.Log), 5},
 		{namespace.New(d.Client, d.Objects, d.Informers, clk, d.Log), 5},
 		{gc.New(d.Objects, d.Client.Discovery(), d.Log), 10},
