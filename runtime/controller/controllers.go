@@ -16,6 +16,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslices"
 	"github.com/gantry-run/gantry/runtime/controller/gc"
+	"github.com/gantry-run/gantry/runtime/controller/job"
 	"github.com/gantry-run/gantry/runtime/controller/namespace"
 	"github.com/gantry-run/gantry/runtime/controller/nodelifecycle"
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
@@ -63,6 +64,10 @@ func Controllers(d Deps) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	jobs, err := job.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := nodelifecycle.New(d.Client, d.Informers, d.Config.NodeMonitorGracePeriod.Duration, d.Events, clk, d.Log)
 	if err != nil {
 		return nil, err
@@ -79,6 +84,7 @@ func Controllers(d Deps) ([]Controller, error) {
 		{sets, 8},
 		{deployments, 5},
 		{daemons, 2},
+		{jobs, 5},
 		{endpointslices.New(d.Client, d.Informers, d.Events, clk, d.Log), 5},
 		{namespace.New(d.Client, d.Objects, d.Informers, clk, d.Log), 5},
 		{gc.New(d.Objects, d.Client.Discovery(), d.Log), 10},
