@@ -24,6 +24,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
+	"github.com/gantry-run/gantry/runtime/controller/statefulset"
 )
 
 // Deps are what controllers are made of.
@@ -64,6 +65,10 @@ func Controllers(d Deps) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	stateful, err := statefulset.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
 	jobs, err := job.New(d.Client, d.Informers, d.Events, clk, d.Log)
 	if err != nil {
 		return nil, err
@@ -84,6 +89,7 @@ func Controllers(d Deps) ([]Controller, error) {
 		{sets, 8},
 		{deployments, 5},
 		{daemons, 2},
+		{stateful, 5},
 		{jobs, 5},
 		{endpointslices.New(d.Client, d.Informers, d.Events, clk, d.Log), 5},
 		{namespace.New(d.Client, d.Objects, d.Informers, clk, d.Log), 5},
