@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/controller/cronjob"
 	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
@@ -73,6 +74,10 @@ func Controllers(d Deps) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	crons, err := cronjob.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := nodelifecycle.New(d.Client, d.Informers, d.Config.NodeMonitorGracePeriod.Duration, d.Events, clk, d.Log)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,7 @@ func Controllers(d Deps) ([]Controller, error) {
 		{daemons, 2},
 		{stateful, 5},
 		{jobs, 5},
+		{crons, 2},
 		{endpointslices.New(d.Client, d.Informers, d.Events, clk, d.Log), 5},
 		{namespace.New(d.Client, d.Objects, d.Informers, clk, d.Log), 5},
 		{gc.New(d.Objects, d.Client.Discovery(), d.Log), 10},
