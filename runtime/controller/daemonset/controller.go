@@ -161,7 +161,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if failed != nil {
 		return 0, failed
 	}
-	return sooner(recheck, wait), err
+	return reconcile.Sooner(recheck, wait), err
 }
 
 func inUse(list []*corev1.Pod) func(*appsv1.ControllerRevision) bool {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
 )
 
 // This file decides from nodes and pods what is to be created and deleted, with
@@ -111,7 +112,7 @@ func (v view) fill() plan {
 				case p.DeletionTimestamp != nil:
 				case pods.Ended(p):
 					if left := v.pause(pl.node); left > 0 {
-						out.wait = sooner(out.wait, left)
+						out.wait = reconcile.Sooner(out.wait, left)
 						continue
 					}
 					out.delete, out.failed = append(out.delete, p), append(out.failed, p)
@@ -247,13 +248,6 @@ func (v view) roll() plan {
 	return out
 }
 
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || (b > 0 && b < a) {
-		return b
-	}
-	return a
-}
-
 // status counts nodes. wait is when a pod becomes available without any event.
 func (v view) status() (s appsv1.DaemonSetStatus, wait time.Duration) {
 	s = *v.ds.Status.DeepCopy()
@@ -282,7 +276,7 @@ func (v view) status() (s appsv1.DaemonSetStatus, wait time.Duration) {
 			if available {
 				s.NumberAvailable++
 			}
-			wait = sooner(wait, left)
+			wait = reconcile.Sooner(wait, left)
 		case pl.exists && len(pl.pods) > 0:
 			s.NumberMisscheduled++
 		}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
 )
 
 // This file decides what becomes of a job, from its pods and the time alone.
@@ -21,13 +22,6 @@ type decision struct {
 	indexes []int
 	delete  []*corev1.Pod
 	wait    time.Duration // until something is due without an event (0: nothing is)
-}
-
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || (b > 0 && b < a) {
-		return b
-	}
-	return a
 }
 
 func condition(j *batchv1.Job, t batchv1.JobConditionType) *batchv1.JobCondition {
@@ -185,7 +179,7 @@ func manage(j *batchv1.Job, t tally, list []*corev1.Pod, now time.Time) decision
 		}
 		if last := t.before[i]; last != nil {
 			if left := pause(tries(last)+1, endOf(last), now); left > 0 {
-				d.wait = sooner(d.wait, left)
+				d.wait = reconcile.Sooner(d.wait, left)
 				continue
 			}
 		}

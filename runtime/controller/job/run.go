@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
 )
 
 // run makes one step with a job that is not over. The job is the caller's own.
@@ -81,7 +82,7 @@ func (r *Controller) run(ctx context.Context, j *batchv1.Job, list []*corev1.Pod
 		}
 	}
 	if left := deadline(j, now); left > 0 {
-		d.wait = sooner(d.wait, left)
+		d.wait = reconcile.Sooner(d.wait, left)
 	}
 	return d.wait, acted
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
 )
 
 // This file decides what is to be created and deleted, with no API.
@@ -205,9 +206,8 @@ func (v view) status() (s appsv1.StatefulSetStatus, wait time.Duration) {
 		available, left := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
 		if available {
 			s.AvailableReplicas++
-		} else if left > 0 && (wait == 0 || left < wait) {
-			wait = left
 		}
+		wait = reconcile.Sooner(wait, left)
 	}
 	if want := int32(replicas(v.set)); v.rolling() && s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want {
 		s.CurrentRevision, s.CurrentReplicas = v.update, want
