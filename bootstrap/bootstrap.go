@@ -190,10 +190,15 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
 			reach: true, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
 		})
+		from := e.handOn(ctx, masters)
+		if slices.ContainsFunc(change.Touch, workers.isNew) {
+			from.begin()
+		}
 		workers.each(ctx, change.Touch, func(ctx context.Context, m *member) error {
 			n, _ := want.Worker(c, m.spec.Name)
-			return e.raiseWorker(ctx, m, n, trust, api)
+			return e.raiseWorker(ctx, m, n, trust, api, from.source())
 		})
+		from.close()
 		e.retireWorkers(ctx, workers, c, api, change)
 	} else {
 		report.Warnings = append(report.Warnings, fmt.Sprintf("pods were not drained and Nodes not deleted: %v", trustErr))

@@ -81,6 +81,7 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 			}
 			return nil
 		}
+		m.Peer = func(address string) *hosttest.Model { return w.at(spec.Host{Address: address}) }
 		w.hosts[name] = m
 	}
 	w.engine = w.run(t, b)
@@ -112,7 +113,7 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 	w.lease = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
 	t.Cleanup(w.lease.Close)
 	return New(Config{
-		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease,
+		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
 		API:   func(client.Options) (kubernetes.Interface, error) { return w.api, nil },
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
 		Store: func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return w.store, nil },

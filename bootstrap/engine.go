@@ -35,7 +35,9 @@ type Config struct {
 	// AbandonUnreachable lets a destroy end although hosts cannot be reached: they are
 	// left as they are, with a warning.
 	AbandonUnreachable bool
-	Events             func(step.Event)
+	// HandOn has workers take the bundle from a master, where they can.
+	HandOn bool
+	Events func(step.Event)
 	// Lease is held by every operation that changes something; nil is none.
 	Lease *lease.Keepers
 

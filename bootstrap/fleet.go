@@ -347,3 +347,9 @@ func newUUID() string { return string(uuid.NewUUID()) }
 
 // apiAddress is where a master serves the API.
 func apiAddress(h spec.Host) string { return fmt.Sprintf("%s:%d", h.IP(), config.APIServerPort) }
+
+// isNew reports whether the survey found a host that has never joined.
+func (f *fleet) isNew(name string) bool {
+	m := f.members[name]
+	return m != nil && m.host != nil && m.refused == nil && len(m.files[install.JoinedFile]) == 0
+}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
@@ -165,7 +166,7 @@ func (e *Engine) serve(ctx context.Context, r *rising, trust install.Authorities
 }
 
 // raiseWorker makes a host a worker. It depends on no other worker.
-func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface) error {
+func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust install.Authorities, api kubernetes.Interface, from bundle.Source) error {
 	if m.refused != nil {
 		return m.refused
 	}
@@ -173,6 +174,7 @@ func (e *Engine) raiseWorker(ctx context.Context, m *member, n spec.Node, trust 
 	if err != nil {
 		return err
 	}
+	in.From = from
 	steps, err := install.Steps(in)
 	if err != nil {
 		return err

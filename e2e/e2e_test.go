@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +36,9 @@ func TestLife(t *testing.T) {
 
 	step("apply", f.Apply)
 	step("the state holds no secret", f.noSecretInState)
+	step("the bundle was sent to the master, and by it to the workers", func(context.Context) error {
+		return errors.Join(f.wasSent("create cluster", "master-1", true), f.wasSent("create pool", "worker-1", false), f.wasSent("create pool", "worker-2", false))
+	})
 	step("every process is healthy and serves metrics", f.healthy)
 	step("deploy the application", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, f.Workers...) })
 	step("it is served by DNS name, cluster IP and node port", served)
@@ -314,6 +319,22 @@ func (f *Flow) noSecretInState(ctx context.Context) error {
 		if secrets == 0 {
 			return fmt.Errorf("found no key on %s to look for", n)
 		}
+	}
+	return nil
+}
+
+// wasSent checks whether an operation sent a host the bundle from here.
+func (f *Flow) wasSent(operation, host string, want bool) error {
+	sent, err := f.Workspace.Sent(operation)
+	if err != nil {
+		return err
+	}
+	bundle, err := os.Stat(f.tools.Bundle)
+	if err != nil {
+		return err
+	}
+	if got := sent[host]; got == 0 || (got > bundle.Size()) != want {
+		return fmt.Errorf("%s: %d bytes were sent to %s, and the bundle has %d; sent from here should be %v", operation, got, host, bundle.Size(), want)
 	}
 	return nil
 }

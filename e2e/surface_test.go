@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // TestSurface is what an operator does to state and not to servers: a resource is
@@ -23,6 +26,7 @@ func TestSurface(t *testing.T) {
 
 	step("apply", f.Apply)
 	step("facts and status tell what is there", f.told)
+	step("the kubernetes and helm providers take the kubeconfig", f.otherProviders)
 	step("a renamed resource is moved, and nothing is done", f.moved)
 	step("the state is lost", func(ctx context.Context) (err error) {
 		if before, err = f.Fingerprints(ctx, f.Nodes()...); err != nil {
@@ -43,7 +47,16 @@ func TestSurface(t *testing.T) {
 		}
 		return nil
 	})
-	step("what was imported can grow", func(ctx context.Context) error { return f.Grow(ctx, "worker-2") })
+	step("what was imported can grow, also where the master kept no bundle", func(ctx context.Context) error {
+		master, err := f.Lab.Host("master-1")
+		if err != nil {
+			return err
+		}
+		if _, err := master.Run(ctx, "rm "+config.BootstrapDir+"/bundle.tar.zst"); err != nil {
+			return err
+		}
+		return errors.Join(f.Grow(ctx, "worker-2"), f.wasSent("change pool", "worker-2", true))
+	})
 	step("destroy leaves every server clean", f.Down)
 }
 

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,8 +23,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -125,6 +128,54 @@ func TestAccClusterAndPool(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectEmptyPlan(), action("gantry_node_pool.renamed", plancheck.ResourceActionNoop),
 				}},
+			},
+		},
+	})
+}
+
+// A slip of the configuration takes out no more servers than the pool says, by an
+// update, a replacement or a destroy; nothing of what is refused was begun.
+func TestAccRemovalLimit(t *testing.T) {
+	w := newWorld(t, 4)
+	one := `w1 = { address = "192.0.2.2" }`
+	two := one + `, w2 = { address = "192.0.2.3" }`
+	three := two + `, w3 = { address = "192.0.2.4" }`
+	limited := func(limit, hosts string) string {
+		return w.block() + clusterHCL + strings.Replace(poolHCL(hosts), "name ", "removal_limit = "+limit+"\n  name ", 1)
+	}
+	all := func(*terraform.State) error {
+		for _, address := range []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"} {
+			if !slices.Contains(w.servers[address].Running(), config.Kubelet.Unit()) {
+				return fmt.Errorf("the kubelet of %s does not run", address)
+			}
+		}
+		return nil
+	}
+	resource.UnitTest(t, resource.TestCase{
+		ProtoV6ProviderFactories: w.factories(),
+		CheckDestroy:             func(*terraform.State) error { return w.bare() },
+		Steps: []resource.TestStep{
+			{Config: limited("1", three)},
+			{Config: limited("1", one), ExpectError: regexp.MustCompile(`2 of 3 servers would leave the\s+cluster \(w2, w3\)`)},
+			{Config: strings.Replace(limited("1", three), `"workers"
+  labels`, `"others"
+  labels`, 1), ExpectError: regexp.MustCompile(`3 of 3 servers would leave`)},
+			{Config: limited("1", three), Destroy: true, ExpectError: regexp.MustCompile(`3 of 3 servers would leave`)},
+			{Config: limited("1", three), Check: all},
+			{Config: limited("1", two)},
+			{Config: limited("2", two)},
+			{
+				Config: strings.Replace(limited("2", two), `"workers"
+  labels`, `"others"
+  labels`, 1),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action("gantry_node_pool.workers", plancheck.ResourceActionReplace)}},
+				Check: func(*terraform.State) error {
+					n, err := w.api.CoreV1().Nodes().Get(context.Background(), "w2", metav1.GetOptions{})
+					if err == nil && n.Labels[spec.PoolLabel] != "others" {
+						err = fmt.Errorf("w2 has the labels %v", n.Labels)
+					}
+					return err
+				},
 			},
 		},
 	})

@@ -88,6 +88,7 @@ func newWorld(t *testing.T, servers int) *world {
 			}
 			return nil
 		}
+		m.Peer = func(address string) *hosttest.Model { return w.servers[address] }
 		w.servers[address] = m
 	}
 	return w

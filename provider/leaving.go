@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	pschema "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 const defaultDrainTimeout = "5m"
@@ -36,6 +39,26 @@ func onDrainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(keepNode), Validators: []validator.String{stringvalidator.OneOf(keepNode, forceNode)},
 		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
 			"`force`: it is taken out with them, whatever their disruption budgets say."}
+}
+
+func removalLimitAttribute() schema.Int64Attribute {
+	return schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(0)},
+		MarkdownDescription: "The most servers that one apply may take out of the pool; a plan that takes out more is refused, also a destroy or a replacement of the pool " +
+			"(raise the limit and apply, then destroy). Default: no limit."}
+}
+
+// limitRemoval refuses to take out more of the pool's hosts than the limit says.
+func (m poolModel) limitRemoval(ctx context.Context, limit types.Int64, stay []spec.Host, diags *diag.Diagnostics) {
+	if limit.IsNull() || limit.IsUnknown() {
+		return
+	}
+	have, _ := m.spec(ctx, diags)
+	if gone := leaving(have.Hosts, stay); int64(len(gone)) > limit.ValueInt64() {
+		diags.AddAttributeError(path.Root("removal_limit"), "More servers would leave than may",
+			fmt.Sprintf("Pool %s: %d of %d servers would leave the cluster (%s), and removal_limit allows %d in one apply. "+
+				"If they are to leave, remove them in several applies, or raise the limit: for a destroy, apply the raised limit first.",
+				have.Name, len(gone), len(have.Hosts), strings.Join(names(gone), ", "), limit.ValueInt64()))
+	}
 }
 
 func parseTimeout(v types.String) time.Duration {

@@ -42,6 +42,7 @@ type poolModel struct {
 
 	Annotations    types.Map    `tfsdk:"annotations"`
 	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
+	RemovalLimit   types.Int64  `tfsdk:"removal_limit"`
 	Kubelet        types.Object `tfsdk:"kubelet"`
 }
 
@@ -68,6 +69,7 @@ func (r *poolResource) Schema(ctx context.Context, _ resource.SchemaRequest, res
 			},
 			"drain_timeout":    drainTimeoutAttribute(),
 			"on_drain_timeout": onDrainTimeoutAttribute(),
+			"removal_limit":    removalLimitAttribute(),
 			"kubelet":          kubeletAttribute("every node of the pool"),
 			"annotations":      schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Annotations of every Node of the pool."},
 			"status":           statusAttribute(),
@@ -123,10 +125,15 @@ func (r *poolResource) ValidateConfig(ctx context.Context, req resource.Validate
 // ModifyPlan foresees the status of each host, so that the plan shows which are
 // touched.
 func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.session == nil {
+	var plan, state poolModel
+	if req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+		state.limitRemoval(ctx, state.RemovalLimit, nil, &resp.Diagnostics)
 		return
 	}
-	var plan, state poolModel
+	if r.session == nil {
+		return
+	}
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	create := req.State.Raw.IsNull()
 	if !create {
@@ -136,13 +143,14 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		return
 	}
 	prior := map[string]hostStatus{}
+	replaced := !create && !plan.Name.Equal(state.Name)
 	if !create {
 		prior = statusMap(ctx, state.Status, &resp.Diagnostics)
 		plan.Status = state.Status
 		if known(ctx, plan.Cluster) {
 			now, was := connection(ctx, plan.Cluster, &resp.Diagnostics), connection(ctx, state.Cluster, &resp.Diagnostics)
 			if now.ClusterID != was.ClusterID {
-				resp.RequiresReplace = append(resp.RequiresReplace, path.Root("cluster"))
+				resp.RequiresReplace, replaced = append(resp.RequiresReplace, path.Root("cluster")), true
 			}
 		}
 	}
@@ -162,11 +170,18 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightPool(ctx, c, p, names)
 	}, &resp.Diagnostics)
-	if !create && len(resp.RequiresReplace) == 0 {
+	if !create {
+		stay := p.Hosts
+		if replaced {
+			stay = nil
+		}
+		if state.limitRemoval(ctx, plan.RemovalLimit, stay, &resp.Diagnostics); resp.Diagnostics.HasError() {
+			return
+		}
 		have, _ := state.spec(ctx, &resp.Diagnostics)
 		was := connection(ctx, state.Cluster, &resp.Diagnostics)
-		if gone := leaving(have.Hosts, p.Hosts); len(gone) > 0 && allKnown(ctx, plan.Hosts, &resp.Diagnostics) {
-			r.session.foresee(ctx, "Pool "+p.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
+		if gone := leaving(have.Hosts, stay); len(gone) > 0 && (replaced || allKnown(ctx, plan.Hosts, &resp.Diagnostics)) {
+			r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
 				return e.ForeseePool(ctx, was, gone)
 			}, &resp.Diagnostics)
 		}
@@ -174,7 +189,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
 	version, _ := r.session.version()
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"),
-		statusValue(ctx, planStatus(prior, want, version, !create && len(resp.RequiresReplace) == 0), &resp.Diagnostics))...)
+		statusValue(ctx, planStatus(prior, want, version, !create && !replaced), &resp.Diagnostics))...)
 }
 
 // mustPlan validates against the cluster, once all of both is known.
@@ -304,6 +319,10 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	have, _ := state.spec(ctx, &resp.Diagnostics)
 	plan.Status = state.Status
 	want, _ := plan.spec(ctx, &resp.Diagnostics)
+	// Addresses that the plan did not know may be other servers than expected.
+	if state.limitRemoval(ctx, plan.RemovalLimit, want.Hosts, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
 	ctx, end := r.session.operation(ctx, "change pool "+want.Name)
 	defer end()
 	engine := r.session.engine(ctx, plan.drainTimeout())

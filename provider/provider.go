@@ -50,6 +50,7 @@ type providerModel struct {
 	LeaseTimeout       types.String `tfsdk:"lease_timeout"`
 	NodeTimeout        types.String `tfsdk:"node_timeout"`
 	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
+	BundleFromMaster   types.Bool   `tfsdk:"bundle_from_master"`
 }
 
 // Metadata names the provider.
@@ -81,6 +82,8 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"node_timeout": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
 				MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run (default `2m`). After that the server is left pending."},
 			"abandon_unreachable": abandonAttribute(),
+			"bundle_from_master": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether workers take the bundle from a master (default `true`), over TCP port 10261, which is open on it while an apply adds or upgrades workers. " +
+				"Who cannot reach it there is sent the bundle, as all are with `false`."},
 		},
 	}
 }
@@ -95,6 +98,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	s := &session{adapt: p.adapt, parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
 	s.nodeTimeout = positive(m.NodeTimeout)
 	s.abandonUnreachable = m.AbandonUnreachable.ValueBool()
+	s.handOn = m.BundleFromMaster.IsNull() || m.BundleFromMaster.ValueBool()
 	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
 	if m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
 		s.incomplete = true

@@ -36,6 +36,7 @@ type session struct {
 	claims claims
 
 	abandonUnreachable bool
+	handOn             bool
 	nodeTimeout        time.Duration
 	// leases are those of the whole process, leaseToken tells it from any other.
 	leases       *leases
@@ -53,7 +54,7 @@ type session struct {
 func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *bootstrap.Engine {
 	op := operationOf(ctx)
 	c := bootstrap.Config{
-		AbandonUnreachable: s.abandonUnreachable, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout, NodeTimeout: s.nodeTimeout,
+		AbandonUnreachable: s.abandonUnreachable, HandOn: s.handOn, Bundle: s.bundle, Parallelism: s.parallelism, DrainTimeout: drainTimeout, NodeTimeout: s.nodeTimeout,
 		Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, op) },
 		Events: func(e step.Event) {
 			op.event(e)

@@ -40,7 +40,7 @@ func TestWhatIsPackedIsInstalled(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for range 2 {
-		if err := archive.Install(bytes.NewReader(data), dir, ""); err != nil {
+		if err := archive.Install(bytes.NewReader(data), dir, "", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestWhatIsPackedIsInstalled(t *testing.T) {
 func TestADamagedBundleInstallsNothing(t *testing.T) {
 	data := pack(t)
 	dir := t.TempDir()
-	if err := archive.Install(bytes.NewReader(data[:len(data)-20]), dir, ""); err == nil {
+	if err := archive.Install(bytes.NewReader(data[:len(data)-20]), dir, "", ""); err == nil {
 		t.Error("a short bundle was installed")
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {

@@ -3,12 +3,14 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"strings"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
+	"github.com/gantry-run/gantry/bootstrap/bundle/share"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/step"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -19,6 +21,18 @@ type Install struct {
 	Bundle *Bundle
 	// Progress, when not nil, is told how much of the archive was sent.
 	Progress func(sent, total int64)
+	// From is who may hand the bundle on to the host; nil is nobody.
+	From Source
+	// Keep leaves unpacker and archive on the host, so that it can hand them on.
+	Keep bool
+}
+
+// Source is another host that has the bundle.
+type Source interface {
+	// Address is where the bundle is handed on, as host:port; empty where it is not.
+	Address() string
+	// Failed is told why it could not be had from there.
+	Failed(h host.Host, why error)
 }
 
 var _ step.Change = Install{}
@@ -55,13 +69,15 @@ func (i Install) Differing(s step.Seen) []string {
 	return out
 }
 
-// Transient are the paths of the unpacker and the archive while they are on a host.
+// Transient are the paths of the unpacker and the archive while they are on a host;
+// those that hand them on keep them.
 func Transient() []string {
 	return []string{path.Join(config.BootstrapDir, archive.UnpackerName), path.Join(config.BootstrapDir, "bundle.tar.zst")}
 }
 
-// Apply sends the unpacker and the archive, a quarter of the size of what is in
-// it, and lets the unpacker install it.
+// Apply sends the unpacker, and has it install the bundle: from another host, or
+// else from the archive, which is sent then. That is a quarter of the size of what
+// is in it.
 func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
 	unpacker, remote := Transient()[0], Transient()[1]
 	if _, err := h.Run(ctx, host.Command{Argv: []string{"mkdir", "-p", "-m", "0700", config.BootstrapDir}}); err != nil {
@@ -70,6 +86,44 @@ func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
 	if err := h.Upload(ctx, unpacker, bytes.NewReader(i.Bundle.Unpacker), 0o700, nil); err != nil {
 		return err
 	}
+	fetched, err := i.fetch(ctx, h, unpacker)
+	if err != nil {
+		return err
+	}
+	if !fetched {
+		if err := i.send(ctx, h, remote); err != nil {
+			return err
+		}
+		if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir, "-sums", config.SumsDir}}); err != nil {
+			return err
+		}
+	}
+	if i.Keep {
+		return nil
+	}
+	_, err = h.Run(ctx, host.Command{Argv: []string{"rm", "-f", remote, unpacker}})
+	return err
+}
+
+// fetch returns false where the bundle has to be sent.
+func (i Install) fetch(ctx context.Context, h host.Host, unpacker string) (bool, error) {
+	if i.From == nil || i.Keep {
+		return false, nil
+	}
+	address := i.From.Address()
+	if address == "" {
+		return false, nil
+	}
+	_, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-from", address, "-digest", i.Bundle.Digest(), "-dir", config.BinDir, "-sums", config.SumsDir}})
+	var failed *host.CommandError
+	if errors.As(err, &failed) && failed.Status == share.ExitFetch {
+		i.From.Failed(h, err)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (i Install) send(ctx context.Context, h host.Host, remote string) error {
 	f, err := os.Open(i.Bundle.Path)
 	if err != nil {
 		return err
@@ -79,17 +133,15 @@ func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
 	if err != nil {
 		return err
 	}
-	progress := func(sent int64) {
+	return h.Upload(ctx, remote, f, 0o600, func(sent int64) {
 		if i.Progress != nil {
 			i.Progress(sent, info.Size())
 		}
-	}
-	if err := h.Upload(ctx, remote, f, 0o600, progress); err != nil {
-		return err
-	}
-	if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir, "-sums", config.SumsDir}}); err != nil {
-		return err
-	}
-	_, err = h.Run(ctx, host.Command{Argv: []string{"rm", "-f", remote, unpacker}})
-	return err
+	})
+}
+
+// Serve is the command by which a host that kept the bundle hands it on, for as
+// long as the connection lasts.
+func (b *Bundle) Serve(address string) host.Command {
+	return host.Command{Argv: []string{Transient()[0], "-serve", address, "-archive", Transient()[1], "-digest", b.Digest()}}
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -78,8 +77,8 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 		if m.OnClean != nil {
 			m.OnClean()
 		}
-	case path.Join(config.BootstrapDir, archive.UnpackerName):
-		return m.unpack(args[1], args[3])
+	case unpacker:
+		return m.install(c)
 	default:
 		return m.unknown(c)
 	}

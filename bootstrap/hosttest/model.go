@@ -16,9 +16,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/host"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Model is a server in memory. It understands the commands that bootstrap uses,
@@ -33,6 +31,8 @@ type Model struct {
 	// OnStart is called when a unit starts; OnClean by gantry host clean.
 	OnStart func(unit string) error
 	OnClean func()
+	// Peer, when not nil, finds the server that another one reaches at an address.
+	Peer func(address string) *Model
 	// FailAt is the number of the operation (from 1) that fails as Fault says;
 	// 0 is never.
 	FailAt int
@@ -44,6 +44,7 @@ type Model struct {
 	cut     bool
 	lost    chan struct{} // closed when the connection is lost
 	lease   record
+	serving string // the digest of the bundle that it hands on
 	files   map[string]file
 	dirs    map[string]fs.FileMode
 	units   map[string]*unit
@@ -121,6 +122,9 @@ func (m *Model) Login() (host.Host, error) {
 func (c *connection) Run(ctx context.Context, command host.Command) ([]byte, error) {
 	if command.Argv[0] == "sh" && command.Argv[3] == "guard-lease" {
 		return nil, c.guardLease(ctx, c.lost, command.Argv[5])
+	}
+	if command.Argv[0] == unpacker && command.Argv[1] == "-serve" {
+		return nil, c.serve(ctx, c.lost, command)
 	}
 	select {
 	case <-c.lost:
@@ -240,7 +244,7 @@ func (m *Model) op(ctx context.Context, change string, parts int, do func(n int)
 // writes reports whether an operation needs space.
 func writes(change string) bool {
 	verb, _, _ := strings.Cut(change, " ")
-	return slices.Contains([]string{"write", "upload", "make-dirs", "mkdir", "mark-units", "append-journal", path.Join(config.BootstrapDir, archive.UnpackerName)}, verb)
+	return slices.Contains([]string{"write", "upload", "make-dirs", "mkdir", "mark-units", "append-journal", unpacker}, verb)
 }
 
 // Name is the title.
@@ -371,7 +375,7 @@ func (m *Model) half(c host.Command, name string, args []string, interrupted boo
 	switch name {
 	case "start-units", "stop-units", "remove-units", "rm":
 		return m.interpret(c, name, args[:(len(args)+1)/2], out)
-	case path.Join(config.BootstrapDir, archive.UnpackerName), "mark-units", "append-journal":
+	case unpacker, "mark-units", "append-journal":
 		return nil // each is written beside and put in its place as a whole
 	}
 	return m.interpret(c, name, args, out)
@@ -390,14 +394,4 @@ func (m *Model) remove(p string) {
 	below := func(q string) bool { return q == p || strings.HasPrefix(q, p+"/") }
 	maps.DeleteFunc(m.files, func(q string, _ file) bool { return below(q) })
 	maps.DeleteFunc(m.dirs, func(q string, _ fs.FileMode) bool { return below(q) })
-}
-
-func (m *Model) unpack(from, dir string) error {
-	return archive.Walk(bytes.NewReader(m.files[from].data), func(_ archive.Manifest, f archive.File, r io.Reader) error {
-		data, err := io.ReadAll(r)
-		if err == nil && f.Name != archive.UnpackerName {
-			err = m.put(path.Join(dir, f.Name), data, f.Mode)
-		}
-		return err
-	})
 }

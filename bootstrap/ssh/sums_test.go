@@ -30,7 +30,7 @@ func TestTheSumsOfWhatWasUnpackedAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := archive.Install(&b, installed, h.sums); err != nil {
+	if err := archive.Install(&b, installed, h.sums, ""); err != nil {
 		t.Fatal(err)
 	}
 	program := filepath.Join(installed, "gantry")

@@ -79,6 +79,9 @@ const (
 	SchedulerPort         = 10259
 	DNSHealthPort         = 10253
 	VXLANPort             = 8472
+	// BundlePort is where a master hands the bundle on to servers that join, for as
+	// long as an apply goes on.
+	BundlePort = 10261
 )
 
 // Directories on a server. All but PodLogDir and CNI's belong to Gantry alone.

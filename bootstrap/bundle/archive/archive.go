@@ -113,8 +113,8 @@ func Stop() error { return errStop }
 // Install puts the bundle's programs into dir. Each appears under its name only
 // when it is complete, has the right hash and is on the disk. Where sums is not
 // empty, that directory tells the hashes of large ones to who would have to read
-// them again.
-func Install(r io.Reader, dir, sums string) error {
+// them again. Where digest is not empty, a bundle of another one is refused.
+func Install(r io.Reader, dir, sums, digest string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -125,7 +125,10 @@ func Install(r io.Reader, dir, sums string) error {
 			os.Remove(p[0])
 		}
 	}()
-	err := Walk(r, func(_ Manifest, f File, content io.Reader) error {
+	err := Walk(r, func(m Manifest, f File, content io.Reader) error {
+		if digest != "" && m.Digest() != digest {
+			return fmt.Errorf("this is another bundle: version %s, digest %s", m.Version, m.Digest())
+		}
 		if f.Name == UnpackerName {
 			_, err := io.Copy(io.Discard, content)
 			return err
