@@ -60,6 +60,11 @@ func TestArrange(t *testing.T) {
 			t.Errorf("%s: current %q, old %q; want %q, %q", c.image, current, names(h.Old), c.current, c.old)
 		}
 	}
+	// Of two that keep the same, the newer is the present one.
+	again := revision(t, "again", "v1", 5)
+	if h, _ := arrange([]*appsv1.ControllerRevision{again, one}, template("v1")); h.Current != again || names(h.Old) != "one" {
+		t.Errorf("of two, %v is the present one", h.Current)
+	}
 	h, _ := arrange(all, template("v1"))
 	if h.next() != 5 {
 		t.Errorf("next is %d, want 5: one above the highest of the others", h.next())
