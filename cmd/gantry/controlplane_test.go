@@ -31,13 +31,15 @@ type controlPlane struct {
 	*testing.T
 	admin *client.Client
 	api   *apitest.Cluster
+	// controllers ends the controller-manager that leads.
+	controllers func()
 }
 
 func startControlPlane(t *testing.T) *controlPlane {
 	api := apitest.Start(t)
 	p := &controlPlane{T: t, admin: api.Admin(), api: api}
 	p.systemNamespaces()
-	p.startControllers("m1")
+	p.controllers = p.startControllers("m1")
 	cfg := config.SchedulerConfig{LeaderElection: electionOf("m1")}
 	s, err := scheduler.New(cfg, api.Client(config.SchedulerUser), apitest.Logger())
 	p.must(err)
@@ -118,8 +120,8 @@ func (p *controlPlane) until(what string, within time.Duration, check func() err
 	p.Fatalf("%s: not within %s: %v", what, within, err)
 }
 
-// startNode runs a model kubelet: it registers, renews its lease, makes pods ready
-// and lets deleted ones go. The end of it is a power cut.
+// startNode runs a model kubelet: it registers, renews its lease, makes pods ready,
+// ends those that are to run once and lets deleted ones go. The end of it is a power cut.
 func (p *controlPlane) startNode(name string) (powerCut func()) {
 	ctx, cancel := context.WithCancel(p.Context())
 	c := p.api.Node(name)
@@ -184,11 +186,14 @@ func (p *controlPlane) kubelet(ctx context.Context, c *client.Client, name strin
 		case pod.DeletionTimestamp != nil:
 			zero := int64(0)
 			err = c.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &zero})
-		case pod.Status.Phase != corev1.PodRunning:
+		case pod.Status.Phase == corev1.PodPending:
 			pod.Status.Phase = corev1.PodRunning
 			pod.Status.PodIP = fmt.Sprintf("10.244.9.%d", 1+time.Now().UnixNano()%250)
 			pod.Status.PodIPs = []corev1.PodIP{{IP: pod.Status.PodIP}}
 			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()})
+			_, err = c.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+		case pod.Spec.RestartPolicy == corev1.RestartPolicyNever: // its work is done by the next look
+			pod.Status.Phase = corev1.PodSucceeded
 			_, err = c.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
 		}
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil {

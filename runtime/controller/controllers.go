@@ -11,10 +11,13 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/controller/cronjob"
+	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslices"
 	"github.com/gantry-run/gantry/runtime/controller/gc"
+	"github.com/gantry-run/gantry/runtime/controller/job"
 	"github.com/gantry-run/gantry/runtime/controller/namespace"
 	"github.com/gantry-run/gantry/runtime/controller/nodelifecycle"
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
@@ -22,6 +25,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
+	"github.com/gantry-run/gantry/runtime/controller/statefulset"
 )
 
 // Deps are what controllers are made of.
@@ -58,6 +62,22 @@ func Controllers(d Deps) ([]Controller, error) {
 	if err != nil {
 		return nil, err
 	}
+	daemons, err := daemonset.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
+	stateful, err := statefulset.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := job.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
+	crons, err := cronjob.New(d.Client, d.Informers, d.Events, clk, d.Log)
+	if err != nil {
+		return nil, err
+	}
 	nodes, err := nodelifecycle.New(d.Client, d.Informers, d.Config.NodeMonitorGracePeriod.Duration, d.Events, clk, d.Log)
 	if err != nil {
 		return nil, err
@@ -73,6 +93,10 @@ func Controllers(d Deps) ([]Controller, error) {
 	return []Controller{
 		{sets, 8},
 		{deployments, 5},
+		{daemons, 2},
+		{stateful, 5},
+		{jobs, 5},
+		{crons, 2},
 		{endpointslices.New(d.Client, d.Informers, d.Events, clk, d.Log), 5},
 		{namespace.New(d.Client, d.Objects, d.Informers, clk, d.Log), 5},
 		{gc.New(d.Objects, d.Client.Discovery(), d.Log), 10},

@@ -30,6 +30,7 @@ func (w *worker) report(ctx context.Context, pod *corev1.Pod, next time.Time) (t
 	v := w.view(pod)
 	status := computeStatus(v, podFacts{
 		hostIP: w.k.cfg.NodeIP, podIP: w.ip, start: w.start, scheme: "containerd", failed: w.failed, sandboxReady: w.sandbox.ID != "",
+		over: w.over,
 	})
 	// Conditions keep their times from what was written last.
 	for i := range status.Conditions {

@@ -19,13 +19,15 @@ type podFacts struct {
 	scheme        string // of container IDs: "containerd"
 	failed        *terminal
 	sandboxReady  bool
+	// over: the pod was deleted and nothing of it runs any more.
+	over bool
 }
 
 // computeStatus is the status of a pod. It is pure. Conditions that others own
 // (readiness gates) are taken over from the pod.
 func computeStatus(v view, f podFacts) corev1.PodStatus {
 	d := decide(v)
-	if f.failed != nil {
+	if f.failed != nil || f.over {
 		d.finished = true // no container of it is started again
 	}
 	s := *v.pod.Status.DeepCopy()
@@ -44,6 +46,11 @@ func computeStatus(v view, f podFacts) corev1.PodStatus {
 		s.ContainerStatuses = append(s.ContainerStatuses, v.containerStatus(&v.pod.Spec.Containers[i], f.scheme, d, false))
 	}
 	s.Phase = v.phase(d, s)
+	// A finalizer may keep the pod, and who waits for its end looks at the phase. One
+	// of which a container never ran has not done what it should.
+	if f.over && slices.ContainsFunc(s.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Terminated == nil }) {
+		s.Phase = corev1.PodFailed
+	}
 	if f.failed != nil {
 		s.Phase, s.Reason, s.Message = corev1.PodFailed, f.failed.reason, f.failed.message
 	}

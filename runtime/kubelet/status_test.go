@@ -35,3 +35,20 @@ func TestAFailedPodWaitsForNothing(t *testing.T) {
 		t.Errorf("the pod is %s, its container %+v", s.Phase, s.ContainerStatuses[0].State)
 	}
 }
+
+// TestADeletedPodHasEnded: whatever its restart policy, one that a finalizer keeps
+// must not look as if it ran.
+func TestADeletedPodHasEnded(t *testing.T) {
+	for code, want := range map[int32]corev1.PodPhase{0: corev1.PodSucceeded, 143: corev1.PodFailed} {
+		m := newModel(t, testPod(corev1.RestartPolicyOnFailure, nil, "main"))
+		m.run(time.Second)
+		m.end(m.v.containers["main"], code)
+		if s := computeStatus(m.v, podFacts{over: true}); s.Phase != want || s.ContainerStatuses[0].State.Terminated == nil {
+			t.Errorf("after exit %d the pod is %s, its container %+v", code, s.Phase, s.ContainerStatuses[0].State)
+		}
+	}
+	m := newModel(t, testPod(corev1.RestartPolicyNever, nil, "main"))
+	if s := computeStatus(m.v, podFacts{over: true}); s.Phase != corev1.PodFailed {
+		t.Errorf("one that never ran is %s", s.Phase)
+	}
+}

@@ -197,8 +197,13 @@ func (w *worker) terminate(ctx context.Context, pod *corev1.Pod, gone bool) (tim
 		return w.k.now().Add(retryDelay), false
 	}
 	if !gone {
-		if next, _ := w.report(ctx, pod, time.Time{}); !next.IsZero() {
-			return next, false
+		// Once said, its end is not said again: a pod that a finalizer keeps comes
+		// back here without its containers.
+		w.over = true
+		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			if next, _ := w.report(ctx, pod, time.Time{}); !next.IsZero() {
+				return next, false
+			}
 		}
 		zero := int64(0)
 		uid := types.UID(w.ref.UID)

@@ -48,6 +48,7 @@ type worker struct {
 	refreshed          time.Time // when volumes were last compared with the API
 	start              metav1.Time
 	failed             *terminal
+	over               bool // deleted, and nothing of it runs any more
 	admitted           bool
 	cleaned            bool
 	reported           *corev1.Pod // as it was written last

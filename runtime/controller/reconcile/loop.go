@@ -20,6 +20,14 @@ import (
 // time (0: only when something changes), or with back-off when it fails.
 type Func[K comparable] func(ctx context.Context, key K) (again time.Duration, err error)
 
+// Sooner returns the shorter of two times to be asked again, where 0 means never.
+func Sooner(a, b time.Duration) time.Duration {
+	if a == 0 || (b > 0 && b < a) {
+		return b
+	}
+	return a
+}
+
 // drainTime is how long a reconciliation may go on after the end was asked for.
 // It is less than what stands between losing a lease and another master's
 // taking it (lease duration less renew deadline, 5 s by default).

@@ -1,7 +1,6 @@
 package replicaset
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -24,28 +23,6 @@ func pod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *
 		e(p)
 	}
 	return p
-}
-
-func TestRankDeletesWhatCostsLeast(t *testing.T) {
-	pods := []*corev1.Pod{
-		pod("old", "n1", time.Hour),
-		pod("dear", "n2", time.Minute, func(p *corev1.Pod) { p.Annotations = map[string]string{deletionCost: "100"} }),
-		pod("young", "n1", time.Minute),
-		pod("restarted", "n1", time.Minute, func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 3}} }),
-		pod("alone", "n3", time.Second),
-		pod("unready", "n4", 0),
-		pod("unassigned", "", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
-		pod("pending", "n5", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
-	}
-	var got []string
-	for _, p := range rank(pods, pods, now) {
-		got = append(got, p.Name)
-	}
-	// Those on n1 go before the one alone on n3, though that became ready later.
-	want := []string{"unassigned", "pending", "unready", "restarted", "young", "old", "alone", "dear"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
-	}
 }
 
 func TestPlanReplicas(t *testing.T) {

@@ -1,0 +1,221 @@
+package daemonset
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// pod reads a pod from words: its name, its node, "new" or "old", then what is
+// true of it: ready, ended, ending, unbound, and its age in minutes.
+func pod(text string) *corev1.Pod {
+	w := strings.Fields(text)
+	p := newPod(&appsv1.DaemonSet{}, w[1], w[2], metav1.OwnerReference{})
+	p.Name, p.Spec.NodeName = w[0], w[1]
+	p.CreationTimestamp = metav1.NewTime(now.Add(-time.Hour))
+	p.Status.Phase = corev1.PodRunning
+	for _, word := range w[3:] {
+		switch word {
+		case "ready", "fresh":
+			since := now.Add(-time.Minute)
+			if word == "fresh" {
+				since = now.Add(-time.Second)
+			}
+			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(since)}}
+		case "ended":
+			p.Status.Phase = corev1.PodFailed
+		case "ending":
+			at := metav1.NewTime(now)
+			p.DeletionTimestamp = &at
+		case "unbound":
+			p.Spec.NodeName = ""
+		case "young":
+			p.CreationTimestamp = metav1.NewTime(now)
+		default:
+			panic(word)
+		}
+	}
+	return p
+}
+
+func node(name string, edit ...func(*corev1.Node)) *corev1.Node {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"disk": "ssd"}}}
+	for _, e := range edit {
+		e(n)
+	}
+	return n
+}
+
+func tainted(key string, effect corev1.TaintEffect) func(*corev1.Node) {
+	return func(n *corev1.Node) { n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: key, Effect: effect}) }
+}
+
+func rolling(surge, unavailable string) appsv1.DaemonSetUpdateStrategy {
+	s, u := intstr.Parse(surge), intstr.Parse(unavailable)
+	return appsv1.DaemonSetUpdateStrategy{
+		Type:          appsv1.RollingUpdateDaemonSetStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxSurge: &s, MaxUnavailable: &u},
+	}
+}
+
+func TestPlan(t *testing.T) {
+	onDelete := appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType}
+	three := []*corev1.Node{node("a"), node("b"), node("c")}
+	for _, c := range []struct {
+		name     string
+		strategy appsv1.DaemonSetUpdateStrategy
+		nodes    []*corev1.Node
+		pods     []string
+		paused   string
+		create   string
+		delete   string
+	}{
+		{name: "each node gets one", strategy: rolling("0", "1"), nodes: three, pods: []string{"p b new ready"}, create: "a c"},
+		{name: "two on a node: the older stays", nodes: three[:1], strategy: rolling("0", "1"),
+			pods: []string{"p1 a new young ready", "p2 a new ready"}, delete: "p1"},
+		{name: "one that is ending is waited for", nodes: three[:1], strategy: rolling("0", "1"), pods: []string{"p a new ending"}},
+		{name: "one that has ended goes", nodes: three[:1], strategy: rolling("0", "1"), pods: []string{"p a new ended"}, delete: "p"},
+		{name: "but not before its pause", nodes: three[:1], strategy: rolling("0", "1"), pods: []string{"p a new ended"}, paused: "a"},
+		{name: "a cordoned node in trouble is served", strategy: rolling("0", "1"), create: "a", nodes: []*corev1.Node{
+			node("a", tainted(corev1.TaintNodeUnschedulable, corev1.TaintEffectNoSchedule), tainted(corev1.TaintNodeNotReady, corev1.TaintEffectNoExecute))}},
+		{name: "a taint keeps newcomers away", strategy: rolling("0", "1"), nodes: []*corev1.Node{node("a", tainted("x", corev1.TaintEffectNoSchedule))}},
+		{name: "and leaves who is there", strategy: rolling("0", "1"), pods: []string{"p a new ready"},
+			nodes: []*corev1.Node{node("a", tainted("x", corev1.TaintEffectNoSchedule))}},
+		{name: "unless it says that they must go", strategy: rolling("0", "1"), pods: []string{"p a new ready"}, delete: "p",
+			nodes: []*corev1.Node{node("a", tainted("x", corev1.TaintEffectNoExecute))}},
+		{name: "a soft taint does nothing", strategy: rolling("0", "1"), create: "a",
+			nodes: []*corev1.Node{node("a", tainted("x", corev1.TaintEffectPreferNoSchedule))}},
+		{name: "a node that is no longer meant", strategy: rolling("0", "1"), pods: []string{"p a new ready"}, delete: "p",
+			nodes: []*corev1.Node{node("a", func(n *corev1.Node) { n.Labels["disk"] = "tape" })}},
+		{name: "a node that is gone: only what was never bound", strategy: rolling("0", "1"),
+			pods: []string{"p1 gone new ready", "p2 gone new unbound"}, delete: "p2"},
+
+		{name: "on delete nothing is updated", strategy: onDelete, nodes: three, pods: []string{"p1 a old ready", "p2 b old ready", "p3 c old ready"}},
+		{name: "one at a time", strategy: rolling("0", "1"), nodes: three, pods: []string{"p1 a old ready", "p2 b old ready", "p3 c old ready"}, delete: "p1"},
+		{name: "the next only when the last is available", strategy: rolling("0", "1"), nodes: three,
+			pods: []string{"p1 a new", "p2 b old ready", "p3 c old ready"}},
+		{name: "for as long as is asked", strategy: rolling("0", "1"), nodes: three, pods: []string{"p1 a new fresh", "p2 b old ready", "p3 c old ready"}},
+		{name: "then it goes on", strategy: rolling("0", "1"), nodes: three, pods: []string{"p1 a new ready", "p2 b old ready", "p3 c old ready"}, delete: "p2"},
+		{name: "one that is ending counts", strategy: rolling("0", "2"), nodes: three,
+			pods: []string{"p1 a old ending ready", "p2 b old ready", "p3 c old ready"}, delete: "p2"},
+		{name: "old ones that are not available go at once", strategy: rolling("0", "1"), nodes: three,
+			pods: []string{"p1 a old ready", "p2 b old", "p3 c old"}, delete: "p1 p2 p3"},
+		{name: "a share is rounded up", strategy: rolling("0", "34%"), nodes: three,
+			pods: []string{"p1 a old ready", "p2 b old ready", "p3 c old ready"}, delete: "p1 p2"},
+		{name: "missing pods come before updates", strategy: rolling("0", "3"), nodes: three, pods: []string{"p1 a old ready", "p2 b old ready"}, create: "c"},
+
+		{name: "a surge starts the new one first", strategy: rolling("1", "0"), nodes: three,
+			pods: []string{"p1 a old ready", "p2 b old ready", "p3 c old ready"}, create: "a"},
+		{name: "and waits for it", strategy: rolling("1", "0"), nodes: three,
+			pods: []string{"p1 a old ready", "q1 a new", "p2 b old ready", "p3 c old ready"}},
+		{name: "then the old one goes", strategy: rolling("1", "0"), nodes: three,
+			pods: []string{"p1 a old ready", "q1 a new ready", "p2 b old ready", "p3 c old ready"}, delete: "p1"},
+		{name: "and the next is started", strategy: rolling("1", "0"), nodes: three,
+			pods: []string{"q1 a new ready", "p2 b old ready", "p3 c old ready"}, create: "b"},
+		{name: "no more than one of each", strategy: rolling("1", "0"), nodes: three[:1],
+			pods: []string{"p1 a old ready", "p2 a old young ready", "q1 a new"}, delete: "p2"},
+	} {
+		ds := &appsv1.DaemonSet{}
+		ds.Spec.UpdateStrategy = c.strategy
+		ds.Spec.MinReadySeconds = 10
+		ds.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+		var list []*corev1.Pod
+		for _, text := range c.pods {
+			list = append(list, pod(text))
+		}
+		places, err := arrange(ds, c.nodes, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := view{ds: ds, hash: "new", places: places, now: now, pause: func(n string) time.Duration {
+			if n == c.paused {
+				return time.Minute
+			}
+			return 0
+		}}.plan()
+		var deleted []string
+		for _, v := range p.delete {
+			deleted = append(deleted, v.Name)
+		}
+		slices.Sort(deleted)
+		if got := strings.Join(p.create, " "); got != c.create {
+			t.Errorf("%s: creates on %q, want %q", c.name, got, c.create)
+		}
+		if got := strings.Join(deleted, " "); got != c.delete {
+			t.Errorf("%s: deletes %q, want %q", c.name, got, c.delete)
+		}
+		if (p.wait > 0) != (c.paused != "") {
+			t.Errorf("%s: waits %s", c.name, p.wait)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	ds := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Generation: 4}}
+	ds.Spec.MinReadySeconds = 10
+	nodes := []*corev1.Node{node("a"), node("b"), node("c"), node("d"), node("x", tainted("x", corev1.TaintEffectNoSchedule))}
+	places, err := arrange(ds, nodes, []*corev1.Pod{
+		pod("p1 a new ready"), pod("p2 b old ready"), pod("p3 c new fresh"), pod("p5 x new ready"), pod("p6 gone new ready"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, wait := view{ds: ds, hash: "new", places: places, now: now}.status()
+	want := appsv1.DaemonSetStatus{
+		ObservedGeneration: 4, DesiredNumberScheduled: 4, CurrentNumberScheduled: 3, NumberMisscheduled: 1,
+		NumberReady: 3, NumberAvailable: 2, NumberUnavailable: 2, UpdatedNumberScheduled: 2,
+	}
+	if s.String() != want.String() {
+		t.Errorf("got  %s\nwant %s", &s, &want)
+	}
+	if wait != 9*time.Second {
+		t.Errorf("looked at again after %s, want 9s, when p3 becomes available", wait)
+	}
+}
+
+func TestPodIsMadeForItsNode(t *testing.T) {
+	ds := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "ds", Namespace: "n"}}
+	limit := int64(300)
+	ds.Spec.Template.Spec = corev1.PodSpec{
+		HostNetwork: true,
+		Tolerations: []corev1.Toleration{
+			{Key: "mine", Operator: corev1.TolerationOpExists},
+			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &limit},
+		},
+		Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpExists}}}},
+		}}},
+	}
+	p := newPod(ds, "worker-1", "h", metav1.OwnerReference{})
+	if got := nodeOf(p); got != "worker-1" {
+		t.Errorf("meant for %q", got)
+	}
+	if terms := p.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms; len(terms) != 1 || len(terms[0].MatchExpressions) != 0 {
+		t.Errorf("terms %v: any one of them would do, so there may be no other", terms)
+	}
+	if p.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] != "h" || p.GenerateName != "ds-" {
+		t.Errorf("pod %+v", p.ObjectMeta)
+	}
+	if len(p.Spec.Tolerations) != 8 { // two of its own, one of which is replaced, and seven
+		t.Errorf("tolerations %v", p.Spec.Tolerations)
+	}
+	for _, tol := range p.Spec.Tolerations {
+		if tol.TolerationSeconds != nil {
+			t.Errorf("a daemon pod would leave after %d s: %v", *tol.TolerationSeconds, tol)
+		}
+	}
+	if len(ds.Spec.Template.Spec.Tolerations) != 2 || ds.Spec.Template.Spec.Tolerations[1].TolerationSeconds == nil {
+		t.Error("the template was changed")
+	}
+	if nodeOf(&corev1.Pod{}) != "" {
+		t.Error("a pod without affinity is meant for a node")
+	}
+}

@@ -1,0 +1,208 @@
+// Package statefulset keeps the pods of each StatefulSet, which have lasting names
+// and claims, in their order. What is done is decided without the API (plan.go).
+// It imports its sibling packages children, expect, history, pods and reconcile.
+package statefulset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	appslisters "k8s.io/client-go/listers/apps/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+
+	"github.com/gantry-run/gantry/runtime/controller/children"
+	"github.com/gantry-run/gantry/runtime/controller/expect"
+	"github.com/gantry-run/gantry/runtime/controller/history"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+)
+
+var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
+
+// hashLabel is where revisions of stateful sets have their hash. Pods have the
+// revision's name instead.
+const hashLabel = "controller.kubernetes.io/hash"
+
+// Controller reconciles StatefulSets.
+type Controller struct {
+	client   kubernetes.Interface
+	sets     appslisters.StatefulSetLister
+	pods     *children.Pods
+	history  *history.Keeper
+	expected *expect.Expectations
+	written  expect.Writes
+	events   record.EventRecorder
+	clock    clock.PassiveClock
+	loop     *reconcile.Loop[types.NamespacedName]
+}
+
+// New returns the controller; it does nothing until Run, which needs the
+// factory's informers to be started.
+func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
+	sets, revisions := f.Apps().V1().StatefulSets(), f.Apps().V1().ControllerRevisions()
+	expected := expect.New(clk)
+	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+	if err != nil {
+		return nil, fmt.Errorf("statefulset: %w", err)
+	}
+	keeper, err := history.New(kind, hashLabel, c, revisions.Informer())
+	if err != nil {
+		return nil, fmt.Errorf("statefulset: %w", err)
+	}
+	r := &Controller{client: c, sets: sets.Lister(), pods: owned, history: keeper, expected: expected, events: events, clock: clk}
+	r.loop = reconcile.New("statefulset", log, r.reconcile,
+		reconcile.Watch(sets.Informer(),
+			func(s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
+			func(_, s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
+			func(s *appsv1.StatefulSet) { r.expected.Forget(s.UID); r.written.Forget(s.UID) }),
+		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.orphan),
+		revisions.Informer().HasSynced)
+	return r, nil
+}
+
+// Run reconciles until ctx is done.
+func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+// orphan wakes the sets that could adopt a pod.
+func (r *Controller) orphan(p *corev1.Pod) {
+	list, err := r.sets.GetPodStatefulSets(p)
+	if err != nil { // none matches
+		return
+	}
+	for _, s := range list {
+		if ordinalOf(s, p) >= 0 {
+			r.loop.Add(reconcile.Key(s))
+		}
+	}
+}
+
+func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	set, err := r.sets.StatefulSets(key.Namespace).Get(key.Name)
+	if apierrors.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read StatefulSet %s: %w", key, err)
+	}
+	if set.DeletionTimestamp != nil || !r.written.Seen(set) {
+		return 0, nil
+	}
+	set = set.DeepCopy()
+	before := *set.Status.DeepCopy()
+	live := func(ctx context.Context) (metav1.Object, error) {
+		return r.client.AppsV1().StatefulSets(set.Namespace).Get(ctx, set.Name, metav1.GetOptions{})
+	}
+	past, err := r.history.Sync(ctx, history.Owner{
+		Object: set, Selector: set.Spec.Selector, Template: &set.Spec.Template, Collisions: &set.Status.CollisionCount, Live: live,
+	})
+	if err != nil {
+		return 0, err
+	}
+	fulfilled := r.expected.Fulfilled(set.UID) // before the pods are read
+	list, err := r.pods.Claim(ctx, set, set.Spec.Selector, live, func(p *corev1.Pod) bool { return ordinalOf(set, p) >= 0 })
+	if err != nil {
+		return 0, err
+	}
+	current := past.Named(set.Status.CurrentRevision)
+	if current == nil { // the first, or one that somebody deleted
+		current = past.Current
+	}
+	v := viewOf(set, list, current.Name, past.Current.Name, r.clock.Now())
+	var failed error
+	if fulfilled {
+		if failed = r.followPolicy(ctx, v); failed != nil {
+			v.observed = before.ObservedGeneration // asked again until the claims follow
+		}
+		failed = errors.Join(failed, r.do(ctx, v, v.plan(), current))
+	}
+	wait, err := r.writeStatus(ctx, v, before)
+	if failed == nil && err == nil {
+		failed = r.history.Trim(ctx, past, set.Spec.RevisionHistoryLimit, inUse(v, list))
+	}
+	return wait, errors.Join(failed, err)
+}
+
+// followPolicy brings all claims in line when the set has changed.
+func (r *Controller) followPolicy(ctx context.Context, v view) error {
+	if v.set.Generation == v.set.Status.ObservedGeneration || len(v.set.Spec.VolumeClaimTemplates) == 0 {
+		return nil
+	}
+	for _, p := range v.slots {
+		if p == nil {
+			continue
+		}
+		if err := r.keepClaims(ctx, v.set, p, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Controller) do(ctx context.Context, v view, p plan, current *appsv1.ControllerRevision) error {
+	for _, pod := range p.condemned {
+		if err := r.keepClaims(ctx, v.set, pod, true); err != nil {
+			return err
+		}
+	}
+	if len(p.delete) > 0 {
+		if err := r.pods.Delete(ctx, v.set, p.delete); err != nil {
+			return err
+		}
+	}
+	if len(p.create) == 0 {
+		return nil
+	}
+	before, err := history.Template(current)
+	if err != nil {
+		return err
+	}
+	for _, ordinal := range p.create {
+		if err := r.makeClaims(ctx, v.set, ordinal); err != nil {
+			return err
+		}
+	}
+	return r.pods.Create(ctx, v.set, len(p.create), func(i int) *corev1.Pod {
+		template, name := &v.set.Spec.Template, v.revisionFor(p.create[i])
+		if name != v.update {
+			template = before
+		}
+		return newPod(v.set, template, name, p.create[i], r.pods.Ref(v.set))
+	})
+}
+
+func inUse(v view, list []*corev1.Pod) func(*appsv1.ControllerRevision) bool {
+	used := map[string]bool{v.current: true, v.update: true}
+	for _, p := range list {
+		used[revisionOf(p)] = true
+	}
+	return func(r *appsv1.ControllerRevision) bool { return used[r.Name] }
+}
+
+// writeStatus writes the status when it differs from what the cache had.
+func (r *Controller) writeStatus(ctx context.Context, v view, before appsv1.StatefulSetStatus) (time.Duration, error) {
+	status, wait := v.status()
+	if equality.Semantic.DeepEqual(before, status) {
+		return wait, nil
+	}
+	v.set.Status = status
+	made, err := r.client.AppsV1().StatefulSets(v.set.Namespace).UpdateStatus(ctx, v.set, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write the status of StatefulSet %s/%s: %w", v.set.Namespace, v.set.Name, err)
+	}
+	r.written.Wrote(made)
+	return wait, nil
+}

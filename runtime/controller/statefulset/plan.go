@@ -1,0 +1,216 @@
+package statefulset
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+)
+
+// This file decides what is to be created and deleted, with no API.
+
+// view is one set and all that it decides on.
+type view struct {
+	set *appsv1.StatefulSet
+	// slots are the pods that the set asks for, by ordinal from the first (nil:
+	// missing); condemned are the others, the highest ordinal first.
+	slots     []*corev1.Pod
+	condemned []*corev1.Pod
+	// current and update are the names of the revisions that are left and reached.
+	current, update string
+	// observed is the generation that counts as acted on.
+	observed int64
+	now      time.Time
+}
+
+// plan is what one reconciliation does.
+type plan struct {
+	create    []int // ordinals
+	delete    []*corev1.Pod
+	condemned []*corev1.Pod // of those deleted: they do not come back
+}
+
+func viewOf(set *appsv1.StatefulSet, list []*corev1.Pod, current, update string, now time.Time) view {
+	v := view{set: set, slots: make([]*corev1.Pod, replicas(set)), current: current, update: update, observed: set.Generation, now: now}
+	for _, p := range list {
+		if i := ordinalOf(set, p) - start(set); i >= 0 && i < len(v.slots) {
+			v.slots[i] = p
+		} else {
+			v.condemned = append(v.condemned, p)
+		}
+	}
+	slices.SortFunc(v.condemned, func(a, b *corev1.Pod) int { return cmp.Compare(ordinalOf(set, b), ordinalOf(set, a)) })
+	return v
+}
+
+func (v view) ordered() bool { return v.set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement }
+
+func (v view) rolling() bool {
+	return v.set.Spec.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType
+}
+
+// partition is how many of the lowest ordinals stay at the current revision.
+func (v view) partition() int {
+	if r := v.set.Spec.UpdateStrategy.RollingUpdate; v.rolling() && r != nil && r.Partition != nil {
+		return int(*r.Partition)
+	}
+	return 0
+}
+
+// revisionFor is the name of the revision that a new pod is of.
+func (v view) revisionFor(ordinal int) string {
+	if ordinal-start(v.set) < v.partition() {
+		return v.current
+	}
+	return v.update
+}
+
+func healthy(p *corev1.Pod) bool {
+	return p != nil && p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning && pods.Ready(p)
+}
+
+func (v view) available(p *corev1.Pod) bool {
+	if !healthy(p) {
+		return false
+	}
+	ok, _ := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
+	return ok
+}
+
+// plan fills slots, then deletes condemned pods, then updates. One that keeps an
+// order does one thing at a time, and the next when all before it are available.
+func (v view) plan() plan {
+	var out plan
+	for i, p := range v.slots {
+		switch {
+		case p == nil:
+			out.create = append(out.create, start(v.set)+i)
+		case p.DeletionTimestamp != nil:
+		case pods.Ended(p):
+			out.delete = append(out.delete, p)
+		case v.available(p):
+			continue
+		}
+		if v.ordered() {
+			// Pods to be shed are not waited for by those that are to come, but go only
+			// when these are well; the one that is not well may itself be shed.
+			return out
+		}
+	}
+	for _, p := range v.condemned {
+		if p.DeletionTimestamp != nil {
+			if v.ordered() {
+				return out
+			}
+			continue
+		}
+		if v.ordered() && !healthy(p) && v.lowerUnhealthy(p) {
+			return out
+		}
+		out.delete, out.condemned = append(out.delete, p), append(out.condemned, p)
+		if v.ordered() {
+			return out
+		}
+	}
+	if v.rolling() && len(out.create) == 0 && len(out.delete) == 0 {
+		out.delete = v.outdated()
+	}
+	return out
+}
+
+// lowerUnhealthy says whether a condemned pod of a lower ordinal is not healthy
+// either: it is looked after first.
+func (v view) lowerUnhealthy(p *corev1.Pod) bool {
+	return slices.ContainsFunc(v.condemned, func(c *corev1.Pod) bool {
+		return ordinalOf(v.set, c) < ordinalOf(v.set, p) && !healthy(c)
+	})
+}
+
+// outdated are the pods that are updated now, the highest ordinal first: as many
+// as may be unavailable. An old pod that is unavailable anyway costs nothing.
+func (v view) outdated() []*corev1.Pod {
+	budget := v.maxUnavailable()
+	for _, p := range v.slots {
+		if !v.available(p) {
+			budget--
+		}
+	}
+	var out []*corev1.Pod
+	for i := len(v.slots) - 1; i >= v.partition(); i-- {
+		p := v.slots[i]
+		old := revisionOf(p) != v.update
+		switch {
+		case p.DeletionTimestamp != nil || (!old && !v.available(p)):
+			if v.ordered() && budget <= 0 {
+				return out
+			}
+		case !old:
+		case !v.available(p):
+			out = append(out, p)
+			if v.ordered() && budget <= 0 {
+				return out
+			}
+		case budget <= 0:
+			if v.ordered() {
+				return out
+			}
+		default:
+			out = append(out, p)
+			budget--
+		}
+	}
+	return out
+}
+
+// maxUnavailable is a number or a share of the replicas, rounded down, and at
+// least one.
+func (v view) maxUnavailable() int {
+	r := v.set.Spec.UpdateStrategy.RollingUpdate
+	if r == nil || r.MaxUnavailable == nil {
+		return 1
+	}
+	n, err := intstr.GetScaledValueFromIntOrPercent(r.MaxUnavailable, len(v.slots), false)
+	if err != nil {
+		return 1 // the API refuses what is neither
+	}
+	return max(1, n)
+}
+
+// status counts pods. wait is when a pod becomes available without any event.
+func (v view) status() (s appsv1.StatefulSetStatus, wait time.Duration) {
+	s = *v.set.Status.DeepCopy()
+	s.ObservedGeneration = v.observed
+	s.Replicas, s.ReadyReplicas, s.AvailableReplicas, s.CurrentReplicas, s.UpdatedReplicas = 0, 0, 0, 0, 0
+	s.CurrentRevision, s.UpdateRevision = v.current, v.update
+	for _, p := range slices.Concat(v.slots, v.condemned) {
+		if p == nil {
+			continue
+		}
+		s.Replicas++
+		if p.DeletionTimestamp == nil && revisionOf(p) == v.current {
+			s.CurrentReplicas++
+		}
+		if p.DeletionTimestamp == nil && revisionOf(p) == v.update {
+			s.UpdatedReplicas++
+		}
+		if !healthy(p) {
+			continue
+		}
+		s.ReadyReplicas++
+		available, left := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
+		if available {
+			s.AvailableReplicas++
+		}
+		wait = reconcile.Sooner(wait, left)
+	}
+	if want := int32(replicas(v.set)); v.rolling() && s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want {
+		s.CurrentRevision, s.CurrentReplicas = v.update, want
+	}
+	return s, wait
+}
