@@ -33,18 +33,23 @@ func TestWorkloads(t *testing.T) {
 			w.show(t)
 		}
 	})
-	for _, s := range []struct {
-		name string
-		do   func(context.Context) error
-	}{{"DaemonSet", w.daemonSet}, {"Job", w.jobs}, {"Job that is deleted", w.deletedJob}, {"StatefulSet", w.statefulSet}, {"claims", w.claims}, {"CronJob", w.cronJob}} {
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			start := time.Now()
-			if err := s.do(t.Context()); err != nil {
-				t.Error(err)
-			}
-			t.Logf("%.1f s", time.Since(start).Seconds())
-		})
+	t.Run("kinds", func(t *testing.T) {
+		for _, s := range []struct {
+			name string
+			do   func(context.Context) error
+		}{{"DaemonSet", w.daemonSet}, {"Job", w.jobs}, {"Job that is deleted", w.deletedJob}, {"StatefulSet", w.statefulSet}, {"claims", w.claims}, {"CronJob", w.cronJob}} {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				start := time.Now()
+				if err := s.do(t.Context()); err != nil {
+					t.Error(err)
+				}
+				t.Logf("%.1f s", time.Since(start).Seconds())
+			})
+		}
+	})
+	if !t.Failed() {
+		stepper(t)("a server leaves, and its daemon pod holds nobody up", w.shrink)
 	}
 }
 
@@ -180,6 +185,18 @@ func (w workloads) grow(ctx context.Context) error {
 		return err
 	}
 	return w.run(ctx, "rollout status ds/agent --timeout=40s")
+}
+
+// shrink takes the server out again: the drain passes over what belongs to every
+// node, the others' pods go elsewhere.
+func (w workloads) shrink(ctx context.Context) error {
+	if err := w.changePool(ctx, w.Workers[:len(w.Workers)-1], "worker-3"); err != nil {
+		return err
+	}
+	if err := w.become(ctx, 5*time.Second, "ds", "{.status.desiredNumberScheduled}/{.status.numberAvailable}", "2/2"); err != nil {
+		return err
+	}
+	return w.become(ctx, 30*time.Second, "sts", "{.metadata.name}={.status.availableReplicas}", "web=3")
 }
 
 const cronJobObjects = `---
