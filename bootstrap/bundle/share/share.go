@@ -32,6 +32,8 @@ const (
 	// same time.
 	patience = 3 * time.Second
 	retry    = 50 * time.Millisecond
+	// longestRequest is its first line, in bytes: anybody may connect.
+	longestRequest = 1024
 )
 
 // ExitFetch is the exit status by which the unpacker tells ErrFetch.
@@ -95,7 +97,7 @@ func holds(path, digest string) error {
 
 func hand(conn net.Conn, path, digest string) error {
 	c := &lively{conn}
-	request, err := bufio.NewReader(c).ReadString('\n')
+	request, err := bufio.NewReader(io.LimitReader(c, longestRequest)).ReadString('\n')
 	if err != nil {
 		return err
 	}

@@ -161,3 +161,21 @@ func TestWhatTheDiskRefusesIsToldAsSuch(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Who talks on and on is hung up on, and others are served.
+func TestARequestIsShort(t *testing.T) {
+	path, digest := pack(t)
+	address, _ := serving(t, path, digest)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go conn.Write(bytes.Repeat([]byte("x"), 10<<20)) //nolint:errcheck // it is to fail
+	if answer, _ := io.ReadAll(conn); len(answer) > 0 {
+		t.Errorf("it answers %q", answer)
+	}
+	if err := Install(t.Context(), address, digest, t.TempDir(), ""); err != nil {
+		t.Error(err)
+	}
+}
