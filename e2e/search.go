@@ -32,8 +32,23 @@ func newSearch(secrets map[string][]byte, public ...[]byte) *search {
 	for _, label := range slices.Sorted(maps.Keys(secrets)) {
 		values[string(secrets[label])] = label
 	}
+	// What begins in the format and ends in one letter of a key would be found in
+	// every so many keys that nobody knows of.
+	format := map[string]bool{}
+	seen := map[string]string{}
 	for value, label := range values {
-		for w := range windows([]byte(value)) {
+		for part := range parts([]byte(value), window/2) {
+			if other, taken := seen[part]; taken && other != label {
+				format[part] = true
+			}
+			seen[part] = label
+		}
+	}
+	for value, label := range values {
+		for w := range parts([]byte(value), window) {
+			if holdsAny(w, format) {
+				continue
+			}
 			if other, taken := owners[w]; taken && other != label {
 				owners[w] = ""
 			} else {
@@ -42,7 +57,7 @@ func newSearch(secrets map[string][]byte, public ...[]byte) *search {
 		}
 	}
 	for _, p := range public {
-		for w := range windows(p) {
+		for w := range parts(p, window) {
 			delete(owners, w)
 		}
 	}
@@ -64,17 +79,28 @@ func newSearch(secrets map[string][]byte, public ...[]byte) *search {
 	return s
 }
 
-// windows are all parts of a secret's lines, as they are and in base64. Lines are
-// taken one by one, since what is between them may have become something else.
-func windows(value []byte) map[string]bool {
+// holdsAny reports whether half of the window, anywhere in it, is one of these.
+func holdsAny(w string, halves map[string]bool) bool {
+	for i := 0; i+window/2 <= len(w); i++ {
+		if halves[w[i:i+window/2]] {
+			return true
+		}
+	}
+	return false
+}
+
+// parts are all parts of that length of a secret's lines, as they are and in base64.
+// Lines are taken one by one, since what is between them may have become something
+// else.
+func parts(value []byte, length int) map[string]bool {
 	out := map[string]bool{}
 	for line := range strings.Lines(string(value)) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "-----") {
 			continue
 		}
 		for _, form := range append(encoded(line), line) {
-			for i := 0; i+window <= len(form); i++ {
-				out[form[i:i+window]] = true
+			for i := 0; i+length <= len(form); i++ {
+				out[form[i:i+length]] = true
 			}
 		}
 	}
