@@ -14,7 +14,7 @@ import (
 // Workers take the bundle from a master where they can, and are sent it where not:
 // they join in either case, and no master is sent nothing.
 func TestTheBundleIsHandedOn(t *testing.T) {
-	archive, unpacker := bundle.Transient()[1], bundle.Transient()[0]
+	archive, unpacker := bundle.Staged()[1], bundle.Staged()[0]
 	for name, tc := range map[string]struct {
 		prepare func(*world)
 		sent    bool

@@ -69,9 +69,9 @@ func (i Install) Differing(s step.Seen) []string {
 	return out
 }
 
-// Transient are the paths of the unpacker and the archive while they are on a host;
-// those that hand them on keep them.
-func Transient() []string {
+// Staged are the paths of the unpacker and the archive on a host. A master keeps
+// them, to hand them on; elsewhere they are there only while they are used.
+func Staged() []string {
 	return []string{path.Join(config.BootstrapDir, archive.UnpackerName), path.Join(config.BootstrapDir, "bundle.tar.zst")}
 }
 
@@ -79,7 +79,7 @@ func Transient() []string {
 // else from the archive, which is sent then. That is a quarter of the size of what
 // is in it.
 func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
-	unpacker, remote := Transient()[0], Transient()[1]
+	unpacker, remote := Staged()[0], Staged()[1]
 	if _, err := h.Run(ctx, host.Command{Argv: []string{"mkdir", "-p", "-m", "0700", config.BootstrapDir}}); err != nil {
 		return err
 	}
@@ -143,5 +143,5 @@ func (i Install) send(ctx context.Context, h host.Host, remote string) error {
 // Serve is the command by which a host that kept the bundle hands it on, for as
 // long as the connection lasts.
 func (b *Bundle) Serve(address string) host.Command {
-	return host.Command{Argv: []string{Transient()[0], "-serve", address, "-archive", Transient()[1], "-digest", b.Digest()}}
+	return host.Command{Argv: []string{Staged()[0], "-serve", address, "-archive", Staged()[1], "-digest", b.Digest()}}
 }

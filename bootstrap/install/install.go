@@ -76,7 +76,7 @@ func Ground(in Input) ([]step.Step, error) {
 		bundle.Install{Bundle: in.Bundle, Progress: in.Progress, From: in.From, Keep: in.Node.Master},
 	}}
 	if !in.Node.Master { // masters hand the bundle on
-		binaries.Changes = append(binaries.Changes, step.Remove{Paths: bundle.Transient()}) // what a run that was cut left behind
+		binaries.Changes = append(binaries.Changes, step.Remove{Paths: bundle.Staged()}) // what a run that was cut left behind
 	}
 	return []step.Step{
 		{Name: "prepare", Changes: []step.Change{directories(in.Node), loadModules(), step.Files{Files: []step.File{modulesFile()}}}},
