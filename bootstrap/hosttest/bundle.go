@@ -7,14 +7,14 @@ import (
 	"net"
 	"path"
 
+	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/bundle/share"
 	"github.com/gantry-run/gantry/bootstrap/host"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // unpacker is where the program is that installs a bundle.
-var unpacker = path.Join(config.BootstrapDir, archive.UnpackerName)
+var unpacker = bundle.Staged()[0]
 
 // install is the unpacker's part: -archive FILE or -from ADDRESS -digest DIGEST,
 // and -dir DIR.
@@ -61,7 +61,7 @@ func (m *Model) fetch(address, digest string) ([]byte, error) {
 	if peer.serving != digest {
 		return nil, share.ErrFetch
 	}
-	return peer.files[path.Join(config.BootstrapDir, "bundle.tar.zst")].data, nil
+	return peer.files[bundle.Staged()[1]].data, nil
 }
 
 // serve hands the bundle on for as long as the connection lasts.
