@@ -49,7 +49,8 @@ func (h *Host) root() string { return filepath.Join(h.dir(), "root") }
 // machine is the host's name towards nspawn; unique among labs.
 func (h *Host) machine() string { return fmt.Sprintf("lab%d-%s", h.lab.Index, h.Name) }
 
-// ConsoleFile is what the host printed while it booted.
+// ConsoleFile is what the host printed: its boot, and what its kernel said since
+// where it has one of its own.
 func (h *Host) ConsoleFile() string { return filepath.Join(h.dir(), "console.log") }
 
 // install makes the host's root file system, with its own identity in it.
@@ -188,9 +189,9 @@ func (h *Host) waitSSH(ctx context.Context, timeout time.Duration, exited <-chan
 		}
 		select {
 		case err := <-exited:
-			return fmt.Errorf("host %s ended while it booted (%v); its console:\n%s", h.Name, err, h.consoleTail())
+			return fmt.Errorf("host %s ended while it booted (%v); its console:\n%s", h.Name, err, h.ConsoleTail())
 		case <-ctx.Done():
-			return fmt.Errorf("host %s: no sshd on %s after boot: %w; its console:\n%s", h.Name, h.Address, ctx.Err(), h.consoleTail())
+			return fmt.Errorf("host %s: no sshd on %s after boot: %w; its console:\n%s", h.Name, h.Address, ctx.Err(), h.ConsoleTail())
 		case <-time.After(30 * time.Millisecond):
 		}
 	}
@@ -209,7 +210,8 @@ func (h *Host) sshAnswers(ctx context.Context) bool {
 	return string(banner[:n]) == "SSH-"
 }
 
-func (h *Host) consoleTail() string {
+// ConsoleTail is the end of what the host printed, 4 kB at most.
+func (h *Host) ConsoleTail() string {
 	b, _ := os.ReadFile(h.ConsoleFile())
 	return string(b[max(0, len(b)-4000):])
 }

@@ -91,7 +91,7 @@ func (h *Host) virtualMachine() ([]string, error) {
 		"qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-accel", cmp.Or(os.Getenv("GANTRY_LAB_ACCEL"), "tcg,thread=multi"),
 		"-smp", "2", "-m", strconv.FormatInt(cmp.Or(h.Memory, virtualMemory)>>20, 10),
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-kernel", file("vmlinuz"), "-initrd", file("initrd.img"), "-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.unified_cgroup_hierarchy=1",
+		"-kernel", file("vmlinuz"), "-initrd", file("initrd.img"), "-append", "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 systemd.unified_cgroup_hierarchy=1",
 		"-drive", "if=virtio,format=raw,cache=writeback,file=" + h.disk(),
 		"-netdev", "tap,id=host0,script=no,downscript=no,ifname=" + h.tap(),
 		"-device", fmt.Sprintf("virtio-net-pci,netdev=host0,mac=52:54:00:00:%02x:%02x", h.lab.Index, h.number()),
