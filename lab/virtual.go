@@ -16,8 +16,11 @@ import (
 // A virtual host is a virtual machine on the lab's bridge. It has a kernel of its
 // own, boots with cgroup v2 alone, and a power cut loses what it had not synced.
 // The emulator computes each instruction (TCG): that works on any machine, also
-// inside another virtual machine, at a tenth of the speed. Where KVM works,
-// GANTRY_LAB_ACCEL=kvm makes it as fast as the machine.
+// inside another virtual machine, at a tenth of the speed. It does so with one CPU
+// and in one thread: with several, QEMU before 8.1 may go on executing code that the
+// guest's kernel has patched meanwhile (its first CPU limit does that), and then the
+// guest stands still for ever. Where KVM works, GANTRY_LAB_ACCEL=kvm makes it as fast
+// as the machine.
 
 var virtualTools = map[string]string{"qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
 
@@ -88,8 +91,8 @@ func (h *Host) virtualMachine() ([]string, error) {
 	}
 	file := func(name string) string { return filepath.Join(h.dir(), name) }
 	return []string{
-		"qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-accel", cmp.Or(os.Getenv("GANTRY_LAB_ACCEL"), "tcg,thread=multi"),
-		"-smp", "2", "-m", strconv.FormatInt(cmp.Or(h.Memory, virtualMemory)>>20, 10),
+		"qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-accel", cmp.Or(os.Getenv("GANTRY_LAB_ACCEL"), "tcg,thread=single"),
+		"-smp", "1", "-m", strconv.FormatInt(cmp.Or(h.Memory, virtualMemory)>>20, 10),
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", file("vmlinuz"), "-initrd", file("initrd.img"), "-append", "root=/dev/vda rw console=ttyS0 panic=-1 net.ifnames=0 systemd.unified_cgroup_hierarchy=1",
 		"-drive", "if=virtio,format=raw,cache=writeback,file=" + h.disk(),
