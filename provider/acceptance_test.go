@@ -248,12 +248,27 @@ func TestAccKubeconfigFile(t *testing.T) {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(name, plancheck.ResourceActionCreate)}},
 			},
 			{
-				// Its end is near: it is made anew. With a longer renew_before than the
-				// certificate lives, each plan would be.
-				Config:             hcl("25h"),
-				ConfigPlanChecks:   resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(name, plancheck.ResourceActionUpdate)}},
-				Check:              usable,
-				ExpectNonEmptyPlan: true,
+				PreConfig:        func() { os.Chmod(file, 0o644) },
+				Config:           hcl("1h"),
+				Check:            usable,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(name, plancheck.ResourceActionCreate)}},
+			},
+			{
+				PreConfig:        func() { os.WriteFile(file, []byte("changed"), 0o600) },
+				Config:           hcl("1h"),
+				Check:            usable,
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(name, plancheck.ResourceActionCreate)}},
+			},
+			{Config: hcl("24h"), ExpectError: regexp.MustCompile(`The certificate would be renewed by every apply`)},
+			{
+				// Its end is near: it is made anew.
+				PreConfig:        func() { w.later = 23*time.Hour + 30*time.Minute },
+				Config:           hcl("1h"),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{action(name, plancheck.ResourceActionUpdate)}},
+				Check: func(s *terraform.State) error {
+					w.later = 0
+					return usable(s)
+				},
 			},
 		},
 	})

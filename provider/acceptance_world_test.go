@@ -78,6 +78,7 @@ type world struct {
 	servers map[string]*hosttest.Model // by address
 	names   map[string]string          // by address: what each was last called
 	down    map[string]bool            // addresses that do not answer
+	later   time.Duration              // how far the provider's clock is ahead
 }
 
 // newWorld has bare servers at 192.0.2.1, 192.0.2.2 and so on.
@@ -85,20 +86,25 @@ func newWorld(t *testing.T, servers int) *world {
 	t.Helper()
 	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), nodeTimeout: 2 * time.Second, servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
 	for i := range servers {
-		address := fmt.Sprintf("192.0.2.%d", i+1)
-		m := hosttest.NewModel(fmt.Sprintf("server-%d", i+1), address)
-		m.OnStart = func(unit string) error {
-			if unit == config.Kubelet.Unit() {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				return m.Register(context.Background(), w.api, w.names[address])
-			}
-			return nil
-		}
-		m.Peer = func(address string) *hosttest.Model { return w.servers[address] }
-		w.servers[address] = m
+		w.install(fmt.Sprintf("server-%d", i+1), fmt.Sprintf("192.0.2.%d", i+1))
 	}
 	return w
+}
+
+// install puts a bare server at an address, instead of what is there. Its host key
+// follows from its title.
+func (w *world) install(title, address string) {
+	m := hosttest.NewModel(title, address)
+	m.OnStart = func(unit string) error {
+		if unit == config.Kubelet.Unit() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return m.Register(context.Background(), w.api, w.names[address])
+		}
+		return nil
+	}
+	m.Peer = func(address string) *hosttest.Model { return w.servers[address] }
+	w.servers[address] = m
 }
 
 func packBundle(t *testing.T, platform string) string {
@@ -128,7 +134,14 @@ type keyed struct {
 
 func (k keyed) HostKey() string { return k.key }
 
-func keyOf(address string) string { return "ssh-ed25519 AAAA" + strings.ReplaceAll(address, ".", "") }
+// keyOf is the host key of the server that is at an address first.
+func keyOf(address string) string {
+	return keyOfServer("server-" + address[strings.LastIndex(address, ".")+1:])
+}
+
+func keyOfServer(title string) string {
+	return "ssh-ed25519 AAAA" + strings.ReplaceAll(title, "-", "")
+}
 
 func (w *world) connect(_ context.Context, h spec.Host) (host.Host, error) {
 	w.mu.Lock()
@@ -139,7 +152,7 @@ func (w *world) connect(_ context.Context, h spec.Host) (host.Host, error) {
 	}
 	w.names[h.Address] = h.Name
 	login, err := m.Login()
-	return keyed{login, keyOf(m.Address)}, err
+	return keyed{login, keyOfServer(m.Title)}, err
 }
 
 // member is the one member of the model's store.
@@ -156,6 +169,7 @@ func (member) Status(context.Context, string) (*clientv3.StatusResponse, error) 
 // provider is the plugin in this process.
 func (w *world) provider() (tfprotov6.ProviderServer, error) {
 	p := New("test")().(*Provider)
+	p.now = func() time.Time { return time.Now().Add(w.later) }
 	p.adapt = func(c *bootstrap.Config) {
 		c.Connect = w.connect
 		c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
@@ -183,6 +197,46 @@ func (w *world) bare() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// workspace is a directory in which terraform is run again and again.
+type workspace struct {
+	*world
+	dir string
+}
+
+func (w *world) workspace() workspace { return workspace{w, w.t.TempDir()} }
+
+// write replaces the configuration.
+func (w workspace) write(hcl string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, "main.tf"), []byte(hcl), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do runs terraform, which must succeed and say what is wanted.
+func (w workspace) do(wants []string, args ...string) string {
+	w.t.Helper()
+	out, err := runIn(w.t, w.dir, w.provider, append(args, "-no-color", "-input=false")...)
+	if err != nil {
+		w.t.Fatalf("%v: %v: %s", args, err, out)
+	}
+	for _, want := range wants {
+		if !strings.Contains(out, want) {
+			w.t.Errorf("%v does not say %q: %s", args, want, out)
+		}
+	}
+	return out
+}
+
+// refused runs terraform, which must fail and say why.
+func (w workspace) refused(want string, args ...string) {
+	w.t.Helper()
+	out, err := runIn(w.t, w.dir, w.provider, append(args, "-no-color", "-input=false")...)
+	if err == nil || !strings.Contains(out, want) {
+		w.t.Errorf("%v: %v, and does not say %q: %s", args, err, want, out)
+	}
 }
 
 // runTerraform runs terraform itself on a configuration, with the provider in this

@@ -58,12 +58,15 @@ func (r *clusterResource) Metadata(_ context.Context, req resource.MetadataReque
 	resp.TypeName = req.ProviderTypeName + "_cluster"
 }
 
-func networkDefault() types.Object {
+func networkOf(n spec.Network) types.Object {
 	return types.ObjectValueMust(map[string]attr.Type{"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType},
 		map[string]attr.Value{
-			"pod_cidr": types.StringValue(spec.DefaultPodCIDR), "service_cidr": types.StringValue(spec.DefaultServiceCIDR),
-			"dns_domain": types.StringValue(spec.DefaultDNSDomain),
+			"pod_cidr": types.StringValue(n.PodCIDR), "service_cidr": types.StringValue(n.ServiceCIDR), "dns_domain": types.StringValue(n.DNSDomain),
 		})
+}
+
+func networkDefault() types.Object {
+	return networkOf(spec.Network{PodCIDR: spec.DefaultPodCIDR, ServiceCIDR: spec.DefaultServiceCIDR, DNSDomain: spec.DefaultDNSDomain})
 }
 
 func (r *clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -166,17 +169,28 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if !create {
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	}
-	if resp.Diagnostics.HasError() || plan.Masters.IsUnknown() || plan.Network.IsUnknown() || r.session.incomplete && create {
+	if r.session.needsBundle(&resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
+	// Of a replacement Terraform asks twice: for a change, which says that it is one,
+	// and then as if the cluster were new, with an ID that is not known.
+	replaced := !create && !(plan.Name.Equal(state.Name) && plan.Network.Equal(state.Network))
+	handle := func(masters types.Map) {
+		resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, plan.ID, plan.Name, plan.Network, masters, &resp.Diagnostics))...)
+	}
+	handle(types.MapUnknown(connectionMasterType()))
+	if !known(ctx, plan.Name, plan.Network) || plan.Masters.IsUnknown() || r.session.incomplete && create {
 		return
 	}
 	prior := map[string]hostStatus{}
 	if !create {
 		prior = statusMap(ctx, state.Status, &resp.Diagnostics)
 		plan.Status = state.Status // pinned keys
+		r.session.holds("cluster "+plan.Name.ValueString(), prior)
 	}
 	c, unknown := plan.spec(ctx, &resp.Diagnostics)
 	r.session.checkLogins(path.Root("masters"), c.Masters, &resp.Diagnostics)
-	if !create && len(unknown) == 0 && !someStay(ctx, state, c, prior, &resp.Diagnostics) {
+	if !create && !replaced && len(unknown) == 0 && !someStay(ctx, state, c, prior, &resp.Diagnostics) {
 		resp.Diagnostics.AddAttributeError(path.Root("masters"), "No master would remain",
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
 		return
@@ -186,12 +200,11 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
-	version, _ := r.session.version()
-	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
-	r.session.preflight(ctx, newHosts(prior, c.Masters), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
+	planned := planStatus(prior, want, r.session.plannedVersion(), !create && !replaced && len(unknown) == 0)
+	r.session.preflight(ctx, r.session.notHeld("cluster "+c.Name, c.Masters, newHosts(prior, c.Masters)), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightCluster(ctx, c, names)
 	}, &resp.Diagnostics)
-	r.foresee(ctx, state, c, !create && len(unknown) == 0, &resp.Diagnostics)
+	r.foresee(ctx, state, c, !create && !replaced && len(unknown) == 0, &resp.Diagnostics)
 	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), plan.Status)...)
 	if len(unknown) > 0 {
@@ -202,7 +215,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	for name, s := range planned {
 		keys[name] = s.HostKey
 	}
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("handle"), connectionOf(ctx, c, plan.ID, keys, &resp.Diagnostics))...)
+	handle(connectionMasters(ctx, c.Masters, keys, &resp.Diagnostics))
 }
 
 // foresee warns of what becomes of the store's quorum, when masters come or go.
@@ -244,7 +257,7 @@ func (r *clusterResource) wanted(ctx context.Context, m clusterModel, c spec.Clu
 	for name, h := range hostModels(ctx, m.Masters, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
 		// What a master should be depends on all masters: a client knows them all.
-		if n, ok := c.Master(name); ok && len(unknown) == 0 && known(ctx, m.Kubelet, m.ControllerManager) {
+		if n, ok := c.Master(name); ok && len(unknown) == 0 && digest != "" && known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
@@ -305,7 +318,7 @@ func (r *clusterResource) save(ctx context.Context, m *clusterModel, c spec.Clus
 	keepLeaving(ctx, &m.Masters, status, old, report, stay, diags)
 	m.Status = statusValue(ctx, status, diags)
 	m.Endpoints = endpoints(ctx, c, diags)
-	m.Connection = connectionOf(ctx, c, m.ID, keys, diags)
+	m.Connection = connectionOf(ctx, m.ID, m.Name, m.Network, connectionMasters(ctx, c.Masters, keys, diags), diags)
 }
 
 // Read observes the masters.

@@ -88,7 +88,7 @@ func (*clusterStatus) Schema(_ context.Context, _ datasource.SchemaRequest, resp
 			"problems": schema.ListAttribute{Computed: true, ElementType: types.StringType,
 				MarkdownDescription: "What could not be seen at all."},
 			"first_expiry":    str("When the first of the masters' certificates ends (RFC 3339); null where none was seen."),
-			"voters_living":   num("Members of the store that vote and answer."),
+			"voters_living":   num("Members of the store that vote and answer; null, as the next two, where the store could not be asked."),
 			"voters_needed":   num("How many of them must, for the cluster to be written to."),
 			"voters_may_fail": num("How many more may be lost; negative where the store has no quorum."),
 			"masters": parts("The masters, by name, as SSH shows them.", map[string]schema.Attribute{
@@ -173,8 +173,11 @@ func statusModel(s bootstrap.ClusterStatus) clusterStatusModel {
 		}
 		m.Members[name] = entry
 	}
-	needed := voters/2 + 1
-	m.VotersLiving, m.VotersNeeded, m.VotersMayFail = types.Int64Value(living), types.Int64Value(needed), types.Int64Value(living-needed)
+	// Nothing that was seen is nothing that is known: the store may be well.
+	if len(s.Members) > 0 {
+		needed := voters/2 + 1
+		m.VotersLiving, m.VotersNeeded, m.VotersMayFail = types.Int64Value(living), types.Int64Value(needed), types.Int64Value(living-needed)
+	}
 	for _, x := range s.Nodes {
 		m.Nodes[x.Name] = nodeStatus{Ready: x.Problem == "", Master: x.Master, Pool: orNull(x.Pool), Address: x.Address, Version: x.Version, Message: x.Problem}
 	}

@@ -170,7 +170,7 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 	in := importing{ctx, resp}
 	in.set("id", c.ID)
 	in.set("name", c.Name)
-	in.set("network", networkModel{types.StringValue(c.Network.PodCIDR), types.StringValue(c.Network.ServiceCIDR), types.StringValue(c.Network.DNSDomain)})
+	in.set("network", networkOf(c.Network))
 	in.set("masters", masters)
 	in.set("workloads_on_masters", c.WorkloadsOnMasters)
 	in.kubelet(c.Kubelet)
@@ -195,7 +195,7 @@ func handleOf(ctx context.Context, c spec.Cluster, diags *diag.Diagnostics) type
 	for _, h := range c.Masters {
 		keys[h.Name] = orNull(h.SSH.HostKey)
 	}
-	return connectionOf(ctx, c, types.StringValue(c.ID), keys, diags)
+	return connectionOf(ctx, types.StringValue(c.ID), types.StringValue(c.Name), networkOf(c.Network), connectionMasters(ctx, c.Masters, keys, diags), diags)
 }
 
 // ImportState takes up a pool by the login of a master, a slash and its name.

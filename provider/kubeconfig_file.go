@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,8 +28,14 @@ import (
 type kubeconfigFile struct{ base }
 
 var (
-	_ resource.ResourceWithConfigure  = (*kubeconfigFile)(nil)
-	_ resource.ResourceWithModifyPlan = (*kubeconfigFile)(nil)
+	_ resource.ResourceWithConfigure      = (*kubeconfigFile)(nil)
+	_ resource.ResourceWithModifyPlan     = (*kubeconfigFile)(nil)
+	_ resource.ResourceWithValidateConfig = (*kubeconfigFile)(nil)
+)
+
+const (
+	defaultValidity    = "168h"
+	defaultRenewBefore = "24h"
 )
 
 type kubeconfigFileModel struct {
@@ -57,9 +64,9 @@ func (r *kubeconfigFile) Schema(_ context.Context, _ resource.SchemaRequest, res
 		Attributes: map[string]schema.Attribute{
 			"id":           schema.StringAttribute{Computed: true, PlanModifiers: keep(), MarkdownDescription: "The path."},
 			"cluster":      clusterAttribute(),
-			"path":         schema.StringAttribute{Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, MarkdownDescription: "Where the file is written."},
-			"validity":     with("168h", "How long the client certificate is good for"),
-			"renew_before": with("24h", "How long before its end a plan renews it"),
+			"path":         schema.StringAttribute{Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, MarkdownDescription: "Where the file is written; `~/` is the home directory."},
+			"validity":     with(defaultValidity, "How long the client certificate is good for"),
+			"renew_before": with(defaultRenewBefore, "How long before its end a plan renews it"),
 			"user":         schema.StringAttribute{Optional: true, MarkdownDescription: "User that the certificate names (default `gantry-admin`)."},
 			"groups":       schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Groups that the certificate names (default `system:masters`)."},
 			"fingerprint":  schema.StringAttribute{Computed: true, MarkdownDescription: "SHA-256 of the file."},
@@ -68,10 +75,25 @@ func (r *kubeconfigFile) Schema(_ context.Context, _ resource.SchemaRequest, res
 	}
 }
 
+// ValidateConfig refuses a file that would be made anew by each apply.
+func (r *kubeconfigFile) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var m kubeconfigFileModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || !known(ctx, m.Validity, m.RenewBefore) {
+		return
+	}
+	validity, err := time.ParseDuration(cmp.Or(m.Validity.ValueString(), defaultValidity))
+	before, err2 := time.ParseDuration(cmp.Or(m.RenewBefore.ValueString(), defaultRenewBefore))
+	if err == nil && err2 == nil && before >= validity {
+		resp.Diagnostics.AddAttributeError(path.Root("renew_before"), "The certificate would be renewed by every apply",
+			fmt.Sprintf("It is good for %s (validity), and renewed %s before its end (renew_before, %s unless said otherwise). Let renew_before be less than validity.", validity, before, defaultRenewBefore))
+	}
+}
+
 // ModifyPlan keeps the file as long as nothing that it says changes and its
 // certificate lives.
 func (r *kubeconfigFile) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
+	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() || r.session == nil {
 		return
 	}
 	var plan, state kubeconfigFileModel
@@ -82,7 +104,7 @@ func (r *kubeconfigFile) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	ends, err := time.Parse(time.RFC3339, state.ExpiresAt.ValueString())
 	before, _ := time.ParseDuration(plan.RenewBefore.ValueString()) // validated
-	fresh := err == nil && time.Now().Add(before).Before(ends)
+	fresh := err == nil && r.session.now().Add(before).Before(ends)
 	same := plan.Cluster.Equal(state.Cluster) && plan.Path.Equal(state.Path) && plan.Validity.Equal(state.Validity) &&
 		plan.User.Equal(state.User) && plan.Groups.Equal(state.Groups)
 	fingerprint, expires := types.StringUnknown(), types.StringUnknown()
@@ -109,7 +131,7 @@ func (r *kubeconfigFile) Read(ctx context.Context, req resource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	file := state.Path.ValueString()
+	file := expand(state.Path.ValueString())
 	data, err := os.ReadFile(file)
 	info, statErr := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +166,7 @@ func (r *kubeconfigFile) Delete(ctx context.Context, req resource.DeleteRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	file := state.Path.ValueString()
+	file := expand(state.Path.ValueString())
 	data, err := os.ReadFile(file)
 	if err == nil && fingerprint(data) == state.Fingerprint.ValueString() {
 		err = os.Remove(file)
@@ -160,7 +182,7 @@ func (r *kubeconfigFile) write(ctx context.Context, m *kubeconfigFileModel, diag
 	}
 	c, err := credentials(ctx, r.session, m.Cluster, m.User, m.Groups, m.Validity, 168*time.Hour, diags)
 	if err == nil && !diags.HasError() {
-		err = writePrivate(m.Path.ValueString(), c.Kubeconfig)
+		err = writePrivate(expand(m.Path.ValueString()), c.Kubeconfig)
 	}
 	if err != nil {
 		diags.AddError("The kubeconfig was not written", err.Error())

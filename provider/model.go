@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
@@ -135,9 +136,24 @@ func hosts(ctx context.Context, models map[string]hostModel, status map[string]h
 	return out
 }
 
-func connectionOf(ctx context.Context, c spec.Cluster, id types.String, hostKeys map[string]types.String, diags *diag.Diagnostics) types.Object {
+// connectionOf is the handle of a cluster. What is not known of the cluster is not
+// known of it either.
+func connectionOf(ctx context.Context, id, name types.String, network types.Object, masters types.Map, diags *diag.Diagnostics) types.Object {
+	n := networkModel{types.StringUnknown(), types.StringUnknown(), types.StringUnknown()}
+	if !network.IsUnknown() {
+		diags.Append(network.As(ctx, &n, basetypes.ObjectAsOptions{})...)
+	}
+	out, d := types.ObjectValueFrom(ctx, connectionType().AttrTypes, connectionModel{
+		ClusterID: id, ClusterName: name, PodCIDR: n.PodCIDR, ServiceCIDR: n.ServiceCIDR, DNSDomain: n.DNSDomain, Masters: masters,
+	})
+	diags.Append(d...)
+	return out
+}
+
+// connectionMasters are the masters as a handle has them.
+func connectionMasters(ctx context.Context, hosts []spec.Host, hostKeys map[string]types.String, diags *diag.Diagnostics) types.Map {
 	masters := map[string]connectionMaster{}
-	for _, h := range c.Masters {
+	for _, h := range hosts {
 		m := connectionMaster{
 			Address: types.StringValue(h.Address), NodeIP: types.StringValue(h.IP()), HostKey: hostKeys[h.Name],
 			User: types.StringNull(), Port: types.Int64Null(), Profile: types.StringNull(),
@@ -155,12 +171,7 @@ func connectionOf(ctx context.Context, c spec.Cluster, id types.String, hostKeys
 	}
 	value, d := types.MapValueFrom(ctx, connectionMasterType(), masters)
 	diags.Append(d...)
-	out, d := types.ObjectValueFrom(ctx, connectionType().AttrTypes, connectionModel{
-		ClusterID: id, ClusterName: types.StringValue(c.Name), PodCIDR: types.StringValue(c.Network.PodCIDR),
-		ServiceCIDR: types.StringValue(c.Network.ServiceCIDR), DNSDomain: types.StringValue(c.Network.DNSDomain), Masters: value,
-	})
-	diags.Append(d...)
-	return out
+	return value
 }
 
 // connection decodes the object through which pools and kubeconfigs reach a cluster.

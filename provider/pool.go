@@ -134,6 +134,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if r.session == nil {
 		return
 	}
+	r.session.needsBundle(&resp.Diagnostics)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	create := req.State.Raw.IsNull()
 	if !create {
@@ -147,12 +148,10 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if !create {
 		prior = statusMap(ctx, state.Status, &resp.Diagnostics)
 		plan.Status = state.Status
-		if known(ctx, plan.Cluster) {
-			now, was := connection(ctx, plan.Cluster, &resp.Diagnostics), connection(ctx, state.Cluster, &resp.Diagnostics)
-			if now.ClusterID != was.ClusterID {
-				resp.RequiresReplace, replaced = append(resp.RequiresReplace, path.Root("cluster")), true
-			}
+		if anotherCluster(ctx, plan.Cluster, state.Cluster, &resp.Diagnostics) {
+			resp.RequiresReplace, replaced = append(resp.RequiresReplace, path.Root("cluster")), true
 		}
+		r.session.holds("pool "+plan.Name.ValueString(), prior)
 	}
 	p, _ := plan.spec(ctx, &resp.Diagnostics)
 	r.session.checkLogins(path.Root("hosts"), p.Hosts, &resp.Diagnostics)
@@ -163,11 +162,13 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			resp.Diagnostics.AddError("The pool cannot be like this", err.Error())
 		}
 	}
-	r.session.claimHosts("pool "+p.Name, "hosts", p.Hosts, c, &resp.Diagnostics)
+	if !plan.Name.IsUnknown() {
+		r.session.claimHosts("pool "+p.Name, "hosts", p.Hosts, c, &resp.Diagnostics)
+	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
+	r.session.preflight(ctx, r.session.notHeld("pool "+p.Name, p.Hosts, newHosts(prior, p.Hosts)), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
 		return e.PreflightPool(ctx, c, p, names)
 	}, &resp.Diagnostics)
 	if !create {
@@ -187,15 +188,14 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		}
 	}
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
-	version, _ := r.session.version()
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"),
-		statusValue(ctx, planStatus(prior, want, version, !create && !replaced), &resp.Diagnostics))...)
+		statusValue(ctx, planStatus(prior, want, r.session.plannedVersion(), !create && !replaced), &resp.Diagnostics))...)
 }
 
 // mustPlan validates against the cluster, once all of both is known.
 func mustPlan(ctx context.Context, plan poolModel, c spec.Connection, diags *diag.Diagnostics) error {
 	p, unknown := plan.spec(ctx, diags)
-	if len(unknown) > 0 || !known(ctx, plan.Labels, plan.Annotations, plan.Taints, plan.Kubelet) {
+	if len(unknown) > 0 || !known(ctx, plan.Name, plan.Labels, plan.Annotations, plan.Taints, plan.Kubelet) {
 		return nil
 	}
 	return p.ValidateIn(c)
@@ -213,12 +213,25 @@ func (r *poolResource) wanted(ctx context.Context, m poolModel, diags *diag.Diag
 	out := map[string]wanted{}
 	for name, h := range hostModels(ctx, m.Hosts, diags) {
 		w := wanted{address: h.Address, hostKey: h.HostKey}
-		if n, ok := p.Worker(c, name); ok && addresses && known(ctx, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
+		if n, ok := p.Worker(c, name); ok && addresses && digest != "" && known(ctx, m.Name, m.Labels, m.Annotations, m.Taints, m.Kubelet) {
 			w.known, w.hash = true, n.Hash(digest)
 		}
 		out[name] = w
 	}
 	return out
+}
+
+// anotherCluster reports whether a pool is to be one of another cluster. A cluster
+// that stays what it is keeps its ID in every plan; one that is made anew has none
+// that is known.
+func anotherCluster(ctx context.Context, plan, state types.Object, diags *diag.Diagnostics) bool {
+	if plan.IsUnknown() {
+		return false
+	}
+	var now, was connectionModel
+	diags.Append(plan.As(ctx, &now, unknownOK)...)
+	diags.Append(state.As(ctx, &was, unknownOK)...)
+	return !now.ClusterID.Equal(was.ClusterID)
 }
 
 // connectionAddressesKnown reports whether all is known of the cluster that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -30,6 +31,39 @@ func newHosts(prior map[string]hostStatus, hosts []spec.Host) []string {
 		}
 	}
 	return out
+}
+
+// holdings are the servers that resources of this run have in state. Of a resource
+// that is replaced Terraform plans the second half as if it were new: what is on its
+// servers then is its own, and will be gone.
+type holdings struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+func holding(owner, address string) string { return owner + " at " + address }
+
+// holds notes the servers that a resource has.
+func (x *holdings) holds(owner string, status map[string]hostStatus) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.held == nil {
+		x.held = map[string]bool{}
+	}
+	for _, s := range status {
+		if s.State.ValueString() != string(bootstrap.Pending) && s.State.ValueString() != string(bootstrap.Absent) {
+			x.held[holding(owner, s.Address.ValueString())] = true
+		}
+	}
+}
+
+// notHeld are those of the named hosts that the resource does not have already.
+func (x *holdings) notHeld(owner string, hosts []spec.Host, names []string) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(hosts, func(h spec.Host) bool { return h.Name == name && x.held[holding(owner, h.Address)] })
+	})
 }
 
 // preflight warns of what an apply would refuse. It is never an error: what is

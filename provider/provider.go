@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -24,6 +25,7 @@ import (
 type Provider struct {
 	version string
 	adapt   func(*bootstrap.Config) // see Simulate
+	now     func() time.Time
 	// leases and leaseToken are those of the plugin process; see Open.
 	leases     *leases
 	leaseToken string
@@ -37,7 +39,7 @@ var (
 
 // New returns what the plugin server asks for.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &Provider{version: version, leaseToken: embedded()} }
+	return func() provider.Provider { return &Provider{version: version, leaseToken: embedded(), now: time.Now} }
 }
 
 type providerModel struct {
@@ -95,22 +97,22 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	s := &session{adapt: p.adapt, parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
+	s := &session{adapt: p.adapt, now: p.now, parallelism: int(m.Parallelism.ValueInt64()), logDir: expand(m.LogDir.ValueString())}
 	s.nodeTimeout = positive(m.NodeTimeout)
 	s.abandonUnreachable = m.AbandonUnreachable.ValueBool()
 	s.handOn = m.BundleFromMaster.IsNull() || m.BundleFromMaster.ValueBool()
 	s.leases, s.leaseToken, s.leaseTimeout = p.leases, p.leaseToken, leaseTimeout(m.LeaseTimeout, &resp.Diagnostics)
-	if m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.Bundle.IsUnknown() || m.LogDir.IsUnknown() {
-		s.incomplete = true
-	} else {
+	s.bundleUnknown = m.Bundle.IsUnknown()
+	s.incomplete = s.bundleUnknown || m.SSH.IsUnknown() || m.Profiles.IsUnknown() || m.LogDir.IsUnknown()
+	if !m.SSH.IsUnknown() && !m.Profiles.IsUnknown() {
 		s.logins = logins(ctx, m.SSH, m.Profiles, &s.incomplete, &resp.Diagnostics)
-		if file := cmp.Or(m.Bundle.ValueString(), os.Getenv("GANTRY_BUNDLE")); file != "" {
-			b, err := bundle.Open(expand(file))
-			if err != nil {
-				resp.Diagnostics.AddAttributeError(path.Root("bundle"), "The bundle cannot be used", err.Error())
-			}
-			s.bundle = b
+	}
+	if file := cmp.Or(m.Bundle.ValueString(), os.Getenv("GANTRY_BUNDLE")); file != "" && !s.bundleUnknown {
+		b, err := bundle.Open(expand(file))
+		if err != nil {
+			resp.Diagnostics.AddAttributeError(path.Root("bundle"), "The bundle cannot be used", err.Error())
 		}
+		s.bundle = b
 	}
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = s, s, s
 }

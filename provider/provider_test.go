@@ -97,7 +97,7 @@ func TestThePlanTouchesOnlyWhatChanges(t *testing.T) {
 	prior := map[string]hostStatus{
 		"same": entry("ready", "a"), "labels": entry("ready", "a"), "pending": entry("pending", "a"), "drifted": entry("drifted", "a"), "gone": entry("ready", "a"),
 	}
-	planned := planStatus(prior, map[string]wanted{"same": want("a"), "labels": want("b"), "pending": want("a"), "drifted": want("a"), "new": want("a")}, "1", true)
+	planned := planStatus(prior, map[string]wanted{"same": want("a"), "labels": want("b"), "pending": want("a"), "drifted": want("a"), "new": want("a")}, types.StringValue("1"), true)
 	if got := touched(prior, planned); !slices.Equal(got, []string{"drifted", "labels", "new", "pending"}) {
 		t.Errorf("touches %v", got)
 	}
@@ -109,7 +109,7 @@ func TestThePlanTouchesOnlyWhatChanges(t *testing.T) {
 	if !planned["new"].HostKey.IsUnknown() || planned["labels"].HostKey.ValueString() != "key" {
 		t.Errorf("host keys: %v", planned)
 	}
-	if s := planStatus(nil, map[string]wanted{"new": want("a")}, "1", false)["new"]; !s.State.IsUnknown() || s.Config.ValueString() != "a" {
+	if s := planStatus(nil, map[string]wanted{"new": want("a")}, types.StringValue("1"), false)["new"]; !s.State.IsUnknown() || s.Config.ValueString() != "a" {
 		t.Errorf("a create promises %v", s)
 	}
 }

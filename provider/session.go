@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
@@ -29,11 +31,15 @@ type session struct {
 	bundle      *bundle.Bundle
 	parallelism int
 	logDir      string
-	// incomplete: the provider block has values that are not known yet.
-	incomplete bool
+	// incomplete: the provider block has values that are not known yet, of which the
+	// bundle may be one.
+	incomplete    bool
+	bundleUnknown bool
 	// adapt, when not nil, changes what engines work with.
 	adapt  func(*bootstrap.Config)
+	now    func() time.Time
 	claims claims
+	holdings
 
 	abandonUnreachable bool
 	handOn             bool
@@ -145,7 +151,22 @@ func (s *session) openLogs() error {
 	return nil
 }
 
-// version and digest of the bundle; empty when none is configured.
+// plannedVersion is what hosts will have: not known as long as the bundle is not.
+func (s *session) plannedVersion() types.String {
+	if s.bundle == nil {
+		return types.StringUnknown()
+	}
+	return types.StringValue(s.bundle.Version)
+}
+
+// needsBundle refuses to plan servers with no bundle: each would seem to change.
+func (s *session) needsBundle(diags *diag.Diagnostics) {
+	if s.bundle == nil && !s.bundleUnknown {
+		diags.AddError("No bundle is configured", "What servers are to have is in the bundle. Give its path as bundle in the provider block, or in the environment's GANTRY_BUNDLE.")
+	}
+}
+
+// version and digest of the bundle; empty when none is known.
 func (s *session) version() (version, digest string) {
 	if s == nil || s.bundle == nil {
 		return "", ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -56,13 +57,13 @@ type wanted struct {
 
 // planStatus foresees the status. With certain set, touched hosts are foreseen
 // as ready; a create, which ends well when only some hosts are, cannot promise it.
-func planStatus(prior map[string]hostStatus, want map[string]wanted, version string, certain bool) map[string]hostStatus {
+func planStatus(prior map[string]hostStatus, want map[string]wanted, version types.String, certain bool) map[string]hostStatus {
 	out := map[string]hostStatus{}
 	for name, w := range want {
 		old, existed := prior[name]
 		next := hostStatus{
 			State: types.StringUnknown(), Message: types.StringUnknown(), Config: types.StringUnknown(),
-			Address: w.address, HostKey: w.hostKey, Version: types.StringValue(version),
+			Address: w.address, HostKey: w.hostKey, Version: version,
 		}
 		sameHost := existed && old.Address.Equal(w.address)
 		if w.hostKey.IsNull() {
@@ -129,7 +130,15 @@ func settle(old hostStatus, w wanted, s bootstrap.Status, version string) hostSt
 // observed writes what was seen of a host into its entry. What was not seen, or
 // is still to be done, is left as it is.
 func observed(old hostStatus, s bootstrap.Status) hostStatus {
-	if s.State == bootstrap.Unknown || old.State.ValueString() == string(bootstrap.Pending) {
+	if s.State == bootstrap.Unknown {
+		return old
+	}
+	// A key is pinned, or the login's policy lets a server have a new one. As the user
+	// wrote it, it may have a comment.
+	if s.HostKey != "" && !strings.HasPrefix(old.HostKey.ValueString()+" ", s.HostKey+" ") {
+		old.HostKey = types.StringValue(s.HostKey)
+	}
+	if old.State.ValueString() == string(bootstrap.Pending) {
 		return old
 	}
 	old.State, old.Message = types.StringValue(string(s.State)), types.StringValue(s.Message)
