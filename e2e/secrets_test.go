@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // secretConfig hands the provider every kind of credential, by values that
@@ -45,11 +47,12 @@ variable "secret" {
 }
 `
 
-// TestSecretsStayWhereTheyLive is a life with every kind of credential. What it
-// leaves outside the servers, and in their journals, holds none of the secrets
-// that are on them or were given to the provider.
+// TestSecretsStayWhereTheyLive is a life with every kind of credential, and with a
+// second master, which is given the cluster's keys that the provider read from the
+// first. What it leaves outside the servers, and in their journals, holds none of the
+// secrets that are on them or were given to the provider.
 func TestSecretsStayWhereTheyLive(t *testing.T) {
-	f := newFlow(t, "quickstart", "e2e-secrets", []string{"master-1"}, []string{"worker-1"}, nil)
+	f := newFlow(t, "quickstart", "e2e-secrets", []string{"master-1", "master-2"}, []string{"worker-1"}, nil)
 	step := stepper(t)
 	w := f.Workspace
 	w.User = lab.User
@@ -120,7 +123,32 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 		}
 		return err
 	})
-	step("apply", f.Apply)
+	worker, err := f.Lab.Host("worker-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries := filepath.Dir(config.Binary("gantry"))
+	step("a step fails on a server, and all that it said is told", func(ctx context.Context) error {
+		if _, err := worker.Run(ctx, fmt.Sprintf("mkdir -p %[1]s && mount --bind %[1]s %[1]s && mount -o remount,bind,ro %[1]s", binaries)); err != nil {
+			return err
+		}
+		if err := run("apply", "-auto-approve")(ctx); err != nil {
+			return err
+		}
+		if !bytes.Contains(trace, []byte("ead-only file system")) {
+			return errors.New("terraform printed nothing of the failure")
+		}
+		return nil
+	})
+	step("apply", func(ctx context.Context) error {
+		if _, err := worker.Run(ctx, "umount "+binaries); err != nil {
+			return err
+		}
+		if err := run("apply", "-auto-approve")(ctx); err != nil {
+			return err
+		}
+		return f.Apply(ctx) // opens the cluster, and finds nothing more to do
+	})
 	step("deploy the application", func(ctx context.Context) error {
 		secrets["Secret"] = []byte("the-api-has-this-one-9321")
 		manifest := "apiVersion: v1\nkind: Secret\nmetadata: {name: hidden}\nstringData: {password: " + string(secrets["Secret"]) + "}\n"
@@ -185,6 +213,9 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 				return fmt.Errorf("%s hold no %q: they are not what they should be", place, want)
 			}
 		}
+		if err := toldTerraform(where); err != nil {
+			return err
+		}
 		size := 0
 		for place, data := range where {
 			size += len(data)
@@ -208,6 +239,22 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 			},
 			"log/planted.jsonl": func() error {
 				return os.WriteFile(filepath.Join(w.LogDir(), "planted.jsonl"), fmt.Appendf(nil, "{%q:%q}", "key", base64.StdEncoding.EncodeToString(key)), 0o600)
+			},
+			"output": func() error {
+				trace = append(trace, password...)
+				return nil
+			},
+			"plan-planted: tfplan": func() error {
+				var b bytes.Buffer
+				z := zip.NewWriter(&b)
+				part, err := z.Create("tfplan")
+				if err != nil {
+					return err
+				}
+				if _, err := part.Write(key); err != nil {
+					return err
+				}
+				return errors.Join(z.Close(), os.WriteFile(filepath.Join(w.Dir, "plan-planted"), b.Bytes(), 0o600))
 			},
 			"arguments": func() error {
 				_, err := ssh(ctx, f.Lab, "worker-1", nil, "sh -c 'sleep 0.3; :' "+password)
@@ -234,6 +281,33 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// toldTerraform checks that Terraform's own log tells every step that log_dir does.
+func toldTerraform(where map[string][]byte) error {
+	steps := 0
+	for place, data := range where {
+		if !strings.HasPrefix(place, "log/") || !strings.HasSuffix(place, ".jsonl") {
+			continue
+		}
+		for line := range bytes.Lines(data) {
+			var e struct{ Host, Step, State, Took string }
+			if err := json.Unmarshal(line, &e); err != nil {
+				return fmt.Errorf("%s: %w: %s", place, err, line)
+			}
+			if e.Host == "" || e.Step == "" {
+				continue
+			}
+			steps++
+			if want := fmt.Sprintf("%s: %s %s", e.Host, e.Step, e.State); !bytes.Contains(where["trace.log"], []byte(want)) {
+				return fmt.Errorf("Terraform's log does not tell %q, which %s does", want, place)
+			}
+		}
+	}
+	if steps == 0 {
+		return errors.New("log_dir tells of no step")
+	}
+	return nil
 }
 
 // giveUser has the unprivileged user of the hosts log in by a password too, and

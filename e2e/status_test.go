@@ -84,6 +84,17 @@ func (f *Flow) statusTells(ctx context.Context, lost string) error {
 			return fmt.Errorf("%s tells of its certificates: %+v", name, s.Certificates)
 		}
 	}
+	// The tables, with a certificate that cannot be read.
+	const table = ": >/etc/gantry/pki/broken.crt; %s cluster status; ended=$?; rm /etc/gantry/pki/broken.crt; exit $ended"
+	out, err := living[0].Run(ctx, fmt.Sprintf(table, config.Binary("gantry")))
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"Cluster " + clusterName, "\nMASTER ", "\nSTORE ", "\nNODE ", "\n" + lost + " ", "\n" + living[0].Name + " ", "\nbroken.crt ", "broken.crt is not PEM"} {
+		if !strings.Contains(string(out), want) {
+			return fmt.Errorf("%s prints no %q:\n%s", living[0].Name, want, out)
+		}
+	}
 	for _, h := range living {
 		if _, err := h.Run(ctx, "systemctl stop "+config.APIServer.Unit()); err != nil {
 			return err

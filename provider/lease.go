@@ -95,7 +95,9 @@ func (l *leases) close() {
 // All its provider instances share their leases.
 func Open(version string) (factory func() provider.Provider, done func()) {
 	held, token := &leases{}, lease.NewToken()
-	return func() provider.Provider { return &Provider{version: version, leases: held, leaseToken: token, now: time.Now} }, held.close
+	return func() provider.Provider {
+		return &Provider{version: version, leases: held, leaseToken: token, now: time.Now}
+	}, held.close
 }
 
 // embedded is the token where many providers come and go in one process, which

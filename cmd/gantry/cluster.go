@@ -75,7 +75,7 @@ func (s *clusterStatus) print(out io.Writer, now time.Time) error {
 	row()
 	row("CERTIFICATE OF "+strings.ToUpper(s.From), "ENDS")
 	for _, c := range s.Certificates {
-		row(c.File, ends(c.Ends, now))
+		row(c.File, fine(c.Problem, ends(c.Ends, now)))
 	}
 	return w.Flush()
 }
@@ -104,7 +104,7 @@ func ends(at, now time.Time) string {
 	return fmt.Sprintf("%s (%d days)", text, int(left.Hours()/24))
 }
 
-// sorted by end, the first one first.
+// sorted by end, the first one first; before them those whose end cannot be told.
 func (c certificates) sort() {
 	slices.SortFunc(c, func(a, b certificate) int { return a.Ends.Compare(b.Ends) })
 }

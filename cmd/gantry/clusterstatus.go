@@ -61,7 +61,9 @@ type nodeStatus struct {
 
 type certificate struct {
 	File string    `json:"file"`
-	Ends time.Time `json:"ends"`
+	Ends time.Time `json:"ends,omitzero"`
+	// Problem is why its end cannot be told.
+	Problem string `json:"problem,omitempty"`
 }
 
 type certificates []certificate
@@ -80,22 +82,17 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 			return nil, fmt.Errorf("this server is no master that gantry could ask: %w", err)
 		}
 	}
-	ca, err := os.ReadFile(controllers.Client.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	own, err := tls.LoadX509KeyPair(controllers.Client.CertFile, controllers.Client.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-
+	creds, err := credentials(controllers.Client)
 	s := &clusterStatus{Name: api.ClusterName, ID: api.ClusterID, From: store.Name, Masters: make([]masterStatus, len(controllers.Client.Servers))}
 	var wg sync.WaitGroup
 	for i, address := range controllers.Client.Servers {
 		wg.Go(func() {
-			s.Masters[i] = askMaster(ctx, address, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: config.APIServerName})
+			if err != nil {
+				ip, _, _ := net.SplitHostPort(address)
+				s.Masters[i] = masterStatus{Address: ip, Problem: err.Error()}
+				return
+			}
+			s.Masters[i] = askMaster(ctx, address, creds)
 		})
 	}
 	wg.Go(func() {
@@ -112,10 +109,28 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 			s.NodesProblem = err.Error()
 		}
 	})
-	s.Certificates, err = ownCertificates(config.PKIDir)
+	s.Certificates = ownCertificates(config.PKIDir)
 	wg.Wait()
 	s.nameMasters(store)
-	return s, err
+	return s, nil
+}
+
+// credentials are those with which a component asks API servers, whatever address
+// they have.
+func credentials(c config.APIClient) (*tls.Config, error) {
+	ca, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	own, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.CertFile, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%s holds no certificate", c.CAFile)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: config.APIServerName}, nil
 }
 
 // storeEndpoints are the member beside us, and those beside the other API servers.
@@ -238,27 +253,33 @@ func nodeOf(n *corev1.Node) nodeStatus {
 }
 
 // ownCertificates reads when those of this server end.
-func ownCertificates(dir string) (certificates, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.crt"))
-	if err != nil {
-		return nil, err
-	}
+func ownCertificates(dir string) certificates {
+	files, _ := filepath.Glob(filepath.Join(dir, "*.crt")) // the pattern is right
 	out := make(certificates, 0, len(files))
 	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			return nil, err
+		c := certificate{File: filepath.Base(f)}
+		var err error
+		if c.Ends, err = endOf(f); err != nil {
+			c.Problem = err.Error()
 		}
-		block, _ := pem.Decode(data)
-		if block == nil {
-			return nil, fmt.Errorf("%s is not PEM", f)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
-		}
-		out = append(out, certificate{File: filepath.Base(f), Ends: c.NotAfter})
+		out = append(out, c)
 	}
 	out.sort()
-	return out, nil
+	return out
+}
+
+func endOf(file string) (time.Time, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return time.Time{}, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return time.Time{}, fmt.Errorf("%s is not PEM", file)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return c.NotAfter, nil
 }
