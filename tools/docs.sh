@@ -16,15 +16,7 @@ terraform {
   }
 }
 TF
-cat >"$work/cli.tfrc" <<TF
-disable_checkpoint = true
-provider_installation {
-  filesystem_mirror {
-    path = "$root/dist/mirror"
-  }
-}
-TF
-export TF_CLI_CONFIG_FILE=$work/cli.tfrc
+export TF_CLI_CONFIG_FILE=$root/dist/cli.tfrc
 "$terraform" -chdir="$work" init -no-color >/dev/null
 # The generator looks for hashicorp's providers or for the short name.
 "$terraform" -chdir="$work" providers schema -json |
