@@ -369,7 +369,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", said(err))
 	}
-	notDestroyed(report, &resp.Diagnostics)
+	notDestroyed(report, err, &resp.Diagnostics)
 }
 
 // failures adds a diagnostic per host that is not as it should be.
