@@ -134,14 +134,20 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report 
 	return fleet.report(), nil
 }
 
-// ObserveCluster says how every master stands. It changes nothing.
+// ObserveCluster says how every master stands. It changes nothing. Where the Nodes
+// cannot be compared, a warning says so: what was not seen is not as it should be.
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	var nodes *apiNodes
-	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
-		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
+	trust, err := fleet.authorities(ctx, have.ID)
+	if err == nil && fleet.source == "" {
+		err = fmt.Errorf("%w: none of those that answer has a store", errNoAuthorities)
 	}
+	var nodes *apiNodes
+	if err == nil {
+		nodes, err = e.nodesOf(ctx, fleet, have.Connection(), trust)
+	}
+	fleet.notCompared("cluster "+have.Name, err)
 	e.observe(ctx, fleet, nodes, func(name string) (spec.Node, bool) { return have.Master(name) })
 	return fleet.report()
 }
@@ -235,15 +241,18 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 	return report, nil
 }
 
-// ObservePool says how every host of a pool stands. It changes nothing.
+// ObservePool says how every host of a pool stands. It changes nothing. Where the
+// Nodes cannot be compared, a warning says so.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
+	masters, trust, err := e.reach(ctx, c)
 	var nodes *apiNodes
-	if masters, trust, err := e.reach(ctx, c); err == nil {
+	if err == nil {
 		defer masters.close()
-		nodes = e.nodesOf(ctx, masters, c, trust)
+		nodes, err = e.nodesOf(ctx, masters, c, trust)
 	}
 	workers := e.connect(ctx, have.Hosts)
 	defer workers.close()
+	workers.notCompared("pool "+have.Name, err)
 	e.observe(ctx, workers, nodes, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
 	return workers.report()
 }

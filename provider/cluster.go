@@ -388,7 +388,7 @@ func failures(report bootstrap.Report, diags *diag.Diagnostics, asErrors bool) {
 	}
 }
 
-// observe writes what was seen into the status.
+// observe writes what was seen into the status, and warns of what was not.
 func observe(ctx context.Context, value types.Map, report bootstrap.Report, diags *diag.Diagnostics) types.Map {
 	status := statusMap(ctx, value, diags)
 	for name, s := range report.Hosts {
@@ -401,6 +401,9 @@ func observe(ctx context.Context, value types.Map, report bootstrap.Report, diag
 			_, detail := diagnose(name, s.Err)
 			diags.AddWarning(fmt.Sprintf("Host %s could not be observed", name), detail+"\nIts state is kept as it was.")
 		}
+	}
+	for _, w := range report.Warnings {
+		diags.AddWarning("Not everything could be looked at", w+"\nA plan may show no difference where there is one.")
 	}
 	return statusValue(ctx, status, diags)
 }
