@@ -128,37 +128,51 @@ func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report 
 	fleet.each(ctx, names(have.Masters), func(ctx context.Context, m *member) error {
 		return e.wipe(ctx, m, have.ID)
 	})
-	e.abandon(fleet)
+	if e.AbandonUnreachable {
+		fleet.abandon()
+	}
 	return fleet.report(), nil
 }
 
-// ObserveCluster says how every master stands. It changes nothing.
+// ObserveCluster says how every master stands. It changes nothing. Where the Nodes
+// cannot be compared, a warning says so: what was not seen is not as it should be.
 func (e *Engine) ObserveCluster(ctx context.Context, have spec.Cluster) Report {
 	fleet := e.connect(ctx, have.Masters)
 	defer fleet.close()
-	var nodes *apiNodes
-	if trust, err := fleet.authorities(ctx, have.ID); err == nil && fleet.source != "" {
-		nodes = e.nodesOf(ctx, fleet, have.Connection(), trust)
+	trust, err := fleet.authorities(ctx, have.ID)
+	if err == nil && fleet.source == "" {
+		err = fmt.Errorf("%w: none of those that answer has a store", errNoAuthorities)
 	}
+	var nodes *apiNodes
+	if err == nil {
+		nodes, err = e.nodesOf(ctx, fleet, have.Connection(), trust)
+	}
+	fleet.notCompared("cluster "+have.Name, err)
 	e.observe(ctx, fleet, nodes, func(name string) (spec.Node, bool) { return have.Master(name) })
 	return fleet.report()
 }
 
 // PoolChange says which hosts of a pool an update is about.
 type PoolChange struct {
-	Touch   []string
+	// Touch are hosts (by name) to be made what they should be.
+	Touch []string
+	// Leaving are hosts that are no longer wanted. One whose name is in Touch too
+	// leaves before another server takes the name.
 	Leaving []spec.Host
 	// Force lets a leaving host go although its pods could not be moved within
 	// DrainTimeout. Without it, the host stays and is schedulable again.
 	Force bool
-	// Abandon does the same, and lets go of a host that cannot be told to be dead:
-	// for when the whole pool goes.
-	Abandon bool
+	// Destroy: the whole pool goes. AbandonUnreachable counts then.
+	Destroy bool
 }
 
 // ApplyPool makes the touched hosts workers, and drains, removes and wipes the
 // leaving ones. Hosts are independent: the failure of one stops no other. The
-// error is for when nothing could be tried.
+// error is for when nothing could be tried, or a name is not free to move.
+//
+// Without a master nothing is done, for no pod could be moved and nobody says that
+// no other run is at work; but for a pool that is destroyed, where AbandonUnreachable
+// says that the masters are gone for good.
 func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Pool, change PoolChange) (report Report, err error) {
 	if len(change.Touch) > 0 {
 		if err := want.ValidateIn(c); err != nil {
@@ -166,32 +180,46 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		}
 	}
 	ctx, finish, err := e.hold(ctx, c.ClusterName, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
-	if _, nobody := unasked(err); err != nil && !(nobody && change.Abandon) {
+	if _, nobody := unasked(err); err != nil && !(nobody && e.abandons(change)) {
 		return Report{}, err
 	}
 	defer func() { finish(&report) }()
-	masters, trust, trustErr := e.reach(ctx, c)
-	if trustErr != nil && (len(change.Touch) > 0 || !change.Abandon) {
-		return Report{}, trustErr
+	masters, trust, api, err := e.control(ctx, c)
+	if err != nil && !e.abandons(change) {
+		return Report{}, err
 	}
-	if trustErr == nil {
+	if masters != nil {
 		defer masters.close()
 	}
-	workers := e.connect(ctx, append(pick(want.Hosts, change.Touch), change.Leaving...))
+	workers, leaving := e.connectBoth(ctx, pick(want.Hosts, change.Touch), change.Leaving)
 	defer workers.close()
+	defer leaving.close()
+	if err != nil {
+		leaving.warn("pods were not drained and Nodes not deleted: %v", err)
+		leaving.each(ctx, leaving.order, func(ctx context.Context, m *member) error { return e.wipe(ctx, m, c.ClusterID) })
+		leaving.abandon()
+		return leaving.report(), nil
+	}
 
-	report.ClusterID = c.ClusterID
-	if trustErr == nil {
-		report.CAFingerprint = pki.Fingerprint(trust.CA.Cert)
-		api, err := e.api(masters, c, trust)
+	var moving, others []string
+	for _, name := range leaving.order {
+		if slices.Contains(change.Touch, name) {
+			moving = append(moving, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	e.retireWorkers(ctx, leaving, c, api, change, moving)
+	for _, name := range moving {
+		if m := leaving.members[name]; m.status.State != Gone {
+			leaving.only = moving
+			return leaving.report(), fmt.Errorf("%s cannot move to another server before it has left the old one: %w", name, m.status.Err)
+		}
+	}
+	if len(change.Touch) > 0 {
+		gone, err := released(ctx, api)
 		if err != nil {
 			return workers.report(), err
-		}
-		gone := releases{}
-		if len(change.Touch) > 0 {
-			if gone, err = released(ctx, api); err != nil {
-				return workers.report(), err
-			}
 		}
 		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
 			reach: true, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
@@ -205,28 +233,26 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 			return e.raiseWorker(ctx, m, n, joining{trust: trust, api: api, gone: gone, from: from.source()})
 		})
 		from.close()
-		e.retireWorkers(ctx, workers, c, api, change)
-	} else {
-		report.Warnings = append(report.Warnings, fmt.Sprintf("pods were not drained and Nodes not deleted: %v", trustErr))
-		workers.each(ctx, names(change.Leaving), func(ctx context.Context, m *member) error { return e.wipe(ctx, m, c.ClusterID) })
 	}
-	if change.Abandon {
-		e.abandon(workers)
-	}
-	out := workers.report()
-	report.Hosts, report.Warnings = out.Hosts, append(report.Warnings, out.Warnings...)
+	e.retireWorkers(ctx, leaving, c, api, change, others)
+	workers.adopt(leaving)
+	report = workers.report()
+	report.ClusterID, report.CAFingerprint = c.ClusterID, pki.Fingerprint(trust.CA.Cert)
 	return report, nil
 }
 
-// ObservePool says how every host of a pool stands. It changes nothing.
+// ObservePool says how every host of a pool stands. It changes nothing. Where the
+// Nodes cannot be compared, a warning says so.
 func (e *Engine) ObservePool(ctx context.Context, c spec.Connection, have spec.Pool) Report {
+	masters, trust, err := e.reach(ctx, c)
 	var nodes *apiNodes
-	if masters, trust, err := e.reach(ctx, c); err == nil {
+	if err == nil {
 		defer masters.close()
-		nodes = e.nodesOf(ctx, masters, c, trust)
+		nodes, err = e.nodesOf(ctx, masters, c, trust)
 	}
 	workers := e.connect(ctx, have.Hosts)
 	defer workers.close()
+	workers.notCompared("pool "+have.Name, err)
 	e.observe(ctx, workers, nodes, func(name string) (spec.Node, bool) { return have.Worker(c, name) })
 	return workers.report()
 }

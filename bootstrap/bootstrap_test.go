@@ -72,12 +72,13 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 	w := &world{api: fake.NewSimpleClientset(), store: &voters{}, hosts: map[string]*hosttest.Model{}}
 	for i, name := range names {
 		m := hosttest.NewModel(name, fmt.Sprintf("192.0.2.%d", i+1))
+		node := nodeName(name)
 		m.OnStart = func(unit string) error {
 			switch unit {
 			case config.Kubelet.Unit():
-				return m.Register(context.Background(), w.api, name)
+				return m.Register(context.Background(), w.api, node)
 			case config.Etcd.Unit():
-				w.store.start(name, install.PeerURL(spec.Host{Address: m.Address}))
+				w.store.start(node, install.PeerURL(spec.Host{Address: m.Address}))
 			}
 			return nil
 		}
@@ -120,23 +121,26 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 	})
 }
 
-// at is the host of that name or, where none has it, at that address.
+// at is the host at that address or, where none has it, of that name.
 func (w *world) at(h spec.Host) *hosttest.Model {
-	if m := w.hosts[h.Name]; m != nil {
-		return m
-	}
 	for _, m := range w.hosts {
-		if ip := h.IP(); ip == m.Address || strings.HasPrefix(ip, m.Title+".") {
+		if h.Address == m.Address || strings.HasPrefix(h.Address, m.Title+".") {
 			return m
 		}
 	}
-	return nil
+	return w.hosts[h.Name]
+}
+
+// nodeName is the node that a host is: "w1@b" is another server to be w1.
+func nodeName(host string) string {
+	name, _, _ := strings.Cut(host, "@")
+	return name
 }
 
 func (w *world) spec(names ...string) []spec.Host {
 	var out []spec.Host
 	for _, n := range names {
-		out = append(out, spec.Host{Name: n, Address: w.hosts[n].Address})
+		out = append(out, spec.Host{Name: nodeName(n), Address: w.hosts[n].Address})
 	}
 	return out
 }
@@ -311,6 +315,9 @@ func TestWhoIsGoneNeedsTwoWitnesses(t *testing.T) {
 	node, err := w.api.CoreV1().Nodes().Get(t.Context(), "w1", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if node.Spec.Unschedulable {
+		t.Error("a host that stays takes no pods any more")
 	}
 	node.Status.Conditions[0].Status = corev1.ConditionUnknown
 	if _, err := w.api.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -127,6 +128,32 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 		errs = append(errs, fmt.Errorf("cluster %s: no master is named by which it could be reached", c.ClusterName))
 	}
 	return nil, install.Authorities{}, errors.Join(errs...)
+}
+
+// control is reach, with an API that answers.
+func (e *Engine) control(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, kubernetes.Interface, error) {
+	masters, trust, err := e.reach(ctx, c)
+	if err != nil {
+		return nil, trust, nil, err
+	}
+	api, err := e.api(masters, c, trust)
+	if err == nil {
+		_, err = released(ctx, api)
+	}
+	if err != nil {
+		masters.close()
+		return nil, trust, nil, err
+	}
+	return masters, trust, api, nil
+}
+
+// connectBoth logs in to the hosts of two fleets at once. A name may be in both.
+func (e *Engine) connectBoth(ctx context.Context, one, other []spec.Host) (a, b *fleet) {
+	var wg sync.WaitGroup
+	wg.Go(func() { a = e.connect(ctx, one) })
+	wg.Go(func() { b = e.connect(ctx, other) })
+	wg.Wait()
+	return a, b
 }
 
 func (f *fleet) close() {

@@ -1,14 +1,18 @@
 package bootstrap
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -141,4 +145,36 @@ func TestADeletedNodeIsRegisteredAgain(t *testing.T) {
 		t.Errorf("it was mended by %v", got)
 	}
 	w.ready(t, w.engine.ObservePool(t.Context(), c.Connection(), pool))
+}
+
+// A plan that shows no difference says whether it has looked at the Nodes.
+func TestNodesThatCannotBeComparedAreSaid(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	pool := w.pool("w1")
+	c := grown(t, w, pool)
+	look := func(says string) {
+		t.Helper()
+		for whose, r := range map[string]Report{"cluster demo": w.engine.ObserveCluster(t.Context(), c), "pool p": w.engine.ObservePool(t.Context(), c.Connection(), pool)} {
+			switch {
+			case says == "" && len(r.Warnings) > 0:
+				t.Errorf("%s: warnings %q", whose, r.Warnings)
+			case says != "" && (len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "the Nodes of "+whose+" could not be compared") || !strings.Contains(r.Warnings[0], says)):
+				t.Errorf("%s: warnings %q lack %q", whose, r.Warnings, says)
+			}
+			if s := r.Hosts["w1"]; whose == "pool p" && s.State != Ready {
+				t.Errorf("what is not known of the Node changes the host: %v", s)
+			}
+		}
+	}
+	look("")
+	w.api.PrependReactor("list", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("connection refused")
+	})
+	look("list the nodes: connection refused")
+	w.hosts["m1"].PowerCut()
+	look(host.ErrUnreachable.Error())
+	// A master that has not got as far as a store.
+	w.hosts["m1"].Reconnect()
+	w.hosts["m1"].SetFile(config.Etcd.ConfigFile(), "")
+	look("store")
 }

@@ -117,27 +117,35 @@ type apiNodes struct {
 	gone  releases
 }
 
-// nodesOf asks the API; nil when it cannot be asked: that is no news of the hosts.
-func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) *apiNodes {
+// notCompared is the warning of hosts that were looked at without their Nodes: that
+// is no news of them, but no agreement either.
+func (f *fleet) notCompared(whose string, err error) {
+	if err != nil {
+		f.warn("the Nodes of %s could not be compared with what they should be: %v", whose, err)
+	}
+}
+
+// nodesOf asks the API.
+func (e *Engine) nodesOf(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities) (*apiNodes, error) {
 	api, err := e.api(masters, c, trust)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("list the nodes: %w", err)
 	}
 	gone, err := released(ctx, api)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	nodes := &apiNodes{found: map[string]*corev1.Node{}, gone: gone}
 	for i, n := range list.Items {
 		nodes.found[n.Name] = &list.Items[i]
 	}
-	return nodes
+	return nodes, nil
 }
 
 // refused is the last beginning of a certificate of the node that is not accepted.

@@ -28,6 +28,8 @@ const (
 		"/var/lib/gantry and the gantry-*.service units) or the configuration names it again. Pods that were on it may run there meanwhile."
 	barredMaster = "The certificates of its processes are refused, but it holds the keys of the cluster's authorities, and whoever has " +
 		"those can make others: do not let it start again, and destroy or wipe its disk (the guide on dead servers says more)."
+	succeeded = "Another server has its name in the cluster. Should it ever start again, wipe it before it does (remove /etc/gantry, " +
+		"/var/lib/gantry and the gantry-*.service units)."
 	notBarred = "Should it ever start again, wipe it before it does (remove /etc/gantry, /var/lib/gantry and the gantry-*.service units): " +
 		"it would try to come back."
 )

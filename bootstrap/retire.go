@@ -3,47 +3,50 @@ package bootstrap
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
-	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
 	"github.com/gantry-run/gantry/bootstrap/wipe"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// retireWorkers takes hosts out: first all are cordoned, so that no pod moves to
-// a node that goes next; then each is drained, its Node deleted, the host wiped.
-func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection, api kubernetes.Interface, change PoolChange) {
-	leaving := names(change.Leaving)
-	f.parallel(ctx, leaving, func(ctx context.Context, m *member) {
-		if _, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {
-			m.status.Message = err.Error()
+// retireWorkers takes hosts out: first all that are reached are cordoned, so that no
+// pod moves to a node that goes next; then each is drained, its Node deleted, the
+// host wiped. One that is not reached is cordoned only once it is clear that it goes.
+func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection, api kubernetes.Interface, change PoolChange, leavers []string) {
+	f.parallel(ctx, leavers, func(ctx context.Context, m *member) {
+		if m.host == nil {
+			return
+		}
+		if taken, err := takenOver(ctx, api, m); err == nil && !taken {
+			drain.Cordon(ctx, api, m.spec.Name) //nolint:errcheck // it is once more, before it is drained
 		}
 	})
-	f.parallel(ctx, leaving, func(ctx context.Context, m *member) {
+	f.parallel(ctx, leavers, func(ctx context.Context, m *member) {
 		m.settle(e.retireWorker(ctx, f, m, c, api, change))
 	})
 }
 
 func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.Connection, api kubernetes.Interface, change PoolChange) error {
+	taken, err := takenOver(ctx, api, m)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return e.leaveBehind(ctx, f, m, c.ClusterID)
+	}
 	lost := e.lost(ctx, m, api)
-	if m.host == nil && lost != nil && !change.Abandon {
+	if m.host == nil && lost != nil && !e.abandons(change) {
 		return lost
 	}
-	if m.host != nil || lost != nil {
-		if err := e.drain(ctx, f, m, api, change.Force || change.Abandon); err != nil {
+	if lost != nil {
+		if err := e.evict(ctx, f, m, api, change.Force); err != nil {
 			return err
 		}
 	}
@@ -59,22 +62,42 @@ func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.C
 		return err
 	}
 	if m.host == nil {
-		if lost != nil {
-			return fmt.Errorf("%s: its Node is deleted and its certificates are refused, but the host could not be cleaned: %w", m.title(), m.status.Err)
-		}
 		f.letGo(m)
 	}
 	return nil
 }
 
-// drain moves the pods elsewhere, or leaves the node as it was. With force the node
-// goes anyway once the time is over, but not when the run is stopped.
-func (e *Engine) drain(ctx context.Context, f *fleet, m *member, api kubernetes.Interface, force bool) error {
-	err := e.timed(m, "drain", func() error {
-		return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
-			e.Events(step.Event{Host: m.title(), Step: "drain", State: step.Began, Message: msg})
-		}})
-	})
+// abandons reports whether hosts that are not reached are given up with their pool.
+func (e *Engine) abandons(change PoolChange) bool { return change.Destroy && e.AbandonUnreachable }
+
+// leaveBehind is what is left to do with a host whose name another has already: it
+// has left the cluster.
+func (e *Engine) leaveBehind(ctx context.Context, f *fleet, m *member, clusterID string) error {
+	if m.host != nil {
+		return e.wipe(ctx, m, clusterID)
+	}
+	m.barred = succeeded
+	f.letGo(m)
+	return nil
+}
+
+// DrainStep is the step that fails where a leaving node's pods could not be moved.
+const DrainStep = "drain"
+
+// evict cordons the node and moves its pods elsewhere, or leaves it as it was. With
+// force the node goes anyway once the time is over, but not when the run is stopped.
+func (e *Engine) evict(ctx context.Context, f *fleet, m *member, api kubernetes.Interface, force bool) error {
+	there, err := drain.Cordon(ctx, api, m.spec.Name)
+	if err == nil && !there {
+		return nil
+	}
+	if err == nil {
+		err = e.timed(m, DrainStep, func() error {
+			return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
+				e.Events(step.Event{Host: m.title(), Step: DrainStep, State: step.Began, Message: msg})
+			}})
+		})
+	}
 	if err == nil {
 		return nil
 	}
@@ -91,83 +114,6 @@ func (e *Engine) drain(ctx context.Context, f *fleet, m *member, api kubernetes.
 	return err
 }
 
-// lostTimeout is how long the cluster may take to see that a node is gone: the
-// grace period of its node controller, and then some.
-const lostTimeout = time.Minute
-
-// lost is nil when the host is gone for good, as far as can be told: we do not
-// reach it, and neither does the cluster, which is the second witness. Otherwise
-// it says why that cannot be told.
-func (e *Engine) lost(ctx context.Context, m *member, api kubernetes.Interface) error {
-	if m.host != nil {
-		return fmt.Errorf("%s can be reached", m.title())
-	}
-	var why error
-	err := e.timed(m, "see whether the node is gone", func() error {
-		ctx, cancel := context.WithTimeout(ctx, min(lostTimeout, e.NodeTimeout))
-		defer cancel()
-		for {
-			gone, err := drain.Gone(ctx, api, m.spec.Name)
-			if gone {
-				return nil
-			}
-			if err != nil {
-				why = err
-			}
-			select {
-			case <-ctx.Done():
-				return errors.Join(fmt.Errorf("%s cannot be reached from here, but its kubelet still reports to the cluster: it is not gone, and so it is not taken out undrained", m.title()), why, m.status.Err)
-			case <-time.After(500 * time.Millisecond):
-			}
-		}
-	})
-	return err
-}
-
-// deadToMasters reports whether none of the masters that we reach finds any sign of
-// life of one that we do not: a second witness that need not wait for the node's
-// lease to end. A refused connection is a sign of life, and a master that may not
-// look is no witness.
-func (e *Engine) deadToMasters(ctx context.Context, f *fleet, m *member) bool {
-	var mu sync.Mutex
-	witnesses, alive := 0, false
-	f.parallel(ctx, f.order, func(ctx context.Context, witness *member) {
-		if witness.host == nil || witness.spec.Address == m.spec.Address {
-			return
-		}
-		looking, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		sign := false
-		for _, err := range dialAll(looking, witness.host, m.spec.IP(), cmp.Or(m.spec.SSH.Port, 22), config.APIServerPort, config.EtcdPeerPort, config.KubeletPort) {
-			sign = sign || err == nil || strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "prohibited")
-		}
-		if _, err := witness.host.Stat(ctx, install.IdentityFile); err != nil {
-			return // it is lost itself
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		witnesses++
-		alive = alive || sign
-	})
-	return witnesses > 0 && !alive
-}
-
-// dialAll has a host try ports of another at the same time.
-func dialAll(ctx context.Context, h host.Host, ip string, ports ...int) []error {
-	errs := make([]error, len(ports))
-	var wg sync.WaitGroup
-	for i, p := range ports {
-		wg.Go(func() {
-			conn, err := dialWithin(ctx, h, net.JoinHostPort(ip, strconv.Itoa(p)))
-			if errs[i] = err; err == nil {
-				conn.Close() //nolint:errcheck // nothing was sent
-			}
-		})
-	}
-	wg.Wait()
-	return errs
-}
-
 // letGo is the end of a host that is gone: nothing of it is left to be cleaned.
 func (f *fleet) letGo(m *member) {
 	f.warn("%s was taken out of the cluster, but not cleaned: it could not be reached. %s The last attempt said: %v",
@@ -175,11 +121,8 @@ func (f *fleet) letGo(m *member) {
 	m.status.State = Gone
 }
 
-// abandon lets go of the hosts that could not be reached, where that is wanted.
-func (e *Engine) abandon(f *fleet) {
-	if !e.AbandonUnreachable {
-		return
-	}
+// abandon lets go of the hosts that could not be reached.
+func (f *fleet) abandon() {
 	for _, name := range f.order {
 		if m := f.members[name]; m.host == nil {
 			f.letGo(m)
@@ -208,16 +151,20 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	if err := join.MayLeave(ctx, s, m.spec.Name, install.PeerURL(m.spec)); err != nil {
 		return err
 	}
-	if m.host == nil {
-		if e.deadToMasters(ctx, f, m) {
-			e.Events(step.Event{Host: m.title(), Step: "see whether the node is gone", State: step.Done, Message: "no other master finds a sign of life"})
-		} else if err := e.lost(ctx, m, api); err != nil {
+	taken, err := takenOver(ctx, api, m)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.host != nil && !taken:
+		if err := e.evict(ctx, leaving, m, api, force); err != nil {
 			return err
 		}
-	} else if there, err := drain.Cordon(ctx, api, m.spec.Name); err != nil {
-		return err
-	} else if there {
-		if err := e.drain(ctx, leaving, m, api, force); err != nil {
+	case m.host != nil:
+	case e.deadToMasters(ctx, f, m):
+		e.Events(step.Event{Host: m.title(), Step: "see whether the node is gone", State: step.Done, Message: "no other master finds a sign of life"})
+	case !taken:
+		if err := e.lost(ctx, m, api); err != nil {
 			return err
 		}
 	}
@@ -231,6 +178,9 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	err = e.timed(m, "leave the store", func() error { return join.Remove(ctx, s, m.spec.Name, install.PeerURL(m.spec)) })
 	if err != nil {
 		return err
+	}
+	if taken {
+		return e.leaveBehind(ctx, leaving, m, want.ID)
 	}
 	if m.host != nil {
 		if err := e.wipe(ctx, m, want.ID); err != nil {

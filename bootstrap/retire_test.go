@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 // budgeted puts a pod on w1 that a disruption budget holds there.
@@ -77,6 +79,13 @@ func TestABudgetHoldsARemovalUpAndTheNodeStaysAsItWas(t *testing.T) {
 	}
 	w.ready(t, w.engine.ObservePool(t.Context(), c.Connection(), pool))
 
+	// Whoever cordoned it before finds it as it was left.
+	w.change(t, "w1", func(n *corev1.Node) { n.Spec.Unschedulable = true })
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), w.pool(), leave)
+	if n = w.node(t, "w1"); err != nil || r.Failed()["w1"] == nil || !n.Spec.Unschedulable || n.Annotations[drain.CordonAnnotation] != "" {
+		t.Errorf("%v: an operator's cordon is lifted: %v %v", err, n.Spec, n.Annotations)
+	}
+
 	leave.Force = true
 	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), w.pool(), leave)
 	succeed(t, r, err)
@@ -122,11 +131,76 @@ func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "m2 (192.0.2.2) was taken out of the cluster, but not cleaned") {
 		t.Errorf("warnings: %q", r.Warnings)
 	}
-	// Without any master, a pool can still be left.
+	// Without any master, a pool can still be left by who says that they are gone.
 	w.hosts["w1"].Reconnect()
-	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: pool.Hosts, Abandon: true})
+	w.engine.AbandonUnreachable = false
+	if _, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: pool.Hosts, Destroy: true}); err == nil {
+		t.Error("a worker was wiped of whose cluster nobody knows")
+	}
+	if changed := w.hosts["w1"].Changes(); len(changed) > 0 {
+		t.Errorf("it was changed by %v", changed)
+	}
+	w.engine.AbandonUnreachable = true
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Leaving: pool.Hosts, Destroy: true})
 	succeed(t, r, err)
 	w.bare(t, "w1")
+}
+
+// What a removal would not do to a worker of a living cluster, a destroy of its pool
+// does not either, unless somebody says so.
+func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	pool := w.pool("w1")
+	c := grown(t, w, pool)
+	w.budgeted(t)
+	destroy := PoolChange{Leaving: pool.Hosts, Destroy: true}
+	w.hosts["w1"].Reconnect()
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
+	if n := w.node(t, "w1"); err != nil || r.Failed()["w1"] == nil || n.Spec.Unschedulable || len(w.hosts["w1"].Changes()) > 0 {
+		t.Errorf("against the budget: %v %v, %v", err, r.Hosts, w.hosts["w1"].Changes())
+	}
+
+	unreachable := func(t *testing.T, name string) {
+		connect := w.engine.Connect
+		w.engine.Connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
+			if h.Name == name {
+				return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
+			}
+			return connect(ctx, h)
+		}
+		t.Cleanup(func() { w.engine.Connect = connect })
+	}
+	t.Run("it lives and is not reached", func(t *testing.T) {
+		unreachable(t, "w1")
+		r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
+		if failed := r.Failed()["w1"]; err != nil || failed == nil || !strings.Contains(failed.Error(), "still reports") {
+			t.Errorf("%v %v", err, failed)
+		}
+		if n := w.node(t, "w1"); n.Spec.Unschedulable {
+			t.Error("it takes no pods any more")
+		}
+	})
+	t.Run("no master is reached", func(t *testing.T) {
+		unreachable(t, "m1")
+		if _, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy); !errors.Is(err, host.ErrUnreachable) {
+			t.Errorf("got %v", err)
+		}
+		if changed := w.hosts["w1"].Changes(); len(changed) > 0 {
+			t.Errorf("it was changed by %v", changed)
+		}
+	})
+	t.Run("it is given up", func(t *testing.T) {
+		unreachable(t, "w1")
+		w.engine.AbandonUnreachable = true
+		forced := destroy
+		forced.Force = true
+		r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, forced)
+		succeed(t, r, err)
+		w.noNode(t, "w1")
+		if gone, err := released(t.Context(), w.api); err != nil || gone["w1"].IsZero() {
+			t.Errorf("its certificates are not refused: %v %v", gone, err)
+		}
+	})
 }
 
 // A dead master leaves at once when the others find no sign of life of it, and only

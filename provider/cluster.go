@@ -382,7 +382,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster "+c.Name+" was not destroyed", said(err))
 	}
-	notDestroyed(report, &resp.Diagnostics)
+	notDestroyed(report, err, &resp.Diagnostics)
 }
 
 // failures adds a diagnostic per host that is not as it should be.
@@ -401,7 +401,7 @@ func failures(report bootstrap.Report, diags *diag.Diagnostics, asErrors bool) {
 	}
 }
 
-// observe writes what was seen into the status.
+// observe writes what was seen into the status, and warns of what was not.
 func observe(ctx context.Context, value types.Map, report bootstrap.Report, diags *diag.Diagnostics) types.Map {
 	status := statusMap(ctx, value, diags)
 	for name, s := range report.Hosts {
@@ -414,6 +414,9 @@ func observe(ctx context.Context, value types.Map, report bootstrap.Report, diag
 			_, detail := diagnose(name, s.Err)
 			diags.AddWarning(fmt.Sprintf("Host %s could not be observed", name), detail+"\nIts state is kept as it was.")
 		}
+	}
+	for _, w := range report.Warnings {
+		diags.AddWarning("Not everything could be looked at", w+"\nA plan may show no difference where there is one.")
 	}
 	return statusValue(ctx, status, diags)
 }

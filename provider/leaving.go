@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
 const defaultDrainTimeout = "5m"
@@ -32,13 +33,13 @@ const (
 
 func drainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
-		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`; a destroy of everything goes on."}
+		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`, also where a pool is destroyed; the masters of a cluster that is destroyed are not drained."}
 }
 
 func onDrainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(keepNode), Validators: []validator.String{stringvalidator.OneOf(keepNode, forceNode)},
 		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
-			"`force`: it is taken out with them, whatever their disruption budgets say."}
+			"`force`: it is taken out with them, whatever their disruption budgets say. For a pool that is destroyed, what was applied last counts: where a budget holds that up, delete the budget, or apply `force` first."}
 }
 
 func removalLimitAttribute() schema.Int64Attribute {
@@ -97,19 +98,32 @@ func allKnown(ctx context.Context, m types.Map, diags *diag.Diagnostics) bool {
 
 func abandonAttribute() pschema.BoolAttribute {
 	return pschema.BoolAttribute{Optional: true, MarkdownDescription: "Let a destroy end although servers cannot be reached (default `false`: that is an error, and they stay in state). " +
-		"They are left as they are: wipe them before they start again."}
+		"They are left as they are: wipe them before they start again. Where no master can be reached, the workers of a pool that is destroyed are wiped without being drained, " +
+		"and nothing keeps another run from working on the cluster: it is for masters that are gone for good, not for a network that is down."}
 }
 
-// notDestroyed is the diagnostics of a destroy. A server that does not answer is
-// never taken for gone; what says that it is, is named.
-func notDestroyed(report bootstrap.Report, diags *diag.Diagnostics) {
+// notDestroyed is the diagnostics of a destroy. What says that a server may go after
+// all is named: one that does not answer is never taken for gone, and one whose pods
+// may not be moved works on.
+func notDestroyed(report bootstrap.Report, err error, diags *diag.Diagnostics) {
 	failures(report, diags, true)
+	unreached, undrained := errors.Is(err, host.ErrUnreachable), false
 	for _, err := range report.Failed() {
-		if errors.Is(err, host.ErrUnreachable) {
-			diags.AddWarning("Servers that cannot be reached stay in state",
-				"All others were destroyed, and are passed over the next time. Bring the servers back and destroy again; or, if they are gone for good, "+
-					"set abandon_unreachable = true in the provider block (or take the resource out of state with terraform state rm).")
-			return
+		var failed *step.Error
+		switch {
+		case errors.As(err, &failed) && failed.Step == bootstrap.DrainStep:
+			undrained = true
+		case errors.Is(err, host.ErrUnreachable):
+			unreached = true
 		}
+	}
+	if undrained {
+		diags.AddWarning("Servers whose pods could not be moved stay",
+			"They stay in state and take pods again. Delete the disruption budget or the pods that hold them up and destroy again; or set on_drain_timeout = \"force\", apply, and then destroy.")
+	}
+	if unreached {
+		diags.AddWarning("Servers that cannot be reached stay in state",
+			"What was destroyed is passed over the next time. Bring the servers back and destroy again; or, if they are gone for good, "+
+				"set abandon_unreachable = true in the provider block (or take the resource out of state with terraform state rm).")
 	}
 }

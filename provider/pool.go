@@ -128,7 +128,9 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	var plan, state poolModel
 	if req.Plan.Raw.IsNull() {
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-		state.limitRemoval(ctx, state.RemovalLimit, nil, &resp.Diagnostics)
+		if state.limitRemoval(ctx, state.RemovalLimit, nil, &resp.Diagnostics); !resp.Diagnostics.HasError() {
+			r.foresee(ctx, state, nil, &resp.Diagnostics)
+		}
 		return
 	}
 	if r.session == nil {
@@ -179,17 +181,25 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		if state.limitRemoval(ctx, plan.RemovalLimit, stay, &resp.Diagnostics); resp.Diagnostics.HasError() {
 			return
 		}
-		have, _ := state.spec(ctx, &resp.Diagnostics)
-		was := connection(ctx, state.Cluster, &resp.Diagnostics)
-		if gone := leaving(have.Hosts, stay); len(gone) > 0 && (replaced || allKnown(ctx, plan.Hosts, &resp.Diagnostics)) {
-			r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
-				return e.ForeseePool(ctx, was, gone)
-			}, &resp.Diagnostics)
+		if replaced || allKnown(ctx, plan.Hosts, &resp.Diagnostics) {
+			r.foresee(ctx, state, stay, &resp.Diagnostics)
 		}
 	}
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"),
 		statusValue(ctx, planStatus(prior, want, r.session.plannedVersion(), !create && !replaced), &resp.Diagnostics))...)
+}
+
+// foresee warns of what becomes of the pods where hosts leave: all but those that stay.
+func (r *poolResource) foresee(ctx context.Context, state poolModel, stay []spec.Host, diags *diag.Diagnostics) {
+	have, _ := state.spec(ctx, diags)
+	gone, c := leaving(have.Hosts, stay), connection(ctx, state.Cluster, diags)
+	if len(gone) == 0 || r.session == nil {
+		return
+	}
+	r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
+		return e.ForeseePool(ctx, c, gone)
+	}, diags)
 }
 
 // mustPlan validates against the cluster, once all of both is known.
@@ -338,23 +348,11 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	}
 	ctx, end := r.session.operation(ctx, "change pool "+want.Name)
 	defer end()
-	engine := r.session.engine(ctx, plan.drainTimeout())
 	change := bootstrap.PoolChange{Touch: touched(old, planned), Leaving: leaving(have.Hosts, want.Hosts), Force: plan.OnDrainTimeout.ValueString() == forceNode}
 
-	// A name that moves to another server must leave the old one first.
-	if moving := movingHosts(change.Leaving, want.Hosts); len(moving) > 0 {
-		report, err := engine.ApplyPool(ctx, c, want, bootstrap.PoolChange{Leaving: moving, Force: change.Force})
-		if err != nil {
-			resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", said(err))
-			return
-		}
-		if failures(report, &resp.Diagnostics, true); resp.Diagnostics.HasError() {
-			return
-		}
-		change.Leaving = leaving(change.Leaving, moving)
-	}
-	report, err := engine.ApplyPool(ctx, c, want, change)
+	report, err := r.session.engine(ctx, plan.drainTimeout()).ApplyPool(ctx, c, want, change)
 	if err != nil {
+		failures(report, &resp.Diagnostics, true)
 		resp.Diagnostics.AddError("Pool "+want.Name+" was not updated", said(err))
 		return
 	}
@@ -363,20 +361,7 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// movingHosts are the leaving hosts whose name is wanted elsewhere.
-func movingHosts(leaving, want []spec.Host) []spec.Host {
-	var out []spec.Host
-	for _, l := range leaving {
-		for _, w := range want {
-			if w.Name == l.Name {
-				out = append(out, l)
-			}
-		}
-	}
-	return out
-}
-
-// Delete drains what can be drained and leaves every host bare.
+// Delete drains every host and leaves it bare.
 func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state poolModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
@@ -389,9 +374,9 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	ctx, end := r.session.operation(ctx, "destroy pool "+p.Name)
 	defer end()
 	report, err := r.session.engine(ctx, state.drainTimeout()).ApplyPool(ctx, connection(ctx, state.Cluster, &resp.Diagnostics), p,
-		bootstrap.PoolChange{Leaving: p.Hosts, Abandon: true})
+		bootstrap.PoolChange{Leaving: p.Hosts, Force: state.OnDrainTimeout.ValueString() == forceNode, Destroy: true})
 	if err != nil {
 		resp.Diagnostics.AddError("Pool "+p.Name+" was not destroyed", said(err))
 	}
-	notDestroyed(report, &resp.Diagnostics)
+	notDestroyed(report, err, &resp.Diagnostics)
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/kubectl/pkg/drain"
 )
 
@@ -30,19 +31,33 @@ type Options struct {
 const CordonAnnotation = "gantry.run/leaving"
 
 // Cordon keeps new pods away from the node. It returns false when there is no
-// such node.
+// such node. One that somebody else has cordoned stays theirs, without our mark.
 func Cordon(ctx context.Context, c kubernetes.Interface, node string) (bool, error) {
-	return patch(ctx, c, node, "cordon", fmt.Sprintf(`{"metadata":{"annotations":{%q:"true"}},"spec":{"unschedulable":true}}`, CordonAnnotation))
+	return patch(ctx, c, node, true, func(n *corev1.Node) bool { return !n.Spec.Unschedulable })
 }
 
-// Uncordon lets pods come again.
+// Uncordon lets pods come again, where it was us who kept them away.
 func Uncordon(ctx context.Context, c kubernetes.Interface, node string) error {
-	_, err := patch(ctx, c, node, "uncordon", fmt.Sprintf(`{"metadata":{"annotations":{%q:null}},"spec":{"unschedulable":false}}`, CordonAnnotation))
+	_, err := patch(ctx, c, node, false, func(n *corev1.Node) bool { _, ours := n.Annotations[CordonAnnotation]; return ours })
 	return err
 }
 
-func patch(ctx context.Context, c kubernetes.Interface, node, what, data string) (bool, error) {
-	_, err := c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(data), metav1.PatchOptions{})
+// patch cordons or uncordons the node where when says so of it, and only as it was
+// then: what somebody does in between is not overwritten.
+func patch(ctx context.Context, c kubernetes.Interface, node string, cordon bool, when func(*corev1.Node) bool) (there bool, err error) {
+	what, mark := "uncordon", "null"
+	if cordon {
+		what, mark = "cordon", `"true"`
+	}
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		n, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+		if err != nil || !when(n) {
+			return err
+		}
+		data := fmt.Sprintf(`{"metadata":{"resourceVersion":%q,"annotations":{%q:%s}},"spec":{"unschedulable":%t}}`, n.ResourceVersion, CordonAnnotation, mark, cordon)
+		_, err = c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(data), metav1.PatchOptions{})
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
