@@ -235,7 +235,7 @@ func startAgent(ctx context.Context, socket, key string) (stop func(), err error
 		agent.Process.Kill() //nolint:errcheck // it has ended
 		agent.Wait()         //nolint:errcheck // it was killed
 	}
-	err = Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	err = Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
 		_, err := command(ctx, "", []string{"SSH_AUTH_SOCK=" + socket}, nil, "ssh-add", "-q", key)
 		return err
 	})
