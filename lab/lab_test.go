@@ -20,7 +20,7 @@ func startLab(t *testing.T, name string, hosts ...string) *Lab {
 
 func startLabOf(t *testing.T, o Options) *Lab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*unpackTimeout+2*time.Minute) // it may make an image
 	t.Cleanup(cancel)
 	l, err := Start(ctx, o)
 	if err != nil {
