@@ -217,7 +217,7 @@ func (w workloads) cronJob(ctx context.Context) error {
 	if err := w.run(ctx, "create job --from=cronjob/tick by-hand", "wait --for=condition=complete job/by-hand --timeout=40s"); err != nil {
 		return err
 	}
-	err := Eventually(ctx, 75*time.Second, func(ctx context.Context) error {
+	err := Eventually(ctx, 150*time.Second, func(ctx context.Context) error {
 		out, err := w.kubectl(ctx, "get", "cronjob", "tick", "-o", "jsonpath={.status.lastScheduleTime} {.status.lastSuccessfulTime} {.status.active}")
 		if err == nil && len(strings.Fields(out)) != 2 {
 			err = fmt.Errorf("status is %q, want a schedule, a success, and none active", out)
