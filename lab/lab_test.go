@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -190,5 +191,25 @@ func TestTheNextStartCleansWhatACrashLeft(t *testing.T) {
 	}
 	if strings.Contains(string(mounts), labDir("labtest")) {
 		t.Error("mounts are left")
+	}
+}
+
+func TestTheNextStartCleansALabWithoutItsDirectory(t *testing.T) {
+	l := startLab(t, "labtest", "a")
+	gone := filepath.Join(baseDir, "labtest.moved")
+	if err := os.Rename(l.dir(), gone); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(unmountBelow(gone), os.RemoveAll(gone)); err != nil {
+			t.Error(err)
+		}
+	})
+	l = startLab(t, "labtest", "b")
+	if got := mustRun(t, l.Hosts[0], "hostname"); got != "b" {
+		t.Errorf("host is %s", got)
+	}
+	if a := (&Host{Name: "a", lab: l}); a.Running() {
+		t.Error("a host of the lab before still runs")
 	}
 }
