@@ -88,7 +88,7 @@ func (p *pods) testStories(t *testing.T, stories []podStory) {
 func (p *pods) run(t *testing.T, name string, do func(context.Context) error) {
 	passed := t.Run(name, func(t *testing.T) {
 		start := time.Now()
-		if err := do(t.Context()); err != nil {
+		if err := do(testContext(t)); err != nil {
 			t.Error(err)
 		}
 		t.Logf("%.1f s", time.Since(start).Seconds())

@@ -41,7 +41,7 @@ func TestWorkloads(t *testing.T) {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				start := time.Now()
-				if err := s.do(t.Context()); err != nil {
+				if err := s.do(testContext(t)); err != nil {
 					t.Error(err)
 				}
 				t.Logf("%.1f s", time.Since(start).Seconds())

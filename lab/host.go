@@ -214,10 +214,10 @@ func (h *Host) sshAnswers(ctx context.Context) bool {
 	return string(banner[:n]) == "SSH-"
 }
 
-// ConsoleTail is the end of what the host printed, 4 kB at most.
+// ConsoleTail is the end of what the host printed, 16 kB at most.
 func (h *Host) ConsoleTail() string {
 	b, _ := os.ReadFile(h.ConsoleFile())
-	return string(b[max(0, len(b)-4000):])
+	return string(b[max(0, len(b)-16_000):])
 }
 
 // PowerCut takes the host's power: every process dies at once, nothing is told.
