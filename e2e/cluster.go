@@ -282,24 +282,6 @@ func (c *Cluster) showAnswer(question string, answer []byte) {
 	}
 }
 
-// Eventually tries until the step succeeds or the time is over; the last error
-// is returned.
-func Eventually(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := step(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", limit, err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
 // Apply applies a manifest.
 func (c *Cluster) Apply(ctx context.Context, manifest string) error {
 	file, err := os.CreateTemp("", "manifest-*.yaml")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // TestConnections logs in to a cluster's servers in each of the ways there are.
@@ -81,27 +82,12 @@ func TestConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	came := int64(0)
-	step("by password and known_hosts; terraform is killed in mid-upload", func(ctx context.Context) error {
+	step("by password and known_hosts; terraform is killed in mid-upload", func(ctx context.Context) (err error) {
 		if err := provider(secret, known("known_hosts")); err != nil {
 			return err
 		}
-		_, err := w.DisturbApply(ctx, "master-1", "binaries", "began", func(terraform *os.Process) error {
-			ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-			defer cancel()
-			_, err := master.Run(ctx, `cd /var/lib/gantry/bootstrap; while :; do for f in bundle.*.gantry-new; do [ -f "$f" ] && [ "$(stat -c %s "$f")" -gt 2000000 ] && exit; done; done`)
-			return errors.Join(err, terraform.Kill())
-		})
-		if err != nil {
-			return err
-		}
-		return Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
-			const settled = "cd /var/lib/gantry/bootstrap; a=$(stat -c %s bundle.*.gantry-new); sleep 0.3; b=$(stat -c %s bundle.*.gantry-new); [ $a = $b ] && echo $a"
-			out, err := master.Run(ctx, settled)
-			if err == nil {
-				came, err = strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-			}
-			return err
-		})
+		came, err = f.killInUpload(ctx, master)
+		return err
 	})
 	step("apply: the upload goes on where it was", func(ctx context.Context) error {
 		if err := os.RemoveAll(w.LogDir()); err != nil {
@@ -174,6 +160,48 @@ func TestConnections(t *testing.T) {
 	step("destroy leaves every server clean", f.Down)
 }
 
+// holdScript is in the place of cat while the bundle comes: of an upload it takes
+// 20 MB and no more until it is removed, for a minute at most.
+const holdScript = `#!/bin/sh
+case $(readlink /proc/$$/fd/1) in */bundle.*.gantry-new) ;; *) exec /usr/bin/cat "$@" ;; esac
+head -c 20000000
+for i in $(seq 600); do [ -e "$0" ] || break; sleep 0.1; done
+exec /usr/bin/cat
+`
+
+// killInUpload applies and kills terraform while the bundle is on its way to a host,
+// which is held there: no race decides. It returns how many bytes came.
+func (f *Flow) killInUpload(ctx context.Context, h *lab.Host) (came int64, err error) {
+	if _, err := h.Run(ctx, "cat >/usr/local/sbin/cat <<'E'\n"+holdScript+"E\nchmod 0755 /usr/local/sbin/cat"); err != nil {
+		return 0, err
+	}
+	const size = "stat -c %s " + config.BootstrapDir + "/bundle.*.gantry-new"
+	become := func(command string) error {
+		return Eventually(ctx, 30*time.Second, func(ctx context.Context) error { _, err := h.Run(ctx, command); return err })
+	}
+	_, err = f.Workspace.DisturbApply(ctx, h.Name, "binaries", "began", func(terraform *os.Process) error {
+		return errors.Join(become("[ $("+size+") -ge 20000000 ]"), terraform.Kill())
+	})
+	if err != nil {
+		return 0, err
+	}
+	// Once the provider's connection is gone too, the rest of what it sent comes.
+	if err := become("! pgrep -u " + lab.User + " sshd"); err != nil {
+		return 0, err
+	}
+	if _, err := h.Run(ctx, "rm /usr/local/sbin/cat"); err != nil {
+		return 0, err
+	}
+	if err := become("! pgrep -f 'bundle[.].*gantry-new'"); err != nil {
+		return 0, err
+	}
+	out, err := h.Run(ctx, size)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+}
+
 // summedUp checks that log_dir tells a person what took how long where.
 func summedUp(w *Workspace) error {
 	files, err := filepath.Glob(filepath.Join(w.LogDir(), "*.txt"))
@@ -235,7 +263,7 @@ func startAgent(ctx context.Context, socket, key string) (stop func(), err error
 		agent.Process.Kill() //nolint:errcheck // it has ended
 		agent.Wait()         //nolint:errcheck // it was killed
 	}
-	err = Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	err = Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
 		_, err := command(ctx, "", []string{"SSH_AUTH_SOCK=" + socket}, nil, "ssh-add", "-q", key)
 		return err
 	})

@@ -224,7 +224,7 @@ func (f *Flow) journalIsWhole(ctx context.Context, host string) error {
 
 // noLease checks that no run holds the cluster.
 func (f *Flow) noLease(ctx context.Context) error {
-	return Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
 		for _, m := range f.Masters {
 			h, err := f.Lab.Host(m)
 			if err != nil {

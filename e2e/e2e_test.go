@@ -55,20 +55,6 @@ func TestLife(t *testing.T) {
 	step("destroy leaves every server clean", f.Down)
 }
 
-// journals prints the end of each process's log, for a failed run, and the console
-// of a host that cannot be asked.
-func journals(t *testing.T, l *lab.Lab) {
-	for _, h := range l.Hosts {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		out, err := h.Run(ctx, "journalctl --no-pager -o cat -n 60 -u 'gantry-*'; systemctl list-units --no-pager 'gantry-*'")
-		cancel()
-		if err != nil {
-			out = append(out, "its console:\n"+h.ConsoleTail()...)
-		}
-		t.Logf("host %s (%v):\n%s", h.Name, err, out)
-	}
-}
-
 func (f *Flow) logsAndExec(ctx context.Context) error {
 	pods, err := f.Cluster.Pods(ctx)
 	if err != nil {

@@ -48,7 +48,7 @@ spec:
 	if _, err := p.kubectl(ctx, "annotate", "pod", "follows", "note=second", "--overwrite"); err != nil {
 		return err
 	}
-	return Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 20*time.Second, func(ctx context.Context) error {
 		out, err := p.kubectl(ctx, "exec", "follows", "--", "/hello", "cat", "/v/value", "/v/note")
 		if err == nil && out != "secondsecond" {
 			err = fmt.Errorf("the volume holds %q", out)
@@ -95,7 +95,7 @@ func livenessRestarts(ctx context.Context, p *pods) error {
 	if err != nil {
 		return err
 	}
-	return Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 20*time.Second, func(ctx context.Context) error {
 		return p.checkEvents(ctx, "probes", []string{"Unhealthy:Liveness probe failed: HTTP probe failed with statuscode: 500", "Killing:Container web failed liveness probe, will be restarted"})
 	})
 }
@@ -184,7 +184,7 @@ spec:
 			return err
 		}
 	}
-	err = Eventually(ctx, 5*time.Second, func(ctx context.Context) error {
+	err = Eventually(ctx, 20*time.Second, func(ctx context.Context) error {
 		out, err := p.log(ctx, "on-host", "files")
 		if err != nil || !strings.Contains(out, "search pods.svc.cluster.local") || !strings.Contains(out, "worker-1\n") {
 			return fmt.Errorf("files of a pod on the host's network: %q, %v", out, err)
@@ -297,7 +297,7 @@ func restarts(ctx context.Context, p *pods) error {
 		if _, err := h.Run(ctx, action); err != nil {
 			return err
 		}
-		err := Eventually(ctx, p.patience*5*time.Second, func(ctx context.Context) error {
+		err := Eventually(ctx, p.patience*20*time.Second, func(ctx context.Context) error {
 			out, err := p.kubectl(ctx, "exec", "at-worker-1", "--", "/hello", "echo")
 			if err != nil {
 				return fmt.Errorf("%w%s", err, out)

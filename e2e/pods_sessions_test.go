@@ -219,7 +219,7 @@ kind: Pod
 metadata: {name: hooks, namespace: pods}
 spec:
   nodeName: worker-1
-  terminationGracePeriodSeconds: 20
+  terminationGracePeriodSeconds: 60
   volumes: [{name: out, hostPath: {path: %[1]s, type: DirectoryOrCreate}}]
   containers:
   - name: c
@@ -251,7 +251,9 @@ spec:
 	if err != nil {
 		return err
 	}
-	for pod, limits := range map[string][2]time.Duration{"hooks": {0, 5 * time.Second}, "stubborn": {2 * time.Second, 6 * time.Second}} {
+	// The lower bound is the grace. The upper ones leave kubectl its time, and are below
+	// the first pod's grace and that of a pod which names none (30 s).
+	for pod, limits := range map[string][2]time.Duration{"hooks": {0, 20 * time.Second}, "stubborn": {2 * time.Second, 24 * time.Second}} {
 		start := time.Now()
 		if _, err := p.kubectl(ctx, "delete", "pod", pod); err != nil {
 			return err

@@ -36,7 +36,9 @@ func TestPods(t *testing.T) {
 type pods struct {
 	*Flow
 	api kubernetes.Interface
-	// patience multiplies how long is waited for anything.
+	// patience multiplies how long is waited for anything. Where it is more than
+	// one, the first failure ends the test: a server that stands still would cost as
+	// much with each case that is left.
 	patience time.Duration
 }
 
@@ -65,10 +67,8 @@ func (p *pods) testCases(t *testing.T, cases []podCase) {
 		t.Fatal(err)
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if err := Eventually(t.Context(), p.patience*40*time.Second, func(ctx context.Context) error { return p.check(ctx, c) }); err != nil {
-				t.Error(err)
-			}
+		p.run(t, c.name, func(ctx context.Context) error {
+			return Eventually(ctx, p.patience*40*time.Second, func(ctx context.Context) error { return p.check(ctx, c) })
 		})
 	}
 }
@@ -81,13 +81,20 @@ type podStory struct {
 
 func (p *pods) testStories(t *testing.T, stories []podStory) {
 	for _, s := range stories {
-		t.Run(s.name, func(t *testing.T) {
-			start := time.Now()
-			if err := s.do(t.Context(), p); err != nil {
-				t.Error(err)
-			}
-			t.Logf("%.1f s", time.Since(start).Seconds())
-		})
+		p.run(t, s.name, func(ctx context.Context) error { return s.do(ctx, p) })
+	}
+}
+
+func (p *pods) run(t *testing.T, name string, do func(context.Context) error) {
+	passed := t.Run(name, func(t *testing.T) {
+		start := time.Now()
+		if err := do(testContext(t)); err != nil {
+			t.Error(err)
+		}
+		t.Logf("%.1f s", time.Since(start).Seconds())
+	})
+	if !passed && p.patience > 1 {
+		t.FailNow()
 	}
 }
 

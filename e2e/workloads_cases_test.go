@@ -84,7 +84,7 @@ func (w workloads) jobs(ctx context.Context) error {
 		"wait --for=delete job/short --timeout=40s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l batch.kubernetes.io/job-name=held", "{.metadata.name}"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l batch.kubernetes.io/job-name=held", "{.metadata.name}"); err != nil {
 		return fmt.Errorf("suspended: %w", err)
 	}
 	if _, err := w.kubectl(ctx, "patch", "job", "held", "-p", `{"spec":{"suspend":false}}`); err != nil {
@@ -119,7 +119,7 @@ func (w workloads) jobs(ctx context.Context) error {
 		}
 	}
 	// Once a pod is counted, nothing holds it.
-	return w.become(ctx, 5*time.Second, "pods -l batch.kubernetes.io/job-name", "{.metadata.finalizers}")
+	return w.become(ctx, 10*time.Second, "pods -l batch.kubernetes.io/job-name", "{.metadata.finalizers}")
 }
 
 const endlessJob = `
@@ -176,7 +176,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 	if err := w.run(ctx, "rollout status sts/web --timeout=60s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l app=web", "{.metadata.name}", three...); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=web", "{.metadata.name}", three...); err != nil {
 		return err
 	}
 	if err := w.startedInOrder(ctx, three); err != nil {
@@ -199,7 +199,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 	if err := w.run(ctx, "set env sts/web VERSION=2", "rollout status sts/web --timeout=60s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l app=web", "{.metadata.name}="+version, "web-0=2", "web-1=2", "web-2=2"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=web", "{.metadata.name}="+version, "web-0=2", "web-1=2", "web-2=2"); err != nil {
 		return err
 	}
 	if err := w.startedInOrder(ctx, []string{"web-2", "web-1", "web-0"}); err != nil {
@@ -282,7 +282,7 @@ func (w workloads) claims(ctx context.Context) error {
 	if err := w.become(ctx, 20*time.Second, "pods -l app=store", "{.metadata.name}", "store-0"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pvc -l app=store", "{.metadata.name}", both...); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pvc -l app=store", "{.metadata.name}", both...); err != nil {
 		return err
 	}
 	if err := w.run(ctx, "delete sts store"); err != nil {

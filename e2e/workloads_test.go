@@ -41,7 +41,7 @@ func TestWorkloads(t *testing.T) {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				start := time.Now()
-				if err := s.do(t.Context()); err != nil {
+				if err := s.do(testContext(t)); err != nil {
 					t.Error(err)
 				}
 				t.Logf("%.1f s", time.Since(start).Seconds())
@@ -141,29 +141,29 @@ func (w workloads) daemonSet(ctx context.Context) error {
 		return err
 	}
 	// Not on the master, whose taint they do not tolerate.
-	if err := w.become(ctx, time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
 		return err
 	}
 	if err := w.run(ctx, "set env ds/agent VERSION=2", "rollout status ds/agent --timeout=40s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l app=agent", version, "2", "2"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", version, "2", "2"); err != nil {
 		return err
 	}
 	if err := w.run(ctx, "rollout undo ds/agent", "rollout status ds/agent --timeout=40s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l app=agent", version, "1", "1"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", version, "1", "1"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "controllerrevisions -l app=agent", "{.revision}", "2", "3"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "controllerrevisions -l app=agent", "{.revision}", "2", "3"); err != nil {
 		return err
 	}
 	// A cordoned node keeps its agent, also one that is new.
 	if err := w.run(ctx, "cordon worker-2", "delete pod -l app=agent --field-selector spec.nodeName=worker-2", "rollout status ds/agent --timeout=40s"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
+	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
 		return err
 	}
 	if err := w.run(ctx, "uncordon worker-2"); err != nil {
@@ -193,7 +193,7 @@ func (w workloads) shrink(ctx context.Context) error {
 	if err := w.changePool(ctx, w.Workers[:len(w.Workers)-1], "worker-3"); err != nil {
 		return err
 	}
-	if err := w.become(ctx, 5*time.Second, "ds", "{.status.desiredNumberScheduled}/{.status.numberAvailable}", "2/2"); err != nil {
+	if err := w.become(ctx, 10*time.Second, "ds", "{.status.desiredNumberScheduled}/{.status.numberAvailable}", "2/2"); err != nil {
 		return err
 	}
 	return w.become(ctx, 30*time.Second, "sts", "{.metadata.name}={.status.availableReplicas}", "web=3")
@@ -217,7 +217,7 @@ func (w workloads) cronJob(ctx context.Context) error {
 	if err := w.run(ctx, "create job --from=cronjob/tick by-hand", "wait --for=condition=complete job/by-hand --timeout=40s"); err != nil {
 		return err
 	}
-	err := Eventually(ctx, 75*time.Second, func(ctx context.Context) error {
+	err := Eventually(ctx, 150*time.Second, func(ctx context.Context) error {
 		out, err := w.kubectl(ctx, "get", "cronjob", "tick", "-o", "jsonpath={.status.lastScheduleTime} {.status.lastSuccessfulTime} {.status.active}")
 		if err == nil && len(strings.Fields(out)) != 2 {
 			err = fmt.Errorf("status is %q, want a schedule, a success, and none active", out)

@@ -22,8 +22,12 @@ import (
 // password. The lab's key opens it, and root too.
 const User = "admin"
 
-// bootTimeout bounds the time from power-on to a working sshd.
-const bootTimeout = 60 * time.Second
+const (
+	// bootTimeout bounds the time from power-on to a working sshd.
+	bootTimeout = 60 * time.Second
+	// shutdownTimeout is longer than systemd waits for a service (90 s).
+	shutdownTimeout = 3 * time.Minute
+)
 
 // Host is one bare server.
 type Host struct {
@@ -210,10 +214,10 @@ func (h *Host) sshAnswers(ctx context.Context) bool {
 	return string(banner[:n]) == "SSH-"
 }
 
-// ConsoleTail is the end of what the host printed, 4 kB at most.
+// ConsoleTail is the end of what the host printed, 16 kB at most.
 func (h *Host) ConsoleTail() string {
 	b, _ := os.ReadFile(h.ConsoleFile())
-	return string(b[max(0, len(b)-4000):])
+	return string(b[max(0, len(b)-16_000):])
 }
 
 // PowerCut takes the host's power: every process dies at once, nothing is told.
@@ -235,6 +239,8 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	if err != nil {
 		return nil // it is off
 	}
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
 	if _, err := h.Run(ctx, "systemctl poweroff --no-block"); err != nil {
 		return err
 	}
@@ -278,9 +284,11 @@ func (h *Host) Run(ctx context.Context, command string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// SSH is the command ssh to the host as root, with further arguments.
+// SSH is the command ssh to the host as root, with further arguments. It ends when
+// the host has said nothing for 30 s: also the one whose kernel stands still.
 func (h *Host) SSH(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ssh", slices.Concat([]string{"-i", h.lab.KeyFile(), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+		"-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@" + h.Address}, args)...)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // packages are what a freshly installed server has: systemd, sshd, sudo, and
@@ -70,9 +71,6 @@ func ensureImage(ctx context.Context, of release, r recipe) (string, error) {
 		return dir, nil
 	}
 	making := dir + ".making"
-	if err := os.RemoveAll(making); err != nil {
-		return "", err
-	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
@@ -84,15 +82,34 @@ func ensureImage(ctx context.Context, of release, r recipe) (string, error) {
 		defer os.Remove(file)
 		of.sources = []string{file}
 	}
-	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + r.include(of.distribution)}, unread...)
-	args = append(append(args, of.suite, making), of.sources...)
-	if _, err := run(ctx, "mmdebstrap", args...); err != nil {
+	if err := of.unpack(ctx, r, making); err != nil {
 		return "", fmt.Errorf("make the servers' root file system (%s %s): %w", of.distribution, of.suite, err)
 	}
 	if err := prepareImage(ctx, making); err != nil {
 		return "", fmt.Errorf("prepare the servers' root file system (%s %s): %w", of.distribution, of.suite, err)
 	}
 	return dir, os.Rename(making, dir)
+}
+
+// unpackTimeout bounds one attempt: where a mirror answers it takes half a minute.
+const unpackTimeout = 8 * time.Minute
+
+// unpack makes the root file system of a release in dir. It tries twice: a mirror may
+// fail once, or stand still.
+func (of release) unpack(ctx context.Context, r recipe, dir string) error {
+	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + r.include(of.distribution)}, unread...)
+	args = append(append(args, of.suite, dir), of.sources...)
+	for try := 1; ; try++ {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		attempt, cancel := context.WithTimeout(ctx, unpackTimeout)
+		_, err := run(attempt, "mmdebstrap", args...)
+		cancel()
+		if err == nil || try == 2 || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // prepareImage makes what every host of every lab shares.

@@ -95,6 +95,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		if err := check(virtualTools); err != nil {
 			return nil, err
 		}
+		if _, err := os.Stat(tunDevice); err != nil {
+			return nil, fmt.Errorf("a virtual machine's link is made by %s (modprobe tun; a container has to be given it): %w", tunDevice, err)
+		}
 	}
 	for _, n := range slices.Concat([]string{o.Name}, o.Hosts, o.Virtual) {
 		if !nameRule.MatchString(n) {
@@ -202,14 +205,18 @@ func List() ([]*Lab, error) {
 }
 
 // Stop cuts the power of a lab's hosts and removes everything of the lab: also
-// what a run that crashed half-way left.
+// what a run that crashed half-way left. The processes of a lab are found by its
+// cgroups, also where its directory is gone.
 func Stop(ctx context.Context, name string) error {
-	dir := labDir(name)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return nil
+	if !nameRule.MatchString(name) {
+		return fmt.Errorf("%q is no name for a lab", name)
 	}
 	if err := killCgroups(ctx, name); err != nil {
 		return fmt.Errorf("stop lab %s: %w", name, err)
+	}
+	dir := labDir(name)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
 	index, err := os.ReadFile(filepath.Join(dir, "index"))
 	if err == nil {
@@ -287,6 +294,10 @@ func reserve(name string) (*Lab, error) {
 	for i := 1; i <= maxLabs; i++ {
 		if taken[fmt.Sprint(i)] {
 			continue
+		}
+		// A bridge that no lab has is of one whose directory is gone.
+		if err := removeNetwork(fmt.Sprint(i)); err != nil {
+			return nil, err
 		}
 		if err := os.MkdirAll(labDir(name), 0o700); err != nil {
 			return nil, err

@@ -15,9 +15,11 @@ import (
 )
 
 // makeBridge makes the lab's link and this machine's address on it, by which it
-// reaches the hosts. Nothing is forwarded: the hosts have no way out.
+// reaches the hosts. Nothing is forwarded: the hosts have no way out. Its hardware
+// address is set: a bridge that has none of its own takes that of a port, and with
+// that host's power the hosts would lose this machine until they ask anew.
 func (l *Lab) makeBridge() error {
-	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: l.bridge()}}
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: l.bridge(), HardwareAddr: net.HardwareAddr{0x52, 0x54, 0, 1, byte(l.Index), 1}}}
 	if err := netlink.LinkAdd(br); err != nil {
 		return fmt.Errorf("make bridge %s: %w", l.bridge(), err)
 	}

@@ -29,6 +29,7 @@ var virtualRecipe = recipe{packages: map[string]string{
 }}
 
 const (
+	tunDevice          = "/dev/net/tun"
 	virtualBootTimeout = 5 * time.Minute
 	virtualMemory      = 2 << 30
 	// virtualDisk is what the host believes to have; only what it writes is stored.

@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// attemptLimit bounds one attempt of what is waited for.
+const attemptLimit = 30 * time.Second
+
+// Eventually tries until the step succeeds or the time is over. The limit says
+// when the last attempt may begin: one that is under way then ends, so that a
+// machine that is slow to ask fails nothing that is as it should be. The error
+// tells why the last attempt failed that was not itself cut short.
+func Eventually(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	over := time.Now().Add(limit)
+	var last error
+	for {
+		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
+		err := step(attempt)
+		if err != nil && (last == nil || attempt.Err() == nil) {
+			last = err
+		}
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("not before the end (%w): %w", context.Cause(ctx), last)
+		}
+		if !time.Now().Before(over) {
+			return fmt.Errorf("not within %s: %w", limit, last)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
