@@ -181,7 +181,11 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
 		return
 	}
-	r.session.claimHosts("cluster "+c.Name, "masters", c.Masters, c.Connection(), &resp.Diagnostics)
+	var itself spec.Connection
+	if len(unknown) == 0 {
+		itself = c.Connection()
+	}
+	r.session.claimHosts(ownerIn(itself, "cluster", c.Name), "masters", c.Masters, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}

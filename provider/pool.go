@@ -163,7 +163,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			resp.Diagnostics.AddError("The pool cannot be like this", err.Error())
 		}
 	}
-	r.session.claimHosts("pool "+p.Name, "hosts", p.Hosts, c, &resp.Diagnostics)
+	r.session.claimHosts(ownerIn(c, "pool", p.Name), "hosts", p.Hosts, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
