@@ -327,5 +327,5 @@ func (p promotion) Apply(ctx context.Context, _ host.Host, _ step.Seen) error {
 		return err
 	}
 	defer s.Close()
-	return join.Promote(ctx, s, p.node.Host.Name, install.PeerURL(p.node.Host))
+	return join.Promote(ctx, s, p.node.Host.Name, install.PeerURL(p.node.Host), p.engine.NodeTimeout)
 }

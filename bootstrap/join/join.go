@@ -126,7 +126,7 @@ func (p patient) MemberRemove(ctx context.Context, id uint64) (*clientv3.MemberR
 
 const (
 	// retryFor bounds waiting for what passes by itself: a cluster that has just
-	// changed members is "unhealthy" for a moment, a learner needs time to catch up.
+	// changed members is "unhealthy" for a moment.
 	retryFor   = 30 * time.Second
 	retryEvery = 100 * time.Millisecond
 )
@@ -154,7 +154,7 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) 
 		return nil, fmt.Errorf("add etcd member %s: another member, %s %v, is still joining: bring that master up or take it out first", name, members[i].Name, members[i].PeerURLs)
 	}
 	if !slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) }) {
-		err = retry(ctx, func() error {
+		err = retry(ctx, retryFor, func() error {
 			added, err := s.MemberAddAsLearner(ctx, []string{peerURL})
 			if err == nil {
 				members = added.Members
@@ -181,8 +181,10 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) 
 	return initial, nil
 }
 
-// Promote makes the learner a voter once it has caught up.
-func Promote(ctx context.Context, s Store, name, peerURL string) error {
+// Promote makes the learner a voter once it has caught up, which takes as long as the
+// store is large. It is given up when it comes no further for so long, and goes on
+// catching up all the same.
+func Promote(ctx context.Context, s Store, name, peerURL string, patience time.Duration) error {
 	m, err := find(ctx, s, peerURL)
 	if err != nil {
 		return err
@@ -193,17 +195,38 @@ func Promote(ctx context.Context, s Store, name, peerURL string) error {
 	if !m.IsLearner {
 		return nil
 	}
-	err = retry(ctx, func() error {
-		_, err := s.MemberPromote(ctx, m.ID)
-		if errors.Is(err, rpctypes.ErrMemberNotLearner) {
+	for at := progress(ctx, s, peerURL); ; {
+		err := retry(ctx, patience, func() error {
+			_, err := s.MemberPromote(ctx, m.ID)
+			if errors.Is(err, rpctypes.ErrMemberNotLearner) {
+				return nil
+			}
+			return err
+		})
+		if err == nil {
 			return nil
 		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("promote etcd member %s: %w", name, err)
+		now := progress(ctx, s, peerURL)
+		if ctx.Err() != nil || !passes(err) || now <= at {
+			return fmt.Errorf("promote etcd member %s, which is at entry %d of the store's log: %w", name, now, err)
+		}
+		at = now
 	}
-	return nil
+}
+
+// progress is how far the log of a member reaches; 0 when it does not say.
+func progress(ctx context.Context, s Store, peerURL string) uint64 {
+	m, err := find(ctx, s, peerURL)
+	if err != nil || m == nil || len(m.ClientURLs) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := s.Status(ctx, m.ClientURLs[0])
+	if err != nil {
+		return 0
+	}
+	return status.RaftIndex
 }
 
 // Remove takes a member out, if the voters that stay are a quorum of themselves,
@@ -216,7 +239,7 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	if err := mayLeave(ctx, s, name, m.ID); err != nil {
 		return err
 	}
-	err = retry(ctx, func() error {
+	err = retry(ctx, retryFor, func() error {
 		_, err := s.MemberRemove(ctx, m.ID)
 		if errors.Is(err, rpctypes.ErrMemberNotFound) {
 			return nil
@@ -226,7 +249,7 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	if err != nil {
 		return fmt.Errorf("remove etcd member %s: %w", name, err)
 	}
-	err = retry(ctx, func() error {
+	err = retry(ctx, retryFor, func() error {
 		v, err := voters(ctx, s, m.ID)
 		if err == nil {
 			err = v.quorum()
@@ -272,9 +295,9 @@ func find(ctx context.Context, s Store, peerURL string) (*etcdserverpb.Member, e
 	return nil, nil
 }
 
-// retry repeats what fails for a reason that passes.
-func retry(ctx context.Context, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, retryFor)
+// retry repeats what fails for a reason that passes, for so long.
+func retry(ctx context.Context, patience time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := f()
@@ -283,7 +306,7 @@ func retry(ctx context.Context, f func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w (tried for %s)", err, retryFor)
+			return fmt.Errorf("%w (tried for %s)", err, patience)
 		case <-time.After(retryEvery):
 		}
 	}
