@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +27,8 @@ type member struct {
 	// files are those that the survey found on it; refused is why it can be no node.
 	files   map[string][]byte
 	refused error
+	// doubt is what may go wrong with one that can be a node.
+	doubt error
 	// barred says what keeps it out of the cluster, of one that is let go of.
 	barred string
 }
@@ -39,8 +43,8 @@ type fleet struct {
 	// source is the master through which the cluster is reached; empty as long as
 	// none has a store.
 	source string
-	// provisional is set when the source may have no vote yet: it joined the store, and
-	// was cut before it served. Of such a member etcd answers next to nothing.
+	// provisional is set when the source may have no store that answers: it was cut
+	// before it had a vote, or its etcd is down.
 	provisional bool
 	// fresh is set when none of the hosts had ever heard of the cluster.
 	fresh bool
@@ -81,8 +85,8 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 const headStart = time.Second
 
 // reach finds one live master that holds the cluster, and logs in to no more than
-// it must: a master that does not answer costs headStart, not a time-out. One that may
-// have no vote yet is taken when there is no other.
+// it must: a master that does not answer costs headStart, not a time-out. One whose
+// store may not answer is taken when there is no other.
 func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
 	type attempt struct {
 		fleet *fleet
@@ -253,7 +257,7 @@ var errNoAuthorities = errors.New("no master that can be reached holds the clust
 
 // authorities reads them from a reached master of this cluster that holds them
 // all: one that is in the store, if there is one, which becomes the source. One that
-// has served comes before one that was cut while it joined.
+// serves comes before one that was cut while it joined, or whose etcd is down.
 func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Authorities, error) {
 	var errs []error
 	var found *install.Authorities
@@ -273,7 +277,7 @@ func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Auth
 			f.source = name
 			return trust, nil
 		}
-		if at == joins && provisional == "" {
+		if at == silent && provisional == "" {
 			provisional = name
 		}
 		if found == nil {
@@ -292,14 +296,25 @@ type place int
 
 const (
 	outside place = iota
-	// joins: it was given its place, and was not seen to serve. It may have a vote.
-	joins
-	// serves: it has a vote.
+	// silent: it was given its place, and may have no vote yet, of which etcd answers
+	// next to nothing, or its etcd is down.
+	silent
+	// serves: it has a vote, and its etcd listens.
 	serves
 )
 
 // authorities reads those that the host holds, and what it is in the store.
 func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, place, error) {
+	listens := make(chan bool, 1) // asked beside the files, so that it costs no round trip
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		conn, err := dialWithin(ctx, m.host, net.JoinHostPort(m.spec.IP(), strconv.Itoa(config.EtcdClientPort)))
+		if err == nil {
+			conn.Close() //nolint:errcheck // nothing was sent
+		}
+		listens <- err == nil
+	}()
 	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile())...)
 	if err != nil {
 		return install.Authorities{}, outside, err
@@ -316,9 +331,11 @@ func (m *member) authorities(ctx context.Context, clusterID string) (install.Aut
 	switch {
 	case !given:
 		return trust, outside, nil
-	case etcd.Joins && len(files[install.JoinedFile]) == 0:
-		return trust, joins, nil
-	default: // the first one votes from its start
+	case etcd.Joins && len(files[install.JoinedFile]) == 0: // the first one votes from its start
+		return trust, silent, nil
+	case !<-listens:
+		return trust, silent, nil
+	default:
 		return trust, serves, nil
 	}
 }

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,5 +77,43 @@ func TestAMasterWithoutAVoteIsNoSource(t *testing.T) {
 	cut = false
 	if r, err = w.engine.UpdateCluster(t.Context(), c, change); err != nil || r.Hosts["a1"].State != Ready {
 		t.Errorf("the next apply: %v %v", err, r.Hosts["a1"])
+	}
+}
+
+// The API server of a master whose etcd is down accepts connections and answers
+// nobody: each plan would wait for it.
+func TestAMasterWhoseStoreIsDownIsTheLastSource(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "m3")
+	c := w.cluster()
+	c.Masters = w.spec("m1", "m2", "m3")
+	r, err := w.engine.CreateCluster(t.Context(), c)
+	if err != nil || len(r.Failed()) > 0 {
+		t.Fatal(err, r.Failed())
+	}
+	c.ID = r.ClusterID
+	down := func(names ...string) {
+		for name, m := range w.hosts {
+			m.OnDial = nil
+			if slices.Contains(names, name) {
+				m.OnDial = func(address string) error { return errors.New("connection refused to " + address) }
+			}
+		}
+	}
+	for _, tc := range []struct {
+		down []string
+		want string
+	}{{nil, "m1"}, {[]string{"m1"}, "m2"}, {[]string{"m1", "m2"}, "m3"}, {[]string{"m1", "m2", "m3"}, "m1"}} {
+		down(tc.down...)
+		via, _, err := w.engine.reach(t.Context(), c.Connection())
+		if err != nil {
+			t.Fatal(err)
+		}
+		via.close()
+		all := w.engine.connect(t.Context(), c.Masters)
+		_, err = all.authorities(t.Context(), c.ID)
+		all.close()
+		if via.source != tc.want || all.source != tc.want || err != nil {
+			t.Errorf("with the stores of %v down, it is reached through %s and changed through %s (%v), want %s", tc.down, via.source, all.source, err, tc.want)
+		}
 	}
 }
