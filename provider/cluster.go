@@ -192,8 +192,12 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
 	version, _ := r.session.version()
 	planned := planStatus(prior, want, version, !create && len(unknown) == 0)
+	var have spec.Cluster
+	if !create {
+		have, _ = state.spec(ctx, &resp.Diagnostics)
+	}
 	r.session.preflight(ctx, newHosts(prior, c.Masters), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
-		return e.PreflightCluster(ctx, c, names)
+		return e.PreflightCluster(ctx, c, names, leaving(have.Masters, c.Masters))
 	}, &resp.Diagnostics)
 	r.foresee(ctx, state, c, !create && len(unknown) == 0, &resp.Diagnostics)
 	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)

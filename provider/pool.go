@@ -167,8 +167,12 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	var have spec.Pool
+	if !create {
+		have, _ = state.spec(ctx, &resp.Diagnostics)
+	}
 	r.session.preflight(ctx, newHosts(prior, p.Hosts), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
-		return e.PreflightPool(ctx, c, p, names)
+		return e.PreflightPool(ctx, c, p, names, leaving(have.Hosts, p.Hosts))
 	}, &resp.Diagnostics)
 	if !create {
 		stay := p.Hosts
@@ -178,7 +182,6 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		if state.limitRemoval(ctx, plan.RemovalLimit, stay, &resp.Diagnostics); resp.Diagnostics.HasError() {
 			return
 		}
-		have, _ := state.spec(ctx, &resp.Diagnostics)
 		was := connection(ctx, state.Cluster, &resp.Diagnostics)
 		if gone := leaving(have.Hosts, stay); len(gone) > 0 && (replaced || allKnown(ctx, plan.Hosts, &resp.Diagnostics)) {
 			r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
