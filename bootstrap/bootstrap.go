@@ -222,7 +222,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 			return workers.report(), err
 		}
 		e.survey(ctx, workers, nodesOfPool(c, want, change.Touch), survey{
-			reach: true, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
+			masters: c.Masters, nodes: func(ctx context.Context) []corev1.Node { return readyNodes(ctx, api) },
 		})
 		from := e.handOn(ctx, masters)
 		if slices.ContainsFunc(change.Touch, workers.isNew) {

@@ -52,9 +52,11 @@ func declared(n *corev1.Node) declaration {
 	return d
 }
 
-func internalIP(n *corev1.Node) string {
+func internalIP(n *corev1.Node) string { return addressOf(n, corev1.NodeInternalIP) }
+
+func addressOf(n *corev1.Node, kind corev1.NodeAddressType) string {
 	for _, a := range n.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
+		if a.Type == kind {
 			return a.Address
 		}
 	}

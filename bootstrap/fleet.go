@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,6 +28,8 @@ type member struct {
 	// files are those that the survey found on it; refused is why it can be no node.
 	files   map[string][]byte
 	refused error
+	// doubt is what may go wrong with one that can be a node.
+	doubt error
 	// barred says what keeps it out of the cluster, of one that is let go of.
 	barred string
 }
@@ -40,6 +44,9 @@ type fleet struct {
 	// source is the master through which the cluster is reached; empty as long as
 	// none has a store.
 	source string
+	// provisional is set when the source may have no store that answers: it was cut
+	// before it had a vote, or its etcd is down.
+	provisional bool
 	// fresh is set when none of the hosts had ever heard of the cluster.
 	fresh bool
 	// only, when not nil, are the members that the report is about.
@@ -79,7 +86,8 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 const headStart = time.Second
 
 // reach finds one live master that holds the cluster, and logs in to no more than
-// it must: a master that does not answer costs headStart, not a time-out.
+// it must: a master that does not answer costs headStart, not a time-out. One whose
+// store may not answer is taken when there is no other.
 func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
 	type attempt struct {
 		fleet *fleet
@@ -96,6 +104,7 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 		attempts <- attempt{f, trust, err}
 	}
 	var errs []error
+	var second *attempt
 	begun, ended := 0, 0
 	for ended < len(c.Masters) {
 		if begun == ended { // nobody else is being asked
@@ -112,17 +121,27 @@ func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.
 			begun++
 		case a := <-attempts:
 			ended++
-			if a.err == nil {
+			switch {
+			case a.err == nil && !a.fleet.provisional:
 				go func() { // those that are still being tried
 					for range begun - ended {
 						(<-attempts).fleet.close()
 					}
 				}()
+				if second != nil {
+					second.fleet.close()
+				}
 				return a.fleet, a.trust, nil
+			case a.err == nil && second == nil:
+				second = &a
+				continue
 			}
 			a.fleet.close()
 			errs = append(errs, a.err)
 		}
+	}
+	if second != nil {
+		return second.fleet, second.trust, nil
 	}
 	if len(errs) == 0 {
 		errs = append(errs, fmt.Errorf("cluster %s: no master is named by which it could be reached", c.ClusterName))
@@ -264,52 +283,88 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 var errNoAuthorities = errors.New("no master that can be reached holds the cluster's authorities")
 
 // authorities reads them from a reached master of this cluster that holds them
-// all: one that is in the store, if there is one, which becomes the source.
+// all: one that is in the store, if there is one, which becomes the source. One that
+// serves comes before one that was cut while it joined, or whose etcd is down.
 func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Authorities, error) {
 	var errs []error
 	var found *install.Authorities
+	provisional := ""
 	for _, name := range f.order {
 		m := f.members[name]
 		if m.host == nil {
 			errs = append(errs, m.status.Err)
 			continue
 		}
-		trust, inStore, err := m.authorities(ctx, clusterID)
+		trust, at, err := m.authorities(ctx, clusterID)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if inStore {
+		if at == serves {
 			f.source = name
 			return trust, nil
+		}
+		if at == silent && provisional == "" {
+			provisional = name
 		}
 		if found == nil {
 			found = &trust
 		}
 	}
 	if found != nil {
+		f.source, f.provisional = provisional, provisional != ""
 		return *found, nil
 	}
 	return install.Authorities{}, fmt.Errorf("%w: %w", errNoAuthorities, errors.Join(errs...))
 }
 
-// authorities reads those that the host holds, and whether it has a place in the
-// store.
-func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, bool, error) {
-	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, config.Etcd.ConfigFile())...)
+// place is what a master is in the store.
+type place int
+
+const (
+	outside place = iota
+	// silent: it was given its place, and may have no vote yet, of which etcd answers
+	// next to nothing, or its etcd is down.
+	silent
+	// serves: it has a vote, and its etcd listens.
+	serves
+)
+
+// authorities reads those that the host holds, and what it is in the store.
+func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, place, error) {
+	listens := make(chan bool, 1) // asked beside the files, so that it costs no round trip
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		conn, err := dialWithin(ctx, m.host, net.JoinHostPort(m.spec.IP(), strconv.Itoa(config.EtcdClientPort)))
+		if err == nil {
+			conn.Close() //nolint:errcheck // nothing was sent
+		}
+		listens <- err == nil
+	}()
+	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile())...)
 	if err != nil {
-		return install.Authorities{}, false, err
+		return install.Authorities{}, outside, err
 	}
 	id, err := install.ReadIdentity(files)
 	if err != nil || id == nil || id.ClusterID != clusterID {
-		return install.Authorities{}, false, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
+		return install.Authorities{}, outside, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
 	}
 	trust, err := install.ReadAuthorities(files)
 	if err != nil {
-		return install.Authorities{}, false, fmt.Errorf("%s: %w", m.title(), err)
+		return install.Authorities{}, outside, fmt.Errorf("%s: %w", m.title(), err)
 	}
-	_, inStore := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.spec})
-	return trust, inStore, nil
+	etcd, given := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.spec})
+	switch {
+	case !given:
+		return trust, outside, nil
+	case etcd.Joins && len(files[install.JoinedFile]) == 0: // the first one votes from its start
+		return trust, silent, nil
+	case !<-listens:
+		return trust, silent, nil
+	default:
+		return trust, serves, nil
+	}
 }
 
 // know marks the reached masters of this cluster as kept in a state.

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
 // waitNode waits until the Node is Ready, and otherwise says how it stands.
@@ -22,6 +25,8 @@ func (e *Engine) waitNode(ctx context.Context, api kubernetes.Interface, name st
 		switch {
 		case apierrors.IsNotFound(err):
 			why = "its kubelet has not registered yet"
+		case errors.Is(err, host.ErrUnreachable): // the master through which it is asked; no other is
+			return fmt.Errorf("see whether node %s is Ready: %w", name, err)
 		case err != nil:
 			why = err.Error()
 		default:

@@ -49,16 +49,12 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 	for name, r := range up {
 		nodes[name] = r.node
 	}
-	e.survey(ctx, f, nodes, survey{nodes: func(ctx context.Context) []corev1.Node {
-		if f.source == "" {
-			return nil
-		}
-		api, err := e.api(f, want.Connection(), trust)
-		if err != nil {
-			return nil
-		}
-		return readyNodes(ctx, api)
-	}})
+	var s survey
+	if f.source != "" {
+		s.masters, s.witnesses = except(want.Masters, touch), f.reached(touch...)
+		s.nodes = func(ctx context.Context) []corev1.Node { return e.stayingNodes(ctx, f, want.Connection(), trust, nil) }
+	}
+	e.survey(ctx, f, nodes, s)
 	gone := e.releasedOf(ctx, f, want.Connection(), trust)
 	f.parallel(ctx, order, func(ctx context.Context, m *member) {
 		m.status.Err = e.ground(ctx, up[m.spec.Name], trust, gone)
@@ -327,5 +323,5 @@ func (p promotion) Apply(ctx context.Context, _ host.Host, _ step.Seen) error {
 		return err
 	}
 	defer s.Close()
-	return join.Promote(ctx, s, p.node.Host.Name, install.PeerURL(p.node.Host))
+	return join.Promote(ctx, s, p.node.Host.Name, install.PeerURL(p.node.Host), p.engine.NodeTimeout)
 }

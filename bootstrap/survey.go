@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,8 +26,10 @@ const (
 
 // survey says what is asked besides the hosts' own facts.
 type survey struct {
-	// reach has the hosts try the masters' API.
-	reach bool
+	// masters are those that the hosts have to reach: such as serve already.
+	masters []spec.Host
+	// witnesses are those of them that are logged in to, and are asked the reverse.
+	witnesses []*member
 	// nodes returns the cluster's Nodes that are Ready; it is called only when a host
 	// is new, and may be nil.
 	nodes func(ctx context.Context) []corev1.Node
@@ -49,7 +49,7 @@ func (e *Engine) survey(ctx context.Context, f *fleet, nodes map[string]spec.Nod
 			return
 		}
 		var subject preflight.Subject
-		if subject, m.refused = e.lookAt(ctx, m, n, s.reach); m.refused != nil {
+		if subject, m.refused = e.lookAt(ctx, m, n, s); m.refused != nil {
 			return
 		}
 		mu.Lock()
@@ -59,13 +59,18 @@ func (e *Engine) survey(ctx context.Context, f *fleet, nodes map[string]spec.Nod
 	})
 	around := e.surroundings()
 	if isNew && s.nodes != nil {
-		around.Machines, around.Addresses = map[string]string{}, map[string]string{}
+		around.Machines, around.Addresses, around.Hostnames = map[string]string{}, map[string]string{}, map[string]string{}
 		for _, n := range s.nodes(ctx) {
 			around.Machines[n.Name], around.Addresses[n.Name] = n.Status.NodeInfo.MachineID, internalIP(&n)
+			around.Hostnames[n.Name] = addressOf(&n, corev1.NodeHostName)
 		}
 	}
 	for name, err := range preflight.Check(subjects, around) {
 		f.members[name].refused = err
+	}
+	for name, err := range preflight.Doubts(subjects) {
+		f.members[name].doubt = err
+		f.warn("%v", err)
 	}
 }
 
@@ -78,98 +83,37 @@ func (e *Engine) surroundings() preflight.Surroundings {
 }
 
 // lookAt reads the host's files and, when it is new, what it is.
-func (e *Engine) lookAt(ctx context.Context, m *member, n spec.Node, reach bool) (preflight.Subject, error) {
+func (e *Engine) lookAt(ctx context.Context, m *member, n spec.Node, s survey) (preflight.Subject, error) {
 	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
 	defer cancel()
-	s := preflight.Subject{Title: m.title(), Node: n}
+	out := preflight.Subject{Title: m.title(), Node: n}
 	var err error
 	if m.files, err = m.host.ReadFiles(ctx, install.Observed(n)...); err != nil {
-		return s, err
+		return out, err
 	}
-	if s.Identity, err = install.ReadIdentity(m.files); err != nil {
-		return s, fmt.Errorf("%s: %w", m.title(), err)
+	if out.Identity, err = install.ReadIdentity(m.files); err != nil {
+		return out, fmt.Errorf("%s: %w", m.title(), err)
 	}
-	if s.Identity != nil {
-		if n.ClusterID == "" && ofCutAttempt(s.Identity, n) {
-			s.Node.ClusterID = s.Identity.ClusterID
+	if out.Identity != nil {
+		if n.ClusterID == "" && ofCutAttempt(out.Identity, n) {
+			out.Node.ClusterID = out.Identity.ClusterID
 		}
-		return s, nil
+		return out, nil
 	}
-	dialled := make(chan error, 1)
-	go func() {
-		if reach {
-			dialled <- reachAny(ctx, m.host, n.Servers)
-		} else {
-			dialled <- nil
-		}
-	}()
+	var trying sync.WaitGroup
+	trying.Go(func() { out.Reach = e.reaches(ctx, m, n, s) })
 	asked := e.Now()
-	s.Facts, err = host.ReadFacts(ctx, m.host)
-	s.Skew = preflight.Skew(asked, e.Now(), s.Facts.UnixTime)
-	s.NoAPI = <-dialled
-	return s, err
+	facts, err := host.ReadFacts(ctx, m.host)
+	skew := preflight.Skew(asked, e.Now(), facts.UnixTime)
+	trying.Wait()
+	out.Facts, out.Skew = facts, skew
+	return out, err
 }
 
 // ofCutAttempt reports whether the identity is what a create of the same cluster
 // left that was cut before anybody kept the cluster's ID.
 func ofCutAttempt(id *install.Identity, n spec.Node) bool {
 	return id.ClusterName == n.ClusterName && id.NodeName == n.Host.Name && !id.Known
-}
-
-// reachAny returns nil when the host reaches one of the addresses, or cannot be
-// asked because its sshd forwards nothing.
-func reachAny(ctx context.Context, h host.Host, addresses []string) error {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	results := make(chan error, len(addresses))
-	for _, a := range addresses {
-		go func() {
-			conn, err := dialWithin(ctx, h, a)
-			if err == nil {
-				conn.Close() //nolint:errcheck // nothing was sent
-			}
-			results <- err
-		}()
-	}
-	var errs []error
-	for range addresses {
-		err := <-results
-		// The wording is that of RFC 4254's reason 1, by which sshd says that it is
-		// configured not to forward; it has no other mark that reaches this far.
-		if err == nil || strings.Contains(err.Error(), "administratively prohibited") {
-			return nil
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// dialWithin gives up at the end of ctx, also where the connection's other end
-// takes its time to say no.
-func dialWithin(ctx context.Context, h host.Host, address string) (net.Conn, error) {
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		conn, err := h.Dial(ctx, "tcp", address)
-		done <- result{conn, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return nil, fmt.Errorf("%s: %w", address, r.err)
-		}
-		return r.conn, nil
-	case <-ctx.Done():
-		go func() {
-			if r := <-done; r.err == nil {
-				r.conn.Close() //nolint:errcheck // it came too late
-			}
-		}()
-		return nil, fmt.Errorf("%s: no answer within %s", address, dialTimeout)
-	}
 }
 
 // readyNodes returns the Nodes that are Ready: one that is not may be what a server
@@ -196,32 +140,71 @@ func nodesOfPool(c spec.Connection, p spec.Pool, names []string) map[string]spec
 }
 
 // PreflightCluster looks at masters that are to be new and returns, by name, what
-// stands against each. It changes nothing; ctx bounds it.
-func (e *Engine) PreflightCluster(ctx context.Context, want spec.Cluster, names []string) map[string]error {
+// stands against each. Leaving are those that the cluster has and will not have. It
+// changes nothing; ctx bounds it.
+func (e *Engine) PreflightCluster(ctx context.Context, want spec.Cluster, names []string, leaving []spec.Host) map[string]error {
 	nodes := map[string]spec.Node{}
 	for _, name := range names {
 		if n, ok := want.Master(name); ok {
 			nodes[name] = n
 		}
 	}
-	return e.preflight(ctx, pick(want.Masters, names), nodes, survey{})
+	c := want.Connection()
+	c.Masters = except(want.Masters, names)
+	return e.preflight(ctx, c, pick(want.Masters, names), nodes, leaving)
 }
 
-// PreflightPool does the same with workers. Whether they reach the masters is
-// asked once there is a cluster.
-func (e *Engine) PreflightPool(ctx context.Context, c spec.Connection, want spec.Pool, names []string) map[string]error {
-	return e.preflight(ctx, pick(want.Hosts, names), nodesOfPool(c, want, names), survey{reach: c.ClusterID != ""})
+// PreflightPool does the same with workers. What is between them and the cluster is
+// asked once there is one.
+func (e *Engine) PreflightPool(ctx context.Context, c spec.Connection, want spec.Pool, names []string, leaving []spec.Host) map[string]error {
+	return e.preflight(ctx, c, pick(want.Hosts, names), nodesOfPool(c, want, names), leaving)
 }
 
-func (e *Engine) preflight(ctx context.Context, hosts []spec.Host, nodes map[string]spec.Node, s survey) map[string]error {
+func (e *Engine) preflight(ctx context.Context, c spec.Connection, hosts []spec.Host, nodes map[string]spec.Node, leaving []spec.Host) map[string]error {
 	f := e.connect(ctx, hosts)
 	defer f.close()
+	var s survey
+	if c.ClusterID != "" {
+		s.masters = c.Masters
+		if masters, trust, err := e.reach(ctx, c); err == nil {
+			defer masters.close()
+			s.witnesses = masters.reached()
+			s.nodes = func(ctx context.Context) []corev1.Node { return e.stayingNodes(ctx, masters, c, trust, leaving) }
+		}
+	}
 	e.survey(ctx, f, nodes, s)
 	out := map[string]error{}
 	for name, m := range f.members {
-		if err := errors.Join(m.status.Err, m.refused); err != nil {
+		if err := errors.Join(m.status.Err, m.refused, m.doubt); err != nil {
 			out[name] = err
 		}
 	}
 	return out
+}
+
+// stayingNodes are the Nodes that are Ready, but for those of leaving hosts: when the
+// new hosts come they are gone.
+func (e *Engine) stayingNodes(ctx context.Context, masters *fleet, c spec.Connection, trust install.Authorities, leaving []spec.Host) []corev1.Node {
+	api, err := e.api(masters, c, trust)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(readyNodes(ctx, api), func(n corev1.Node) bool {
+		return slices.ContainsFunc(leaving, func(h spec.Host) bool { return h.Name == n.Name && h.IP() == internalIP(&n) })
+	})
+}
+
+// reached are the members that are logged in to.
+func (f *fleet) reached(but ...string) []*member {
+	var out []*member
+	for _, name := range f.order {
+		if m := f.members[name]; m.host != nil && !slices.Contains(but, name) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func except(hosts []spec.Host, names []string) []spec.Host {
+	return slices.DeleteFunc(slices.Clone(hosts), func(h spec.Host) bool { return slices.Contains(names, h.Name) })
 }

@@ -49,11 +49,12 @@ func TestMasters(t *testing.T) {
 		return Eventually(ctx, 40*time.Second, f.mastersServe)
 	})
 	step("nothing is left to plan", f.Unchanged)
-	step("take a master out", func(ctx context.Context) error {
+	step("the plan to take a master out tells of the quorum", func(ctx context.Context) error {
 		f.Masters = without(f.Masters, "master-1")
-		if err := f.quorumIsTold(ctx); err != nil {
-			return err
-		}
+		return f.quorumIsTold(ctx)
+	})
+	step("it is cut at each kind of step while it leaves", func(ctx context.Context) error { return f.cutLeavingMaster(ctx, t) })
+	step("the next apply has taken it out", func(ctx context.Context) error {
 		if err := f.Apply(ctx); err != nil {
 			return err
 		}
@@ -67,8 +68,11 @@ func TestMasters(t *testing.T) {
 		return f.mastersServe(ctx)
 	})
 	step("nothing is left to plan", f.Unchanged)
-	step("put it in again", func(ctx context.Context) error {
+	step("put in again, it is cut at each kind of step", func(ctx context.Context) error {
 		f.Masters = append(f.Masters, "master-1")
+		return f.cutJoiningMaster(ctx, t)
+	})
+	step("the next apply has put it in", func(ctx context.Context) error {
 		if err := f.Apply(ctx); err != nil {
 			return err
 		}

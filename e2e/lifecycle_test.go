@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gantry-run/gantry/lab"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -33,10 +32,13 @@ func TestLifecycle(t *testing.T) {
 	step("a budget holds a removal up; it is told beforehand, and undone", f.blockedDrain)
 	step("nothing is left to plan where the worker stays", f.stays)
 	step("with force the worker leaves", f.forcedDrain)
-	step("a growing pool is cut at each kind of step", func(ctx context.Context) error { return f.cutEverywhere(ctx, t) })
+	step("a joining worker is cut at each kind of step", func(ctx context.Context) error { return f.cutJoining(ctx, t) })
 	step("the next apply converges", f.Apply)
 	step("nothing is left to plan", f.Unchanged)
 	step("another version is applied, and no pod notices", func(ctx context.Context) error { return f.upgrade(ctx, t.TempDir()) })
+	step("a leaving worker is cut at each kind of step", func(ctx context.Context) error { return f.cutLeaving(ctx, t) })
+	step("nothing is left to plan", f.Unchanged)
+	step("a destroy is cut at each kind of step", func(ctx context.Context) error { return f.cutDestroy(ctx, t) })
 	step("destroy leaves every server clean", f.Down)
 }
 
@@ -313,54 +315,4 @@ func says(out string, parts ...string) error {
 		}
 	}
 	return nil
-}
-
-// cutEverywhere adds the worker, and cuts that at each kind of step: what was done before the cut is not done again, so that each apply comes
-// further than the one before.
-func (f *Flow) cutEverywhere(ctx context.Context, t *testing.T) error {
-	f.Workers = append(f.Workers, "worker-2")
-	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
-		return err
-	}
-	worker, err := f.Lab.Host("worker-2")
-	if err != nil {
-		return err
-	}
-	kill := func(_ context.Context, terraform *os.Process) error { return terraform.Kill() }
-	interrupt := func(_ context.Context, terraform *os.Process) error { return terraform.Signal(os.Interrupt) }
-	hangUp := func(ctx context.Context, _ *os.Process) error { return dropSSH(ctx, worker) }
-	power := func(ctx context.Context, _ *os.Process) error { return worker.PowerCut(ctx) }
-	for _, c := range []struct {
-		step, state, name string
-		cut               func(context.Context, *os.Process) error
-	}{
-		{"prepare", "began", "SIGKILL", kill},
-		{"identity", "began", "SSH dropped", hangUp},
-		{"binaries", "began", "SIGINT", interrupt},
-		{"binaries", "done", "power cut", power},
-		{"credentials", "done", "SIGKILL", kill},
-		{"configuration", "began", "SSH dropped", hangUp},
-		{"start node processes", "began", "power cut", power},
-		{"wait for the node", "began", "SIGKILL", kill},
-	} {
-		start := time.Now()
-		out, err := f.Workspace.DisturbApply(ctx, "worker-2", c.step, c.state, func(terraform *os.Process) error { return c.cut(ctx, terraform) })
-		if err != nil {
-			return fmt.Errorf("%s at %s: %w", c.name, c.step, err)
-		}
-		if err := worker.Boot(ctx); err != nil {
-			return err
-		}
-		if err := f.states(map[string]string{"worker-1": "ready"}); err != nil {
-			return fmt.Errorf("%s at %s: %w\n%s", c.name, c.step, err, out)
-		}
-		t.Logf("    %-12s at %-22s %5.1f s", c.name, c.step, time.Since(start).Seconds())
-	}
-	return nil
-}
-
-// dropSSH ends every connection of a host's sshd, which goes on serving.
-func dropSSH(ctx context.Context, h *lab.Host) error {
-	_, err := h.Run(ctx, `for p in $(pidof sshd); do [ "$p" = "$(systemctl show -p MainPID --value ssh)" ] || kill -9 "$p"; done`)
-	return err
 }

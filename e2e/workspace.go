@@ -103,10 +103,19 @@ func (w *Workspace) KillApply(ctx context.Context, host, step, state string) err
 // a host has reached a state. It waits for the end of terraform, however it ends,
 // and returns what it printed.
 func (w *Workspace) DisturbApply(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error) {
+	return w.disturb(ctx, "apply", host, step, state, disturb)
+}
+
+// DisturbDestroy does the same with a destroy.
+func (w *Workspace) DisturbDestroy(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error) {
+	return w.disturb(ctx, "destroy", host, step, state, disturb)
+}
+
+func (w *Workspace) disturb(ctx context.Context, command, host, step, state string, disturb func(terraform *os.Process) error) (string, error) {
 	if err := os.RemoveAll(w.LogDir()); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, w.tools.Terraform, "apply", "-auto-approve", "-input=false", "-no-color")
+	cmd := exec.CommandContext(ctx, w.tools.Terraform, command, "-auto-approve", "-input=false", "-no-color")
 	var out bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = w.Dir, append(os.Environ(), w.env()...), &out, &out
 	if err := cmd.Start(); err != nil {

@@ -86,6 +86,9 @@ func badInputs(t *testing.T) []badInput {
   hosts = { m1 = { address = "192.0.2.2" } }`, want: []string{`hosts["m1"]: the cluster has a master of that name`}},
 		{name: "one server in two clusters", more: "resource \"gantry_cluster\" \"other\" {\n  name = \"other\"\n  masters = { x = { address = \"192.0.2.1\" } }\n}\n",
 			want: []string{"A server is in two places", "cluster demo", "cluster other"}},
+		{name: "one server in two clusters' pools of one name", pool: pairs, more: "resource \"gantry_cluster\" \"other\" {\n  name = \"other\"\n  masters = { x = { address = \"192.0.2.3\" } }\n}\n" +
+			"resource \"gantry_node_pool\" \"b\" {\n  cluster = gantry_cluster.other.handle\n" + pairs + "}\n",
+			want: []string{"A server is in two places", "192.0.2.2", "pool a of cluster demo", "pool a of cluster other"}},
 		{name: "overlapping ranges", network: `network = { pod_cidr = "10.0.0.0/8" }`, want: []string{"pod_cidr 10.0.0.0/8 and service_cidr 10.96.0.0/16 overlap"}},
 		{name: "a host among the pods", network: `network = { pod_cidr = "192.0.0.0/16" }`, want: []string{`host "m1": address 192.0.2.1 lies in pod_cidr 192.0.0.0/16`}},
 		{name: "a worker among the Services", network: `network = { service_cidr = "198.51.100.0/24" }`, pool: `name = "a"

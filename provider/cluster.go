@@ -195,14 +195,22 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
 		return
 	}
-	r.session.claimHosts("cluster "+c.Name, "masters", c.Masters, c.Connection(), &resp.Diagnostics)
+	var itself spec.Connection
+	if len(unknown) == 0 {
+		itself = c.Connection()
+	}
+	r.session.claimHosts(ownerIn(itself, "cluster", c.Name), "masters", c.Masters, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	want := r.wanted(ctx, plan, c, unknown, &resp.Diagnostics)
 	planned := planStatus(prior, want, r.session.plannedVersion(), !create && !replaced && len(unknown) == 0)
+	var have spec.Cluster
+	if !create {
+		have, _ = state.spec(ctx, &resp.Diagnostics)
+	}
 	r.session.preflight(ctx, r.session.notHeld("cluster "+c.Name, c.Masters, newHosts(prior, c.Masters)), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
-		return e.PreflightCluster(ctx, c, names)
+		return e.PreflightCluster(ctx, c, names, leaving(have.Masters, c.Masters))
 	}, &resp.Diagnostics)
 	r.foresee(ctx, state, c, !create && !replaced && len(unknown) == 0, &resp.Diagnostics)
 	plan.Status = statusValue(ctx, planned, &resp.Diagnostics)

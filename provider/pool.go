@@ -165,13 +165,17 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		}
 	}
 	if !plan.Name.IsUnknown() {
-		r.session.claimHosts("pool "+p.Name, "hosts", p.Hosts, c, &resp.Diagnostics)
+		r.session.claimHosts(ownerIn(c, "pool", p.Name), "hosts", p.Hosts, &resp.Diagnostics)
 	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	var have spec.Pool
+	if !create {
+		have, _ = state.spec(ctx, &resp.Diagnostics)
+	}
 	r.session.preflight(ctx, r.session.notHeld("pool "+p.Name, p.Hosts, newHosts(prior, p.Hosts)), func(ctx context.Context, e *bootstrap.Engine, names []string) map[string]error {
-		return e.PreflightPool(ctx, c, p, names)
+		return e.PreflightPool(ctx, c, p, names, leaving(have.Hosts, p.Hosts))
 	}, &resp.Diagnostics)
 	if !create {
 		stay := p.Hosts

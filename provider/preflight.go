@@ -84,6 +84,10 @@ func (s *session) preflight(ctx context.Context, names []string, look func(conte
 			diags.AddWarning(fmt.Sprintf("Host %s would be refused as it is", name), detail)
 			continue
 		}
+		if doubt := (*preflight.Doubt)(nil); errors.As(err, &doubt) {
+			diags.AddWarning(fmt.Sprintf("Host %s does not reach every master", name), doubt.Error())
+			continue
+		}
 		diags.AddWarning(fmt.Sprintf("Host %s could not be looked at", name),
 			err.Error()+"\nWhether it can become a node is seen when the plan is applied.")
 	}

@@ -32,12 +32,13 @@ func TestAPlanWarnsOfNewHostsOnly(t *testing.T) {
 			t.Error("the look is not bounded in time")
 		}
 		return map[string]error{
-			"new":   &preflight.Error{Host: "new (192.0.2.1)", Findings: []preflight.Finding{{Problem: "port 1 is in use", Remedy: "free it"}, {Problem: "no disk", Remedy: "add one"}}},
-			"moved": errors.New("no route"),
+			"new":     &preflight.Error{Host: "new (192.0.2.1)", Findings: []preflight.Finding{{Problem: "port 1 is in use", Remedy: "free it"}, {Problem: "no disk", Remedy: "add one"}}},
+			"moved":   errors.New("no route"),
+			"pending": &preflight.Doubt{Host: "pending (192.0.2.1)", Problem: "it does not reach master m2"},
 		}
 	}
 	(&session{}).preflight(t.Context(), names, look, &diags)
-	if diags.HasError() || diags.WarningsCount() != 2 {
+	if diags.HasError() || diags.WarningsCount() != 3 {
 		t.Fatalf("said %v", diags)
 	}
 	if d := diags[0]; d.Summary() != "Host moved could not be looked at" || !strings.Contains(d.Detail(), "no route") {
@@ -47,6 +48,9 @@ func TestAPlanWarnsOfNewHostsOnly(t *testing.T) {
 		if d := diags[1]; d.Summary() != "Host new would be refused as it is" || !strings.Contains(d.Detail(), want) {
 			t.Errorf("%q is not in %v", want, d)
 		}
+	}
+	if d := diags[2]; d.Summary() != "Host pending does not reach every master" || !strings.Contains(d.Detail(), "it does not reach master m2") {
+		t.Errorf("out of reach of one: %v", d)
 	}
 	(&session{incomplete: true}).preflight(t.Context(), names, nil, &diags)
 	(&session{}).preflight(t.Context(), nil, nil, &diags)

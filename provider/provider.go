@@ -82,7 +82,7 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 
 			"lease_timeout": leaseTimeoutAttribute(),
 			"node_timeout": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
-				MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run (default `2m`). After that the server is left pending."},
+				MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run, and how long the store of a new master may come no further while it catches up (default `2m`). After that the server is left pending."},
 			"abandon_unreachable": abandonAttribute(),
 			"bundle_from_master": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether workers take the bundle from a master (default `true`), over TCP port 10261, which is open on it while an apply adds or upgrades workers. " +
 				"Who cannot reach it there is sent the bundle, as all are with `false`."},

@@ -28,7 +28,9 @@ type Facts struct {
 	Addresses      []string
 	// Listening are the TCP ports that something listens on, on any address.
 	Listening []int
-	UnixTime  int64
+	// Bound are the UDP ports that something receives on, on any address.
+	Bound    []int
+	UnixTime int64
 }
 
 // One command reads them all: a round trip may cost 100 ms. It needs coreutils,
@@ -51,6 +53,7 @@ echo "systemd=$(systemctl --version 2>/dev/null | awk 'NR==1{print $2}')"
 echo "time=$(date +%s)"
 awk '/32 host/{print "address=" a} {a=$2}' /proc/net/fib_trie | sort -u
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4=="0A"{sub(/.*:/, "", $2); print "listen=" $2}' | sort -u
+cat /proc/net/udp /proc/net/udp6 2>/dev/null | awk '$4=="07"{sub(/.*:/, "", $2); print "bound=" $2}' | sort -u
 `
 
 // ReadFacts asks the host what it is.
@@ -84,9 +87,9 @@ func parseFacts(out []byte) Facts {
 		case "opt":
 			f.OptFreeBytes = number(v)
 		case "listen":
-			if port, err := strconv.ParseUint(v, 16, 16); err == nil {
-				f.Listening = append(f.Listening, int(port))
-			}
+			f.Listening = appendPort(f.Listening, v)
+		case "bound":
+			f.Bound = appendPort(f.Bound, v)
 		case "memory":
 			f.MemoryBytes = number(v)
 		case "cpus":
@@ -108,4 +111,12 @@ func parseFacts(out []byte) Facts {
 		}
 	}
 	return f
+}
+
+// appendPort adds a port as the kernel's tables have it.
+func appendPort(ports []int, hex string) []int {
+	if port, err := strconv.ParseUint(hex, 16, 16); err == nil {
+		ports = append(ports, int(port))
+	}
+	return ports
 }

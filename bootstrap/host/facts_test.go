@@ -22,12 +22,20 @@ func TestTheFactsOfThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
 	f, err := ReadFacts(t.Context(), local{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if port := ln.Addr().(*net.TCPAddr).Port; !slices.Contains(f.Listening, port) {
 		t.Errorf("port %d is not among %v", port, f.Listening)
+	}
+	if port := udp.LocalAddr().(*net.UDPAddr).Port; !slices.Contains(f.Bound, port) {
+		t.Errorf("UDP port %d is not among %v", port, f.Bound)
 	}
 	name, _ := os.Hostname()
 	if f.Hostname != name || f.MemoryBytes == 0 || f.DiskFreeBytes == 0 || f.OptFreeBytes == 0 || f.UnixTime == 0 || f.Kernel == "" {

@@ -16,7 +16,7 @@ func (m *Model) Register(ctx context.Context, api kubernetes.Interface, name str
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Status: corev1.NodeStatus{
 			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
-			Addresses:  []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: m.Address}},
+			Addresses:  []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: m.Address}, {Type: corev1.NodeHostName, Address: m.Title}},
 			NodeInfo:   corev1.NodeSystemInfo{KubeletVersion: "v1.37.2+gantry.1.2.3", MachineID: "machine-of-" + m.Title},
 		},
 	}, metav1.CreateOptions{})

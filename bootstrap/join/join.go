@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 )
 
@@ -46,63 +47,86 @@ func Open(endpoint string, ca *pki.Authority, dial Dial, now time.Time) (Store, 
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca.Cert)
+	p := patient{}
+	p.line, p.lost = context.WithCancelCause(context.Background()) // until Close
 	c, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{endpoint}, DialTimeout: 10 * time.Second,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: roots},
 		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return dial(ctx, "tcp", address)
+			conn, err := dial(ctx, "tcp", address)
+			if errors.Is(err, host.ErrUnreachable) {
+				p.lost(err) // or the client would try again and again
+			}
+			return conn, err
 		})},
 	})
 	if err != nil {
+		p.lost(err)
 		return nil, fmt.Errorf("etcd client for %s: %w", endpoint, err)
 	}
-	return patient{c}, nil
+	p.Client = c
+	return p, nil
 }
 
 // answerWithin is how long one call of the store may take. Without a quorum etcd
 // never answers some, and its client asks again and again.
 const answerWithin = 20 * time.Second
 
-// patient is a client whose calls end.
-type patient struct{ *clientv3.Client }
+// patient is a client whose calls end: after their time, and with the connection to
+// the host through which they go, which is not made again.
+type patient struct {
+	*clientv3.Client
+	line context.Context
+	lost context.CancelCauseFunc
+}
 
-func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+func (p patient) Close() error {
+	p.lost(nil)
+	return p.Client.Close()
+}
+
+func within[T any](ctx context.Context, p patient, call func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	defer context.AfterFunc(p.line, cancel)()
 	out, err := call(bounded)
-	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case p.line.Err() != nil:
+		err = context.Cause(p.line)
+	case bounded.Err() != nil:
 		err = fmt.Errorf("no answer within %s, as of a store without a quorum: see that the masters' etcd run and that their disks have room (%w)", answerWithin, err)
 	}
 	return out, err
 }
 
 func (p patient) MemberList(ctx context.Context, opts ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
-	return within(ctx, func(ctx context.Context) (*clientv3.MemberListResponse, error) {
+	return within(ctx, p, func(ctx context.Context) (*clientv3.MemberListResponse, error) {
 		return p.Client.MemberList(ctx, opts...)
 	})
 }
 
 func (p patient) MemberAddAsLearner(ctx context.Context, peerURLs []string) (*clientv3.MemberAddResponse, error) {
-	return within(ctx, func(ctx context.Context) (*clientv3.MemberAddResponse, error) {
+	return within(ctx, p, func(ctx context.Context) (*clientv3.MemberAddResponse, error) {
 		return p.Client.MemberAddAsLearner(ctx, peerURLs)
 	})
 }
 
 func (p patient) MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error) {
-	return within(ctx, func(ctx context.Context) (*clientv3.MemberPromoteResponse, error) {
+	return within(ctx, p, func(ctx context.Context) (*clientv3.MemberPromoteResponse, error) {
 		return p.Client.MemberPromote(ctx, id)
 	})
 }
 
 func (p patient) MemberRemove(ctx context.Context, id uint64) (*clientv3.MemberRemoveResponse, error) {
-	return within(ctx, func(ctx context.Context) (*clientv3.MemberRemoveResponse, error) {
+	return within(ctx, p, func(ctx context.Context) (*clientv3.MemberRemoveResponse, error) {
 		return p.Client.MemberRemove(ctx, id)
 	})
 }
 
 const (
 	// retryFor bounds waiting for what passes by itself: a cluster that has just
-	// changed members is "unhealthy" for a moment, a learner needs time to catch up.
+	// changed members is "unhealthy" for a moment.
 	retryFor   = 30 * time.Second
 	retryEvery = 100 * time.Millisecond
 )
@@ -130,7 +154,7 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) 
 		return nil, fmt.Errorf("add etcd member %s: another member, %s %v, is still joining: bring that master up or take it out first", name, members[i].Name, members[i].PeerURLs)
 	}
 	if !slices.ContainsFunc(members, func(m *etcdserverpb.Member) bool { return slices.Contains(m.PeerURLs, peerURL) }) {
-		err = retry(ctx, func() error {
+		err = retry(ctx, retryFor, func() error {
 			added, err := s.MemberAddAsLearner(ctx, []string{peerURL})
 			if err == nil {
 				members = added.Members
@@ -157,8 +181,10 @@ func AddLearner(ctx context.Context, s Store, name, peerURL string, empty bool) 
 	return initial, nil
 }
 
-// Promote makes the learner a voter once it has caught up.
-func Promote(ctx context.Context, s Store, name, peerURL string) error {
+// Promote makes the learner a voter once it has caught up, which takes as long as the
+// store is large. It is given up when it comes no further for so long, and goes on
+// catching up all the same.
+func Promote(ctx context.Context, s Store, name, peerURL string, patience time.Duration) error {
 	m, err := find(ctx, s, peerURL)
 	if err != nil {
 		return err
@@ -169,17 +195,38 @@ func Promote(ctx context.Context, s Store, name, peerURL string) error {
 	if !m.IsLearner {
 		return nil
 	}
-	err = retry(ctx, func() error {
-		_, err := s.MemberPromote(ctx, m.ID)
-		if errors.Is(err, rpctypes.ErrMemberNotLearner) {
+	for at := progress(ctx, s, peerURL); ; {
+		err := retry(ctx, patience, func() error {
+			_, err := s.MemberPromote(ctx, m.ID)
+			if errors.Is(err, rpctypes.ErrMemberNotLearner) {
+				return nil
+			}
+			return err
+		})
+		if err == nil {
 			return nil
 		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("promote etcd member %s: %w", name, err)
+		now := progress(ctx, s, peerURL)
+		if ctx.Err() != nil || !passes(err) || now <= at {
+			return fmt.Errorf("promote etcd member %s, which is at entry %d of the store's log: %w", name, now, err)
+		}
+		at = now
 	}
-	return nil
+}
+
+// progress is how far the log of a member reaches; 0 when it does not say.
+func progress(ctx context.Context, s Store, peerURL string) uint64 {
+	m, err := find(ctx, s, peerURL)
+	if err != nil || m == nil || len(m.ClientURLs) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := s.Status(ctx, m.ClientURLs[0])
+	if err != nil {
+		return 0
+	}
+	return status.RaftIndex
 }
 
 // Remove takes a member out, if the voters that stay are a quorum of themselves,
@@ -192,7 +239,7 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	if err := mayLeave(ctx, s, name, m.ID); err != nil {
 		return err
 	}
-	err = retry(ctx, func() error {
+	err = retry(ctx, retryFor, func() error {
 		_, err := s.MemberRemove(ctx, m.ID)
 		if errors.Is(err, rpctypes.ErrMemberNotFound) {
 			return nil
@@ -202,7 +249,7 @@ func Remove(ctx context.Context, s Store, name, peerURL string) error {
 	if err != nil {
 		return fmt.Errorf("remove etcd member %s: %w", name, err)
 	}
-	err = retry(ctx, func() error {
+	err = retry(ctx, retryFor, func() error {
 		v, err := voters(ctx, s, m.ID)
 		if err == nil {
 			err = v.quorum()
@@ -248,9 +295,9 @@ func find(ctx context.Context, s Store, peerURL string) (*etcdserverpb.Member, e
 	return nil, nil
 }
 
-// retry repeats what fails for a reason that passes.
-func retry(ctx context.Context, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, retryFor)
+// retry repeats what fails for a reason that passes, for so long.
+func retry(ctx context.Context, patience time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := f()
@@ -259,7 +306,7 @@ func retry(ctx context.Context, f func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w (tried for %s)", err, retryFor)
+			return fmt.Errorf("%w (tried for %s)", err, patience)
 		case <-time.After(retryEvery):
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -17,6 +20,8 @@ type store struct {
 	unready int // how often a change is still refused
 	adds    int
 	down    []string // client URLs that do not answer
+	index   uint64   // of each member's log
+	grows   uint64   // by how much the log does between two looks at it
 }
 
 func (s *store) refuse(err error) error {
@@ -31,7 +36,8 @@ func (s *store) Status(_ context.Context, endpoint string) (*clientv3.StatusResp
 	if slices.Contains(s.down, endpoint) {
 		return nil, context.DeadlineExceeded
 	}
-	return &clientv3.StatusResponse{}, nil
+	s.index += s.grows
+	return &clientv3.StatusResponse{RaftIndex: s.index}, nil
 }
 func (s *store) MemberList(context.Context, ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
 	return &clientv3.MemberListResponse{Members: s.members}, nil
@@ -73,7 +79,7 @@ func TestAMemberJoinsOnceVotesAndLeaves(t *testing.T) {
 	}
 	s.unready = 1
 	for range 2 {
-		if err := Promote(t.Context(), s, "m2", "https://b"); err != nil || s.members[1].IsLearner {
+		if err := Promote(t.Context(), s, "m2", "https://b", time.Second); err != nil || s.members[1].IsLearner {
 			t.Fatal(err)
 		}
 	}
@@ -82,9 +88,37 @@ func TestAMemberJoinsOnceVotesAndLeaves(t *testing.T) {
 			t.Fatal(err, s.members)
 		}
 	}
-	if err := Promote(t.Context(), s, "m3", "https://c"); err == nil {
+	if err := Promote(t.Context(), s, "m3", "https://c", time.Second); err == nil {
 		t.Error("promoted who is no member")
 	}
+}
+
+// A large store takes its time, which nobody knows beforehand.
+func TestALearnerIsWaitedForAsLongAsItComesFurther(t *testing.T) {
+	learner := func(grows uint64) *store {
+		s := &store{members: members("a", "b"), index: 7, grows: grows, unready: 3000} // 5 min of tries
+		s.members[1].IsLearner = true
+		return s
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := learner(1)
+		if err := Promote(t.Context(), s, "b", "https://b", time.Minute); err != nil || s.members[1].IsLearner {
+			t.Errorf("one that comes further: %v", err)
+		}
+		start := time.Now()
+		err := Promote(t.Context(), learner(0), "b", "https://b", time.Minute)
+		if !errors.Is(err, rpctypes.ErrMemberLearnerNotReady) || !strings.Contains(err.Error(), "at entry 7") || !strings.Contains(err.Error(), "tried for 1m0s") {
+			t.Errorf("one that stands still: %v", err)
+		}
+		if took := time.Since(start); took < time.Minute || took > 2*time.Minute {
+			t.Errorf("one that stands still was waited for %s", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		if err := Promote(ctx, learner(1), "b", "https://b", time.Minute); err == nil || time.Since(start) > 5*time.Minute {
+			t.Errorf("after the end of the operation: %v", err)
+		}
+	})
 }
 
 func members(names ...string) []*etcdserverpb.Member {

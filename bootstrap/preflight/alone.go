@@ -69,6 +69,11 @@ func alone(s Subject, around Surroundings) []Finding {
 			add(fmt.Sprintf("stop what listens there (ss -ltnp 'sport = :%d' shows it)", p.Number), "port %d, which %s needs, is in use", p.Number, p.For)
 		}
 	}
+	if slices.Contains(f.Bound, config.VXLANPort) {
+		// The kernel's own end of another network has no process.
+		add(fmt.Sprintf("stop what uses it (ss -lunp 'sport = :%d' shows it, or ip -d link show type vxlan)", config.VXLANPort),
+			"UDP port %d, which the pod network needs, is in use", config.VXLANPort)
+	}
 	if s.Skew.Abs() > MaxSkew {
 		way := "ahead of"
 		if s.Skew < 0 {
@@ -79,8 +84,14 @@ func alone(s Subject, around Surroundings) []Finding {
 	if ip := s.Node.Host.IP(); !slices.Contains(f.Addresses, ip) {
 		add("give node_ip, one of "+strings.Join(f.Addresses, ", "), "it has no address %s", ip)
 	}
-	if s.NoAPI != nil {
-		add("open the way to the masters' API, port "+strconv.Itoa(config.APIServerPort), "it reaches no master: %v", s.NoAPI)
+	switch unreached := strings.Join(s.Reach.Unreached, "; "); {
+	case s.Node.Master && unreached != "":
+		add(fmt.Sprintf("open the way to the masters' ports %d and %d, or mend what should listen there", config.APIServerPort, config.EtcdPeerPort), "it does not reach %s", unreached)
+	case s.Reach.None:
+		add("open the way to the masters' API, port "+strconv.Itoa(config.APIServerPort), "it reaches no master: %s", unreached)
+	}
+	if len(s.Reach.Unreaching) > 0 {
+		add(fmt.Sprintf("open the way to its port %d", config.EtcdPeerPort), "the other masters' etcd would not reach its own: %s", strings.Join(s.Reach.Unreaching, "; "))
 	}
 	return out
 }

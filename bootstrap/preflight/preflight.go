@@ -3,6 +3,7 @@ package preflight
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,8 +24,39 @@ type Subject struct {
 	Facts    host.Facts
 	// Skew is how far its clock is ahead of the operator's; negative when behind.
 	Skew time.Duration
-	// NoAPI says why it reaches no master's API; nil when it does, or was not asked.
-	NoAPI error
+	// Reach is empty when it reaches the masters, or was not asked.
+	Reach Reach
+}
+
+// Reach is what lies between a server and the masters that serve already.
+type Reach struct {
+	// Unreached are the masters' ports that it does not reach, and why.
+	Unreached []string
+	// None: it reaches no master.
+	None bool
+	// Unreaching are the masters that do not reach its etcd, and why.
+	Unreaching []string
+}
+
+// Doubt is a server that can become a node, and what may go wrong with it.
+type Doubt struct {
+	Host    string
+	Problem string
+}
+
+func (d *Doubt) Error() string { return d.Host + ": " + d.Problem }
+
+// Doubts are what is to be said of servers that Check lets pass: a *Doubt for each,
+// by the name of its node.
+func Doubts(subjects []Subject) map[string]error {
+	out := map[string]error{}
+	for _, s := range subjects {
+		if !s.Node.Master && !s.Reach.None && len(s.Reach.Unreached) > 0 {
+			out[s.Node.Host.Name] = &Doubt{Host: s.Title, Problem: "it does not reach " + strings.Join(s.Reach.Unreached, "; ") +
+				": as long as others answer it works, and when they are lost it does not"}
+		}
+	}
+	return out
 }
 
 // Surroundings are what the servers are judged against besides themselves.
@@ -35,8 +67,9 @@ type Surroundings struct {
 	// Machines are the machine-ids of the cluster's living Nodes, by name, as far as
 	// they are known.
 	Machines map[string]string
-	// Addresses are those of the same Nodes.
-	Addresses map[string]string
+	// Addresses are those of the same Nodes, and Hostnames what their servers call
+	// themselves.
+	Addresses, Hostnames map[string]string
 }
 
 // Finding is one thing that stands against a server, and what to do about it.
@@ -117,6 +150,7 @@ func place(pool string) string {
 func among(s Subject, all []Subject, around Surroundings) []Finding {
 	var out []Finding
 	id, name := s.Facts.MachineID, s.Facts.Hostname
+	const rename = "give it another with hostnamectl set-hostname"
 	const renew = "it was cloned with its identity: remove /etc/machine-id, run systemd-machine-id-setup and reboot"
 	for _, o := range all {
 		if o.Node.Host.Name == s.Node.Host.Name || o.Identity != nil {
@@ -126,21 +160,25 @@ func among(s Subject, all []Subject, around Surroundings) []Finding {
 			out = append(out, Finding{Problem: fmt.Sprintf("it has the machine-id %s of %s", id, o.Title), Remedy: renew})
 		}
 		if name != "" && name == o.Facts.Hostname {
-			out = append(out, Finding{Problem: fmt.Sprintf("it has the hostname %s of %s", name, o.Title), Remedy: "give it another with hostnamectl set-hostname"})
+			out = append(out, Finding{Problem: fmt.Sprintf("it has the hostname %s of %s", name, o.Title), Remedy: rename})
 		}
 	}
-	var nodes []string
-	for node, machine := range around.Machines {
-		if id != "" && machine == id && node != s.Node.Host.Name {
-			nodes = append(nodes, node)
+	others := func(have map[string]string, value string) (nodes []string) {
+		for _, node := range slices.Sorted(maps.Keys(have)) {
+			if value != "" && have[node] == value && node != s.Node.Host.Name {
+				nodes = append(nodes, node)
+			}
 		}
+		return nodes
 	}
 	if ip := around.Addresses[s.Node.Host.Name]; ip != "" && ip != s.Node.Host.IP() {
 		out = append(out, Finding{Problem: fmt.Sprintf("the cluster has a node %s already, at %s", s.Node.Host.Name, ip), Remedy: "give it another name, or remove that one first"})
 	}
-	slices.Sort(nodes)
-	for _, node := range nodes {
+	for _, node := range others(around.Machines, id) {
 		out = append(out, Finding{Problem: fmt.Sprintf("it has the machine-id %s of the cluster's node %s", id, node), Remedy: renew})
+	}
+	for _, node := range others(around.Hostnames, name) {
+		out = append(out, Finding{Problem: fmt.Sprintf("it has the hostname %s of the cluster's node %s", name, node), Remedy: rename})
 	}
 	return out
 }

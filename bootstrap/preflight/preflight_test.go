@@ -47,12 +47,20 @@ func TestEachFindingSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"a port":                 {func(s *Subject) { s.Facts.Listening = []int{10250} }, []string{"port 10250, which the kubelet needs, is in use: stop what listens there (ss -ltnp 'sport = :10250' shows it)"}},
 		"a master's ports": {func(s *Subject) { s.Facts.Listening = []int{2379, 2380, 2381, 6443, 10257, 10259} },
 			[]string{"2379", "2380", "2381", "6443", "10257", "10259"}},
-		"not a worker's": {func(s *Subject) { s.Node.Master, s.Facts.Listening = false, []int{2379, 6443, 10257, 10259} }, nil},
-		"clock ahead":    {func(s *Subject) { s.Skew = 2 * time.Minute }, []string{"its clock is 2m0s ahead of this machine's"}},
-		"clock behind":   {func(s *Subject) { s.Skew = -time.Hour }, []string{"its clock is 1h0m0s behind this machine's"}},
-		"clock near":     {func(s *Subject) { s.Skew = -MaxSkew }, nil},
-		"address":        {func(s *Subject) { s.Node.Host.NodeIP = "203.0.113.1" }, []string{"it has no address 203.0.113.1: give node_ip, one of 198.51.100.9, 192.0.2.1"}},
-		"masters":        {func(s *Subject) { s.NoAPI = errors.New("connection refused") }, []string{"it reaches no master: connection refused"}},
+		"another network": {func(s *Subject) { s.Facts.Bound = []int{53, 8472} }, []string{"UDP port 8472, which the pod network needs, is in use"}},
+		"not a worker's":  {func(s *Subject) { s.Node.Master, s.Facts.Listening = false, []int{2379, 6443, 10257, 10259} }, nil},
+		"clock ahead":     {func(s *Subject) { s.Skew = 2 * time.Minute }, []string{"its clock is 2m0s ahead of this machine's"}},
+		"clock behind":    {func(s *Subject) { s.Skew = -time.Hour }, []string{"its clock is 1h0m0s behind this machine's"}},
+		"clock near":      {func(s *Subject) { s.Skew = -MaxSkew }, nil},
+		"address":         {func(s *Subject) { s.Node.Host.NodeIP = "203.0.113.1" }, []string{"it has no address 203.0.113.1: give node_ip, one of 198.51.100.9, 192.0.2.1"}},
+		"masters": {func(s *Subject) {
+			s.Node.Master, s.Reach = false, Reach{None: true, Unreached: []string{"a: refused", "b: refused"}}
+		},
+			[]string{"it reaches no master: a: refused; b: refused: open the way to the masters' API, port 6443"}},
+		"one of a worker's masters": {func(s *Subject) { s.Node.Master, s.Reach.Unreached = false, []string{"a: refused"} }, nil},
+		"one of a master's masters": {func(s *Subject) { s.Reach.Unreached = []string{"a: refused"} }, []string{"it does not reach a: refused: open the way to the masters' ports 6443 and 2380"}},
+		"masters that do not reach it": {func(s *Subject) { s.Reach.Unreaching = []string{"a: no answer"} },
+			[]string{"the other masters' etcd would not reach its own: a: no answer: open the way to its port 2380"}},
 		"all together": {func(s *Subject) {
 			s.Facts.SystemdVersion, s.Facts.Kernel, s.Facts.Listening = 0, "3.2", []int{10256, 10253}
 		},

@@ -223,13 +223,19 @@ func (t *traffic) Read(p []byte) (int, error) {
 }
 
 // Dial opens a connection from the host, so that what it alone can reach (the
-// API and etcd of a master) needs no other door than sshd.
+// API and etcd of a master) needs no other door than sshd. The error is an
+// [host.ErrUnreachable] when it is the connection to the host itself that is lost.
 func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := h.client.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: connect to %s through SSH: %w", h.name, address, err)
+	var refused *ssh.OpenChannelError
+	switch doing := fmt.Sprintf("connect to %s through SSH", address); {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil || errors.As(err, &refused): // it answered, or had no time to
+		return nil, fmt.Errorf("%s: %s: %w", h.name, doing, err)
+	default:
+		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.name, Doing: doing, Err: err}
 	}
-	return conn, nil
 }
 
 // Close ends all sessions and the connection.

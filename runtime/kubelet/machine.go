@@ -24,9 +24,9 @@ import (
 
 // machine is what this server has and is.
 type machine struct {
-	cpus, memory, disk                                   int64
-	arch, kernel, osImage, machineID, systemUUID, bootID string
-	reserved                                             corev1.ResourceList
+	cpus, memory, disk                                             int64
+	arch, kernel, hostname, osImage, machineID, systemUUID, bootID string
+	reserved                                                       corev1.ResourceList
 }
 
 func readMachine(cfg config.KubeletConfig) (machine, error) {
@@ -55,7 +55,7 @@ func readMachine(cfg config.KubeletConfig) (machine, error) {
 	if err := unix.Uname(&uts); err != nil {
 		return m, fmt.Errorf("uname: %w", err)
 	}
-	m.kernel = unix.ByteSliceToString(uts.Release[:])
+	m.kernel, m.hostname = unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Nodename[:])
 	read := func(path string) string {
 		b, _ := os.ReadFile(path)
 		return strings.TrimSpace(string(b))

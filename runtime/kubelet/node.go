@@ -176,7 +176,7 @@ func sameStatus(a, b corev1.NodeStatus) bool {
 func (k *Kubelet) nodeStatus(ctx context.Context, prev corev1.NodeStatus) corev1.NodeStatus {
 	s := *prev.DeepCopy()
 	s.Capacity, s.Allocatable = k.capacity(), k.allocatable()
-	s.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: k.cfg.NodeIP}, {Type: corev1.NodeHostName, Address: k.cfg.NodeName}}
+	s.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: k.cfg.NodeIP}, {Type: corev1.NodeHostName, Address: k.machine.hostname}}
 	s.DaemonEndpoints.KubeletEndpoint.Port = config.KubeletPort
 	k.mu.Lock()
 	runtimeVersion, runtimeErr := k.runtimeVersion, k.runtimeErr
