@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -56,7 +57,7 @@ type SSHD struct {
 	signer         ssh.Signer
 	client         ssh.PublicKey
 	mu             sync.Mutex
-	conns          []net.Conn
+	conns          []*line
 	sessions, most int
 	logins         int
 	forwarded      []string
@@ -97,10 +98,11 @@ func (s *SSHD) Start() error {
 	s.listener, s.Address = ln, ln.Addr().String()
 	go func() {
 		for {
-			conn, err := ln.Accept()
+			accepted, err := ln.Accept()
 			if err != nil {
 				return
 			}
+			conn := &line{Conn: accepted}
 			s.mu.Lock()
 			s.conns = append(s.conns, conn)
 			s.mu.Unlock()
@@ -112,7 +114,7 @@ func (s *SSHD) Start() error {
 	return nil
 }
 
-// Drop closes every connection, as a power cut would end them.
+// Drop closes every connection, and the client is told.
 func (s *SSHD) Drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,6 +122,38 @@ func (s *SSHD) Drop() {
 		c.Close()
 	}
 	s.conns = nil
+}
+
+// Mute lets every connection that is open fall silent, as a power cut does: nothing
+// comes any more, and nobody is told. What runs goes on until the client closes.
+func (s *SSHD) Mute() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.mute.Store(true)
+	}
+}
+
+// line is a connection that can fall silent.
+type line struct {
+	net.Conn
+	mute atomic.Bool
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	for {
+		n, err := l.Conn.Read(p)
+		if err != nil || !l.mute.Load() {
+			return n, err
+		}
+	}
+}
+
+func (l *line) Write(p []byte) (int, error) {
+	if l.mute.Load() {
+		return len(p), nil
+	}
+	return l.Conn.Write(p)
 }
 
 // MostSessions is how many sessions there were at a time.
@@ -141,12 +175,12 @@ func (s *SSHD) Forwarded() []string {
 // Stop ends the server.
 func (s *SSHD) Stop() { s.listener.Close(); s.Drop() }
 
-func (s *SSHD) serve(conn net.Conn) {
+func (s *SSHD) serve(conn *line) {
 	defer func() {
 		conn.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.conns = slices.DeleteFunc(s.conns, func(c net.Conn) bool { return c == conn })
+		s.conns = slices.DeleteFunc(s.conns, func(c *line) bool { return c == conn })
 	}()
 	cfg := s.config()
 	cfg.AddHostKey(s.signer)

@@ -27,7 +27,10 @@ type Host struct {
 	log    *slog.Logger
 	sums   string
 	slots  chan struct{} // one per session at a time
-	stop   func()
+	// alive ends when the connection is closed or given up, also where the library
+	// waits for an answer before it tells anybody.
+	alive context.Context
+	end   context.CancelCauseFunc
 	// release gives the jump hosts back, once.
 	release func()
 
@@ -94,13 +97,14 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 	if err != nil {
 		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: err}
 	}
-	background, stop := context.WithCancel(context.Background())
+	alive, end := context.WithCancelCause(context.Background())
 	h := &Host{
 		name: name, user: t.User, sudo: cfg.SudoPassword, client: client, pin: pinned,
-		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
+		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), alive: alive, end: end,
 		release: func() {}, traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
 	}
-	go h.keepAlive(background, cfg.KeepAlive, cfg.KeepAliveMisses)
+	go h.keepAlive(cfg.KeepAlive, cfg.KeepAliveMisses)
+	go func() { h.giveUp(client.Wait()) }()
 	return h, nil
 }
 
@@ -158,27 +162,27 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// keepAlive closes the connection of a host that no longer answers, so that a
+// keepAlive gives up the connection of a host that no longer answers, so that a
 // power cut is an error within seconds and not a hang.
-func (h *Host) keepAlive(ctx context.Context, every time.Duration, misses int) {
+func (h *Host) keepAlive(every time.Duration, misses int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	answers := make(chan error, 1)
 	for missed, waiting := 0, false; ; {
 		select {
-		case <-ctx.Done():
+		case <-h.alive.Done():
 			return
 		case err := <-answers:
 			if err != nil {
-				h.client.Close()
-				return
+				return // the connection has ended
 			}
 			missed, waiting = 0, false
 		case <-tick.C:
 			if waiting {
 				if missed++; missed >= misses {
-					h.log.Warn("host does not answer, giving the connection up", "after", time.Duration(misses)*every)
-					h.client.Close()
+					silent := time.Duration(misses) * every
+					h.log.Warn("host does not answer, giving the connection up", "after", silent)
+					h.giveUp(fmt.Errorf("the host has not answered for %s", silent))
 					return
 				}
 				continue
@@ -190,6 +194,13 @@ func (h *Host) keepAlive(ctx context.Context, every time.Duration, misses int) {
 			}()
 		}
 	}
+}
+
+// giveUp ends what runs over the connection. Closing alone does not where it leads
+// through a jump host that agrees only when it has passed on what is under way.
+func (h *Host) giveUp(why error) {
+	h.end(why)
+	h.client.Close() //nolint:errcheck // it is of no use any more
 }
 
 // Name is the host's name and address.
@@ -234,7 +245,7 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 
 // Close ends all sessions and the connection.
 func (h *Host) Close() error {
-	h.stop()
+	h.end(net.ErrClosed)
 	defer h.release()
 	return h.client.Close()
 }

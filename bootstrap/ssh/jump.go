@@ -22,7 +22,6 @@ type Chain struct {
 
 	lock  chan struct{} // holds one token; a mutex whose waiting knows a context
 	hosts []*Host       // the jumps that are logged in to, all or none
-	gone  chan struct{} // closed when the last of them was lost
 	users int
 }
 
@@ -55,8 +54,8 @@ func (c *Chain) enter(ctx context.Context) (last *Host, release func(), err erro
 		}
 	}
 	c.users++
-	gone := c.gone
-	return c.hosts[len(c.hosts)-1], func() { c.leave(gone) }, nil
+	last = c.last()
+	return last, func() { c.leave(last) }, nil
 }
 
 // connect logs in to each jump host through the one before it.
@@ -71,41 +70,37 @@ func (c *Chain) connect(ctx context.Context) error {
 		if j.Name == "" {
 			j.Name = "jump host"
 		}
-		var before *Host
-		if len(c.hosts) > 0 {
-			before = c.hosts[len(c.hosts)-1]
-		}
-		h, err := login(ctx, cfg, j.Target, before)
+		h, err := login(ctx, cfg, j.Target, c.last())
 		if err != nil {
 			c.close()
 			return err
 		}
 		c.hosts = append(c.hosts, h)
 	}
-	last, gone := c.hosts[len(c.hosts)-1], make(chan struct{})
-	go func() {
-		last.client.Wait() //nolint:errcheck // that it ended is all that counts
-		close(gone)
-	}()
-	c.gone = gone
 	return nil
 }
 
-func (c *Chain) lost() bool {
-	select {
-	case <-c.gone: // nil, and never ready, before the first login
-		return true
-	default:
-		return false
+// last is nil as long as no jump host is logged in to.
+func (c *Chain) last() *Host {
+	if len(c.hosts) == 0 {
+		return nil
 	}
+	return c.hosts[len(c.hosts)-1]
+}
+
+// lost reports whether the connection to the last jump host has ended: so it does
+// when one before it is lost.
+func (c *Chain) lost() bool {
+	last := c.last()
+	return last != nil && last.alive.Err() != nil
 }
 
 // leave is called once for each enter. Who entered before a loss has no part in
 // the connection that was made since.
-func (c *Chain) leave(gone chan struct{}) {
+func (c *Chain) leave(entered *Host) {
 	<-c.lock
 	defer func() { c.lock <- struct{}{} }()
-	if gone != c.gone {
+	if entered != c.last() {
 		return
 	}
 	if c.users--; c.users == 0 {
@@ -117,5 +112,5 @@ func (c *Chain) close() {
 	for i := len(c.hosts) - 1; i >= 0; i-- {
 		c.hosts[i].Close() //nolint:errcheck // nothing is in flight any more
 	}
-	c.hosts, c.gone, c.users = nil, nil, 0
+	c.hosts, c.users = nil, 0
 }
