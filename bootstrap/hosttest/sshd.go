@@ -50,6 +50,8 @@ type SSHD struct {
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
 	DropSessions bool
+	// MaxSessions, when not 0, is how many sessions one connection may have at a time.
+	MaxSessions int
 	// HangForwards makes it accept connections to be forwarded and forward nothing.
 	HangForwards bool
 
@@ -195,6 +197,7 @@ func (s *SSHD) serve(conn *line) {
 	s.logins++
 	s.mu.Unlock()
 	go ssh.DiscardRequests(requests)
+	var open atomic.Int64 // sessions
 	for nc := range channels {
 		if nc.ChannelType() == "direct-tcpip" {
 			go s.forward(nc)
@@ -204,11 +207,19 @@ func (s *SSHD) serve(conn *line) {
 			nc.Reject(ssh.UnknownChannelType, "sessions and direct-tcpip only") //nolint:errcheck // the client sees it
 			continue
 		}
+		if s.MaxSessions > 0 && open.Load() >= int64(s.MaxSessions) {
+			nc.Reject(ssh.ConnectionFailed, "open failed") //nolint:errcheck // the client sees it
+			continue
+		}
 		ch, requests, err := nc.Accept()
 		if err != nil {
 			return
 		}
-		go s.session(conn, ch, requests)
+		open.Add(1)
+		go func() {
+			defer open.Add(-1)
+			s.session(conn, ch, requests)
+		}()
 	}
 }
 
