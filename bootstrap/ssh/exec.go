@@ -161,7 +161,7 @@ func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, fmt.Errorf("the host allows no more sessions on this connection (sshd's MaxSessions must be at least %d, and the SSH setting max_sessions no more than it): %w", MinSessions, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
