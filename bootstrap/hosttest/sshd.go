@@ -91,6 +91,19 @@ func NewSSHD() (*SSHD, error) {
 	return s, nil
 }
 
+// EncryptedKey is ClientKey as a passphrase opens it.
+func (s *SSHD) EncryptedKey(passphrase string) ([]byte, error) {
+	key, err := ssh.ParseRawPrivateKey(s.ClientKey)
+	if err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte(passphrase))
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(block), nil
+}
+
 // Start listens on a loopback address.
 func (s *SSHD) Start() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

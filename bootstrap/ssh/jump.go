@@ -6,11 +6,27 @@ import (
 	"time"
 )
 
-// Jump is one jump host. What it leaves empty is the Config's.
+// Jump is one jump host. What it leaves empty is the Config's, but for credentials:
+// one with a key or a password of its own is offered no others. A certificate alone
+// is for the Config's key, or for one of the agent.
 type Jump struct {
 	Target
-	PrivateKey []byte
-	Passphrase []byte
+	PrivateKey  []byte
+	Passphrase  []byte
+	Certificate []byte
+	Password    string
+}
+
+// over is how the jump host is logged in to where the hosts are by this Config.
+func (j Jump) over(cfg Config) Config {
+	if len(j.PrivateKey) > 0 || j.Password != "" {
+		cfg.PrivateKey, cfg.Passphrase, cfg.Password, cfg.Agent = j.PrivateKey, j.Passphrase, j.Password, false
+		cfg.Certificate = nil
+	}
+	if len(j.Certificate) > 0 {
+		cfg.Certificate = j.Certificate
+	}
+	return cfg
 }
 
 // Chain is the way through jump hosts, in the order in which they are passed. The
@@ -61,16 +77,10 @@ func (c *Chain) enter(ctx context.Context) (last *Host, release func(), err erro
 // connect logs in to each jump host through the one before it.
 func (c *Chain) connect(ctx context.Context) error {
 	for _, j := range c.jumps {
-		cfg := c.cfg
-		if len(j.PrivateKey) > 0 {
-			// Its own key is all that it is offered.
-			cfg.PrivateKey, cfg.Passphrase, cfg.Agent = j.PrivateKey, j.Passphrase, false
-			cfg.Certificate, cfg.Password = nil, ""
-		}
 		if j.Name == "" {
 			j.Name = "jump host"
 		}
-		h, err := login(ctx, cfg, j.Target, c.last())
+		h, err := login(ctx, j.over(c.cfg), j.Target, c.last())
 		if err != nil {
 			c.close()
 			return err
