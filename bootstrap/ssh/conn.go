@@ -17,8 +17,20 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
-// Host is one server over one SSH connection.
+// Host is one server over an SSH connection, which others may use too.
 type Host struct {
+	*line
+	// alive ends when this use or the connection does.
+	alive context.Context
+	end   context.CancelCauseFunc
+	// leave gives back, once, what was taken to come here.
+	leave func()
+	// What the line had carried before.
+	sent, received int64
+}
+
+// line is an SSH connection to a server.
+type line struct {
 	name   string
 	user   string
 	sudo   string // password of sudo; empty where it asks for none
@@ -26,13 +38,9 @@ type Host struct {
 	pin    *pin
 	log    *slog.Logger
 	sums   string
-	slots  chan struct{} // one per session at a time
-	// alive ends when the connection is closed or given up, also where the library
-	// waits for an answer before it tells anybody.
-	alive context.Context
-	end   context.CancelCauseFunc
-	// release gives the jump hosts back, once.
-	release func()
+	// slots has one for each session at a time, lasting one for each of them that
+	// lasts: those leave some to the others.
+	slots, lasting chan struct{}
 
 	denied  atomic.Pointer[host.Error] // set once sudo has refused
 	traffic *traffic
@@ -58,7 +66,10 @@ func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 		release()
 		return nil, err
 	}
-	h.release = sync.OnceFunc(release)
+	h.leave = sync.OnceFunc(func() {
+		h.client.Close() //nolint:errcheck // nothing is in flight any more
+		release()
+	})
 	return h, nil
 }
 
@@ -97,12 +108,14 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 	if err != nil {
 		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: err}
 	}
-	alive, end := context.WithCancelCause(context.Background())
-	h := &Host{
+	l := &line{
 		name: name, user: t.User, sudo: cfg.SudoPassword, client: client, pin: pinned,
-		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), alive: alive, end: end,
-		release: func() {}, traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
+		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir,
+		slots: make(chan struct{}, cfg.MaxSessions), lasting: make(chan struct{}, max(1, cfg.MaxSessions/2)),
+		traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
 	}
+	h := &Host{line: l, leave: func() { client.Close() }} //nolint:errcheck // nothing is in flight any more
+	h.alive, h.end = context.WithCancelCause(context.Background())
 	go h.keepAlive(cfg.KeepAlive, cfg.KeepAliveMisses)
 	go func() { h.giveUp(client.Wait()) }()
 	return h, nil
@@ -210,9 +223,9 @@ func (h *Host) Name() string { return h.name }
 func (h *Host) HostKey() string { return h.pin.authorizedKey() }
 
 // Traffic is how many bytes the connection has carried so far, encrypted as they
-// are, to the host and from it.
+// are, to the host and from it: all of them, also where others used it meanwhile.
 func (h *Host) Traffic() (sent, received int64) {
-	return h.traffic.sent.Load(), h.traffic.received.Load()
+	return h.traffic.sent.Load() - h.sent, h.traffic.received.Load() - h.received
 }
 
 // traffic counts.
@@ -240,12 +253,25 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: connect to %s through SSH: %w", h.name, address, err)
 	}
-	return conn, nil
+	unhook := context.AfterFunc(h.alive, func() { conn.Close() }) //nolint:errcheck // it is of no use any more
+	return &tunnel{conn, unhook}, nil
 }
 
-// Close ends all sessions and the connection.
+// tunnel is a connection that ends with the Host that opened it.
+type tunnel struct {
+	net.Conn
+	unhook func() bool
+}
+
+// Close closes it.
+func (t *tunnel) Close() error {
+	t.unhook()
+	return t.Conn.Close()
+}
+
+// Close ends what this Host has running, and the connection after its last use.
 func (h *Host) Close() error {
 	h.end(net.ErrClosed)
-	defer h.release()
-	return h.client.Close()
+	h.leave()
+	return nil
 }

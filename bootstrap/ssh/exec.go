@@ -69,12 +69,10 @@ func (h *Host) runWith(ctx context.Context, c host.Command, input io.Reader) ([]
 		ctx, cancel = context.WithTimeoutCause(ctx, h.commandTimeout, fmt.Errorf("not done within %s (the SSH setting command_timeout)", h.commandTimeout))
 		defer cancel()
 	}
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
+	free, err := h.slot(ctx, c.Lasting)
+	if err != nil {
+		return nil, err
 	}
-	free := func() { <-h.slots }
 	if denied := h.denied.Load(); denied != nil {
 		free()
 		return nil, denied
@@ -83,6 +81,33 @@ func (h *Host) runWith(ctx context.Context, c host.Command, input io.Reader) ([]
 	stdout, err := h.run(ctx, c, h.input(c, input), free)
 	h.log.Debug("command", "command", c.String(), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
 	return stdout, err
+}
+
+// slot waits for a free session.
+func (h *Host) slot(ctx context.Context, lasting bool) (free func(), err error) {
+	var taken []chan struct{}
+	free = func() {
+		for _, s := range taken {
+			<-s
+		}
+	}
+	wanted := []chan struct{}{h.slots}
+	if lasting {
+		wanted = []chan struct{}{h.lasting, h.slots}
+	}
+	for _, s := range wanted {
+		select {
+		case s <- struct{}{}:
+			taken = append(taken, s)
+		case <-h.alive.Done():
+			free()
+			return nil, h.lost("wait for a free session", context.Cause(h.alive))
+		case <-ctx.Done():
+			free()
+			return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
+		}
+	}
+	return free, nil
 }
 
 // run ends with ctx and with the connection, which the library's does not: it waits
@@ -114,14 +139,15 @@ func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free fu
 	case err := <-ended:
 		return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
 	case <-h.alive.Done():
-		return nil, h.lost("run "+c.String(), context.Cause(h.alive))
+		err = h.lost("run "+c.String(), context.Cause(h.alive))
 	case <-ctx.Done():
-		go func() { // neither is sooner done than the connection allows
-			session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
-			session.Close()             //nolint:errcheck // or else it ends with the connection
-		}()
-		return nil, fmt.Errorf("%s: %s: %w", h.name, c.String(), context.Cause(ctx))
+		err = fmt.Errorf("%s: %s: %w", h.name, c.String(), context.Cause(ctx))
 	}
+	go func() { // neither is sooner done than the connection allows
+		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
+		session.Close()             //nolint:errcheck // or else it ends with the connection
+	}()
+	return nil, err
 }
 
 // gate is the input of a command for as long as somebody waits for the command.
