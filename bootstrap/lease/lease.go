@@ -253,7 +253,7 @@ func (k *Keeper) alone(ctx context.Context, granted, silent []*seat) error {
 		if sign := signOfLife(ctx, s, granted); sign != "" {
 			err, _ := s.failure()
 			return fmt.Errorf("master %s cannot be asked whether another run is at work, but it lives: %s. "+
-				"With fewer than %d of %d masters that agree, nothing is changed: %w", s.spec.Name, sign,
+				"With fewer than %d of %d masters that agree, nothing is changed. Mend what follows, or switch it off if it is to be given up: %w", s.spec.Name, sign,
 				majority(len(granted)+len(silent)), len(granted)+len(silent), err)
 		}
 	}

@@ -147,8 +147,17 @@ func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free fu
 		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
 		session.Close()             //nolint:errcheck // or else it ends with the connection
 	}()
+	select {
+	case <-ended:
+	case <-h.alive.Done():
+	case <-time.After(farewell):
+	}
 	return nil, err
 }
+
+// farewell is how long a host may take to agree to the end of a command. One that is
+// well does so at once, and has been told to stop the command by then.
+const farewell = 500 * time.Millisecond
 
 // gate is the input of a command for as long as somebody waits for the command.
 type gate struct {
