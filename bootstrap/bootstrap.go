@@ -25,8 +25,7 @@ func (e *Engine) CreateCluster(ctx context.Context, want spec.Cluster) (report R
 	}
 	ctx, finish, err := e.hold(ctx, want.Name, want.Masters, "create cluster "+want.Name)
 	if err != nil {
-		report, _ := unasked(err)
-		return report, err
+		return unasked(err), err
 	}
 	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
@@ -77,8 +76,7 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 	}
 	ctx, finish, err := e.hold(ctx, want.Name, append(slices.Clone(want.Masters), change.Leaving...), "update cluster "+want.Name)
 	if err != nil {
-		report, _ := unasked(err)
-		return report, err
+		return unasked(err), err
 	}
 	defer func() { finish(&report) }()
 	fleet := e.connect(ctx, want.Masters)
@@ -119,7 +117,7 @@ func (e *Engine) UpdateCluster(ctx context.Context, want spec.Cluster, change Cl
 // DestroyCluster makes every master as bare as it was. Its pools must be gone.
 func (e *Engine) DestroyCluster(ctx context.Context, have spec.Cluster) (report Report, err error) {
 	ctx, finish, err := e.hold(ctx, have.Name, have.Masters, "destroy cluster "+have.Name)
-	if _, nobody := unasked(err); err != nil && !nobody {
+	if err != nil && !shutOut(err) {
 		return Report{}, err
 	}
 	defer func() { finish(&report) }()
@@ -180,7 +178,7 @@ func (e *Engine) ApplyPool(ctx context.Context, c spec.Connection, want spec.Poo
 		}
 	}
 	ctx, finish, err := e.hold(ctx, c.ClusterName, c.Masters, fmt.Sprintf("update pool %s of cluster %s", want.Name, c.ClusterName))
-	if _, nobody := unasked(err); err != nil && !(nobody && e.abandons(change)) {
+	if err != nil && !(shutOut(err) && e.abandons(change)) {
 		return Report{}, err
 	}
 	defer func() { finish(&report) }()

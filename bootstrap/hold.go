@@ -36,16 +36,22 @@ func (e *Engine) hold(ctx context.Context, cluster string, masters []spec.Host, 
 	}, nil
 }
 
-// unasked is the report of an operation that did not begin, as no master could be
-// reached. Without one nothing can be done to a cluster, but for leaving it.
-func unasked(err error) (Report, bool) {
+// unasked is the report of an operation that did not begin, as no master granted the
+// lease. Without one nothing can be done to a cluster, but for leaving it.
+func unasked(err error) Report {
 	var nobody *lease.NobodyError
 	if !errors.As(err, &nobody) {
-		return Report{}, false
+		return Report{}
 	}
 	r := Report{Hosts: map[string]Status{}}
 	for name, err := range nobody.Hosts {
 		r.Hosts[name] = Status{State: Unknown, Message: err.Error(), Err: err}
 	}
-	return r, true
+	return r
+}
+
+// shutOut reports whether no master could as much as be logged in to.
+func shutOut(err error) bool {
+	var nobody *lease.NobodyError
+	return errors.As(err, &nobody) && !nobody.LoggedIn
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 // User is the unprivileged account of every host; it may sudo without a
@@ -220,10 +222,16 @@ func (h *Host) ConsoleTail() string {
 	return string(b[max(0, len(b)-16_000):])
 }
 
-// PowerCut takes the host's power: every process dies at once, nothing is told.
+// PowerCut takes the host's power: every process dies at once, nothing is told. So
+// its cable goes first: the kernel ends the connections of those that die for them.
 // What it had written but not synced stays, as the page cache is the machine's.
 func (h *Host) PowerCut(ctx context.Context) error {
 	port, portErr := h.port()
+	if portErr == nil {
+		if err := setLink(port, false); err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) {
+			return fmt.Errorf("host %s: pull its cable: %w", h.Name, err)
+		}
+	}
 	if err := killCgroups(ctx, h.lab.Name, h.Name); err != nil {
 		return fmt.Errorf("host %s: cut its power: %w", h.Name, err)
 	}

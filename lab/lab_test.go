@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,6 +138,14 @@ func TestPartitionCutsAndHeals(t *testing.T) {
 func TestPowerCutAndBootKeepTheDisk(t *testing.T) {
 	l := startLab(t, "labtest", "a")
 	a := l.Hosts[0]
+	conn, err := net.Dial("tcp", net.JoinHostPort(a.Address, "22"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1024)); err != nil { // what sshd says first
+		t.Fatal(err)
+	}
 	boot := mustRun(t, a, "touch /var/lib/kept /etc/kept; readlink /proc/self/ns/pid; stat -c %Y /run")
 	address := bridgeAddress(t, l)
 	if err := a.PowerCut(t.Context()); err != nil {
@@ -147,6 +156,10 @@ func TestPowerCutAndBootKeepTheDisk(t *testing.T) {
 	}
 	if _, err := a.Run(t.Context(), "true"); !errors.Is(err, errOff) {
 		t.Errorf("a host without power runs a command: %v", err)
+	}
+	conn.SetReadDeadline(time.Now().Add(time.Second)) //nolint:errcheck // the read fails then
+	if _, err := conn.Read(make([]byte, 1024)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a host without power told of the end of a connection: %v", err)
 	}
 	if err := a.Boot(t.Context()); err != nil {
 		t.Fatal(err)

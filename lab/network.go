@@ -126,7 +126,11 @@ func (h *Host) SetLink(up bool) error {
 	if err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName(port)
+	return setLink(port, up)
+}
+
+func setLink(name string, up bool) error {
+	link, err := netlink.LinkByName(name)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,8 @@ func (s *session) discover(ctx context.Context, master, pool string, diags *diag
 // said is a failure of looking only, with advice where it is about the way there.
 func said(err error) string {
 	var way *host.Error
-	if errors.As(err, &way) {
+	var failed *host.CommandError
+	if errors.As(err, &way) || errors.As(err, &failed) {
 		return err.Error() + "\n\n" + advice(err)
 	}
 	return err.Error()

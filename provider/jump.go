@@ -16,12 +16,16 @@ import (
 )
 
 type jumpModel struct {
-	Address        types.String `tfsdk:"address"`
-	Port           types.Int64  `tfsdk:"port"`
-	User           types.String `tfsdk:"user"`
-	HostKey        types.String `tfsdk:"host_key"`
-	PrivateKey     types.String `tfsdk:"private_key"`
-	PrivateKeyFile types.String `tfsdk:"private_key_file"`
+	Address         types.String `tfsdk:"address"`
+	Port            types.Int64  `tfsdk:"port"`
+	User            types.String `tfsdk:"user"`
+	HostKey         types.String `tfsdk:"host_key"`
+	PrivateKey      types.String `tfsdk:"private_key"`
+	PrivateKeyFile  types.String `tfsdk:"private_key_file"`
+	Passphrase      types.String `tfsdk:"passphrase"`
+	Certificate     types.String `tfsdk:"certificate"`
+	CertificateFile types.String `tfsdk:"certificate_file"`
+	Password        types.String `tfsdk:"password"`
 }
 
 func jumpAttribute() schema.ListNestedAttribute {
@@ -33,8 +37,12 @@ func jumpAttribute() schema.ListNestedAttribute {
 			"port":             schema.Int64Attribute{Optional: true, MarkdownDescription: "Port of its sshd."},
 			"user":             schema.StringAttribute{Optional: true, MarkdownDescription: "User to log in as. It needs no rights but to forward connections."},
 			"host_key":         schema.StringAttribute{Optional: true, MarkdownDescription: "Its SSH host key, such as `ssh-ed25519 AAAA…`. The policy `pin` needs it: no state remembers one."},
-			"private_key":      schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Its private key, as PEM; the only key it is offered."},
+			"private_key":      schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Its private key, as PEM. A jump host that has a key or a password of its own is offered none of the servers'."},
 			"private_key_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of its private key, where `private_key` is not given."},
+			"passphrase":       schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Opens its private key where it is encrypted."},
+			"certificate":      schema.StringAttribute{Optional: true, MarkdownDescription: "OpenSSH user certificate for the key that it is offered: its own, or else the servers' or one of the agent."},
+			"certificate_file": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the certificate, where `certificate` is not given."},
+			"password":         schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Password of its user, tried after its key."},
 		}},
 	}
 }
@@ -54,17 +62,16 @@ func jumps(ctx context.Context, list types.List, in path.Path, policy ssh.HostKe
 				Name: "jump host", Address: m.Address.ValueString(), Port: int(m.Port.ValueInt64()),
 				User: m.User.ValueString(), HostKey: m.HostKey.ValueString(),
 			},
-			PrivateKey: secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
+			PrivateKey:  secretOrFile(m.PrivateKey, m.PrivateKeyFile, at.AtName("private_key_file"), diags),
+			Passphrase:  []byte(m.Passphrase.ValueString()),
+			Certificate: secretOrFile(m.Certificate, m.CertificateFile, at.AtName("certificate_file"), diags),
+			Password:    m.Password.ValueString(),
 		}
 		if j.HostKey == "" && policy == ssh.Pin {
 			diags.AddAttributeError(at.AtName("host_key"), "The jump host's key is not given",
 				"Without it anybody between could pose as the jump host. Give its host_key (ssh-keyscan shows it; compare it on the host), or use the host_key_policy known_hosts.")
 		}
-		if len(j.PrivateKey) > 0 {
-			if _, err := ssh.ParseKey(j.PrivateKey, nil); err != nil {
-				diags.AddAttributeError(at, "The private key cannot be used", err.Error())
-			}
-		}
+		checkKeys(j.PrivateKey, j.Passphrase, j.Certificate, at, diags)
 		out = append(out, j)
 	}
 	return out

@@ -74,6 +74,10 @@ func TestJumpHostsAreChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	encrypted, err := d.EncryptedKey("open sesame")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := types.StringValue
 	key := func() map[string]attr.Value { return map[string]attr.Value{"private_key": s(string(d.ClientKey))} }
 	good := map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey)}
@@ -92,11 +96,16 @@ func TestJumpHostsAreChecked(t *testing.T) {
 		jump map[string]attr.Value
 		want string
 	}{
-		"no host key":  {map[string]attr.Value{"address": s("192.0.2.1")}, "jump host's key is not given"},
-		"no such file": {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key_file": s("/nonexistent")}, "no such file"},
-		"not a key":    {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key": s("key")}, "private key cannot be used"},
+		"no host key":         {map[string]attr.Value{"address": s("192.0.2.1")}, "jump host's key is not given"},
+		"no such file":        {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key_file": s("/nonexistent")}, "no such file"},
+		"not a key":           {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key": s("key")}, "private key cannot be used"},
+		"no passphrase":       {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key": s(string(encrypted))}, "give its passphrase"},
+		"passphrase":          {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "private_key": s(string(encrypted)), "passphrase": s("open sesame")}, ""},
+		"no certificate":      {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "certificate": s("nonsense")}, "certificate cannot be used"},
+		"no such certificate": {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "certificate_file": s("/nonexistent")}, "no such file"},
+		"password":            {map[string]attr.Value{"address": s("192.0.2.1"), "host_key": s(d.HostKey), "password": s("correct horse")}, ""},
 	} {
-		if _, _, said := configured(t, sshBlock(t, key(), tc.jump)); !strings.Contains(said, tc.want) {
+		if _, _, said := configured(t, sshBlock(t, key(), tc.jump)); !strings.Contains(said, tc.want) || (said == "") != (tc.want == "") {
 			t.Errorf("%s: %q", name, said)
 		}
 	}
@@ -125,6 +134,7 @@ func TestTheSSHBlockIsChecked(t *testing.T) {
 		"certificate cannot be used":         {"certificate": s("nonsense")},
 		"The file cannot be read":            {"certificate_file": s("/nonexistent")},
 		"The private key cannot be used":     {"private_key": s("nonsense")},
+		"1: expected 2 or more":              {"max_sessions": types.Int64Value(1)},
 	} {
 		if _, _, said := configured(t, sshBlock(t, values)); !strings.Contains(said, want) {
 			t.Errorf("%v: said %q, want %q", values, said, want)

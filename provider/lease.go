@@ -2,7 +2,6 @@ package provider
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -16,9 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
-	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/lease"
-	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 // defaultLeaseTimeout is longer than the lease of a holder that was cut off.
@@ -45,7 +42,7 @@ func (s *session) keepers() *lease.Keepers {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lease == nil {
-		c := bootstrap.Config{Connect: func(ctx context.Context, h spec.Host) (host.Host, error) { return s.dial(ctx, h, nil) }}
+		c := bootstrap.Config{Connect: s.dialAlone}
 		if s.adapt != nil {
 			s.adapt(&c)
 		}

@@ -68,7 +68,8 @@ func sshAttributes() map[string]schema.Attribute {
 		"keepalive":        period("How often an idle server must show that it is there (default `5s`)."),
 		"keepalive_count":  number("After how many answers that did not come it is given up (default 3)."),
 		"command_timeout":  period("How long one command or one upload may take (default `15m`)."),
-		"max_sessions":     number("Sessions at a time on one connection; no more than the server's `MaxSessions` (default 8)."),
+		"max_sessions": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(ssh.MinSessions)},
+			MarkdownDescription: "Sessions at a time on one connection: at least 2, and no more than `MaxSessions` of the server's sshd (default 8)."},
 		"jump_hosts":       jumpAttribute(),
 		"certificate":      text("OpenSSH user certificate (the content of `id_…-cert.pub`) for the private key, or for a key of the agent."),
 		"certificate_file": text("Path of the certificate, where `certificate` is not given."),
@@ -149,28 +150,37 @@ func (m sshModel) config(ctx context.Context, at path.Path, diags *diag.Diagnost
 		CommandTimeout:  positive(m.CommandTimeout),
 		MaxSessions:     int(m.MaxSessions.ValueInt64()),
 	}
-	for name, n := range map[string]int{"keepalive_count": c.KeepAliveMisses, "max_sessions": c.MaxSessions, "port": c.Port} {
-		if n < 0 {
-			diags.AddAttributeError(at.AtName(name), "Not a number of something", fmt.Sprintf("%d: expected 1 or more.", n))
+	for _, f := range []struct {
+		name     string
+		n, least int
+	}{{"keepalive_count", c.KeepAliveMisses, 1}, {"max_sessions", c.MaxSessions, ssh.MinSessions}, {"port", c.Port, 1}} {
+		if f.n != 0 && f.n < f.least { // 0 is the default
+			diags.AddAttributeError(at.AtName(f.name), "Too small a number", fmt.Sprintf("%d: expected %d or more.", f.n, f.least))
 		}
 	}
-	if len(c.PrivateKey) > 0 {
-		if _, err := ssh.ParseKey(c.PrivateKey, c.Passphrase); err != nil {
-			diags.AddAttributeError(at, "The private key cannot be used", err.Error())
-		}
-	} else if m.Agent.IsNull() && c.Password == "" {
+	if len(c.PrivateKey) == 0 && m.Agent.IsNull() && c.Password == "" {
 		c.Agent = os.Getenv("SSH_AUTH_SOCK") != ""
 	}
-	if len(c.Certificate) > 0 {
-		if _, err := ssh.ParseCertificate(c.Certificate); err != nil {
-			diags.AddAttributeError(at.AtName("certificate"), "The certificate cannot be used", err.Error())
-		}
-	}
+	checkKeys(c.PrivateKey, c.Passphrase, c.Certificate, at, diags)
 	hostKeys(m, at, &c, diags)
 	if through := jumps(ctx, m.JumpHosts, at.AtName("jump_hosts"), c.HostKeys, diags); len(through) > 0 {
 		c.Jumps = ssh.NewChain(c, through...)
 	}
 	return c
+}
+
+// checkKeys refuses what no server could be logged in to with.
+func checkKeys(key, passphrase, certificate []byte, at path.Path, diags *diag.Diagnostics) {
+	if len(key) > 0 {
+		if _, err := ssh.ParseKey(key, passphrase); err != nil {
+			diags.AddAttributeError(at, "The private key cannot be used", err.Error())
+		}
+	}
+	if len(certificate) > 0 {
+		if _, err := ssh.ParseCertificate(certificate); err != nil {
+			diags.AddAttributeError(at.AtName("certificate"), "The certificate cannot be used", err.Error())
+		}
+	}
 }
 
 // positive is a duration that was validated; 0 where there is none.

@@ -40,6 +40,8 @@ type session struct {
 	now    func() time.Time
 	claims claims
 	holdings
+	// connections are shared by the operations that go on at a time.
+	connections ssh.Connections
 
 	abandonUnreachable bool
 	handOn             bool
@@ -74,18 +76,39 @@ func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *boots
 	return bootstrap.New(c)
 }
 
+// dial logs in to a host, over the connection of another operation that is there just
+// now: terraform works on ten resources at a time, which go to the same masters.
 func (s *session) dial(ctx context.Context, h spec.Host, op *operation) (host.Host, error) {
-	login, err := s.login(h)
+	login, to, err := s.way(h)
 	if err != nil {
 		return nil, err
 	}
-	login.SumsDir = bootstrap.SumsDir
-	c, err := ssh.Dial(ctx, login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey})
+	c, err := s.connections.Dial(ctx, h.SSH.Profile, login, to)
 	if err != nil {
 		return nil, err
 	}
 	op.connected(c)
 	return c, nil
+}
+
+// dialAlone logs in to a host with a connection that nobody shares.
+func (s *session) dialAlone(ctx context.Context, h spec.Host) (host.Host, error) {
+	login, to, err := s.way(h)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ssh.Dial(ctx, login, to)
+	if err != nil {
+		return nil, err // and no Host that is nil
+	}
+	return c, nil
+}
+
+// way is how a host is logged in to.
+func (s *session) way(h spec.Host) (ssh.Config, ssh.Target, error) {
+	login, err := s.login(h)
+	login.SumsDir = bootstrap.SumsDir
+	return login, ssh.Target{Name: h.Name, Address: h.Address, Port: h.SSH.Port, User: h.SSH.User, HostKey: h.SSH.HostKey}, err
 }
 
 func (s *session) event(ctx context.Context, e step.Event) {

@@ -143,5 +143,5 @@ func (i Install) send(ctx context.Context, h host.Host, remote string) error {
 // Serve is the command by which a host that kept the bundle hands it on, for as
 // long as the connection lasts.
 func (b *Bundle) Serve(address string) host.Command {
-	return host.Command{Argv: []string{Staged()[0], "-serve", address, "-archive", Staged()[1], "-digest", b.Digest()}}
+	return host.Command{Argv: []string{Staged()[0], "-serve", address, "-archive", Staged()[1], "-digest", b.Digest()}, Lasting: true}
 }

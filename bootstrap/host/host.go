@@ -55,6 +55,9 @@ type Command struct {
 	Stdin []byte
 	// Secret keeps Stdin and output out of logs and errors.
 	Secret bool
+	// Lasting is one that is to run until its context or the connection ends: no
+	// time-out for commands is meant for it.
+	Lasting bool
 }
 
 // Shell is a script run by the POSIX shell. The name is its $0, so that the

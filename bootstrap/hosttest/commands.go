@@ -156,7 +156,8 @@ func (m *Model) takeLease(args []string, out io.Writer) {
 	fmt.Fprintln(out, "granted")
 }
 
-// guardLease lasts as long as the connection, and takes the record with it.
+// guardLease lasts as long as the connection. A record that is not renewed within
+// the grace goes with it.
 func (m *Model) guardLease(ctx context.Context, lost chan struct{}, token string) error {
 	select {
 	case <-ctx.Done():
@@ -164,8 +165,16 @@ func (m *Model) guardLease(ctx context.Context, lost chan struct{}, token string
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.lease.token == token {
-		m.lease = record{}
+	left := m.lease
+	drop := func() {
+		if m.lease.token == token && m.lease.renewed.Equal(left.renewed) {
+			m.lease = record{}
+		}
+	}
+	if m.Grace == 0 {
+		drop()
+	} else {
+		time.AfterFunc(m.Grace, func() { m.mu.Lock(); defer m.mu.Unlock(); drop() })
 	}
 	return m.unreachable()
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
@@ -39,6 +40,9 @@ type Model struct {
 	// 0 is never.
 	FailAt int
 	Fault  Fault
+	// Grace is how long it keeps the lease of a holder whose connection has ended. None
+	// is what tests want that cut often.
+	Grace time.Duration
 
 	mu      sync.Mutex
 	ops     int
@@ -101,8 +105,14 @@ func (m *Model) Reconnect() {
 	m.cut, m.FailAt, m.ops, m.changes = false, 0, 0, nil
 }
 
-// PowerCut ends the connections, and lets nobody in until Reconnect.
-func (m *Model) PowerCut() { m.mu.Lock(); defer m.mu.Unlock(); m.lose() }
+// PowerCut ends the connections, and lets nobody in until Reconnect. What was in its
+// memory only is lost.
+func (m *Model) PowerCut() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lose()
+	m.lease = record{}
+}
 
 // connection is one login to the server, which ends when the connection is lost.
 type connection struct {
@@ -122,10 +132,14 @@ func (m *Model) Login() (host.Host, error) {
 
 // Run interprets a command.
 func (c *connection) Run(ctx context.Context, command host.Command) ([]byte, error) {
-	if command.Argv[0] == "sh" && command.Argv[3] == "guard-lease" {
+	guards := command.Argv[0] == "sh" && command.Argv[3] == "guard-lease"
+	serves := command.Argv[0] == unpacker && command.Argv[1] == "-serve"
+	switch {
+	case guards != serves && !command.Lasting:
+		return nil, fmt.Errorf("%s: %s: a time-out would end it", c.Title, command)
+	case guards:
 		return nil, c.guardLease(ctx, c.lost, command.Argv[5])
-	}
-	if command.Argv[0] == unpacker && command.Argv[1] == "-serve" {
+	case serves:
 		return nil, c.serve(ctx, c.lost, command)
 	}
 	select {
@@ -196,7 +210,9 @@ func (m *Model) lose() {
 	if !m.cut {
 		close(m.lost)
 	}
-	m.lease = record{}
+	if m.Grace == 0 {
+		m.lease = record{}
+	}
 	m.cut = true
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -49,6 +50,8 @@ type SSHD struct {
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
 	DropSessions bool
+	// MaxSessions, when not 0, is how many sessions one connection may have at a time.
+	MaxSessions int
 	// HangForwards makes it accept connections to be forwarded and forward nothing.
 	HangForwards bool
 
@@ -56,7 +59,7 @@ type SSHD struct {
 	signer         ssh.Signer
 	client         ssh.PublicKey
 	mu             sync.Mutex
-	conns          []net.Conn
+	conns          []*line
 	sessions, most int
 	logins         int
 	forwarded      []string
@@ -88,6 +91,19 @@ func NewSSHD() (*SSHD, error) {
 	return s, nil
 }
 
+// EncryptedKey is ClientKey as a passphrase opens it.
+func (s *SSHD) EncryptedKey(passphrase string) ([]byte, error) {
+	key, err := ssh.ParseRawPrivateKey(s.ClientKey)
+	if err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte(passphrase))
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(block), nil
+}
+
 // Start listens on a loopback address.
 func (s *SSHD) Start() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -97,10 +113,11 @@ func (s *SSHD) Start() error {
 	s.listener, s.Address = ln, ln.Addr().String()
 	go func() {
 		for {
-			conn, err := ln.Accept()
+			accepted, err := ln.Accept()
 			if err != nil {
 				return
 			}
+			conn := &line{Conn: accepted}
 			s.mu.Lock()
 			s.conns = append(s.conns, conn)
 			s.mu.Unlock()
@@ -112,7 +129,7 @@ func (s *SSHD) Start() error {
 	return nil
 }
 
-// Drop closes every connection, as a power cut would end them.
+// Drop closes every connection, and the client is told.
 func (s *SSHD) Drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,6 +137,38 @@ func (s *SSHD) Drop() {
 		c.Close()
 	}
 	s.conns = nil
+}
+
+// Mute lets every connection that is open fall silent, as a power cut does: nothing
+// comes any more, and nobody is told. What runs goes on until the client closes.
+func (s *SSHD) Mute() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.mute.Store(true)
+	}
+}
+
+// line is a connection that can fall silent.
+type line struct {
+	net.Conn
+	mute atomic.Bool
+}
+
+func (l *line) Read(p []byte) (int, error) {
+	for {
+		n, err := l.Conn.Read(p)
+		if err != nil || !l.mute.Load() {
+			return n, err
+		}
+	}
+}
+
+func (l *line) Write(p []byte) (int, error) {
+	if l.mute.Load() {
+		return len(p), nil
+	}
+	return l.Conn.Write(p)
 }
 
 // MostSessions is how many sessions there were at a time.
@@ -141,12 +190,12 @@ func (s *SSHD) Forwarded() []string {
 // Stop ends the server.
 func (s *SSHD) Stop() { s.listener.Close(); s.Drop() }
 
-func (s *SSHD) serve(conn net.Conn) {
+func (s *SSHD) serve(conn *line) {
 	defer func() {
 		conn.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.conns = slices.DeleteFunc(s.conns, func(c net.Conn) bool { return c == conn })
+		s.conns = slices.DeleteFunc(s.conns, func(c *line) bool { return c == conn })
 	}()
 	cfg := s.config()
 	cfg.AddHostKey(s.signer)
@@ -161,6 +210,7 @@ func (s *SSHD) serve(conn net.Conn) {
 	s.logins++
 	s.mu.Unlock()
 	go ssh.DiscardRequests(requests)
+	var open atomic.Int64 // sessions
 	for nc := range channels {
 		if nc.ChannelType() == "direct-tcpip" {
 			go s.forward(nc)
@@ -170,11 +220,19 @@ func (s *SSHD) serve(conn net.Conn) {
 			nc.Reject(ssh.UnknownChannelType, "sessions and direct-tcpip only") //nolint:errcheck // the client sees it
 			continue
 		}
+		if s.MaxSessions > 0 && open.Load() >= int64(s.MaxSessions) {
+			nc.Reject(ssh.ConnectionFailed, "open failed") //nolint:errcheck // the client sees it
+			continue
+		}
 		ch, requests, err := nc.Accept()
 		if err != nil {
 			return
 		}
-		go s.session(conn, ch, requests)
+		open.Add(1)
+		go func() {
+			defer open.Add(-1)
+			s.session(conn, ch, requests)
+		}()
 	}
 }
 

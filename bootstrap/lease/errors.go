@@ -33,10 +33,13 @@ func (e *LostError) Error() string {
 // Unwrap returns why.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// NobodyError is a lease that no master could be asked for.
+// NobodyError is a lease that no master granted, and that nobody is known to have.
 type NobodyError struct {
 	// Hosts says, by the name of each master, why not.
 	Hosts map[string]error
+	// LoggedIn: at least one of them was logged in to and could not answer. Another
+	// run may be at work on it; with no login there is none that this one could meet.
+	LoggedIn bool
 }
 
 func (e *NobodyError) Error() string {

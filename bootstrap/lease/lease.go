@@ -191,7 +191,8 @@ func connectAll(ctx context.Context, asked []*seat) {
 	}
 }
 
-// ask takes the lease of the masters, of which all that can be asked must agree.
+// ask takes the lease of the masters, of which all that can be asked must agree. One
+// that does not grant it, for whatever reason, may have granted it to somebody else.
 // The first one's answer is waited for, so that of two runs that ask at the same
 // time one is refused everywhere.
 func (k *Keeper) ask(ctx context.Context, asked []*seat) error {
@@ -213,18 +214,17 @@ func (k *Keeper) ask(ctx context.Context, asked []*seat) error {
 	nobody := &NobodyError{Hosts: map[string]error{}}
 	var granted, silent []*seat
 	for _, s := range asked {
-		err := s.failure()
-		var other *HeldError
-		switch {
-		case s.holds():
+		if s.holds() {
 			granted = append(granted, s)
 			continue
-		case errors.As(err, &other):
-			return err
-		case errors.Is(err, host.ErrUnreachable):
-			silent = append(silent, s)
 		}
-		nobody.Hosts[s.spec.Name] = err
+		err, in := s.failure()
+		var other *HeldError
+		if errors.As(err, &other) {
+			return err
+		}
+		silent = append(silent, s)
+		nobody.Hosts[s.spec.Name], nobody.LoggedIn = err, nobody.LoggedIn || in
 	}
 	k.mu.Lock()
 	var before []*seat
@@ -239,7 +239,7 @@ func (k *Keeper) ask(ctx context.Context, asked []*seat) error {
 	if len(granted) == 0 {
 		return nobody
 	}
-	if enough || len(granted) >= majority(all) || len(silent) == 0 {
+	if enough || len(granted) >= majority(all) {
 		return nil // a run that has the lease already has nobody beside it
 	}
 	return k.alone(ctx, granted, silent)
@@ -250,12 +250,11 @@ func (k *Keeper) ask(ctx context.Context, asked []*seat) error {
 // answer too, and long enough for their holder to have noticed.
 func (k *Keeper) alone(ctx context.Context, granted, silent []*seat) error {
 	for _, s := range silent {
-		for _, g := range granted {
-			if g.reaches(ctx, s.spec) {
-				return fmt.Errorf("master %s cannot be asked whether another run is at work, but it lives: %s reaches it. "+
-					"With fewer than %d of %d masters reached, nothing is changed: %w", s.spec.Name, g.spec.Name,
-					majority(len(granted)+len(silent)), len(granted)+len(silent), s.failure())
-			}
+		if sign := signOfLife(ctx, s, granted); sign != "" {
+			err, _ := s.failure()
+			return fmt.Errorf("master %s cannot be asked whether another run is at work, but it lives: %s. "+
+				"With fewer than %d of %d masters that agree, nothing is changed. Mend what follows, or switch it off if it is to be given up: %w", s.spec.Name, sign,
+				majority(len(granted)+len(silent)), len(granted)+len(silent), err)
 		}
 	}
 	select {
@@ -265,16 +264,31 @@ func (k *Keeper) alone(ctx context.Context, granted, silent []*seat) error {
 	}
 	each(granted, func(s *seat) { s.take(ctx) })
 	for _, s := range granted {
-		if err := s.failure(); err != nil {
+		if err, _ := s.failure(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// judge ends the operations once too few masters renew the lease.
+// signOfLife is what shows that a master lives which did not grant the lease; empty
+// where nothing does.
+func signOfLife(ctx context.Context, s *seat, granted []*seat) string {
+	if err, in := s.failure(); in || !errors.Is(err, host.ErrUnreachable) {
+		return "it answers SSH"
+	}
+	for _, g := range granted {
+		if g.reaches(ctx, s.spec) {
+			return g.spec.Name + " reaches it"
+		}
+	}
+	return ""
+}
+
+// judge ends the operations once too few masters renew the lease: well before a
+// master lets another run in, be it by age or after the grace.
 func (k *Keeper) judge(ctx context.Context) {
-	tick := time.NewTicker(k.TTL / 15)
+	tick := time.NewTicker(min(k.TTL/15, grace/10))
 	defer tick.Stop()
 	for {
 		select {
@@ -289,7 +303,8 @@ func (k *Keeper) judge(ctx context.Context) {
 			if s.holds() {
 				holding++
 			} else {
-				why = append(why, s.failure())
+				err, _ := s.failure()
+				why = append(why, err)
 			}
 		}
 		if holding < k.need {

@@ -3,9 +3,11 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,38 +100,66 @@ func TestALiveHolderIsWaitedForAsLongAsItWasSaid(t *testing.T) {
 	}
 }
 
+// stuck is a connection over which nothing comes any more once it is cut, and
+// neither end is told.
+type stuck struct {
+	host.Host
+	cut *atomic.Bool
+}
+
+func (s stuck) Run(ctx context.Context, c host.Command) ([]byte, error) {
+	if s.cut.Load() && !c.Lasting {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return s.Host.Run(ctx, c)
+}
+
+// However the holder is lost to a master, it has stopped by the time at which that
+// one lets another in: be it that the record outlived its connection, or its age.
 func TestARunThatCannotRenewStopsBeforeItsLeaseEnds(t *testing.T) {
 	t.Parallel()
-	s := newSite("m1")
-	ttl := 2 * time.Second
-	first, second := s.run(t, "a", ttl), s.run(t, "b", ttl)
-	var cut atomic.Bool
-	reach := first.Connect
-	first.Connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
-		if cut.Load() {
-			return nil, &host.Error{Kind: host.ErrUnreachable, Host: "m1", Doing: "log in", Err: errors.New("no route to host")}
-		}
-		return reach(ctx, h)
-	}
-	ctx, _, err := first.Hold(t.Context(), s.masters("m1"), "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cut.Store(true)
-	s["m1"].Reconnect() // its connection is lost, and others are possible
-	begun := time.Now()
-	second.Wait = 2 * ttl
-	if _, _, err := second.Hold(t.Context(), s.masters("m1"), "y"); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(ttl):
-		t.Fatal("the first run works on")
-	}
-	var lost *LostError
-	if !errors.As(context.Cause(ctx), &lost) || !errors.Is(context.Cause(ctx), host.ErrUnreachable) || time.Since(begun) > 2*ttl {
-		t.Errorf("it ended with %v after %s", context.Cause(ctx), time.Since(begun))
+	for name, tc := range map[string]struct {
+		ttl  time.Duration
+		told bool
+	}{
+		"the connection ended": {time.Minute, true},
+		"neither was told":     {5 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite("m1")
+			s["m1"].Grace = grace
+			first, second := s.run(t, "a", tc.ttl), s.run(t, "b", tc.ttl)
+			var cut atomic.Bool
+			reach := first.Connect
+			first.Connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
+				if cut.Load() {
+					return nil, &host.Error{Kind: host.ErrUnreachable, Host: "m1", Doing: "log in", Err: errors.New("no route to host")}
+				}
+				c, err := reach(ctx, h)
+				return stuck{c, &cut}, err
+			}
+			ctx, _, err := first.Hold(t.Context(), s.masters("m1"), "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cut.Store(true)
+			if tc.told {
+				s["m1"].Reconnect() // others are possible
+			}
+			second.Wait = time.Minute
+			if _, _, err := second.Hold(t.Context(), s.masters("m1"), "y"); err != nil {
+				t.Fatal(err)
+			}
+			if ctx.Err() == nil {
+				t.Fatal("two runs are at work")
+			}
+			var lost *LostError
+			if !errors.As(context.Cause(ctx), &lost) || !errors.Is(context.Cause(ctx), host.ErrUnreachable) {
+				t.Errorf("it ended with %v", context.Cause(ctx))
+			}
+		})
 	}
 }
 
@@ -192,6 +222,68 @@ func TestAMinorityIsEnoughOnlyWhenTheOthersAreDead(t *testing.T) {
 	}
 }
 
+// A master that does not grant the lease may have granted it to another run, whatever
+// the reason why this one was not told so.
+func TestAMinorityIsNotEnoughWhenTheOthersFail(t *testing.T) {
+	t.Parallel()
+	refused := &host.Error{Kind: host.ErrAuth, Host: "m", Doing: "log in", Err: errors.New("no such key")}
+	full := &host.CommandError{Host: "m", Status: 1, Stderr: "No space left on device"}
+	for name, tc := range map[string]struct {
+		login, take error
+	}{
+		"refused logins":  {refused, nil},
+		"a full /run":     {nil, full},
+		"hung after that": {nil, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite("m1", "m2", "m3")
+			// Nor does m1 reach the others.
+			s["m1"].OnDial = func(string) error { return errors.New("administratively prohibited") }
+			other, k := s.run(t, "b", 3*time.Second, "m1"), s.run(t, "a", 3*time.Second)
+			if _, _, err := other.Hold(t.Context(), s.masters("m2", "m3"), "y"); err != nil {
+				t.Fatal(err)
+			}
+			reach := k.Connect
+			k.Connect = func(ctx context.Context, h spec.Host) (host.Host, error) {
+				c, err := reach(ctx, h)
+				if h.Name != "m1" && tc.login != nil {
+					return nil, tc.login
+				}
+				if h.Name != "m1" {
+					c = failing{c, tc.take}
+				}
+				return c, err
+			}
+			if _, _, err := k.Hold(t.Context(), s.masters("m1", "m2", "m3"), "x"); err == nil || !strings.Contains(err.Error(), "it answers SSH") {
+				t.Errorf("two runs are at work: %v", err)
+			}
+			if s["m1"].Holder() != "" {
+				t.Error("a refused run keeps what it had got")
+			}
+			// With none at all the reason decides what may go on without a lease.
+			var nobody *NobodyError
+			if _, _, err := k.Hold(t.Context(), s.masters("m2"), "x"); !errors.As(err, &nobody) || nobody.LoggedIn != (tc.login == nil) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// failing is a master that lets in and then fails; with its deadline it hangs first.
+type failing struct {
+	host.Host
+	err error
+}
+
+func (f failing) Run(ctx context.Context, c host.Command) ([]byte, error) {
+	if c.Lasting || errors.Is(f.err, context.DeadlineExceeded) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return nil, f.err
+}
+
 func TestAMasterThatHangsCostsAHeadStart(t *testing.T) {
 	t.Parallel()
 	s := newSite("m1", "m2", "m3")
@@ -210,61 +302,130 @@ func TestAMasterThatHangsCostsAHeadStart(t *testing.T) {
 	}
 }
 
-// The scripts themselves, by SSH and a shell.
-func TestTheRecordOnARealFileSystem(t *testing.T) {
-	t.Parallel()
+// realMaster is a master by SSH and a shell, at the limits of what the settings allow:
+// each command may take a second, and a connection has two sessions.
+type realMaster struct {
+	*hosttest.SSHD
+	spec []spec.Host
+	file string
+}
+
+func newRealMaster(t *testing.T) realMaster {
 	server, err := hosttest.NewSSHD()
 	if err != nil {
 		t.Fatal(err)
 	}
+	server.MaxSessions = ssh.MinSessions
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	ip, port, err := net.SplitHostPort(server.Address)
+	return realMaster{server, []spec.Host{{Name: "m1", Address: "m1"}}, filepath.Join(t.TempDir(), "lease")}
+}
+
+// run is another run, which counts its logins.
+func (m realMaster) run(t *testing.T, who string, ttl time.Duration) (k *Keeper, logins *atomic.Int32) {
+	ip, port, err := net.SplitHostPort(m.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "lease")
-	run := func(who string) *Keeper {
-		k := New(Config{Who: who, File: file, Connect: func(ctx context.Context, h spec.Host) (host.Host, error) {
-			return ssh.Dial(ctx, ssh.Config{PrivateKey: server.ClientKey, User: "root"}, ssh.Target{Name: h.Name, Address: ip, Port: atoi(t, port), HostKey: server.HostKey})
-		}})
-		t.Cleanup(k.Close)
-		return k
-	}
-	masters := []spec.Host{{Name: "m1", Address: "m1"}}
-	first, second := run("alice@desk (a 'quoted' $name)"), run("bob")
-	ctx, _, err := first.Hold(t.Context(), masters, "create")
+	logins = &atomic.Int32{}
+	k = New(Config{Who: who, File: m.file, TTL: ttl, Connect: func(ctx context.Context, h spec.Host) (host.Host, error) {
+		c := ssh.Config{PrivateKey: m.ClientKey, User: "root", CommandTimeout: time.Second, MaxSessions: ssh.MinSessions}
+		s, err := ssh.Dial(ctx, c, ssh.Target{Name: h.Name, Address: ip, Port: atoi(t, port), HostKey: m.HostKey})
+		if err == nil {
+			logins.Add(1)
+		}
+		return s, err
+	}})
+	t.Cleanup(k.Close)
+	return k, logins
+}
+
+// The scripts themselves. What guards the record outlives the time-out of commands,
+// and leaves a session to those that renew it.
+func TestTheRecordOnARealFileSystem(t *testing.T) {
+	t.Parallel()
+	m := newRealMaster(t)
+	first, logins := m.run(t, "alice@desk (a 'quoted' $name)", 0)
+	second, _ := m.run(t, "bob", 0)
+	ctx, _, err := first.Hold(t.Context(), m.spec, "create")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = second.Hold(t.Context(), masters, "x")
+	_, _, err = second.Hold(t.Context(), m.spec, "x")
 	var held *HeldError
 	if !errors.As(err, &held) || held.Holder != "alice@desk (a 'quoted' $name): create" || time.Since(held.Since).Abs() > 5*time.Second {
 		t.Fatalf("got %v", err)
 	}
 	// All connections are cut: the holder comes back in time and goes on.
-	server.Drop()
-	time.Sleep((graceSeconds + 1) * time.Second)
-	if _, _, err = second.Hold(t.Context(), masters, "x"); !errors.As(err, &held) || ctx.Err() != nil {
+	m.Drop()
+	time.Sleep(grace + time.Second)
+	if _, _, err = second.Hold(t.Context(), m.spec, "x"); !errors.As(err, &held) || ctx.Err() != nil {
 		t.Fatalf("after a cut: %v, %v", err, context.Cause(ctx))
+	}
+	if n := logins.Load(); n != 2 {
+		t.Errorf("the holder logged in %d times", n)
 	}
 	// The holder is killed: it comes back no more.
 	first.stop()
 	first.loops.Wait()
-	server.Drop()
+	m.Drop()
 	start := time.Now()
-	second.Wait = 10 * time.Second
-	if _, _, err = second.Hold(t.Context(), masters, "x"); err != nil {
+	second.Wait = second.TTL - grace // its age would decide later
+	if _, _, err = second.Hold(t.Context(), m.spec, "x"); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took < graceSeconds/2*time.Second || took > 8*time.Second {
-		t.Errorf("a dead holder barred the next run for %s", took)
+	if took := time.Since(start); took < grace/2 {
+		t.Errorf("a holder that may come back barred the next run for %s", took)
 	}
 	second.Close()
-	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(m.file); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the record is left behind: %v", err)
+	}
+}
+
+// A holder that lost its power leaves a record that nobody guards: its age decides.
+func TestARecordThatIsNotRenewedEnds(t *testing.T) {
+	t.Parallel()
+	const ttl = 1000 // seconds, to which those of a busy machine are nothing
+	for name, tc := range map[string]struct {
+		age  float64
+		held bool
+	}{
+		"renewed a while ago": {ttl / 2, true},
+		"at its end":          {ttl + 1, false},
+		"of long ago":         {100 * ttl, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newRealMaster(t)
+			uptime, err := os.ReadFile("/proc/uptime")
+			if err != nil {
+				t.Fatal(err)
+			}
+			now, err := strconv.ParseFloat(strings.Fields(string(uptime))[0], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := fmt.Sprintf("another-token\n%.2f\n1700000000\ncarol@laptop: destroy\n", now-tc.age)
+			if err := os.WriteFile(m.file, []byte(left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			k, _ := m.run(t, "alice", ttl*time.Second)
+			_, _, err = k.Hold(t.Context(), m.spec, "x")
+			var held *HeldError
+			if errors.As(err, &held) != tc.held || !tc.held && err != nil {
+				t.Fatalf("got %v", err)
+			}
+			if tc.held && (held.Holder != "carol@laptop: destroy" || held.Since.Unix() != 1700000000 || held.Silent < ttl/2*time.Second-time.Second || held.Silent > ttl*time.Second) {
+				t.Errorf("got %+v", held)
+			}
+			record, err := os.ReadFile(m.file)
+			if err != nil || strings.HasPrefix(string(record), k.Token+"\n") == tc.held {
+				t.Errorf("the record is %q: %v", record, err)
+			}
+		})
 	}
 }
 

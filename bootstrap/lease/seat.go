@@ -29,6 +29,8 @@ type seat struct {
 	// ends on the master, so that work has stopped when another may begin.
 	until time.Time
 	err   error // of the last try
+	// in: the last login succeeded, so err is of what came after it.
+	in bool
 }
 
 var (
@@ -49,10 +51,11 @@ func (s *seat) holds() bool {
 	return time.Now().Before(s.until)
 }
 
-func (s *seat) failure() error {
+// failure is why the master does not grant the lease, and whether it was logged in to.
+func (s *seat) failure() (err error, in bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err
+	return s.err, s.in
 }
 
 func (s *seat) connection() host.Host {
@@ -75,7 +78,7 @@ func (s *seat) connect() bool {
 		h.Close() //nolint:errcheck // nothing was done over it
 		err = context.Cause(s.life)
 	}
-	if s.err = err; err != nil {
+	if s.err, s.in = err, err == nil; err != nil {
 		return false
 	}
 	s.host = h
@@ -83,14 +86,16 @@ func (s *seat) connect() bool {
 	return true
 }
 
-// graceSeconds is how long a master keeps the record of a holder whose connection
-// has ended; the holder itself counts on it for half of that.
-const graceSeconds = 2
+// grace is how long a master keeps the record of a holder whose connection has
+// ended; the holder itself counts on it for half of that. Of whole seconds.
+const grace = 2 * time.Second
 
 // guard runs the process on the master that ends with the connection, and learns
 // by its end that the connection has ended.
 func (s *seat) guard(h host.Host) {
-	_, err := h.Run(s.life, host.Shell(GuardCommand, guardScript, s.keeper.File, s.keeper.Token, strconv.Itoa(graceSeconds)))
+	c := host.Shell(GuardCommand, guardScript, s.keeper.File, s.keeper.Token, strconv.Itoa(int(grace.Seconds())))
+	c.Lasting = true
+	_, err := h.Run(s.life, c)
 	if errors.Is(err, host.ErrPermission) {
 		return // the connection lives, and who takes the lease over it is told the same
 	}
@@ -112,8 +117,8 @@ func (s *seat) lose(h host.Host) {
 	if !time.Now().Before(s.until) {
 		return
 	}
-	if grace := time.Now().Add(graceSeconds * time.Second / 2); grace.Before(s.until) {
-		s.until = grace
+	if end := time.Now().Add(grace / 2); end.Before(s.until) {
+		s.until = end
 	}
 	select {
 	case s.wake <- struct{}{}: // there is little time to come back in
@@ -156,7 +161,7 @@ func (s *seat) maintain(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-s.wake:
-			time.Sleep(graceSeconds * time.Second / 20)
+			time.Sleep(grace / 20)
 		}
 		if s.connect() {
 			s.take(ctx)

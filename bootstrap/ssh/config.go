@@ -39,13 +39,18 @@ type Config struct {
 	KeepAliveMisses int
 	// CommandTimeout bounds each command and each upload (default 15 min).
 	CommandTimeout time.Duration
-	// MaxSessions bounds the sessions at a time; sshd's own limit is 10 (default 8).
+	// MaxSessions bounds the sessions at a time; sshd's own limit is 10 (default 8, at
+	// least MinSessions).
 	MaxSessions int
 	// SumsDir is where a host may keep the SHA-256 of its large files, if the
 	// directory above it exists; empty is nowhere.
 	SumsDir string
 	Log     *slog.Logger
 }
+
+// MinSessions is what a connection needs: some commands last as long as it does,
+// and others run beside them.
+const MinSessions = 2
 
 // Target is one host.
 type Target struct {

@@ -17,8 +17,20 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
-// Host is one server over one SSH connection.
+// Host is one server over an SSH connection, which others may use too.
 type Host struct {
+	*line
+	// alive ends when this use or the connection does.
+	alive context.Context
+	end   context.CancelCauseFunc
+	// leave gives back, once, what was taken to come here.
+	leave func()
+	// What the line had carried before.
+	sent, received int64
+}
+
+// line is an SSH connection to a server.
+type line struct {
 	name   string
 	user   string
 	sudo   string // password of sudo; empty where it asks for none
@@ -26,10 +38,9 @@ type Host struct {
 	pin    *pin
 	log    *slog.Logger
 	sums   string
-	slots  chan struct{} // one per session at a time
-	stop   func()
-	// release gives the jump hosts back, once.
-	release func()
+	// slots has one for each session at a time, lasting one for each of them that
+	// lasts: those leave some to the others.
+	slots, lasting chan struct{}
 
 	denied  atomic.Pointer[host.Error] // set once sudo has refused
 	traffic *traffic
@@ -55,7 +66,10 @@ func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 		release()
 		return nil, err
 	}
-	h.release = sync.OnceFunc(release)
+	h.leave = sync.OnceFunc(func() {
+		h.client.Close() //nolint:errcheck // nothing is in flight any more
+		release()
+	})
 	return h, nil
 }
 
@@ -94,13 +108,16 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 	if err != nil {
 		return nil, &host.Error{Kind: loginKind(err), Host: name, Doing: doing, Err: err}
 	}
-	background, stop := context.WithCancel(context.Background())
-	h := &Host{
+	l := &line{
 		name: name, user: t.User, sudo: cfg.SudoPassword, client: client, pin: pinned,
-		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir, slots: make(chan struct{}, cfg.MaxSessions), stop: stop,
-		release: func() {}, traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
+		log: cfg.Log.With("host", t.Name), sums: cfg.SumsDir,
+		slots: make(chan struct{}, cfg.MaxSessions), lasting: make(chan struct{}, max(1, cfg.MaxSessions/2)),
+		traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
 	}
-	go h.keepAlive(background, cfg.KeepAlive, cfg.KeepAliveMisses)
+	h := &Host{line: l, leave: func() { client.Close() }} //nolint:errcheck // nothing is in flight any more
+	h.alive, h.end = context.WithCancelCause(context.Background())
+	go h.keepAlive(cfg.KeepAlive, cfg.KeepAliveMisses)
+	go func() { h.giveUp(client.Wait()) }()
 	return h, nil
 }
 
@@ -158,27 +175,27 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// keepAlive closes the connection of a host that no longer answers, so that a
+// keepAlive gives up the connection of a host that no longer answers, so that a
 // power cut is an error within seconds and not a hang.
-func (h *Host) keepAlive(ctx context.Context, every time.Duration, misses int) {
+func (h *Host) keepAlive(every time.Duration, misses int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	answers := make(chan error, 1)
 	for missed, waiting := 0, false; ; {
 		select {
-		case <-ctx.Done():
+		case <-h.alive.Done():
 			return
 		case err := <-answers:
 			if err != nil {
-				h.client.Close()
-				return
+				return // the connection has ended
 			}
 			missed, waiting = 0, false
 		case <-tick.C:
 			if waiting {
 				if missed++; missed >= misses {
-					h.log.Warn("host does not answer, giving the connection up", "after", time.Duration(misses)*every)
-					h.client.Close()
+					silent := time.Duration(misses) * every
+					h.log.Warn("host does not answer, giving the connection up", "after", silent)
+					h.giveUp(fmt.Errorf("the host has not answered for %s", silent))
 					return
 				}
 				continue
@@ -192,6 +209,13 @@ func (h *Host) keepAlive(ctx context.Context, every time.Duration, misses int) {
 	}
 }
 
+// giveUp ends what runs over the connection. Closing alone does not where it leads
+// through a jump host that agrees only when it has passed on what is under way.
+func (h *Host) giveUp(why error) {
+	h.end(why)
+	h.client.Close() //nolint:errcheck // it is of no use any more
+}
+
 // Name is the host's name and address.
 func (h *Host) Name() string { return h.name }
 
@@ -199,9 +223,9 @@ func (h *Host) Name() string { return h.name }
 func (h *Host) HostKey() string { return h.pin.authorizedKey() }
 
 // Traffic is how many bytes the connection has carried so far, encrypted as they
-// are, to the host and from it.
+// are, to the host and from it: all of them, also where others used it meanwhile.
 func (h *Host) Traffic() (sent, received int64) {
-	return h.traffic.sent.Load(), h.traffic.received.Load()
+	return h.traffic.sent.Load() - h.sent, h.traffic.received.Load() - h.received
 }
 
 // traffic counts.
@@ -230,7 +254,8 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	var refused *ssh.OpenChannelError
 	switch doing := fmt.Sprintf("connect to %s through SSH", address); {
 	case err == nil:
-		return conn, nil
+		unhook := context.AfterFunc(h.alive, func() { conn.Close() }) //nolint:errcheck // it is of no use any more
+		return &tunnel{conn, unhook}, nil
 	case ctx.Err() != nil || errors.As(err, &refused): // it answered, or had no time to
 		return nil, fmt.Errorf("%s: %s: %w", h.name, doing, err)
 	default:
@@ -238,9 +263,21 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	}
 }
 
-// Close ends all sessions and the connection.
+// tunnel is a connection that ends with the Host that opened it.
+type tunnel struct {
+	net.Conn
+	unhook func() bool
+}
+
+// Close closes it.
+func (t *tunnel) Close() error {
+	t.unhook()
+	return t.Conn.Close()
+}
+
+// Close ends what this Host has running, and the connection after its last use.
 func (h *Host) Close() error {
-	h.stop()
-	defer h.release()
-	return h.client.Close()
+	h.end(net.ErrClosed)
+	h.leave()
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -60,44 +61,154 @@ func (h *Host) Run(ctx context.Context, c host.Command) ([]byte, error) {
 	return h.runWith(ctx, c, nil)
 }
 
-// runWith does, with input that is too large for memory.
+// runWith does, with input that is too large for memory. Nothing reads it once
+// runWith has returned.
 func (h *Host) runWith(ctx context.Context, c host.Command, input io.Reader) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.commandTimeout, fmt.Errorf("not done within %s (the SSH setting command_timeout)", h.commandTimeout))
-	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
+	if !c.Lasting {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, h.commandTimeout, fmt.Errorf("not done within %s (the SSH setting command_timeout)", h.commandTimeout))
+		defer cancel()
+	}
+	free, err := h.slot(ctx, c.Lasting)
+	if err != nil {
+		return nil, err
 	}
 	if denied := h.denied.Load(); denied != nil {
+		free()
 		return nil, denied
 	}
 	start := time.Now()
-	stdout, err := h.run(ctx, c, h.input(c, input))
+	stdout, err := h.run(ctx, c, h.input(c, input), free)
 	h.log.Debug("command", "command", c.String(), "took", time.Since(start).Round(time.Millisecond).String(), "error", errorText(c, err))
 	return stdout, err
 }
 
-func (h *Host) run(ctx context.Context, c host.Command, input io.Reader) ([]byte, error) {
+// slot waits for a free session.
+func (h *Host) slot(ctx context.Context, lasting bool) (free func(), err error) {
+	var taken []chan struct{}
+	free = func() {
+		for _, s := range taken {
+			<-s
+		}
+	}
+	wanted := []chan struct{}{h.slots}
+	if lasting {
+		wanted = []chan struct{}{h.lasting, h.slots}
+	}
+	for _, s := range wanted {
+		select {
+		case s <- struct{}{}:
+			taken = append(taken, s)
+		case <-h.alive.Done():
+			free()
+			return nil, h.lost("wait for a free session", context.Cause(h.alive))
+		case <-ctx.Done():
+			free()
+			return nil, fmt.Errorf("%s: wait for a free session: %w", h.name, context.Cause(ctx))
+		}
+	}
+	return free, nil
+}
+
+// run ends with ctx and with the connection, which the library's does not: it waits
+// until the host has closed the session, and sshd does that only when the command
+// has taken what was sent to it. On a disk that hangs it never does. Such a session
+// is left behind until it ends, at the latest with the connection. It counts as one
+// for as long: free is called at its end.
+func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free func()) ([]byte, error) {
 	session, err := h.openSession(ctx)
 	if err != nil {
+		free()
 		return nil, h.lost("open a session", err)
 	}
-	defer session.Close()
-	var stdout, stderr bytes.Buffer
+	var stdout bytes.Buffer
+	var stderr spoken
 	session.Stdout, session.Stderr = &stdout, &stderr
-	session.Stdin = input
-	unhook := context.AfterFunc(ctx, func() {
-		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
-		session.Close()
-	})
-	defer unhook()
-	err = session.Run(h.commandLine(c))
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: %s: %w", h.name, c.String(), context.Cause(ctx))
+	if input != nil {
+		g := &gate{r: input}
+		defer g.shut()
+		session.Stdin = g
 	}
-	return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
+	ended := make(chan error, 1)
+	go func() {
+		err := session.Run(h.commandLine(c))
+		session.Close() //nolint:errcheck // it has ended
+		free()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
+	case <-h.alive.Done():
+		err = h.lost("run "+c.String(), stderr.before(c, context.Cause(h.alive)))
+	case <-ctx.Done():
+		err = fmt.Errorf("%s: %s: %w", h.name, c.String(), stderr.before(c, context.Cause(ctx)))
+	}
+	go func() { // neither is sooner done than the connection allows
+		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
+		session.Close()             //nolint:errcheck // or else it ends with the connection
+	}()
+	select {
+	case <-ended:
+	case <-h.alive.Done():
+	case <-time.After(farewell):
+	}
+	return nil, err
+}
+
+// farewell is how long a host may take to agree to the end of a command. One that is
+// well does so at once, and has been told to stop the command by then.
+const farewell = 500 * time.Millisecond
+
+// spoken is the standard error of a command, which may be read while it runs.
+type spoken struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *spoken) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// before is the end of a command that did not end by itself, with what it had said
+// until then: that may be why.
+func (s *spoken) before(c host.Command, err error) error {
+	said := strings.TrimSpace(s.String())
+	if c.Secret || said == "" {
+		return err
+	}
+	return fmt.Errorf("%w; until then it had said:\n%s", err, said)
+}
+
+// gate is the input of a command for as long as somebody waits for the command.
+type gate struct {
+	mu   sync.Mutex
+	r    io.Reader
+	done bool
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.done {
+		return 0, io.ErrClosedPipe
+	}
+	return g.r.Read(p)
+}
+
+// shut returns when nobody reads any more.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.done = true
 }
 
 // openSession opens one as soon as sshd allows. It counts a session as open until
@@ -114,7 +225,7 @@ func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, fmt.Errorf("the host allows no more sessions on this connection (sshd's MaxSessions must be at least %d, and the SSH setting max_sessions no more than it): %w", MinSessions, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -6,11 +6,27 @@ import (
 	"time"
 )
 
-// Jump is one jump host. What it leaves empty is the Config's.
+// Jump is one jump host. What it leaves empty is the Config's, but for credentials:
+// one with a key or a password of its own is offered no others. A certificate alone
+// is for the Config's key, or for one of the agent.
 type Jump struct {
 	Target
-	PrivateKey []byte
-	Passphrase []byte
+	PrivateKey  []byte
+	Passphrase  []byte
+	Certificate []byte
+	Password    string
+}
+
+// over is how the jump host is logged in to where the hosts are by this Config.
+func (j Jump) over(cfg Config) Config {
+	if len(j.PrivateKey) > 0 || j.Password != "" {
+		cfg.PrivateKey, cfg.Passphrase, cfg.Password, cfg.Agent = j.PrivateKey, j.Passphrase, j.Password, false
+		cfg.Certificate = nil
+	}
+	if len(j.Certificate) > 0 {
+		cfg.Certificate = j.Certificate
+	}
+	return cfg
 }
 
 // Chain is the way through jump hosts, in the order in which they are passed. The
@@ -22,7 +38,6 @@ type Chain struct {
 
 	lock  chan struct{} // holds one token; a mutex whose waiting knows a context
 	hosts []*Host       // the jumps that are logged in to, all or none
-	gone  chan struct{} // closed when the last of them was lost
 	users int
 }
 
@@ -55,57 +70,47 @@ func (c *Chain) enter(ctx context.Context) (last *Host, release func(), err erro
 		}
 	}
 	c.users++
-	gone := c.gone
-	return c.hosts[len(c.hosts)-1], func() { c.leave(gone) }, nil
+	last = c.last()
+	return last, func() { c.leave(last) }, nil
 }
 
 // connect logs in to each jump host through the one before it.
 func (c *Chain) connect(ctx context.Context) error {
 	for _, j := range c.jumps {
-		cfg := c.cfg
-		if len(j.PrivateKey) > 0 {
-			// Its own key is all that it is offered.
-			cfg.PrivateKey, cfg.Passphrase, cfg.Agent = j.PrivateKey, j.Passphrase, false
-			cfg.Certificate, cfg.Password = nil, ""
-		}
 		if j.Name == "" {
 			j.Name = "jump host"
 		}
-		var before *Host
-		if len(c.hosts) > 0 {
-			before = c.hosts[len(c.hosts)-1]
-		}
-		h, err := login(ctx, cfg, j.Target, before)
+		h, err := login(ctx, j.over(c.cfg), j.Target, c.last())
 		if err != nil {
 			c.close()
 			return err
 		}
 		c.hosts = append(c.hosts, h)
 	}
-	last, gone := c.hosts[len(c.hosts)-1], make(chan struct{})
-	go func() {
-		last.client.Wait() //nolint:errcheck // that it ended is all that counts
-		close(gone)
-	}()
-	c.gone = gone
 	return nil
 }
 
-func (c *Chain) lost() bool {
-	select {
-	case <-c.gone: // nil, and never ready, before the first login
-		return true
-	default:
-		return false
+// last is nil as long as no jump host is logged in to.
+func (c *Chain) last() *Host {
+	if len(c.hosts) == 0 {
+		return nil
 	}
+	return c.hosts[len(c.hosts)-1]
+}
+
+// lost reports whether the connection to the last jump host has ended: so it does
+// when one before it is lost.
+func (c *Chain) lost() bool {
+	last := c.last()
+	return last != nil && last.alive.Err() != nil
 }
 
 // leave is called once for each enter. Who entered before a loss has no part in
 // the connection that was made since.
-func (c *Chain) leave(gone chan struct{}) {
+func (c *Chain) leave(entered *Host) {
 	<-c.lock
 	defer func() { c.lock <- struct{}{} }()
-	if gone != c.gone {
+	if entered != c.last() {
 		return
 	}
 	if c.users--; c.users == 0 {
@@ -117,5 +122,5 @@ func (c *Chain) close() {
 	for i := len(c.hosts) - 1; i >= 0; i-- {
 		c.hosts[i].Close() //nolint:errcheck // nothing is in flight any more
 	}
-	c.hosts, c.gone, c.users = nil, nil, 0
+	c.hosts, c.users = nil, 0
 }

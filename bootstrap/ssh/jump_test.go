@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
@@ -89,6 +92,56 @@ func TestHostsBehindAChainShareIt(t *testing.T) {
 		h.Close() // which gives the jump back once
 	}
 	waitFor(t, "the jumps are left after the last host", func() bool { return first.Connections()+second.Connections() == 0 })
+}
+
+// A jump host may be opened by other credentials than the hosts, and is shown none of
+// theirs then.
+func TestAJumpHasCredentialsOfItsOwn(t *testing.T) {
+	authority, s := newSigner(t), server(t, nil)
+	hostKey, err := ParseKey(s.ClientKey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		change func(*hosttest.SSHD)
+		jump   func(*hosttest.SSHD) Jump
+		shown  bool // the hosts' credentials
+	}{
+		"an encrypted key": {nil, func(j *hosttest.SSHD) Jump {
+			key, err := j.EncryptedKey("open sesame")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return Jump{PrivateKey: key, Passphrase: []byte("open sesame")}
+		}, false},
+		"a password": {func(j *hosttest.SSHD) { j.Password = "correct horse" }, func(*hosttest.SSHD) Jump { return Jump{Password: "correct horse"} }, false},
+		"a certificate": {func(j *hosttest.SSHD) { j.Authority = authority.PublicKey() }, func(j *hosttest.SSHD) Jump {
+			key, err := ParseKey(j.ClientKey, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return Jump{PrivateKey: j.ClientKey, Certificate: certificate(t, authority, key.PublicKey(), ssh.UserCert)}
+		}, false},
+		"a certificate for the hosts' key": {func(j *hosttest.SSHD) { j.Authority = authority.PublicKey() }, func(*hosttest.SSHD) Jump {
+			return Jump{Certificate: certificate(t, authority, hostKey.PublicKey(), ssh.UserCert)}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jump := server(t, tc.change)
+			cfg := Config{PrivateKey: s.ClientKey, Password: "of the hosts", Agent: false, ConnectTimeout: 5 * time.Second}
+			j := tc.jump(jump)
+			j.Target = target(t, "jump", jump)
+			cfg.Jumps = NewChain(cfg, j)
+			if h, err := Dial(t.Context(), cfg, target(t, "h1", s)); err != nil {
+				t.Error(err)
+			} else {
+				h.Close()
+			}
+			if offered := j.over(cfg); (offered.Password == "of the hosts") != tc.shown || bytes.Equal(offered.PrivateKey, s.ClientKey) != tc.shown {
+				t.Error("it is offered the wrong credentials")
+			}
+		})
+	}
 }
 
 func TestAJumpThatDropsIsUnreachableAndThenUsedAnew(t *testing.T) {

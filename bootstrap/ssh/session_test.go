@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -17,10 +18,10 @@ type deaf struct{ ssh.Conn }
 func (deaf) OpenChannel(string, []byte) (ssh.Channel, <-chan *ssh.Request, error) { select {} }
 
 func TestASessionThatNeverOpensIsGivenUp(t *testing.T) {
-	h := &Host{name: "h", client: &ssh.Client{Conn: deaf{}}, connectTimeout: 50 * time.Millisecond}
+	h := &Host{line: &line{name: "h", client: &ssh.Client{Conn: deaf{}}, connectTimeout: 50 * time.Millisecond, commandTimeout: time.Hour, slots: make(chan struct{}, 1), log: slog.New(slog.DiscardHandler)}, alive: context.Background()}
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.run(context.Background(), host.Command{Argv: []string{"true"}}, nil)
+		_, err := h.Run(context.Background(), host.Command{Argv: []string{"true"}})
 		done <- err
 	}()
 	select {

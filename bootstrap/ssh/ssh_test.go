@@ -137,6 +137,42 @@ func TestCancelEndsACommand(t *testing.T) {
 	}
 }
 
+// What lasts as long as an operation, such as what guards a lease, is not ended by
+// what bounds commands; those that began later are.
+func TestALastingCommandOutlivesTheTimeout(t *testing.T) {
+	s := server(t, nil)
+	h := loginTo(t, s, Config{CommandTimeout: 200 * time.Millisecond})
+	end, ended := filepath.Join(t.TempDir(), "end"), make(chan error, 1)
+	c := host.Shell("lasting", `while [ ! -e "$1" ]; do sleep 0.02; done`, end)
+	c.Lasting = true
+	go func() {
+		_, err := h.Run(t.Context(), c)
+		ended <- err
+	}()
+	waitFor(t, "it begins", func() bool { return s.MostSessions() == 1 })
+	for range 2 {
+		if _, err := h.Run(t.Context(), host.Shell("bounded", "exec sleep 100")); err == nil || !strings.Contains(err.Error(), "command_timeout") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := within(t, "the command", func() error { return <-ended }); err != nil {
+		t.Error(err)
+	}
+}
+
+// sshd may allow fewer sessions than the setting says, and says so to nobody else.
+func TestTooFewSessionsAreTold(t *testing.T) {
+	s := server(t, func(s *hosttest.SSHD) { s.MaxSessions = 1 })
+	h := loginTo(t, s, Config{ConnectTimeout: time.Second})
+	begin(t, h, t.Context())
+	if _, err := h.Run(t.Context(), host.Shell("x", "true")); err == nil || !strings.Contains(err.Error(), "sshd's MaxSessions") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSessionsAreBounded(t *testing.T) {
 	h, s := connected(t)
 	var wg sync.WaitGroup

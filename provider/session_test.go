@@ -1,0 +1,53 @@
+package provider
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+
+	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/ssh"
+)
+
+// Resources that are worked on at a time go to the same masters. They log in once;
+// the lease does so for itself, since an upload must not keep a renewal waiting.
+func TestOperationsShareAConnectionAndTheLeaseHasItsOwn(t *testing.T) {
+	sshd, err := hosttest.NewSSHD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sshd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sshd.Stop()
+	address, port, err := net.SplitHostPort(sshd.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{logins: map[string]ssh.Config{"": {PrivateKey: sshd.ClientKey}}}
+	master := spec.Host{Name: "m1", Address: address, SSH: spec.SSH{Port: n}}
+	login := func(connect func(context.Context, spec.Host) (host.Host, error), want int) {
+		t.Helper()
+		h, err := connect(t.Context(), master)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		if _, err := h.Run(t.Context(), host.Command{Argv: []string{"true"}}); err != nil || sshd.Logins() != want {
+			t.Errorf("%d logins, not %d: %v", sshd.Logins(), want, err)
+		}
+	}
+	for _, title := range []string{"read cluster demo", "read pool p"} {
+		ctx, end := s.operation(t.Context(), title)
+		defer end()
+		login(s.engine(ctx, 0).Connect, 1)
+	}
+	login(s.dialAlone, 2)
+}
