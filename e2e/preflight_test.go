@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,14 +51,17 @@ func TestPreflight(t *testing.T) {
 		}
 		t.Logf("terraform %-10s %5.1f s", args[0], time.Since(start).Seconds())
 	}
-	// A second sshd holds the port, and a small file system that is full is below /opt.
+	// A second sshd holds the port, a small file system that is full is below /opt, and
+	// the worker has another pod network and calls itself as the master does.
 	const hold = "/usr/sbin/sshd -p %d -o PidFile=/run/hold.pid"
-	run(worker, fmt.Sprintf(hold, 10250)+" && mount -t tmpfs -o size=1m tmpfs /opt")
+	run(worker, fmt.Sprintf(hold, 10250)+" && mount -t tmpfs -o size=1m tmpfs /opt"+
+		" && ip link add vx0 type vxlan id 7 dev host0 dstport 8472 && ip link set vx0 up && hostname master-1")
 	run(master, fmt.Sprintf(hold, 6443))
 	ofMaster := []string{"Host master-1 would be refused as it is", "port 6443, which the API server needs, is in use"}
-	ofWorker := []string{"Host worker-1 would be refused as it is", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt"}
+	ofWorker := []string{"Host worker-1 would be refused as it is", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt",
+		"UDP port 8472, which the pod network needs, is in use"}
 
-	terraform(false, append(ofWorker, ofMaster...), "plan", "-input=false", "-no-color")
+	terraform(false, slices.Concat(ofWorker, ofMaster), "plan", "-input=false", "-no-color")
 	terraform(true, append(ofMaster, "Error: Host master-1 cannot become a node", "was not created"), "apply", "-auto-approve", "-input=false", "-no-color")
 	for _, h := range []*lab.Host{master, worker} {
 		if out := run(h, "ls -d /etc/gantry /var/lib/gantry /opt/gantry 2>/dev/null; true"); out != "" {
@@ -66,7 +70,8 @@ func TestPreflight(t *testing.T) {
 	}
 
 	run(master, "kill $(cat /run/hold.pid)")
-	terraform(false, append(ofWorker, "Warning: Host worker-1 cannot become a node", "The host is marked pending; the next apply takes it up."), "apply", "-auto-approve", "-input=false", "-no-color")
+	sameName := "it has the hostname master-1 of the cluster's node master-1"
+	terraform(false, append(ofWorker, sameName, "Warning: Host worker-1 cannot become a node", "The host is marked pending; the next apply takes it up."), "apply", "-auto-approve", "-input=false", "-no-color")
 	if err := f.states(map[string]string{"worker-1": "pending"}); err != nil {
 		t.Error(err)
 	}
@@ -74,7 +79,9 @@ func TestPreflight(t *testing.T) {
 		t.Errorf("the worker was changed: %s", out)
 	}
 
-	run(worker, "kill $(cat /run/hold.pid); umount /opt")
+	terraform(false, append(ofWorker, sameName), "plan", "-input=false", "-no-color")
+
+	run(worker, "kill $(cat /run/hold.pid); umount /opt; ip link del vx0; hostname worker-1")
 	if err := f.Apply(ctx); err != nil {
 		t.Fatal(err)
 	}
