@@ -14,6 +14,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -26,6 +27,10 @@ type member struct {
 	// files are those that the survey found on it; refused is why it can be no node.
 	files   map[string][]byte
 	refused error
+	// taken: of one that leaves, another host has its name in the cluster already.
+	// unsure is why that cannot be told.
+	taken  bool
+	unsure error
 	// barred says what keeps it out of the cluster, of one that is let go of.
 	barred string
 }
@@ -38,8 +43,10 @@ type fleet struct {
 	order   []string // by name: the order in which masters are raised
 	members map[string]*member
 	// source is the master through which the cluster is reached; empty as long as
-	// none has a store.
+	// none has a store. stores are all reached masters that had one when the fleet was
+	// looked at.
 	source string
+	stores []string
 	// fresh is set when none of the hosts had ever heard of the cluster.
 	fresh bool
 	// only, when not nil, are the members that the report is about.
@@ -78,56 +85,87 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 // headStart is how long one master may take before the next is tried beside it.
 const headStart = time.Second
 
-// reach finds one live master that holds the cluster, and logs in to no more than
-// it must: a master that does not answer costs headStart, not a time-out.
-func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
-	type attempt struct {
-		fleet *fleet
-		trust install.Authorities
+// first tries n masters in turn until one succeeds. One that does not answer costs
+// headStart, not a time-out: then the next is tried beside it. What succeeds too late
+// is dropped.
+func first[T any](n int, try func(i int) (T, error), drop func(T)) (T, error) {
+	type outcome struct {
+		value T
 		err   error
 	}
-	attempts := make(chan attempt, len(c.Masters))
-	try := func(h spec.Host) {
-		f := e.connect(ctx, []spec.Host{h})
-		trust, err := f.authorities(ctx, c.ClusterID)
-		if err == nil && f.source == "" {
-			err = fmt.Errorf("%w: %s has no store yet", errNoAuthorities, h.Name)
-		}
-		attempts <- attempt{f, trust, err}
+	outcomes := make(chan outcome, n)
+	var none T
+	if n == 0 {
+		return none, errNoMaster
 	}
 	var errs []error
 	begun, ended := 0, 0
-	for ended < len(c.Masters) {
+	begin := func() {
+		i := begun
+		begun++
+		go func() {
+			v, err := try(i)
+			outcomes <- outcome{v, err}
+		}()
+	}
+	for ended < n {
 		if begun == ended { // nobody else is being asked
-			go try(c.Masters[begun])
-			begun++
+			begin()
 		}
 		var next <-chan time.Time
-		if begun < len(c.Masters) {
+		if begun < n {
 			next = time.After(headStart)
 		}
 		select {
 		case <-next:
-			go try(c.Masters[begun])
-			begun++
-		case a := <-attempts:
+			begin()
+		case o := <-outcomes:
 			ended++
-			if a.err == nil {
+			if o.err == nil {
 				go func() { // those that are still being tried
 					for range begun - ended {
-						(<-attempts).fleet.close()
+						if late := <-outcomes; late.err == nil {
+							drop(late.value)
+						}
 					}
 				}()
-				return a.fleet, a.trust, nil
+				return o.value, nil
 			}
-			a.fleet.close()
-			errs = append(errs, a.err)
+			errs = append(errs, o.err)
 		}
 	}
-	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("cluster %s: no master is named by which it could be reached", c.ClusterName))
+	return none, errors.Join(errs...)
+}
+
+var errNoMaster = errors.New("no master is named by which the cluster could be reached")
+
+// entry is a master by which the cluster is reached.
+type entry struct {
+	fleet *fleet
+	trust install.Authorities
+}
+
+// enter logs in to a master that holds the cluster and has a place in its store.
+func (e *Engine) enter(ctx context.Context, c spec.Connection, h spec.Host) (entry, error) {
+	f := e.connect(ctx, []spec.Host{h})
+	trust, err := f.authorities(ctx, c.ClusterID)
+	if err == nil && f.source == "" {
+		err = fmt.Errorf("%w: %s has no store yet", errNoAuthorities, h.Name)
 	}
-	return nil, install.Authorities{}, errors.Join(errs...)
+	if err != nil {
+		f.close()
+		return entry{}, err
+	}
+	return entry{f, trust}, nil
+}
+
+// reach finds one live master that holds the cluster, and logs in to no more than
+// it must.
+func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
+	found, err := first(len(c.Masters),
+		func(i int) (entry, error) { return e.enter(ctx, c, c.Masters[i]) },
+		func(late entry) { late.fleet.close() })
+	return found.fleet, found.trust, err
 }
 
 // control is reach, with an API that answers.
@@ -264,52 +302,96 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 var errNoAuthorities = errors.New("no master that can be reached holds the cluster's authorities")
 
 // authorities reads them from a reached master of this cluster that holds them
-// all: one that is in the store, if there is one, which becomes the source.
+// all: one that is in the store, if there is one, which becomes the source. One that
+// serves goes before one that may only have begun to join: its etcd answers nobody.
 func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Authorities, error) {
-	var errs []error
-	var found *install.Authorities
-	for _, name := range f.order {
-		m := f.members[name]
-		if m.host == nil {
-			errs = append(errs, m.status.Err)
-			continue
+	var mu sync.Mutex
+	found, failed := map[string]holding{}, map[string]error{}
+	f.look(ctx, f.order, func(ctx context.Context, m *member) {
+		held, err := holding{}, m.status.Err
+		if m.host != nil {
+			held, err = m.holding(ctx, clusterID)
 		}
-		trust, inStore, err := m.authorities(ctx, clusterID)
+		mu.Lock()
+		defer mu.Unlock()
 		if err != nil {
-			errs = append(errs, err)
-			continue
+			failed[m.spec.Name] = err
+		} else {
+			found[m.spec.Name] = held
 		}
-		if inStore {
-			f.source = name
-			return trust, nil
-		}
-		if found == nil {
-			found = &trust
+	})
+	var serving, joining, others []string
+	var errs []error
+	for _, name := range f.order {
+		held, ok := found[name]
+		switch {
+		case !ok:
+			errs = append(errs, failed[name])
+		case held.serves:
+			serving = append(serving, name)
+		case held.inStore:
+			joining = append(joining, name)
+		default:
+			others = append(others, name)
 		}
 	}
-	if found != nil {
-		return *found, nil
+	f.stores = append(serving, joining...)
+	all := append(f.stores[:len(f.stores):len(f.stores)], others...)
+	if len(all) == 0 {
+		return install.Authorities{}, fmt.Errorf("%w: %w", errNoAuthorities, errors.Join(errs...))
 	}
-	return install.Authorities{}, fmt.Errorf("%w: %w", errNoAuthorities, errors.Join(errs...))
+	if len(f.stores) > 0 {
+		f.source = f.stores[0]
+	}
+	return found[all[0]].trust, nil
 }
 
-// authorities reads those that the host holds, and whether it has a place in the
-// store.
-func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, bool, error) {
-	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, config.Etcd.ConfigFile())...)
+// holding is what a master has of its cluster.
+type holding struct {
+	trust install.Authorities
+	// inStore: it has a place in the store. serves: it has joined to the end.
+	inStore, serves bool
+}
+
+func (m *member) holding(ctx context.Context, clusterID string) (holding, error) {
+	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile())...)
 	if err != nil {
-		return install.Authorities{}, false, err
+		return holding{}, err
 	}
 	id, err := install.ReadIdentity(files)
 	if err != nil || id == nil || id.ClusterID != clusterID {
-		return install.Authorities{}, false, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
+		return holding{}, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
 	}
 	trust, err := install.ReadAuthorities(files)
 	if err != nil {
-		return install.Authorities{}, false, fmt.Errorf("%s: %w", m.title(), err)
+		return holding{}, fmt.Errorf("%s: %w", m.title(), err)
 	}
 	_, inStore := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.spec})
-	return trust, inStore, nil
+	return holding{trust: trust, inStore: inStore, serves: inStore && len(files[install.JoinedFile]) > 0}, nil
+}
+
+// store opens the store through the source or, where its etcd does not answer,
+// through another master that has one.
+func (e *Engine) store(ctx context.Context, f *fleet, trust install.Authorities) (join.Store, error) {
+	open := func(name string) (join.Store, error) {
+		m := f.members[name]
+		return e.Store(install.ClientURL(m.spec), trust.EtcdCA, m.host.Dial, e.Now())
+	}
+	ways := append([]string{f.source}, slices.DeleteFunc(slices.Clone(f.stores), func(name string) bool { return name == f.source })...)
+	if len(ways) == 1 {
+		return open(f.source)
+	}
+	return first(len(ways), func(i int) (join.Store, error) {
+		s, err := open(ways[i])
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.MemberList(ctx); err != nil {
+			s.Close() //nolint:errcheck // it did not work anyway
+			return nil, fmt.Errorf("list etcd members through %s: %w", f.members[ways[i]].title(), err)
+		}
+		return s, nil
+	}, func(late join.Store) { late.Close() }) //nolint:errcheck // nothing was done by it
 }
 
 // know marks the reached masters of this cluster as kept in a state.

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,20 +19,20 @@ func (e *Engine) waitNode(ctx context.Context, api kubernetes.Interface, name st
 	defer cancel()
 	for {
 		node, err := api.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-		why := ""
+		why := err
 		switch {
 		case apierrors.IsNotFound(err):
-			why = "its kubelet has not registered yet"
-		case err != nil:
-			why = err.Error()
-		default:
-			if why = notReady(node); why == "" {
+			why = errors.New("its kubelet has not registered yet")
+		case err == nil:
+			said := notReady(node)
+			if said == "" {
 				return nil
 			}
+			why = errors.New(said)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node %s is not Ready after %s: %s; its kubelet's log (journalctl -u gantry-kubelet) says more", name, e.NodeTimeout, why)
+			return fmt.Errorf("node %s is not Ready after %s: %w; its kubelet's log (journalctl -u gantry-kubelet) says more", name, e.NodeTimeout, why)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
