@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
@@ -24,11 +23,8 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
 	"github.com/gantry-run/gantry/bootstrap/install"
-	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/lease"
-	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
-	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -82,7 +78,7 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 			}
 			return nil
 		}
-		m.Peer = func(address string) *hosttest.Model { return w.at(spec.Host{Address: address}) }
+		m.Peer = w.server
 		w.hosts[name] = m
 	}
 	w.engine = w.run(t, b)
@@ -96,8 +92,13 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		w.die()
 	}
 	var dead atomic.Bool
+	var keepers *lease.Keepers
 	w.die = func() {
 		dead.Store(true)
+		for _, m := range w.hosts {
+			m.PowerCut()
+		}
+		keepers.Close() // what it is still about ends before anybody else begins
 		for _, m := range w.hosts {
 			m.Reconnect()
 		}
@@ -111,24 +112,32 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		}
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
 	}
-	w.lease = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
-	t.Cleanup(w.lease.Close)
+	keepers = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
+	w.lease = keepers
+	t.Cleanup(keepers.Close)
 	return New(Config{
 		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
-		API:   func(client.Options) (kubernetes.Interface, error) { return w.api, nil },
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
-		Store: func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return w.store, nil },
+		API:   w.apiThrough, Store: w.storeThrough,
 	})
 }
 
 // at is the host at that address or, where none has it, of that name.
 func (w *world) at(h spec.Host) *hosttest.Model {
+	if m := w.server(h.Address); m != nil {
+		return m
+	}
+	return w.hosts[h.Name]
+}
+
+// server is the host at an address, or with that name in DNS; nil when there is none.
+func (w *world) server(address string) *hosttest.Model {
 	for _, m := range w.hosts {
-		if h.Address == m.Address || strings.HasPrefix(h.Address, m.Title+".") {
+		if address == m.Address || strings.HasPrefix(address, m.Title+".") {
 			return m
 		}
 	}
-	return w.hosts[h.Name]
+	return nil
 }
 
 // nodeName is the node that a host is: "w1@b" is another server to be w1.

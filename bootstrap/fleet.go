@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -30,6 +26,10 @@ type member struct {
 	refused error
 	// doubt is what may go wrong with one that can be a node.
 	doubt error
+	// taken: of one that leaves, another host has its name in the cluster already.
+	// unsure is why that cannot be told.
+	taken  bool
+	unsure error
 	// barred says what keeps it out of the cluster, of one that is let go of.
 	barred string
 }
@@ -42,8 +42,10 @@ type fleet struct {
 	order   []string // by name: the order in which masters are raised
 	members map[string]*member
 	// source is the master through which the cluster is reached; empty as long as
-	// none has a store.
+	// none has a store. stores are all reached masters that had one when the fleet was
+	// looked at.
 	source string
+	stores []string
 	// provisional is set when the source may have no store that answers: it was cut
 	// before it had a vote, or its etcd is down.
 	provisional bool
@@ -80,90 +82,6 @@ func (e *Engine) connect(ctx context.Context, hosts []spec.Host) *fleet {
 		}
 	})
 	return f
-}
-
-// headStart is how long one master may take before the next is tried beside it.
-const headStart = time.Second
-
-// reach finds one live master that holds the cluster, and logs in to no more than
-// it must: a master that does not answer costs headStart, not a time-out. One whose
-// store may not answer is taken when there is no other.
-func (e *Engine) reach(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, error) {
-	type attempt struct {
-		fleet *fleet
-		trust install.Authorities
-		err   error
-	}
-	attempts := make(chan attempt, len(c.Masters))
-	try := func(h spec.Host) {
-		f := e.connect(ctx, []spec.Host{h})
-		trust, err := f.authorities(ctx, c.ClusterID)
-		if err == nil && f.source == "" {
-			err = fmt.Errorf("%w: %s has no store yet", errNoAuthorities, h.Name)
-		}
-		attempts <- attempt{f, trust, err}
-	}
-	var errs []error
-	var second *attempt
-	begun, ended := 0, 0
-	for ended < len(c.Masters) {
-		if begun == ended { // nobody else is being asked
-			go try(c.Masters[begun])
-			begun++
-		}
-		var next <-chan time.Time
-		if begun < len(c.Masters) {
-			next = time.After(headStart)
-		}
-		select {
-		case <-next:
-			go try(c.Masters[begun])
-			begun++
-		case a := <-attempts:
-			ended++
-			switch {
-			case a.err == nil && !a.fleet.provisional:
-				go func() { // those that are still being tried
-					for range begun - ended {
-						(<-attempts).fleet.close()
-					}
-				}()
-				if second != nil {
-					second.fleet.close()
-				}
-				return a.fleet, a.trust, nil
-			case a.err == nil && second == nil:
-				second = &a
-				continue
-			}
-			a.fleet.close()
-			errs = append(errs, a.err)
-		}
-	}
-	if second != nil {
-		return second.fleet, second.trust, nil
-	}
-	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("cluster %s: no master is named by which it could be reached", c.ClusterName))
-	}
-	return nil, install.Authorities{}, errors.Join(errs...)
-}
-
-// control is reach, with an API that answers.
-func (e *Engine) control(ctx context.Context, c spec.Connection) (*fleet, install.Authorities, kubernetes.Interface, error) {
-	masters, trust, err := e.reach(ctx, c)
-	if err != nil {
-		return nil, trust, nil, err
-	}
-	api, err := e.api(masters, c, trust)
-	if err == nil {
-		_, err = released(ctx, api)
-	}
-	if err != nil {
-		masters.close()
-		return nil, trust, nil, err
-	}
-	return masters, trust, api, nil
 }
 
 // connectBoth logs in to the hosts of two fleets at once. A name may be in both.
@@ -278,93 +196,6 @@ func (f *fleet) identities(ctx context.Context) (map[string]*install.Identity, e
 		out[m.spec.Name] = id
 	})
 	return out, errors.Join(errs...)
-}
-
-var errNoAuthorities = errors.New("no master that can be reached holds the cluster's authorities")
-
-// authorities reads them from a reached master of this cluster that holds them
-// all: one that is in the store, if there is one, which becomes the source. One that
-// serves comes before one that was cut while it joined, or whose etcd is down.
-func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Authorities, error) {
-	var errs []error
-	var found *install.Authorities
-	provisional := ""
-	for _, name := range f.order {
-		m := f.members[name]
-		if m.host == nil {
-			errs = append(errs, m.status.Err)
-			continue
-		}
-		trust, at, err := m.authorities(ctx, clusterID)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if at == serves {
-			f.source = name
-			return trust, nil
-		}
-		if at == silent && provisional == "" {
-			provisional = name
-		}
-		if found == nil {
-			found = &trust
-		}
-	}
-	if found != nil {
-		f.source, f.provisional = provisional, provisional != ""
-		return *found, nil
-	}
-	return install.Authorities{}, fmt.Errorf("%w: %w", errNoAuthorities, errors.Join(errs...))
-}
-
-// place is what a master is in the store.
-type place int
-
-const (
-	outside place = iota
-	// silent: it was given its place, and may have no vote yet, of which etcd answers
-	// next to nothing, or its etcd is down.
-	silent
-	// serves: it has a vote, and its etcd listens.
-	serves
-)
-
-// authorities reads those that the host holds, and what it is in the store.
-func (m *member) authorities(ctx context.Context, clusterID string) (install.Authorities, place, error) {
-	listens := make(chan bool, 1) // asked beside the files, so that it costs no round trip
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		conn, err := dialWithin(ctx, m.host, net.JoinHostPort(m.spec.IP(), strconv.Itoa(config.EtcdClientPort)))
-		if err == nil {
-			conn.Close() //nolint:errcheck // nothing was sent
-		}
-		listens <- err == nil
-	}()
-	files, err := m.host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile())...)
-	if err != nil {
-		return install.Authorities{}, outside, err
-	}
-	id, err := install.ReadIdentity(files)
-	if err != nil || id == nil || id.ClusterID != clusterID {
-		return install.Authorities{}, outside, fmt.Errorf("%s is no master of cluster %s", m.title(), clusterID)
-	}
-	trust, err := install.ReadAuthorities(files)
-	if err != nil {
-		return install.Authorities{}, outside, fmt.Errorf("%s: %w", m.title(), err)
-	}
-	etcd, given := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.spec})
-	switch {
-	case !given:
-		return trust, outside, nil
-	case etcd.Joins && len(files[install.JoinedFile]) == 0: // the first one votes from its start
-		return trust, silent, nil
-	case !<-listens:
-		return trust, silent, nil
-	default:
-		return trust, serves, nil
-	}
 }
 
 // know marks the reached masters of this cluster as kept in a state.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
@@ -32,20 +33,11 @@ func (e *Engine) ForeseePool(ctx context.Context, c spec.Connection, leaving []s
 // Have is the cluster as it is, want what it is to be.
 func (e *Engine) ForeseeCluster(ctx context.Context, have, want spec.Cluster, leaving []spec.Host) ([]string, error) {
 	c := have.Connection()
-	masters, trust, err := e.reach(ctx, c)
+	masters, trust, alive, down, err := e.voters(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	defer masters.close()
-	s, err := e.store(masters, trust)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	alive, down, err := join.Voters(ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	out := []string{quorum(alive, down, names(want.Masters))}
 	if len(leaving) == 0 {
 		return out, nil
@@ -73,6 +65,44 @@ func quorum(alive, down, after []string) string {
 		s += fmt.Sprintf(" All answer; as they are they %s.", bears(voters))
 	}
 	return s
+}
+
+// voters counts those of the store, through a master whose etcd answers: that of a
+// master which is to be replaced may be just what is broken. Where none speaks for the
+// store, it has no quorum, and one that answers for itself is asked.
+func (e *Engine) voters(ctx context.Context, c spec.Connection) (masters *fleet, trust install.Authorities, alive, down []string, err error) {
+	type seen struct {
+		entry
+		alive, down []string
+	}
+	ask := func(ctx context.Context, count func(context.Context, join.Store) (alive, down []string, err error)) (seen, error) {
+		return first(len(c.Masters), func(i int) (seen, error) {
+			in, err := e.enter(ctx, c, c.Masters[i])
+			if err != nil {
+				return seen{}, err
+			}
+			s, err := e.store(ctx, in.fleet, in.trust)
+			if err == nil {
+				defer s.Close()
+				out := seen{entry: in}
+				if out.alive, out.down, err = count(ctx, s); err == nil {
+					return out, nil
+				}
+			}
+			in.fleet.close()
+			return seen{}, fmt.Errorf("%s: %w", c.Masters[i].Name, err)
+		}, nil, func(late seen) { late.fleet.close() })
+	}
+	half, cancel := ctx, func() {}
+	if _, bounded := ctx.Deadline(); bounded {
+		half, cancel = context.WithTimeout(ctx, statusShare(ctx))
+	}
+	defer cancel()
+	out, err := ask(half, join.Voters)
+	if err != nil && ctx.Err() == nil {
+		out, err = ask(ctx, join.VotersOfOne)
+	}
+	return out.fleet, out.trust, out.alive, out.down, err
 }
 
 // podsNamed is how many pods of a node are called by name.

@@ -21,22 +21,22 @@ func (e *Engine) waitNode(ctx context.Context, api kubernetes.Interface, name st
 	defer cancel()
 	for {
 		node, err := api.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
-		why := ""
+		why := err
 		switch {
 		case apierrors.IsNotFound(err):
-			why = "its kubelet has not registered yet"
+			why = errors.New("its kubelet has not registered yet")
 		case errors.Is(err, host.ErrUnreachable): // the master through which it is asked; no other is
 			return fmt.Errorf("see whether node %s is Ready: %w", name, err)
-		case err != nil:
-			why = err.Error()
-		default:
-			if why = notReady(node); why == "" {
+		case err == nil:
+			said := notReady(node)
+			if said == "" {
 				return nil
 			}
+			why = errors.New(said)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node %s is not Ready after %s: %s; its kubelet's log (journalctl -u gantry-kubelet) says more", name, e.NodeTimeout, why)
+			return fmt.Errorf("node %s is not Ready after %s: %w; its kubelet's log (journalctl -u gantry-kubelet) says more", name, e.NodeTimeout, why)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

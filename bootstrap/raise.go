@@ -291,13 +291,8 @@ func (e *Engine) apiOf(m *member, servers []string, trust install.Authorities) (
 	})
 }
 
-func (e *Engine) store(f *fleet, trust install.Authorities) (join.Store, error) {
-	via := f.members[f.source]
-	return e.Store(install.ClientURL(via.spec), trust.EtcdCA, via.host.Dial, e.Now())
-}
-
 func (e *Engine) addMember(ctx context.Context, f *fleet, n spec.Node, trust install.Authorities, empty bool) (install.Etcd, error) {
-	s, err := e.store(f, trust)
+	s, err := e.store(ctx, f, trust)
 	if err != nil {
 		return install.Etcd{}, err
 	}
@@ -318,7 +313,7 @@ func (p promotion) String() string        { return "promote etcd member " + p.no
 func (p promotion) Watch() step.Watch     { return step.Watch{Files: []string{install.JoinedFile}} }
 func (p promotion) Done(s step.Seen) bool { _, ok := s.Files[install.JoinedFile]; return ok }
 func (p promotion) Apply(ctx context.Context, _ host.Host, _ step.Seen) error {
-	s, err := p.engine.store(p.fleet, p.trust)
+	s, err := p.engine.store(ctx, p.fleet, p.trust)
 	if err != nil {
 		return err
 	}

@@ -21,10 +21,8 @@ import (
 // host wiped. One that is not reached is cordoned only once it is clear that it goes.
 func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection, api kubernetes.Interface, change PoolChange, leavers []string) {
 	f.parallel(ctx, leavers, func(ctx context.Context, m *member) {
-		if m.host == nil {
-			return
-		}
-		if taken, err := takenOver(ctx, api, m); err == nil && !taken {
+		m.taken, m.unsure = takenOver(ctx, api, m)
+		if m.host != nil && !m.taken && m.unsure == nil {
 			drain.Cordon(ctx, api, m.spec.Name) //nolint:errcheck // it is once more, before it is drained
 		}
 	})
@@ -34,11 +32,10 @@ func (e *Engine) retireWorkers(ctx context.Context, f *fleet, c spec.Connection,
 }
 
 func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.Connection, api kubernetes.Interface, change PoolChange) error {
-	taken, err := takenOver(ctx, api, m)
-	if err != nil {
-		return err
+	if m.unsure != nil {
+		return m.unsure
 	}
-	if taken {
+	if m.taken {
 		return e.leaveBehind(ctx, f, m, c.ClusterID)
 	}
 	lost := e.lost(ctx, m, api)
@@ -143,7 +140,7 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	if err != nil {
 		return err
 	}
-	s, err := e.store(f, trust)
+	s, err := e.store(ctx, f, trust)
 	if err != nil {
 		return err
 	}
@@ -151,19 +148,18 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	if err := join.MayLeave(ctx, s, m.spec.Name, install.PeerURL(m.spec)); err != nil {
 		return err
 	}
-	taken, err := takenOver(ctx, api, m)
-	if err != nil {
+	if m.taken, err = takenOver(ctx, api, m); err != nil {
 		return err
 	}
 	switch {
-	case m.host != nil && !taken:
+	case m.host != nil && !m.taken:
 		if err := e.evict(ctx, leaving, m, api, force); err != nil {
 			return err
 		}
 	case m.host != nil:
 	case e.deadToMasters(ctx, f, m):
 		e.Events(step.Event{Host: m.title(), Step: "see whether the node is gone", State: step.Done, Message: "no other master finds a sign of life"})
-	case !taken:
+	case !m.taken:
 		if err := e.lost(ctx, m, api); err != nil {
 			return err
 		}
@@ -179,7 +175,7 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	if err != nil {
 		return err
 	}
-	if taken {
+	if m.taken {
 		return e.leaveBehind(ctx, leaving, m, want.ID)
 	}
 	if m.host != nil {

@@ -22,18 +22,11 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
-// budgeted puts a pod on w1 that a disruption budget holds there.
-func (w *world) budgeted(t *testing.T) {
+// evictable puts a pod on a node, whose eviction ends it at once.
+func (w *world) evictable(t *testing.T, node string) {
 	t.Helper()
-	web := map[string]string{"app": "web"}
 	if _, err := w.api.CoreV1().Pods("shop").Create(t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", Labels: web}, Spec: corev1.PodSpec{NodeName: "w1"},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.api.PolicyV1().PodDisruptionBudgets("shop").Create(t.Context(), &policyv1.PodDisruptionBudget{
-		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
-		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: web}},
+		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{NodeName: node},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,15 +35,46 @@ func (w *world) budgeted(t *testing.T) {
 		{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "pods/eviction", Kind: "Eviction", Group: "policy", Version: "v1"}}},
 	}
 	w.api.Discovery().(*fake.FakeDiscovery).FakedServerVersion = &version.Info{Major: "1", Minor: "37"}
+	w.onEviction(func(name string) error {
+		return w.api.Tracker().Delete(corev1.SchemeGroupVersion.WithResource("pods"), "shop", name)
+	})
+}
+
+// onEviction says what comes of one.
+func (w *world) onEviction(do func(pod string) error) {
 	w.api.PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		if a.GetSubresource() != "eviction" {
 			return false, nil, nil
 		}
-		return true, nil, apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 1)
+		return true, nil, do(a.(clienttesting.CreateAction).GetObject().(*policyv1.Eviction).Name)
+	})
+}
+
+// evicted fails the test where there is a pod.
+func (w *world) evicted(t *testing.T) {
+	t.Helper()
+	if list, err := w.api.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{}); err != nil || len(list.Items) > 0 {
+		t.Errorf("%v, pods that are left: %d", err, len(list.Items))
+	}
+}
+
+// budgeted puts a pod on w1 that a disruption budget holds there.
+func (w *world) budgeted(t *testing.T) {
+	t.Helper()
+	w.evictable(t, "w1")
+	if _, err := w.api.PolicyV1().PodDisruptionBudgets("shop").Create(t.Context(), &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
+		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.onEviction(func(string) error {
+		return apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 1)
 	})
 }
 
 func TestABudgetHoldsARemovalUpAndTheNodeStaysAsItWas(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, smallBundle(t), "m1", "w1")
 	pool := w.pool("w1")
 	c := grown(t, w, pool)
@@ -114,7 +138,7 @@ func TestTheQuorumIsCountedBeforeAndAfter(t *testing.T) {
 func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 	w := newWorld(t, smallBundle(t), "m1", "m2", "w1")
 	pool := w.pool("w1")
-	c := w.two(grown(t, w, pool))
+	c := w.with(grown(t, w, pool), "m1", "m2")
 	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2"}})
 	succeed(t, r, err)
 	w.hosts["m2"].PowerCut()
@@ -149,6 +173,7 @@ func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 // What a removal would not do to a worker of a living cluster, a destroy of its pool
 // does not either, unless somebody says so.
 func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, smallBundle(t), "m1", "w1")
 	pool := w.pool("w1")
 	c := grown(t, w, pool)

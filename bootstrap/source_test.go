@@ -7,38 +7,23 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 )
 
-// memberOfStore is the store as one of its members answers: one without a vote lists no
-// others and changes nothing.
-type memberOfStore struct {
-	*voters
-	url string // its peer URL
-	// cut: nobody is promoted.
+// unpromoting is a store in which nobody is promoted as long as it is cut.
+type unpromoting struct {
+	join.Store
 	cut *bool
 }
 
-func (m memberOfStore) MemberList(ctx context.Context, opts ...clientv3.OpOption) (*clientv3.MemberListResponse, error) {
-	list, err := m.voters.MemberList(ctx, opts...)
-	for _, other := range list.Members {
-		if other.IsLearner && other.PeerURLs[0] == m.url {
-			return nil, rpctypes.ErrGRPCNotSupportedForLearner
-		}
-	}
-	return list, err
-}
-
-func (m memberOfStore) MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error) {
-	if *m.cut {
+func (s unpromoting) MemberPromote(ctx context.Context, id uint64) (*clientv3.MemberPromoteResponse, error) {
+	if *s.cut {
 		return nil, errors.New("cut")
 	}
-	return m.voters.MemberPromote(ctx, id)
+	return s.Store.MemberPromote(ctx, id)
 }
 
 // A master that was cut between its start and its vote comes first by its name, and
@@ -46,13 +31,9 @@ func (m memberOfStore) MemberPromote(ctx context.Context, id uint64) (*clientv3.
 func TestAMasterWithoutAVoteIsNoSource(t *testing.T) {
 	w := newWorld(t, smallBundle(t), "a1", "m1", "m2")
 	cut := true
-	w.engine.Store = func(endpoint string, _ *pki.Authority, _ join.Dial, _ time.Time) (join.Store, error) {
-		for _, h := range w.spec("a1", "m1", "m2") {
-			if install.ClientURL(h) == endpoint {
-				return memberOfStore{w.store, install.PeerURL(h), &cut}, nil
-			}
-		}
-		return nil, errors.New("no member is at " + endpoint)
+	w.engine.Store = func(endpoint string, ca *pki.Authority, dial join.Dial, now time.Time) (join.Store, error) {
+		s, err := w.storeThrough(endpoint, ca, dial, now)
+		return unpromoting{s, &cut}, err
 	}
 	c := w.cluster()
 	c.Masters = w.spec("m1")

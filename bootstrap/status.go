@@ -151,7 +151,7 @@ func (e *Engine) look(ctx context.Context, out *ClusterStatus, c spec.Connection
 	}
 	if len(out.Members) == 0 {
 		wg.Go(func() {
-			s, err := e.store(a.fleet, a.trust)
+			s, err := e.store(ctx, a.fleet, a.trust)
 			if membersErr = err; err != nil {
 				return
 			}

@@ -98,7 +98,7 @@ func allKnown(ctx context.Context, m types.Map, diags *diag.Diagnostics) bool {
 
 func abandonAttribute() pschema.BoolAttribute {
 	return pschema.BoolAttribute{Optional: true, MarkdownDescription: "Let a destroy end although servers cannot be reached (default `false`: that is an error, and they stay in state). " +
-		"They are left as they are: wipe them before they start again. Where no master can be reached, the workers of a pool that is destroyed are wiped without being drained, " +
+		"They are left as they are: wipe them before they start again. Where no master can be reached, or no API through one, the workers of a pool that is destroyed are wiped without being drained, " +
 		"and nothing keeps another run from working on the cluster: it is for masters that are gone for good, not for a network that is down."}
 }
 

@@ -46,6 +46,7 @@ type Model struct {
 
 	mu      sync.Mutex
 	ops     int
+	trace   []traced
 	changes []string
 	cut     bool
 	lost    chan struct{} // closed when the connection is lost
@@ -84,6 +85,12 @@ type file struct {
 	mode fs.FileMode
 }
 
+// traced is an operation that there was.
+type traced struct {
+	change string // empty of one that only reads
+	parts  int
+}
+
 type unit struct {
 	active, enabled bool
 	starts          int
@@ -102,7 +109,7 @@ func (m *Model) Reconnect() {
 	defer m.mu.Unlock()
 	m.lose()
 	m.lost = make(chan struct{})
-	m.cut, m.FailAt, m.ops, m.changes = false, 0, 0, nil
+	m.cut, m.FailAt, m.ops, m.changes, m.trace = false, 0, 0, nil, nil
 }
 
 // PowerCut ends the connections, and lets nobody in until Reconnect. What was in its
@@ -232,6 +239,7 @@ func (m *Model) op(ctx context.Context, change string, parts int, do func(n int)
 		return m.unreachable()
 	}
 	m.ops++
+	m.trace = append(m.trace, traced{change, parts})
 	fault := m.Fault
 	if m.ops != m.FailAt {
 		fault = -1
@@ -240,7 +248,7 @@ func (m *Model) op(ctx context.Context, change string, parts int, do func(n int)
 		m.lose()
 		return m.unreachable()
 	}
-	if change != "" && !strings.HasPrefix(change, "append-journal") {
+	if change != "" && change != through && !strings.HasPrefix(change, "append-journal") {
 		m.changes = append(m.changes, change)
 	}
 	switch {
@@ -257,6 +265,46 @@ func (m *Model) op(ctx context.Context, change string, parts int, do func(n int)
 		return m.unreachable()
 	}
 	return do(parts)
+}
+
+// through is what operations are called that change something beyond the server.
+const through = "through"
+
+// Through does what is reached through the server's connection, such as a call of the
+// API beside it: one more operation, which fails as they do.
+func (m *Model) Through(ctx context.Context, changes bool, do func() error) error {
+	change := ""
+	if changes {
+		change = through
+	}
+	return m.op(ctx, change, 1, func(n int) error {
+		if n == 0 {
+			return nil
+		}
+		return do()
+	})
+}
+
+// Matters reports, for each operation since the last Reconnect, whether the fault
+// there is another one than CutBefore: what only reads is not half done, and nobody
+// misses that it was.
+func (m *Model) Matters(f Fault) []bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]bool, len(m.trace))
+	for i, op := range m.trace {
+		switch f {
+		case CutBefore:
+			out[i] = true
+		case CutDuring:
+			out[i] = op.change != "" && op.parts > 1
+		case CutAfter:
+			out[i] = op.change != ""
+		case DiskFull:
+			out[i] = writes(op.change)
+		}
+	}
+	return out
 }
 
 // writes reports whether an operation needs space.
