@@ -113,7 +113,7 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 	w.lease = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
 	t.Cleanup(w.lease.Close)
 	return New(Config{
-		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
+		Bundle: b, NodeTimeout: 10 * time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
 		API:   func(client.Options) (kubernetes.Interface, error) { return w.api, nil },
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
 		Store: func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return w.store, nil },
@@ -296,6 +296,7 @@ func TestWhoIsGoneNeedsTwoWitnesses(t *testing.T) {
 		}
 		return w.hosts[h.Name], nil
 	}
+	w.engine.NodeTimeout = time.Second // waited out
 	leave := func() Report {
 		t.Helper()
 		r, err := w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: "p"}, PoolChange{Leaving: w.spec("w1")})
