@@ -116,7 +116,7 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 	w.lease = keepers
 	t.Cleanup(keepers.Close)
 	return New(Config{
-		Bundle: b, NodeTimeout: time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
+		Bundle: b, NodeTimeout: 10 * time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
 		API:   w.apiThrough, Store: w.storeThrough,
 	})
@@ -309,6 +309,7 @@ func TestWhoIsGoneNeedsTwoWitnesses(t *testing.T) {
 		}
 		return w.hosts[h.Name], nil
 	}
+	w.engine.NodeTimeout = time.Second // waited out
 	leave := func() Report {
 		t.Helper()
 		r, err := w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: "p"}, PoolChange{Leaving: w.spec("w1")})

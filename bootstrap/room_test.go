@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -39,6 +40,7 @@ func TestAMasterWithoutRoomDoesNotVote(t *testing.T) {
 func TestANodeThatIsNotReadyForWantOfRoomIsToldSo(t *testing.T) {
 	w := newWorld(t, smallBundle(t), "m1", "w1")
 	c := w.create(t)
+	w.engine.NodeTimeout = time.Second // waited out
 	start := w.hosts["w1"].OnStart
 	w.hosts["w1"].NoRoom = true
 	w.hosts["w1"].OnStart = func(unit string) error {

@@ -187,7 +187,7 @@ func TestAccTimeouts(t *testing.T) {
 	w.nodeTimeout = time.Minute
 	started := w.servers["192.0.2.2"].OnStart
 	w.servers["192.0.2.2"].OnStart = nil
-	hcl := w.block() + clusterHCL + strings.Replace(poolHCL(`w1 = { address = "192.0.2.2" }`), "name ", "timeouts = { create = \"1s\", update = \"30s\" }\n  name ", 1)
+	hcl := w.block() + clusterHCL + strings.Replace(poolHCL(`w1 = { address = "192.0.2.2" }`), "name ", "timeouts = { create = \"5s\", update = \"30s\" }\n  name ", 1)
 	const pool = "gantry_node_pool.workers"
 	state := func(s string) []statecheck.StateCheck {
 		return []statecheck.StateCheck{value(pool, at("status").AtMapKey("w1").AtMapKey("state"), knownvalue.StringExact(s))}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path"
+	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
@@ -44,6 +45,9 @@ func flag(c host.Command, name string) string {
 	return ""
 }
 
+// patience is how long the other end may take to begin.
+const patience = 3 * time.Second
+
 func (m *Model) fetch(address, digest string) ([]byte, error) {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -56,12 +60,18 @@ func (m *Model) fetch(address, digest string) ([]byte, error) {
 	if peer == nil || peer == m {
 		return nil, share.ErrFetch
 	}
-	peer.mu.Lock()
-	defer peer.mu.Unlock()
-	if peer.serving != digest {
-		return nil, share.ErrFetch
+	// As the program does: the other end is started at the same time.
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		peer.mu.Lock()
+		serving, refuses, data := peer.serving, peer.refuses, peer.files[bundle.Staged()[1]].data
+		peer.mu.Unlock()
+		if serving == digest {
+			return data, nil
+		}
+		if refuses || time.Now().After(end) {
+			return nil, share.ErrFetch
+		}
 	}
-	return peer.files[bundle.Staged()[1]].data, nil
 }
 
 // serve hands the bundle on for as long as the connection lasts.
@@ -87,7 +97,8 @@ func (m *Model) offer(c host.Command) error {
 		digest = manifest.Digest()
 		return archive.Stop()
 	})
-	if err != nil || digest != flag(c, "-digest") {
+	m.refuses = err != nil || digest != flag(c, "-digest")
+	if m.refuses {
 		return &host.CommandError{Host: m.Title, Command: c, Status: 1, Stderr: "gantry-unpack: this is another bundle"}
 	}
 	m.serving = digest

@@ -52,6 +52,7 @@ type Model struct {
 	lost    chan struct{} // closed when the connection is lost
 	lease   record
 	serving string // the digest of the bundle that it hands on
+	refuses bool   // it was asked to, and has it not
 	files   map[string]file
 	dirs    map[string]fs.FileMode
 	units   map[string]*unit
