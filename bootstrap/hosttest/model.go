@@ -231,8 +231,8 @@ func (m *Model) unreachable() error {
 // op runs one operation under the lock, with the planned fault. Of the parts that
 // it has, do does the first n.
 func (m *Model) op(ctx context.Context, change string, parts int, do func(n int) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
