@@ -14,8 +14,8 @@ import (
 )
 
 // ForeseePool says what the removal of these hosts would do to the pods, for whoever
-// reads the plan. It changes nothing; ctx bounds it.
-func (e *Engine) ForeseePool(ctx context.Context, c spec.Connection, leaving []spec.Host) ([]string, error) {
+// reads the plan; with destroy the whole pool goes. It changes nothing; ctx bounds it.
+func (e *Engine) ForeseePool(ctx context.Context, c spec.Connection, leaving []spec.Host, destroy bool) ([]string, error) {
 	masters, trust, err := e.reach(ctx, c)
 	if err != nil {
 		return nil, err
@@ -26,6 +26,13 @@ func (e *Engine) ForeseePool(ctx context.Context, c spec.Connection, leaving []s
 		return nil, err
 	}
 	f, err := drain.Foresee(ctx, api, names(leaving))
+	if err == nil && destroy && len(f.Blockers) > 0 {
+		var others bool
+		if others, err = drain.Others(ctx, api, names(leaving)); err == nil && !others {
+			f.Blockers = nil
+			return append(describe(f, names(leaving)), "No other node is left for these pods: they end, also where a disruption budget allows no eviction."), nil
+		}
+	}
 	return describe(f, names(leaving)), err
 }
 

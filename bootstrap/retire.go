@@ -43,7 +43,7 @@ func (e *Engine) retireWorker(ctx context.Context, f *fleet, m *member, c spec.C
 		return lost
 	}
 	if lost != nil {
-		if err := e.evict(ctx, f, m, api, change.Force); err != nil {
+		if err := e.evict(ctx, f, m, api, change.Force, change.Destroy); err != nil {
 			return err
 		}
 	}
@@ -83,14 +83,15 @@ const DrainStep = "drain"
 
 // evict cordons the node and moves its pods elsewhere, or leaves it as it was. With
 // force the node goes anyway once the time is over, but not when the run is stopped.
-func (e *Engine) evict(ctx context.Context, f *fleet, m *member, api kubernetes.Interface, force bool) error {
+// With last its pods end where no other node could take them.
+func (e *Engine) evict(ctx context.Context, f *fleet, m *member, api kubernetes.Interface, force, last bool) error {
 	there, err := drain.Cordon(ctx, api, m.spec.Name)
 	if err == nil && !there {
 		return nil
 	}
 	if err == nil {
 		err = e.timed(m, DrainStep, func() error {
-			return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Progress: func(msg string) {
+			return drain.Drain(ctx, api, m.spec.Name, drain.Options{Timeout: e.DrainTimeout, Last: last, Progress: func(msg string) {
 				e.Events(step.Event{Host: m.title(), Step: DrainStep, State: step.Began, Message: msg})
 			}})
 		})
@@ -153,7 +154,7 @@ func (e *Engine) retireMaster(ctx context.Context, f, leaving *fleet, m *member,
 	}
 	switch {
 	case m.host != nil && !m.taken:
-		if err := e.evict(ctx, leaving, m, api, force); err != nil {
+		if err := e.evict(ctx, leaving, m, api, force, false); err != nil {
 			return err
 		}
 	case m.host != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestABudgetHoldsARemovalUpAndTheNodeStaysAsItWas(t *testing.T) {
 	pool := w.pool("w1")
 	c := grown(t, w, pool)
 	w.budgeted(t)
-	found, err := w.engine.ForeseePool(t.Context(), c.Connection(), w.spec("w1"))
+	found, err := w.engine.ForeseePool(t.Context(), c.Connection(), w.spec("w1"), false)
 	want := []string{
 		"w1 leaves; pods to be evicted: 1 (shop/web-1).",
 		"The disruption budget shop/web allows no eviction now, and would hold the drain up: shop/web-1.",
@@ -174,13 +175,17 @@ func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 // does not either, unless somebody says so.
 func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, smallBundle(t), "m1", "w1")
+	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
 	pool := w.pool("w1")
 	c := grown(t, w, pool)
+	other := w.pool("w2")
+	other.Name = "other"
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), other, PoolChange{Touch: []string{"w2"}})
+	succeed(t, r, err)
 	w.budgeted(t)
 	destroy := PoolChange{Leaving: pool.Hosts, Destroy: true}
 	w.hosts["w1"].Reconnect()
-	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
 	if n := w.node(t, "w1"); err != nil || r.Failed()["w1"] == nil || n.Spec.Unschedulable || len(w.hosts["w1"].Changes()) > 0 {
 		t.Errorf("against the budget: %v %v, %v", err, r.Hosts, w.hosts["w1"].Changes())
 	}
@@ -226,6 +231,45 @@ func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 			t.Errorf("its certificates are not refused: %v %v", gone, err)
 		}
 	})
+}
+
+// Where no node is left that pods could move to, no budget can be met, and none holds
+// up the end of the last pool. Of two pools that are destroyed at once, neither waits
+// for the other's nodes.
+func TestTheLastPoolIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
+	one := w.pool("w1")
+	c := grown(t, w, one)
+	two := w.pool("w2")
+	two.Name = "two"
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), two, PoolChange{Touch: []string{"w2"}})
+	succeed(t, r, err)
+	w.budgeted(t)
+	w.engine.DrainTimeout = time.Minute
+
+	said, err := w.engine.ForeseePool(t.Context(), c.Connection(), one.Hosts, true)
+	if text := strings.Join(said, "\n"); err != nil || !strings.Contains(text, "would hold the drain up") {
+		t.Errorf("beside another pool, the plan says (%v): %s", err, text)
+	}
+	said, err = w.engine.ForeseePool(t.Context(), c.Connection(), append(one.Hosts, two.Hosts...), true)
+	if text := strings.Join(said, "\n"); err != nil || strings.Contains(text, "would hold the drain up") || !strings.Contains(text, "No other node is left") {
+		t.Errorf("with the last node, the plan says (%v): %s", err, text)
+	}
+	var reports [2]Report
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i, p := range []spec.Pool{one, two} {
+		wg.Go(func() {
+			reports[i], errs[i] = w.engine.ApplyPool(t.Context(), c.Connection(), p, PoolChange{Leaving: p.Hosts, Destroy: true})
+		})
+	}
+	wg.Wait()
+	for i, name := range []string{"w1", "w2"} {
+		succeed(t, reports[i], errs[i])
+		w.noNode(t, name)
+		w.bare(t, name)
+	}
 }
 
 // A dead master leaves at once when the others find no sign of life of it, and only

@@ -21,15 +21,22 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
+var web = map[string]string{"app": "web"}
+
+// webOn puts a pod of the shop on a node. The model does not go by the node that a
+// list asks for: no other may be there.
+func (w *world) webOn(name, node string) {
+	w.t.Helper()
+	_, err := w.api.CoreV1().Pods("shop").Create(w.t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: web}, Spec: corev1.PodSpec{NodeName: node}}, metav1.CreateOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // budgeted puts a pod on w1 that a disruption budget holds there.
 func (w *world) budgeted() {
 	w.t.Helper()
-	web := map[string]string{"app": "web"}
-	if _, err := w.api.CoreV1().Pods("shop").Create(w.t.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", Labels: web}, Spec: corev1.PodSpec{NodeName: "w1"},
-	}, metav1.CreateOptions{}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.webOn("web-1", "w1")
 	if _, err := w.api.PolicyV1().PodDisruptionBudgets("shop").Create(w.t.Context(), &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
 		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: web}},
@@ -49,10 +56,11 @@ func (w *world) budgeted() {
 	})
 }
 
-// A destroy of everything begins with the pools, whose pods a budget holds: the plan
-// says so, and what holds a removal up holds a destroy up. It is said how it ends.
+// What holds a removal up holds up the destroy of one pool of several: the plan says
+// so, and it is said how it ends. The last pool has nowhere to move its pods to, and
+// no budget keeps a cluster from being destroyed.
 func TestAccDestroy(t *testing.T) {
-	w := newWorld(t, 2)
+	w := newWorld(t, 3)
 	dir := t.TempDir()
 	write := func(pool string) {
 		t.Helper()
@@ -75,25 +83,32 @@ func TestAccDestroy(t *testing.T) {
 			t.Errorf("after %v the worker's kubelet runs: %v", args, running)
 		}
 	}
-	pool := poolHCL(`w1 = { address = "192.0.2.2" }`)
+	one := poolHCL(`w1 = { address = "192.0.2.2" }`)
+	other := strings.NewReplacer(`"workers" {`, `"other" {`, `"workers"`, `"other"`).Replace(poolHCL(`w2 = { address = "192.0.2.3" }`))
+	pool := one + other
 	write(pool)
-	apply, destroy := []string{"apply", "-auto-approve"}, []string{"destroy", "-auto-approve"}
+	apply, destroy := []string{"apply", "-auto-approve"}, []string{"destroy", "-auto-approve", "-target=gantry_node_pool.workers"}
 	run(true, apply)
 	w.budgeted()
 	foreseen := []string{
 		"Pool workers: w1 will leave the cluster", "w1 leaves; pods to be evicted: 1 (shop/web-1).",
 		"The disruption budget shop/web allows no eviction now, and would hold the drain up: shop/web-1.",
 	}
-	run(true, []string{"plan", "-destroy"}, foreseen...)
+	run(true, []string{"plan", "-destroy", "-target=gantry_node_pool.workers"}, foreseen...)
 	run(false, destroy, append(foreseen, `step "drain" failed`, `set on_drain_timeout = "force", apply, and then destroy`)...)
 
 	w.down["192.0.2.1"] = true
 	run(false, destroy, "Pool workers was not destroyed", "no route to host", "set abandon_unreachable = true")
 	w.down["192.0.2.1"] = false
 
-	write(strings.Replace(pool, "name ", "on_drain_timeout = \"force\"\n  name ", 1))
+	write(strings.Replace(one, "name ", "on_drain_timeout = \"force\"\n  name ", 1) + other)
 	run(true, apply)
 	run(true, destroy, "was taken out with pods on it")
+	if err := w.api.CoreV1().Pods("shop").Delete(t.Context(), "web-1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.webOn("web-2", "w2")
+	run(true, []string{"destroy", "-auto-approve"}, "w2 leaves; pods to be evicted: 1 (shop/web-2).", "No other node is left for these pods: they end")
 	if err := w.bare(); err != nil {
 		t.Error(err)
 	}

@@ -33,7 +33,7 @@ const (
 
 func drainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDrainTimeout), Validators: []validator.String{duration{}},
-		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`, also where a pool is destroyed; the masters of a cluster that is destroyed are not drained."}
+		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`, also where one of several pools is destroyed; where no other node is left, pods end whatever their budgets say. The masters of a cluster that is destroyed are not drained."}
 }
 
 func onDrainTimeoutAttribute() schema.StringAttribute {

@@ -129,7 +129,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if req.Plan.Raw.IsNull() {
 		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 		if state.limitRemoval(ctx, state.RemovalLimit, nil, &resp.Diagnostics); !resp.Diagnostics.HasError() {
-			r.foresee(ctx, state, nil, &resp.Diagnostics)
+			r.foresee(ctx, state, nil, true, &resp.Diagnostics)
 		}
 		return
 	}
@@ -186,7 +186,7 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 			return
 		}
 		if replaced || allKnown(ctx, plan.Hosts, &resp.Diagnostics) {
-			r.foresee(ctx, state, stay, &resp.Diagnostics)
+			r.foresee(ctx, state, stay, replaced, &resp.Diagnostics)
 		}
 	}
 	want := r.wanted(ctx, plan, &resp.Diagnostics)
@@ -194,15 +194,16 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 		statusValue(ctx, planStatus(prior, want, r.session.plannedVersion(), !create && !replaced), &resp.Diagnostics))...)
 }
 
-// foresee warns of what becomes of the pods where hosts leave: all but those that stay.
-func (r *poolResource) foresee(ctx context.Context, state poolModel, stay []spec.Host, diags *diag.Diagnostics) {
+// foresee warns of what becomes of the pods where hosts leave: all but those that
+// stay, or the whole pool.
+func (r *poolResource) foresee(ctx context.Context, state poolModel, stay []spec.Host, destroy bool, diags *diag.Diagnostics) {
 	have, _ := state.spec(ctx, diags)
 	gone, c := leaving(have.Hosts, stay), connection(ctx, state.Cluster, diags)
 	if len(gone) == 0 || r.session == nil {
 		return
 	}
 	r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
-		return e.ForeseePool(ctx, c, gone)
+		return e.ForeseePool(ctx, c, gone, destroy)
 	}, diags)
 }
 

@@ -5,7 +5,9 @@ package drain
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,9 @@ import (
 type Options struct {
 	// Timeout until all pods are gone, their grace periods included.
 	Timeout time.Duration
+	// Last ends the pods, whatever their disruption budgets say, once there is no
+	// other node that they could move to: a budget cannot be met then.
+	Last bool
 	// Progress is told of each pod; may be nil.
 	Progress func(message string)
 }
@@ -74,7 +79,21 @@ func patch(ctx context.Context, c kubernetes.Interface, node string, cordon bool
 func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	evicting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if o.Last {
+		go func() { stop(untilLast(evicting, c)) }()
+	}
+	err := run(helper(evicting, c, o), node, o)
+	if !errors.Is(context.Cause(evicting), errLast) {
+		return err
+	}
 	h := helper(ctx, c, o)
+	h.DisableEviction = true
+	return run(h, node, o)
+}
+
+func run(h *drain.Helper, node string, o Options) error {
 	var stderr bytes.Buffer
 	h.ErrOut = &stderr
 	if err := drain.RunNodeDrain(h, node); err != nil {
@@ -82,6 +101,46 @@ func Drain(ctx context.Context, c kubernetes.Interface, node string, o Options) 
 	}
 	return nil
 }
+
+var errLast = errors.New("no node is left that the pods could move to")
+
+// lookAgain is how often it is seen whether other nodes are left: those of other
+// pools may be leaving too.
+const lookAgain = 2 * time.Second
+
+// untilLast returns errLast once no node is left, or what ended the context.
+func untilLast(ctx context.Context, c kubernetes.Interface) error {
+	for {
+		if left, err := Others(ctx, c, nil); err == nil && !left {
+			return errLast
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lookAgain):
+		}
+	}
+}
+
+// Others reports whether a node is left that pods could move to, besides these: one
+// that is Ready, takes pods, and is not for the control plane alone.
+func Others(ctx context.Context, c kubernetes.Interface, besides []string) (bool, error) {
+	nodes, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, fmt.Errorf("list nodes: %w", err)
+	}
+	return slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool {
+		return !slices.Contains(besides, n.Name) && !n.Spec.Unschedulable &&
+			slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+				return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+			}) &&
+			!slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
+				return t.Key == controlPlaneTaint && t.Effect != corev1.TaintEffectPreferNoSchedule
+			})
+	}), nil
+}
+
+const controlPlaneTaint = "node-role.kubernetes.io/control-plane"
 
 func helper(ctx context.Context, c kubernetes.Interface, o Options) *drain.Helper {
 	progress := o.Progress
