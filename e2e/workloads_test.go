@@ -49,8 +49,45 @@ func TestWorkloads(t *testing.T) {
 		}
 	})
 	if !t.Failed() {
-		stepper(t)("a server leaves, and its daemon pod holds nobody up", w.shrink)
+		step := stepper(t)
+		step("a server leaves, and its daemon pod holds nobody up", w.shrink)
+		step("no budget keeps the cluster from being destroyed", w.lastPool)
 	}
+}
+
+// lastPool destroys the cluster under pods whose budget allows no eviction.
+func (w workloads) lastPool(ctx context.Context) error {
+	err := w.apply(ctx, `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: kept, namespace: w}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: kept}}
+  template:
+    metadata: {labels: {app: kept}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: c, image: IMAGE, args: [sleep]}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: kept, namespace: w}
+spec: {minAvailable: 2, selector: {matchLabels: {app: kept}}}
+`)
+	if err != nil {
+		return err
+	}
+	if err := w.become(ctx, 30*time.Second, "pdb", "{.status.currentHealthy}/{.status.disruptionsAllowed}", "2/0"); err != nil {
+		return err
+	}
+	out, err := w.Workspace.Terraform(ctx, "destroy", "-auto-approve", "-input=false", "-no-color")
+	if err != nil {
+		return err
+	}
+	if err := says(out, "No other node is left for these pods: they end"); err != nil {
+		return err
+	}
+	return w.Clean(ctx)
 }
 
 const workloadsNamespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: w}\n"
