@@ -39,9 +39,15 @@ func (w *world) change(t *testing.T, name string, do func(*corev1.Node)) {
 func grown(t *testing.T, w *world, pool spec.Pool) spec.Cluster {
 	t.Helper()
 	c := w.create(t)
-	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: []string{"w1"}})
-	succeed(t, r, err)
+	w.join(t, c, pool)
 	return c
+}
+
+// join makes the hosts of a pool workers.
+func (w *world) join(t *testing.T, c spec.Cluster, pool spec.Pool) {
+	t.Helper()
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: names(pool.Hosts)})
+	succeed(t, r, err)
 }
 
 func TestOldNodesGetWhatTheConfigurationSaysAndNothingRestarts(t *testing.T) {

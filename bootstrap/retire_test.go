@@ -180,12 +180,11 @@ func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 	c := grown(t, w, pool)
 	other := w.pool("w2")
 	other.Name = "other"
-	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), other, PoolChange{Touch: []string{"w2"}})
-	succeed(t, r, err)
+	w.join(t, c, other)
 	w.budgeted(t)
 	destroy := PoolChange{Leaving: pool.Hosts, Destroy: true}
 	w.hosts["w1"].Reconnect()
-	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
 	if n := w.node(t, "w1"); err != nil || r.Failed()["w1"] == nil || n.Spec.Unschedulable || len(w.hosts["w1"].Changes()) > 0 {
 		t.Errorf("against the budget: %v %v, %v", err, r.Hosts, w.hosts["w1"].Changes())
 	}
@@ -243,8 +242,7 @@ func TestTheLastPoolIsNotHeldUp(t *testing.T) {
 	c := grown(t, w, one)
 	two := w.pool("w2")
 	two.Name = "two"
-	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), two, PoolChange{Touch: []string{"w2"}})
-	succeed(t, r, err)
+	w.join(t, c, two)
 	w.budgeted(t)
 	w.engine.DrainTimeout = time.Minute
 

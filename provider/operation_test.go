@@ -3,43 +3,24 @@ package provider
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
-	"github.com/gantry-run/gantry/bootstrap/hosttest"
-	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/ssh"
 	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
 func TestAnOperationIsSummedUpInLogDir(t *testing.T) {
-	sshd, err := hosttest.NewSSHD()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sshd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer sshd.Stop()
-	address, port, err := net.SplitHostPort(sshd.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sshd, server := oneServer(t, "w1")
 	dir := filepath.Join(t.TempDir(), "log")
 	s := &session{logDir: dir, logins: map[string]ssh.Config{"": {PrivateKey: sshd.ClientKey}}}
 	ctx, end := s.operation(context.Background(), "create pool p")
 	e := s.engine(ctx, 0)
-	h, err := e.Connect(ctx, spec.Host{Name: "w1", Address: address, SSH: spec.SSH{Port: n}})
+	h, err := e.Connect(ctx, server)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,7 @@ package provider
 
 import (
 	"context"
-	"net"
-	"strconv"
+	"net/netip"
 	"testing"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -12,27 +11,29 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/ssh"
 )
 
+// oneServer is an SSH server in this process, and how it is declared.
+func oneServer(t *testing.T, name string) (*hosttest.SSHD, spec.Host) {
+	t.Helper()
+	sshd, err := hosttest.NewSSHD()
+	if err == nil {
+		err = sshd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sshd.Stop)
+	at, err := netip.ParseAddrPort(sshd.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sshd, spec.Host{Name: name, Address: at.Addr().String(), SSH: spec.SSH{Port: int(at.Port())}}
+}
+
 // Resources that are worked on at a time go to the same masters. They log in once;
 // the lease does so for itself, since an upload must not keep a renewal waiting.
 func TestOperationsShareAConnectionAndTheLeaseHasItsOwn(t *testing.T) {
-	sshd, err := hosttest.NewSSHD()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sshd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer sshd.Stop()
-	address, port, err := net.SplitHostPort(sshd.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sshd, master := oneServer(t, "m1")
 	s := &session{logins: map[string]ssh.Config{"": {PrivateKey: sshd.ClientKey}}}
-	master := spec.Host{Name: "m1", Address: address, SSH: spec.SSH{Port: n}}
 	login := func(connect func(context.Context, spec.Host) (host.Host, error), want int) {
 		t.Helper()
 		h, err := connect(t.Context(), master)
