@@ -46,6 +46,8 @@ type fleet struct {
 	// looked at.
 	source string
 	stores []string
+	// serving are those of them that had joined to the end and whose etcd listened.
+	serving []string
 	// provisional is set when the source may have no store that answers: it was cut
 	// before it had a vote, or its etcd is down.
 	provisional bool

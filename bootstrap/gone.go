@@ -100,7 +100,7 @@ func (e *Engine) deadToMasters(ctx context.Context, f *fleet, m *member) bool {
 		defer cancel()
 		sign := false
 		for _, err := range dialAll(looking, witness.host, m.spec.IP(), cmp.Or(m.spec.SSH.Port, 22), config.APIServerPort, config.EtcdPeerPort, config.KubeletPort) {
-			sign = sign || err == nil || strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "prohibited")
+			sign = sign || err == nil || strings.Contains(err.Error(), "refused") || mayNotLook(err)
 		}
 		if _, err := witness.host.Stat(ctx, install.IdentityFile); err != nil {
 			return // it is lost itself

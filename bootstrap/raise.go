@@ -51,7 +51,10 @@ func (e *Engine) raiseMasters(ctx context.Context, f *fleet, want spec.Cluster, 
 	}
 	var s survey
 	if f.source != "" {
-		s.masters, s.witnesses = except(want.Masters, touch), f.reached(touch...)
+		// A new master changes what every other should be, so that all are touched:
+		// those that serve are looked at all the same, as nothing was changed yet.
+		begun := slices.DeleteFunc(slices.Clone(touch), func(name string) bool { return slices.Contains(f.serving, name) })
+		s.masters, s.witnesses = except(want.Masters, begun), f.reached(begun...)
 		s.nodes = func(ctx context.Context) []corev1.Node { return e.stayingNodes(ctx, f, want.Connection(), trust, nil) }
 	}
 	e.survey(ctx, f, nodes, s)

@@ -172,6 +172,7 @@ func (f *fleet) authorities(ctx context.Context, clusterID string) (install.Auth
 			others = append(others, name)
 		}
 	}
+	f.serving = serving
 	f.stores, f.provisional = append(serving, quiet...), len(serving) == 0 && len(quiet) > 0
 	all := append(f.stores[:len(f.stores):len(f.stores)], others...)
 	if len(all) == 0 {

@@ -171,17 +171,24 @@ func TestADestroyPassesOverADeadMasterOnlyWhenToldTo(t *testing.T) {
 	w.bare(t, "w1")
 }
 
+// twoPools is a cluster with two pools of one worker each; a budget holds the pod on
+// the first.
+func twoPools(t *testing.T) (w *world, c spec.Cluster, one, two spec.Pool) {
+	t.Helper()
+	w = newWorld(t, smallBundle(t), "m1", "w1", "w2")
+	one, two = w.pool("w1"), w.pool("w2")
+	two.Name = "two"
+	c = grown(t, w, one)
+	w.join(t, c, two)
+	w.budgeted(t)
+	return w, c, one, two
+}
+
 // What a removal would not do to a worker of a living cluster, a destroy of its pool
 // does not either, unless somebody says so.
 func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
-	pool := w.pool("w1")
-	c := grown(t, w, pool)
-	other := w.pool("w2")
-	other.Name = "other"
-	w.join(t, c, other)
-	w.budgeted(t)
+	w, c, pool, _ := twoPools(t)
 	destroy := PoolChange{Leaving: pool.Hosts, Destroy: true}
 	w.hosts["w1"].Reconnect()
 	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)
@@ -237,13 +244,7 @@ func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 // for the other's nodes.
 func TestTheLastPoolIsNotHeldUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, smallBundle(t), "m1", "w1", "w2")
-	one := w.pool("w1")
-	c := grown(t, w, one)
-	two := w.pool("w2")
-	two.Name = "two"
-	w.join(t, c, two)
-	w.budgeted(t)
+	w, c, one, two := twoPools(t)
 	w.engine.DrainTimeout = time.Minute
 
 	said, err := w.engine.ForeseePool(t.Context(), c.Connection(), one.Hosts, true)
