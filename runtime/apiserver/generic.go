@@ -23,7 +23,7 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	basecompatibility "k8s.io/component-base/compatibility"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // KubernetesVersion is the API that is served.
@@ -164,7 +164,7 @@ func uncached() []string {
 	}
 }
 
-func resourceConfig(table []kinds.Kind) *serverstorage.ResourceConfig {
+func resourceConfig(table []kind.Kind) *serverstorage.ResourceConfig {
 	rc := serverstorage.NewResourceConfig()
 	for _, k := range table {
 		rc.EnableVersions(k.GVK.GroupVersion())

@@ -11,14 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 )
 
 // stores holds the storage of every kind of the table.
 type stores map[schema.GroupResource]*registry.Store
 
-func openStores(scheme *runtime.Scheme, table []kinds.Kind, opts generic.RESTOptionsGetter) (stores, error) {
+func openStores(scheme *runtime.Scheme, table []kind.Kind, opts generic.RESTOptionsGetter) (stores, error) {
 	st := stores{}
 	for _, k := range table {
 		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}

@@ -9,12 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 const rounds = 60
 
 // forEachRow calls f with every row and random objects of its type.
-func forEachRow(t *testing.T, f func(t *testing.T, k Kind, obj runtime.Object)) {
+func forEachRow(t *testing.T, f func(t *testing.T, k kind.Kind, obj runtime.Object)) {
 	scheme := testScheme(t)
 	for _, k := range Table() {
 		t.Run(k.GVK.GroupKind().String(), func(t *testing.T) {
@@ -55,7 +58,7 @@ func TestRowsAreUnique(t *testing.T) {
 }
 
 func TestDefaultIsIdempotent(t *testing.T) {
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if k.Default == nil {
 			return
 		}
@@ -70,7 +73,7 @@ func TestDefaultIsIdempotent(t *testing.T) {
 
 func TestColumnsAndCellsAgree(t *testing.T) {
 	now := time.Unix(2e9, 0)
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if len(k.Columns) == 0 || k.Cells == nil {
 			t.Fatal("no columns")
 		}
@@ -91,7 +94,7 @@ func TestColumnsAndCellsAgree(t *testing.T) {
 
 func TestFieldsAreConstant(t *testing.T) {
 	keys := map[string]fields.Set{}
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if k.Fields == nil {
 			if k.IndexField != "" {
 				t.Fatal("index without fields")
@@ -121,7 +124,7 @@ func TestFieldsAreConstant(t *testing.T) {
 // Validation must stand whatever a client sends, defaulted or not, and leave the
 // objects as they are.
 func TestValidationChangesNothing(t *testing.T) {
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if k.Default != nil {
 			k.Default(obj)
 		}
@@ -147,7 +150,7 @@ func TestValidationChangesNothing(t *testing.T) {
 }
 
 func TestPreparationKeepsOld(t *testing.T) {
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if k.PrepareForCreate != nil {
 			k.PrepareForCreate(obj.DeepCopyObject())
 		}
@@ -165,7 +168,7 @@ func TestPreparationKeepsOld(t *testing.T) {
 }
 
 func TestScaleSetsWhatItReads(t *testing.T) {
-	forEachRow(t, func(t *testing.T, k Kind, obj runtime.Object) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		if k.Scale == nil {
 			return
 		}
@@ -174,5 +177,30 @@ func TestScaleSetsWhatItReads(t *testing.T) {
 			t.Fatalf("replicas %d", n)
 		}
 		k.Scale.Selector(obj)
+	})
+}
+
+// A client that sends the same object twice is told the same, in the same order.
+func TestErrorsComeInOrder(t *testing.T) {
+	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
+		check := func() field.ErrorList {
+			var errs field.ErrorList
+			if k.Validate != nil {
+				errs = append(errs, k.Validate(obj)...)
+			}
+			if k.ValidateStatusUpdate != nil {
+				errs = append(errs, k.ValidateStatusUpdate(obj, obj)...)
+			}
+			return errs
+		}
+		first := check()
+		for range 5 {
+			again := check()
+			for i := range first {
+				if i >= len(again) || again[i].Error() != first[i].Error() {
+					t.Fatalf("error %d was once %v", i, first[i])
+				}
+			}
+		}
 	})
 }

@@ -13,13 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // NewScheme returns a scheme for the table. The published v1 types are the hub:
 // each is registered a second time under the version __internal, which the
 // generic registry insists on, so that conversion is setting a name.
-func NewScheme(table []kinds.Kind) (*runtime.Scheme, error) {
+func NewScheme(table []kind.Kind) (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(s); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func addHub(s *runtime.Scheme, gv schema.GroupVersion) error {
 }
 
 // addKind registers defaulting and the fields that may be selected.
-func addKind(s *runtime.Scheme, k kinds.Kind) error {
+func addKind(s *runtime.Scheme, k kind.Kind) error {
 	obj, err := s.New(k.GVK)
 	if err != nil {
 		return fmt.Errorf("kind %s: %w", k.GVK, err)

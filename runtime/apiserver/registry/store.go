@@ -18,13 +18,13 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // Store is the storage of one kind, and what discovery says of it.
 type Store struct {
 	*genericregistry.Store
-	kind     kinds.Kind
+	kind     kind.Kind
 	strategy strategy
 }
 
@@ -41,7 +41,7 @@ func (s *Store) ShortNames() []string { return s.kind.ShortNames }
 func (s *Store) Categories() []string { return s.kind.Categories }
 
 // NewStore opens the storage of a kind.
-func NewStore(scheme *runtime.Scheme, k kinds.Kind, opts generic.RESTOptionsGetter) (*Store, error) {
+func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGetter) (*Store, error) {
 	obj, err := scheme.New(k.GVK)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func newLike(obj runtime.Object) func() runtime.Object {
 }
 
 // attrsOf returns the labels and selectable fields of an object.
-func attrsOf(k kinds.Kind) storage.AttrFunc {
+func attrsOf(k kind.Kind) storage.AttrFunc {
 	return func(obj runtime.Object) (labels.Set, fields.Set, error) {
 		m, err := meta.Accessor(obj)
 		if err != nil {

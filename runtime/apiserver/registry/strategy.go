@@ -13,7 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // strategy is a row of the table as the generic registry wants it: the rules of
@@ -21,7 +21,7 @@ import (
 type strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
-	kind  kinds.Kind
+	kind  kind.Kind
 	parts parts
 }
 

@@ -1,0 +1,17 @@
+// Package admissionregistration holds the kinds of
+// admissionregistration.k8s.io.
+package admissionregistration
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		mutatingWebhookConfiguration(),
+		validatingWebhookConfiguration(),
+		validatingAdmissionPolicy(),
+		validatingAdmissionPolicyBinding(),
+		mutatingAdmissionPolicy(),
+		mutatingAdmissionPolicyBinding(),
+	}
+}

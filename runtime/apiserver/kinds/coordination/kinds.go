@@ -1,0 +1,11 @@
+// Package coordination holds the kinds of coordination.k8s.io.
+package coordination
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		lease(),
+	}
+}

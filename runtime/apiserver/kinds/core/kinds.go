@@ -1,0 +1,26 @@
+// Package core holds the kinds of the core group (v1). What a pod spec may say
+// is here too, for the groups whose kinds hold a pod template.
+package core
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		pod(),
+		podTemplate(),
+		replicationController(),
+		namespace(),
+		node(),
+		service(),
+		endpoints(),
+		configMap(),
+		secret(),
+		serviceAccount(),
+		persistentVolume(),
+		persistentVolumeClaim(),
+		limitRange(),
+		resourceQuota(),
+		event(),
+	}
+}

@@ -1,0 +1,11 @@
+// Package node holds the kinds of node.k8s.io. It imports core for tolerations.
+package node
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		runtimeClass(),
+	}
+}

@@ -1,0 +1,11 @@
+// Package scheduling holds the kinds of scheduling.k8s.io.
+package scheduling
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		priorityClass(),
+	}
+}
