@@ -11,6 +11,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 func pod() kind.Kind {
@@ -50,7 +51,7 @@ func pod() kind.Kind {
 }
 
 func preparePod(p *corev1.Pod) {
-	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: qosClass(&p.Spec)}
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: podutil.ComputeQOSClass(p)}
 	if len(p.Spec.SchedulingGates) > 0 {
 		p.Status.Conditions = []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
@@ -98,7 +99,7 @@ func podWarnings(p *corev1.Pod) []string {
 // wished time, or the one in their spec, for their kubelet to stop them.
 func podGracePeriod(obj runtime.Object, wish *int64) (int64, bool) {
 	p := obj.(*corev1.Pod)
-	if p.Spec.NodeName == "" || podFinished(p) {
+	if p.Spec.NodeName == "" || podutil.IsTerminal(p) {
 		return 0, true
 	}
 	seconds := ptr.Deref(p.Spec.TerminationGracePeriodSeconds, defaultGracePeriod)
@@ -111,53 +112,7 @@ func podGracePeriod(obj runtime.Object, wish *int64) (int64, bool) {
 	return seconds, true
 }
 
-func podFinished(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}
-
-// qosClass tells how a pod fares when its node runs short: Guaranteed where
-// every container's cpu and memory requests equal its limits, BestEffort where
-// none asks for any, Burstable otherwise. Resources of the pod as a whole,
-// where given, stand for those of its containers.
-func qosClass(s *corev1.PodSpec) corev1.PodQOSClass {
-	var all []corev1.ResourceRequirements
-	if r := s.Resources; r != nil && len(r.Limits)+len(r.Requests) > 0 {
-		all = append(all, *r)
-	} else {
-		for i := range s.InitContainers {
-			all = append(all, s.InitContainers[i].Resources)
-		}
-		for i := range s.Containers {
-			all = append(all, s.Containers[i].Resources)
-		}
-	}
-	asks, guaranteed := false, true
-	for _, r := range all {
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			request, limit := r.Requests[name], r.Limits[name]
-			asks = asks || !request.IsZero() || !limit.IsZero()
-			guaranteed = guaranteed && !limit.IsZero() && (request.IsZero() || request.Cmp(limit) == 0)
-		}
-	}
-	switch {
-	case !asks:
-		return corev1.PodQOSBestEffort
-	case guaranteed:
-		return corev1.PodQOSGuaranteed
-	}
-	return corev1.PodQOSBurstable
-}
-
-func condition(p *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
-	for i := range p.Status.Conditions {
-		if p.Status.Conditions[i].Type == t {
-			return &p.Status.Conditions[i]
-		}
-	}
-	return nil
-}
-
 func conditionTrue(p *corev1.Pod, t corev1.PodConditionType) bool {
-	c := condition(p, t)
+	c := podutil.Condition(&p.Status, t)
 	return c != nil && c.Status == corev1.ConditionTrue
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 func podCells(p *corev1.Pod, now time.Time) []any {
@@ -53,7 +54,7 @@ func summarize(p *corev1.Pod) podSummary {
 	if p.Status.Reason != "" {
 		s.reason = p.Status.Reason
 	}
-	if c := condition(p, corev1.PodScheduled); c != nil && c.Reason == corev1.PodReasonSchedulingGated {
+	if c := podutil.Condition(&p.Status, corev1.PodScheduled); c != nil && c.Reason == corev1.PodReasonSchedulingGated {
 		s.reason = corev1.PodReasonSchedulingGated
 	}
 	initializing := s.initContainers(p)
@@ -64,7 +65,7 @@ func summarize(p *corev1.Pod) podSummary {
 		switch {
 		case p.Status.Reason == "NodeLost":
 			s.reason = "Unknown"
-		case !podFinished(p):
+		case !podutil.IsTerminal(p):
 			s.reason = "Terminating"
 		}
 	}
@@ -75,7 +76,7 @@ func summarize(p *corev1.Pod) podSummary {
 func (s *podSummary) initContainers(p *corev1.Pod) bool {
 	sidecars := map[string]bool{}
 	for i := range p.Spec.InitContainers {
-		if c := &p.Spec.InitContainers[i]; restartable(c) {
+		if c := &p.Spec.InitContainers[i]; podutil.IsSidecar(c) {
 			sidecars[c.Name] = true
 			s.total++
 		}
@@ -127,7 +128,7 @@ func (s *podSummary) containers(p *corev1.Pod) {
 	}
 	if s.reason == "Completed" && running {
 		s.reason = "NotReady"
-		if conditionTrue(p, corev1.PodReady) {
+		if podutil.IsReady(p) {
 			s.reason = "Running"
 		}
 	}

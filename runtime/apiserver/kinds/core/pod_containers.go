@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 // validateContainers checks all containers of a spec: each by itself, and what
@@ -33,7 +34,7 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		c, p := &s.InitContainers[i], path.Child("initContainers").Index(i)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
-		if !restartable(c) {
+		if !podutil.IsSidecar(c) {
 			for _, f := range []struct {
 				name string
 				set  bool
@@ -54,8 +55,10 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		c := (*corev1.Container)(&ec.EphemeralContainerCommon)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
-		if t := ec.TargetContainerName; t != "" && !hasContainer(s.Containers, t) {
-			errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
+		if t := ec.TargetContainerName; t != "" {
+			if _, found := podutil.FindContainer(s, t); found != podutil.MainContainers {
+				errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
+			}
 		}
 		for _, f := range []struct {
 			name string
@@ -75,21 +78,6 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 	}
 	errs = append(errs, hostPortConflicts(s.Containers, path.Child("containers"))...)
 	return errs
-}
-
-func hasContainer(cs []corev1.Container, name string) bool {
-	for i := range cs {
-		if cs[i].Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// restartable is true of an init container that keeps running beside the
-// regular ones (a sidecar).
-func restartable(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, path *field.Path) field.ErrorList {

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 const (
@@ -20,14 +21,14 @@ const (
 func defaultPod(p *corev1.Pod) {
 	defaultPodSpec(&p.Spec)
 	kind.SetDefaultPtr(&p.Spec.EnableServiceLinks, true)
-	eachContainer(&p.Spec, func(c *corev1.Container) {
+	for _, c := range podutil.Containers(&p.Spec, podutil.AllContainers) {
 		requestsFromLimits(&c.Resources)
 		if p.Spec.HostNetwork {
 			for i := range c.Ports {
 				kind.SetDefault(&c.Ports[i].HostPort, c.Ports[i].ContainerPort)
 			}
 		}
-	})
+	}
 	if p.Spec.Resources != nil {
 		requestsFromLimits(p.Spec.Resources)
 	}
@@ -47,7 +48,9 @@ func defaultPodSpec(s *corev1.PodSpec) {
 	kind.SetDefault(&s.ServiceAccountName, s.DeprecatedServiceAccount)
 	s.DeprecatedServiceAccount = s.ServiceAccountName
 
-	eachContainer(s, defaultContainer)
+	for _, c := range podutil.Containers(s, podutil.AllContainers) {
+		defaultContainer(c)
+	}
 	for i := range s.Volumes {
 		defaultVolume(&s.Volumes[i])
 	}
@@ -55,20 +58,6 @@ func defaultPodSpec(s *corev1.PodSpec) {
 		c := &s.TopologySpreadConstraints[i]
 		kind.SetDefaultPtr(&c.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor)
 		kind.SetDefaultPtr(&c.NodeTaintsPolicy, corev1.NodeInclusionPolicyIgnore)
-	}
-}
-
-// eachContainer calls f with every container of the spec: init, regular and
-// ephemeral, the last as if it were a regular one.
-func eachContainer(s *corev1.PodSpec, f func(*corev1.Container)) {
-	for i := range s.InitContainers {
-		f(&s.InitContainers[i])
-	}
-	for i := range s.Containers {
-		f(&s.Containers[i])
-	}
-	for i := range s.EphemeralContainers {
-		f((*corev1.Container)(&s.EphemeralContainers[i].EphemeralContainerCommon))
 	}
 }
 

@@ -105,21 +105,14 @@ containers:
 	}
 }
 
-func TestQOSClass(t *testing.T) {
-	for resources, want := range map[string]corev1.PodQOSClass{
-		`{}`:                              corev1.PodQOSBestEffort,
-		`{requests: {cpu: 1}}`:            corev1.PodQOSBurstable,
-		`{limits: {cpu: 1}}`:              corev1.PodQOSBurstable,
-		`{limits: {cpu: 1, memory: 1Gi}}`: corev1.PodQOSGuaranteed,
-		`{requests: {cpu: 1}, limits: {cpu: 2, memory: 1Gi}}`: corev1.PodQOSBurstable,
-		`{limits: {example.com/gpu: 1}}`:                      corev1.PodQOSBestEffort,
-	} {
-		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}}}}
-		parse(t, resources, &p.Spec.Containers[0].Resources)
-		defaultPod(p)
-		if got := qosClass(&p.Spec); got != want {
-			t.Errorf("%s: %s, want %s", resources, got, want)
-		}
+func TestNewPodIsPending(t *testing.T) {
+	p := &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.0.0.1"}}
+	parse(t, `{schedulingGates: [{name: a}], containers: [{name: a, resources: {limits: {cpu: 1, memory: 1Gi}}}]}`, &p.Spec)
+	defaultPod(p)
+	preparePod(p)
+	if s := p.Status; s.Phase != corev1.PodPending || s.PodIP != "" || s.QOSClass != corev1.PodQOSGuaranteed ||
+		len(s.Conditions) != 1 || s.Conditions[0].Reason != corev1.PodReasonSchedulingGated {
+		t.Errorf("%+v", s)
 	}
 }
 
