@@ -25,7 +25,8 @@ import (
 // assembly is a server put together and not yet started.
 type assembly struct {
 	generic    *genericapiserver.RecommendedConfig
-	stores     stores
+	stores     *registry.Stores
+	objects    *objects
 	roles      *rbac.Authorizer
 	released   *released.Nodes
 	loopback   kubernetes.Interface
@@ -56,10 +57,13 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	cfg.SharedInformerFactory = informers.NewSharedInformerFactory(a.loopback, 0)
 	cfg.ClientConfig = cfg.LoopbackClientConfig
 
-	if a.stores, err = openStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
+	if a.stores, err = registry.OpenStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	a.released = released.New(a.stores.get("", "configmaps").ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
+	if a.objects, err = findObjects(a.stores); err != nil {
+		return nil, err
+	}
+	a.released = released.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
 	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.released.Refusal)
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
 		return nil, err
@@ -72,16 +76,15 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.stores))
+	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.objects))
 	if err := s.authenticate(&cfg.Config, verifier); err != nil {
 		return nil, err
 	}
-	const group = "rbac.authorization.k8s.io"
 	a.roles = rbac.New(rbac.Sources{
-		Roles: a.stores.get(group, "roles").ListWatch(), RoleBindings: a.stores.get(group, "rolebindings").ListWatch(),
-		ClusterRoles: a.stores.get(group, "clusterroles").ListWatch(), ClusterRoleBindings: a.stores.get(group, "clusterrolebindings").ListWatch(),
+		Roles: a.objects.roles.ListWatch(), RoleBindings: a.objects.roleBindings.ListWatch(),
+		ClusterRoles: a.objects.clusterRoles.ListWatch(), ClusterRoleBindings: a.objects.clusterRoleBindings.ListWatch(),
 	})
-	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.stores})); err != nil {
+	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.objects})); err != nil {
 		return nil, fmt.Errorf("authorization: %w", err)
 	}
 	if err := a.admission(); err != nil {

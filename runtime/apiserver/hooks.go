@@ -105,7 +105,7 @@ func (s *Server) untilDone(ctx context.Context, what string, f func(context.Cont
 }
 
 func (a *assembly) listServices(ctx context.Context) ([]corev1.Service, error) {
-	list, err := registry.ListWhere[*corev1.ServiceList](ctx, a.stores.get("", "services"), "", nil, registry.Fresh)
+	list, err := registry.ListWhere[*corev1.ServiceList](ctx, a.objects.services, "", nil, registry.Fresh)
 	if err != nil {
 		return nil, err
 	}

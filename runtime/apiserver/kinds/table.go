@@ -5,6 +5,8 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/admissionregistration"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/apps"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/authentication"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/authorization"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/autoscaling"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/batch"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/certificates"
@@ -38,6 +40,8 @@ func Table() []kind.Kind {
 		scheduling.Kinds(),
 		storage.Kinds(),
 		rbac.Kinds(),
+		authentication.Kinds(),
+		authorization.Kinds(),
 		certificates.Kinds(),
 		admissionregistration.Kinds(),
 		flowcontrol.Kinds(),

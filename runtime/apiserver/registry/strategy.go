@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -21,8 +22,8 @@ import (
 type strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
-	kind  kind.Kind
-	parts parts
+	kind   kind.Kind
+	layout layout
 }
 
 var (
@@ -38,11 +39,11 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 	return !s.kind.RequireResourceVersion
 }
 
-func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	if s.kind.Status {
-		s.parts.clearStatus(obj)
+		s.layout.clearStatus(obj)
 	}
-	if s.parts.spec >= 0 {
+	if s.layout.spec >= 0 {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(1)
 		}
@@ -50,16 +51,27 @@ func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	if s.kind.PrepareForCreate != nil {
 		s.kind.PrepareForCreate(obj)
 	}
+	if s.kind.SetRequester != nil {
+		s.kind.SetRequester(obj, requester(ctx))
+	}
+}
+
+func requester(ctx context.Context) kind.Requester {
+	u, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		return kind.Requester{}
+	}
+	return kind.Requester{Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(), Extra: u.GetExtra()}
 }
 
 func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.Status {
-		s.parts.keepStatus(obj, old)
+		s.layout.keepStatus(obj, old)
 	}
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}
-	if s.parts.spec >= 0 && !s.parts.sameContent(obj, old) {
+	if s.layout.spec >= 0 && !s.layout.sameContent(obj, old) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
@@ -77,6 +89,11 @@ func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorLis
 	}
 	// The rest of metadata is checked for every kind alike before this.
 	var errs field.ErrorList
+	if prefix := m.GetGenerateName(); prefix != "" {
+		for _, msg := range check(prefix, true) {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "generateName"), prefix, msg))
+		}
+	}
 	for _, msg := range check(m.GetName(), false) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
 	}
@@ -125,7 +142,11 @@ func (s strategy) resetFields(paths ...string) map[fieldpath.APIVersion]*fieldpa
 		}
 		set.Insert(path)
 	}
-	return map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
+	out := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, gvk := range servedKinds(s.kind) {
+		out[fieldpath.APIVersion(gvk.GroupVersion().String())] = set
+	}
+	return out
 }
 
 // gracefulStrategy adds deletion with a grace period.
@@ -147,7 +168,7 @@ type statusStrategy struct{ strategy }
 func (s statusStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
 
 func (s statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
-	s.parts.keepAllButStatus(obj, old)
+	s.layout.keepAllButStatus(obj, old)
 	if m, err := meta.Accessor(obj); err == nil {
 		if o, err := meta.Accessor(old); err == nil {
 			m.SetOwnerReferences(o.GetOwnerReferences())

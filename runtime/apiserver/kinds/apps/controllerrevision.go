@@ -15,9 +15,10 @@ import (
 
 func controllerRevision() kind.Kind {
 	return kind.Kind{
-		GVK:        appsv1.SchemeGroupVersion.WithKind("ControllerRevision"),
-		Resource:   "controllerrevisions",
-		Namespaced: true,
+		GVK:          appsv1.SchemeGroupVersion.WithKind("ControllerRevision"),
+		Resource:     "controllerrevisions",
+		Namespaced:   true,
+		NoWatchCache: true,
 		Validate: kind.Check(func(r *appsv1.ControllerRevision) field.ErrorList {
 			var errs field.ErrorList
 			if len(r.Data.Raw) == 0 && r.Data.Object == nil {

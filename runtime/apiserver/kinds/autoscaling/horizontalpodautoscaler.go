@@ -16,12 +16,13 @@ import (
 
 func horizontalPodAutoscaler() kind.Kind {
 	return kind.Kind{
-		GVK:        autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
-		Resource:   "horizontalpodautoscalers",
-		ShortNames: []string{"hpa"},
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:          autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
+		Resource:     "horizontalpodautoscalers",
+		ShortNames:   []string{"hpa"},
+		Categories:   []string{"all"},
+		Namespaced:   true,
+		Status:       true,
+		NoWatchCache: true,
 
 		Default:  kind.On(defaultHPA),
 		Validate: kind.Check(validateHPA),

@@ -21,16 +21,22 @@ import (
 
 func certificateSigningRequest() kind.Kind {
 	return kind.Kind{
-		GVK:        certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"),
-		Resource:   "certificatesigningrequests",
-		ShortNames: []string{"csr"},
-		Status:     true,
+		GVK:          certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"),
+		Resource:     "certificatesigningrequests",
+		ShortNames:   []string{"csr"},
+		Status:       true,
+		Subresources: []kind.Subresource{{Name: "approval", Served: kind.Approval}},
+		NoWatchCache: true,
 
-		// Who asks is not the client's to say. The adapter, which knows the user of
-		// the request, fills it in after this.
-		PrepareForCreate: kind.On(func(r *certificatesv1.CertificateSigningRequest) {
-			r.Spec.Username, r.Spec.UID, r.Spec.Groups, r.Spec.Extra = "", "", nil, nil
-			r.Status = certificatesv1.CertificateSigningRequestStatus{}
+		// Who asks is not the client's to say.
+		SetRequester: kind.RequestedBy(func(r *certificatesv1.CertificateSigningRequest, by kind.Requester) {
+			r.Spec.Username, r.Spec.UID, r.Spec.Groups, r.Spec.Extra = by.Username, by.UID, by.Groups, nil
+			for k, v := range by.Extra {
+				if r.Spec.Extra == nil {
+					r.Spec.Extra = map[string]certificatesv1.ExtraValue{}
+				}
+				r.Spec.Extra[k] = v
+			}
 		}),
 		// A request is what it was when it was made.
 		PrepareForUpdate: kind.OnUpdate(func(r, old *certificatesv1.CertificateSigningRequest) {

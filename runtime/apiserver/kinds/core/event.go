@@ -21,23 +21,27 @@ func event() kind.Kind {
 		Resource:   "events",
 		ShortNames: []string{"ev"},
 		Namespaced: true,
-		Validate:   kind.Check(validateCoreEvent),
-		Columns:    printers.Columns(EventColumns()...),
-		Cells:      kind.Cells(coreEventCells),
+		// Events are written far more than they are read, and a cache would hold all
+		// of their TTL.
+		NoWatchCache: true,
+		TTL:          time.Hour,
+		Validate:     kind.Check(validateCoreEvent),
+		Columns:      printers.Columns(eventColumns()...),
+		Cells:        kind.Cells(coreeventCells),
 		Fields: kind.Fields(func(e *corev1.Event) fields.Set {
 			source := e.Source.Component
 			if source == "" {
 				source = e.ReportingController
 			}
-			return EventFields(e.InvolvedObject, e.Reason, e.Type, source, e.ReportingController)
+			return eventFields(e.InvolvedObject, e.Reason, e.Type, source, e.ReportingController)
 		}),
 		CreateOnUpdate: true,
 	}
 }
 
-// EventFields are the same for both groups, by the older names: a selector
+// eventFields are the same for both groups, by the older names: a selector
 // works whichever group a client reads.
-func EventFields(o corev1.ObjectReference, reason, eventType, source, reporter string) fields.Set {
+func eventFields(o corev1.ObjectReference, reason, eventType, source, reporter string) fields.Set {
 	return fields.Set{
 		"involvedObject.kind":            o.Kind,
 		"involvedObject.namespace":       o.Namespace,
@@ -53,8 +57,8 @@ func EventFields(o corev1.ObjectReference, reason, eventType, source, reporter s
 	}
 }
 
-// EventColumns are the same for both groups.
-func EventColumns() []string {
+// eventColumns are the same for both groups.
+func eventColumns() []string {
 	return []string{"Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+#Count", "+Name"}
 }
 
@@ -80,7 +84,7 @@ func EventNamespace(own, object string, path *field.Path) field.ErrorList {
 	return field.ErrorList{field.Invalid(path, object, "does not match event.namespace")}
 }
 
-func coreEventCells(e *corev1.Event, now time.Time) []any {
+func coreeventCells(e *corev1.Event, now time.Time) []any {
 	count, last := int64(e.Count), e.LastTimestamp
 	if e.Series != nil {
 		count, last = int64(e.Series.Count), metav1.Time{Time: e.Series.LastObservedTime.Time}
@@ -102,11 +106,11 @@ func coreEventCells(e *corev1.Event, now time.Time) []any {
 	if e.Source.Host != "" {
 		source += ", " + e.Source.Host
 	}
-	return EventCells(e.Name, e.Type, e.Reason, e.InvolvedObject, source, e.Message, first, last, count, now)
+	return eventCells(e.Name, e.Type, e.Reason, e.InvolvedObject, source, e.Message, first, last, count, now)
 }
 
-// EventCells are those of [EventColumns].
-func EventCells(name, eventType, reason string, o corev1.ObjectReference, source, message string, first, last metav1.Time, count int64, now time.Time) []any {
+// eventCells are those of [eventColumns].
+func eventCells(name, eventType, reason string, o corev1.ObjectReference, source, message string, first, last metav1.Time, count int64, now time.Time) []any {
 	target := strings.ToLower(o.Kind)
 	if o.Name != "" {
 		target += "/" + o.Name

@@ -17,10 +17,11 @@ import (
 
 func limitRange() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("LimitRange"),
-		Resource:   "limitranges",
-		ShortNames: []string{"limits"},
-		Namespaced: true,
+		GVK:          corev1.SchemeGroupVersion.WithKind("LimitRange"),
+		Resource:     "limitranges",
+		ShortNames:   []string{"limits"},
+		Namespaced:   true,
+		NoWatchCache: true,
 		Default: kind.On(func(l *corev1.LimitRange) {
 			for i := range l.Spec.Limits {
 				defaultLimits(&l.Spec.Limits[i])

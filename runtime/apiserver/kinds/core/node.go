@@ -22,10 +22,11 @@ const rolePrefix = "node-role.kubernetes.io/"
 
 func node() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("Node"),
-		Resource:   "nodes",
-		ShortNames: []string{"no"},
-		Status:     true,
+		GVK:          corev1.SchemeGroupVersion.WithKind("Node"),
+		Resource:     "nodes",
+		ShortNames:   []string{"no"},
+		Status:       true,
+		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
 
 		Default:        kind.On(defaultNode),
 		Validate:       kind.Check(validateNode),

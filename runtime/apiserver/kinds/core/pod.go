@@ -22,6 +22,16 @@ func pod() kind.Kind {
 		Categories: []string{"all"},
 		Namespaced: true,
 		Status:     true,
+		Subresources: []kind.Subresource{
+			{Name: "binding", Served: kind.PodBinding},
+			{Name: "eviction", Served: kind.PodEviction},
+			{Name: "ephemeralcontainers", Served: kind.EphemeralContainers},
+			{Name: "log", Served: kind.PodLog},
+			{Name: "exec", Served: kind.PodExec},
+			{Name: "attach", Served: kind.PodAttach},
+			{Name: "portforward", Served: kind.PodPortForward},
+			{Name: "proxy", Served: kind.PodProxy},
+		},
 
 		Default:                kind.On(defaultPod),
 		PrepareForCreate:       kind.On(preparePod),

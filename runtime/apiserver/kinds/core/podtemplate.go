@@ -12,10 +12,11 @@ import (
 
 func podTemplate() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("PodTemplate"),
-		Resource:   "podtemplates",
-		Namespaced: true,
-		Default:    kind.On(func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
+		GVK:          corev1.SchemeGroupVersion.WithKind("PodTemplate"),
+		Resource:     "podtemplates",
+		Namespaced:   true,
+		NoWatchCache: true,
+		Default:      kind.On(func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
 		Validate: kind.Check(func(t *corev1.PodTemplate) field.ErrorList {
 			return ValidatePodTemplate(&t.Template, field.NewPath("template"),
 				corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)

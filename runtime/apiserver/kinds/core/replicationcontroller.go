@@ -18,12 +18,13 @@ import (
 
 func replicationController() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("ReplicationController"),
-		Resource:   "replicationcontrollers",
-		ShortNames: []string{"rc"},
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:          corev1.SchemeGroupVersion.WithKind("ReplicationController"),
+		Resource:     "replicationcontrollers",
+		ShortNames:   []string{"rc"},
+		Categories:   []string{"all"},
+		Namespaced:   true,
+		Status:       true,
+		NoWatchCache: true,
 		Scale: kind.ScaleOf(
 			func(r *corev1.ReplicationController) (int32, int32) {
 				return ptr.Deref(r.Spec.Replicas, 1), r.Status.Replicas

@@ -22,12 +22,14 @@ const (
 
 func service() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("Service"),
-		Resource:   "services",
-		ShortNames: []string{"svc"},
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:          corev1.SchemeGroupVersion.WithKind("Service"),
+		Resource:     "services",
+		ShortNames:   []string{"svc"},
+		Categories:   []string{"all"},
+		Namespaced:   true,
+		Storage:      kind.WithAddresses,
+		Status:       true,
+		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
 
 		Default:          kind.On(defaultService),
 		PrepareForUpdate: kind.OnUpdate(prepareServiceUpdate),

@@ -11,11 +11,12 @@ import (
 
 func serviceAccount() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
-		Resource:   "serviceaccounts",
-		ShortNames: []string{"sa"},
-		Namespaced: true,
-		Columns:    printers.Columns("Name", "Secrets", "Age"),
+		GVK:          corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
+		Resource:     "serviceaccounts",
+		ShortNames:   []string{"sa"},
+		Namespaced:   true,
+		Subresources: []kind.Subresource{{Name: "token", Served: kind.AccountToken}},
+		Columns:      printers.Columns("Name", "Secrets", "Age"),
 		Cells: kind.Cells(func(a *corev1.ServiceAccount, now time.Time) []any {
 			return []any{a.Name, int64(len(a.Secrets)), printers.Age(a.ObjectMeta, now)}
 		}),

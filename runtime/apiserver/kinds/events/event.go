@@ -2,17 +2,13 @@ package events
 
 import (
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
@@ -29,6 +25,7 @@ func event() kind.Kind {
 		Resource:   "events",
 		ShortNames: []string{"ev"},
 		Namespaced: true,
+		Alias:      &kind.Alias{Of: corev1.SchemeGroupVersion.WithKind("Event"), Conversion: kind.Convert(toCore, fromCore)},
 		Validate:   kind.Check(validateEvent),
 		ValidateUpdate: kind.CheckUpdate(func(e, old *eventsv1.Event) field.ErrorList {
 			var errs field.ErrorList
@@ -44,27 +41,6 @@ func event() kind.Kind {
 				errs = append(errs, validate.Immutable(f.now, f.old, field.NewPath(f.name))...)
 			}
 			return errs
-		}),
-		Columns: printers.Columns(core.EventColumns()...),
-		Cells: kind.Cells(func(e *eventsv1.Event, now time.Time) []any {
-			first, last, count := e.DeprecatedFirstTimestamp, e.DeprecatedLastTimestamp, int64(e.DeprecatedCount)
-			if e.Series != nil {
-				count, last = int64(e.Series.Count), metav1.Time{Time: e.Series.LastObservedTime.Time}
-			}
-			if last.IsZero() {
-				last = metav1.Time{Time: e.EventTime.Time}
-			}
-			if first.IsZero() {
-				first = metav1.Time{Time: e.EventTime.Time}
-			}
-			return core.EventCells(e.Name, e.Type, e.Reason, e.Regarding, e.ReportingController, e.Note, first, last, max(count, 1), now)
-		}),
-		Fields: kind.Fields(func(e *eventsv1.Event) fields.Set {
-			source := e.DeprecatedSource.Component
-			if source == "" {
-				source = e.ReportingController
-			}
-			return core.EventFields(e.Regarding, e.Reason, e.Type, source, e.ReportingController)
 		}),
 		CreateOnUpdate: true,
 	}

@@ -15,9 +15,10 @@ import (
 
 func flowSchema() kind.Kind {
 	return kind.Kind{
-		GVK:      flowcontrolv1.SchemeGroupVersion.WithKind("FlowSchema"),
-		Resource: "flowschemas",
-		Status:   true,
+		GVK:          flowcontrolv1.SchemeGroupVersion.WithKind("FlowSchema"),
+		Resource:     "flowschemas",
+		Status:       true,
+		NoWatchCache: true,
 		Default: kind.On(func(f *flowcontrolv1.FlowSchema) {
 			kind.SetDefault(&f.Spec.MatchingPrecedence, 1000)
 		}),

@@ -15,9 +15,10 @@ import (
 
 func priorityLevelConfiguration() kind.Kind {
 	return kind.Kind{
-		GVK:      flowcontrolv1.SchemeGroupVersion.WithKind("PriorityLevelConfiguration"),
-		Resource: "prioritylevelconfigurations",
-		Status:   true,
+		GVK:          flowcontrolv1.SchemeGroupVersion.WithKind("PriorityLevelConfiguration"),
+		Resource:     "prioritylevelconfigurations",
+		Status:       true,
+		NoWatchCache: true,
 		Default: kind.On(func(p *flowcontrolv1.PriorityLevelConfiguration) {
 			if e := p.Spec.Exempt; e != nil || p.Spec.Type == flowcontrolv1.PriorityLevelEnablementExempt {
 				kind.SetDefaultPtr(&p.Spec.Exempt, flowcontrolv1.ExemptPriorityLevelConfiguration{})

@@ -14,11 +14,28 @@ import (
 // rule. Objects are always of the row's Go type; functions that get old may not
 // change it.
 type Kind struct {
-	GVK        schema.GroupVersionKind
-	Resource   string // plural, as in the path
+	GVK        schema.GroupVersionKind // the version that is stored, and served first
+	Resource   string                  // plural, as in the path
 	ShortNames []string
 	Categories []string // "all"
 	Namespaced bool
+
+	// Versions are the other versions of the group in which objects are served. The
+	// rules of the row are applied after conversion.
+	Versions []Version
+
+	// Storage serves the objects. Where Review is set instead they are not stored,
+	// and nothing below but names applies.
+	Storage Storage
+	Review  Review
+	// Alias, where set, says that the objects are stored as those of another kind.
+	Alias *Alias
+	// NoWatchCache leaves the kind out of the watch cache: reads and watches go to
+	// etcd. A cache costs memory, and a timer every second, whether there are objects
+	// or not; it is for kinds that are read more often than they are written.
+	NoWatchCache bool
+	// TTL is how long an object is kept after its last write; 0 is for ever.
+	TTL time.Duration
 
 	// Status says that status is a subresource: a write to the object leaves
 	// status as it was, a write to status changes nothing but status (and
@@ -26,18 +43,22 @@ type Kind struct {
 	Status bool
 	// Scale, where set, serves the scale subresource.
 	Scale *Scale
+	// Subresources are the others.
+	Subresources []Subresource
 
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
 	Default func(obj runtime.Object)
 	// PrepareForCreate and PrepareForUpdate set what clients may not (generation
-	// and status are reset by the adapter already).
+	// and status are reset by the registry already).
 	PrepareForCreate       func(obj runtime.Object)
 	PrepareForUpdate       func(obj, old runtime.Object)
 	PrepareForStatusUpdate func(obj, old runtime.Object)
+	// SetRequester writes who creates the object into it, after PrepareForCreate.
+	SetRequester func(obj runtime.Object, by Requester)
 
 	// Validate checks an object on create, and on update before ValidateUpdate.
-	// Object metadata is validated by the adapter, with ValidateName.
+	// Object metadata is validated by the registry, with ValidateName.
 	Validate             func(obj runtime.Object) field.ErrorList
 	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
 	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
@@ -58,7 +79,7 @@ type Kind struct {
 	Cells   func(obj runtime.Object, now time.Time) []any
 
 	// Fields are selectable besides metadata.name and metadata.namespace. The keys
-	// must be the same for every object of the kind.
+	// must be the same for every object of the kind, in each version.
 	Fields func(obj runtime.Object) fields.Set
 	// IndexField is one of Fields by which watches are looked up without going
 	// through all objects ("spec.nodeName" of pods).
@@ -77,4 +98,11 @@ type Scale struct {
 	SetReplicas func(obj runtime.Object, n int32)
 	// Selector is the label selector of the kind's pods, serialized.
 	Selector func(obj runtime.Object) string
+}
+
+// Requester is the user of a request.
+type Requester struct {
+	Username, UID string
+	Groups        []string
+	Extra         map[string][]string
 }

@@ -32,6 +32,11 @@ func CheckUpdate[T runtime.Object](f func(obj, old T) field.ErrorList) func(obj,
 	return func(obj, old runtime.Object) field.ErrorList { return f(obj.(T), old.(T)) }
 }
 
+// RequestedBy is for functions that write who creates an object.
+func RequestedBy[T runtime.Object](f func(T, Requester)) func(runtime.Object, Requester) {
+	return func(obj runtime.Object, by Requester) { f(obj.(T), by) }
+}
+
 // Cells is for the cells of a table's row.
 func Cells[T runtime.Object](f func(T, time.Time) []any) func(runtime.Object, time.Time) []any {
 	return func(obj runtime.Object, now time.Time) []any { return f(obj.(T), now) }

@@ -15,8 +15,9 @@ import (
 
 func ingressClass() kind.Kind {
 	return kind.Kind{
-		GVK:      networkingv1.SchemeGroupVersion.WithKind("IngressClass"),
-		Resource: "ingressclasses",
+		GVK:          networkingv1.SchemeGroupVersion.WithKind("IngressClass"),
+		Resource:     "ingressclasses",
+		NoWatchCache: true,
 		Default: kind.On(func(c *networkingv1.IngressClass) {
 			if c.Spec.Parameters != nil {
 				kind.SetDefaultPtr(&c.Spec.Parameters.Scope, networkingv1.IngressClassParametersReferenceScopeCluster)

@@ -14,8 +14,9 @@ import (
 
 func runtimeClass() kind.Kind {
 	return kind.Kind{
-		GVK:      nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
-		Resource: "runtimeclasses",
+		GVK:          nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
+		Resource:     "runtimeclasses",
+		NoWatchCache: true,
 		Validate: kind.Check(func(c *nodev1.RuntimeClass) field.ErrorList {
 			errs := validate.DNSLabel(c.Handler, field.NewPath("handler"))
 			if c.Overhead != nil {

@@ -17,8 +17,9 @@ import (
 
 func csiDriver() kind.Kind {
 	return kind.Kind{
-		GVK:      storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
-		Resource: "csidrivers",
+		GVK:          storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
+		Resource:     "csidrivers",
+		NoWatchCache: true,
 		Default: kind.On(func(d *storagev1.CSIDriver) {
 			s := &d.Spec
 			kind.SetDefaultPtr(&s.AttachRequired, true)

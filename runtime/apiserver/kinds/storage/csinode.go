@@ -14,8 +14,9 @@ import (
 
 func csiNode() kind.Kind {
 	return kind.Kind{
-		GVK:      storagev1.SchemeGroupVersion.WithKind("CSINode"),
-		Resource: "csinodes",
+		GVK:          storagev1.SchemeGroupVersion.WithKind("CSINode"),
+		Resource:     "csinodes",
+		NoWatchCache: true,
 		Validate: kind.Check(func(n *storagev1.CSINode) field.ErrorList {
 			var errs field.ErrorList
 			names := sets.New[string]()

@@ -15,9 +15,10 @@ import (
 
 func volumeAttachment() kind.Kind {
 	return kind.Kind{
-		GVK:      storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
-		Resource: "volumeattachments",
-		Status:   true,
+		GVK:          storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
+		Resource:     "volumeattachments",
+		Status:       true,
+		NoWatchCache: true,
 		Validate: kind.Check(func(a *storagev1.VolumeAttachment) field.ErrorList {
 			spec := field.NewPath("spec")
 			errs := validate.Required(a.Spec.Attacher, spec.Child("attacher"))

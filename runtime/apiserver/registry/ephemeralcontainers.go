@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -11,22 +10,11 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// NewApproval is certificatesigningrequests/approval: it writes the approval
-// conditions and nothing else.
-func NewApproval(s *Store) *Part { return newPart(s, approvalStrategy{statusStrategy{s.strategy}}) }
-
-type approvalStrategy struct{ statusStrategy }
-
-func (s approvalStrategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
-	conditions := obj.(*certificatesv1.CertificateSigningRequest).Status.Conditions
-	s.statusStrategy.PrepareForUpdate(ctx, obj, old)
-	s.parts.keepStatus(obj, old)
-	obj.(*certificatesv1.CertificateSigningRequest).Status.Conditions = conditions
-}
-
 // NewEphemeralContainers is pods/ephemeralcontainers: debug containers are added
 // to a running pod, and are never changed or taken away.
-func NewEphemeralContainers(s *Store) *Part { return newPart(s, ephemeralStrategy{s.strategy}) }
+func NewEphemeralContainers(s *Store) *SubresourceREST {
+	return newSubresource(s, ephemeralStrategy{s.strategy})
+}
 
 type ephemeralStrategy struct{ strategy }
 
@@ -34,8 +22,8 @@ func (s ephemeralStrategy) AllowCreateOnUpdate(context.Context) bool { return fa
 
 func (s ephemeralStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	added := obj.(*corev1.Pod).Spec.EphemeralContainers
-	s.parts.keepAllButStatus(obj, old)
-	s.parts.keepStatus(obj, old)
+	s.layout.keepAllButStatus(obj, old)
+	s.layout.keepStatus(obj, old)
 	pod := obj.(*corev1.Pod)
 	pod.Spec.EphemeralContainers = added
 	if !equality.Semantic.DeepEqual(added, old.(*corev1.Pod).Spec.EphemeralContainers) {

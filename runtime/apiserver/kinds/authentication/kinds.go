@@ -1,0 +1,13 @@
+// Package authentication holds the kinds of authentication.k8s.io: questions, which are
+// answered and not stored.
+package authentication
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		tokenReview(),
+		selfSubjectReview(),
+	}
+}
