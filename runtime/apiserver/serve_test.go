@@ -52,6 +52,9 @@ func TestServer(t *testing.T) {
 		"seed":                seeded,
 		"anonymous":           anonymous,
 		"events":              events,
+		"versions":            versions,
+		"signing requests":    signingRequests,
+		"generated names":     generatedNames,
 		"streams":             streams,
 	} {
 		t.Run(name, func(t *testing.T) {

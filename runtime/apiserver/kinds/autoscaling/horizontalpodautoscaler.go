@@ -21,6 +21,7 @@ func horizontalPodAutoscaler() kind.Kind {
 		ShortNames:   []string{"hpa"},
 		Categories:   []string{"all"},
 		Namespaced:   true,
+		Versions:     []kind.Version{v1()},
 		Status:       true,
 		NoWatchCache: true,
 
