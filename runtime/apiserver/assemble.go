@@ -12,11 +12,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/apidocs"
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
+	"github.com/gantry-run/gantry/runtime/apiserver/openapi/handler"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
-	"github.com/gantry-run/gantry/runtime/apiserver/released"
+	"github.com/gantry-run/gantry/runtime/apiserver/revoked"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -28,7 +28,7 @@ type assembly struct {
 	stores     *registry.Stores
 	objects    *objects
 	roles      *rbac.Authorizer
-	released   *released.Nodes
+	revoked    *revoked.Nodes
 	loopback   kubernetes.Interface
 	aggregator *aggregator.APIAggregator
 	etcd       *clientv3.Client
@@ -63,8 +63,8 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if a.objects, err = findObjects(a.stores); err != nil {
 		return nil, err
 	}
-	a.released = released.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
-	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.released.Refusal)
+	a.revoked = revoked.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
+	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.revoked.Refusal)
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
 		return nil, err
 	}
@@ -97,12 +97,12 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, fmt.Errorf("custom resources: %w", err)
 	}
 	cfg.PostStartHooks = hooks
-	cfg.SkipOpenAPIInstallation = true // apidocs does it
+	cfg.SkipOpenAPIInstallation = true // openapi/handler does it
 	core, err := cfg.Complete().New("gantry", crds.GenericAPIServer)
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
-	apidocs.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, apidocs.Revision()).Register(core.Handler.NonGoRestfulMux)
+	handler.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, handler.Revision()).Register(core.Handler.NonGoRestfulMux)
 	if err := s.install(core, a, scheme, codecs, issuer, verifier); err != nil {
 		return nil, fmt.Errorf("install the API groups: %w", err)
 	}
@@ -121,7 +121,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 // start begins what must run before the first request is served.
 func (a *assembly) start(ctx context.Context) {
 	go a.roles.Run(ctx)
-	go a.released.Run(ctx)
+	go a.revoked.Run(ctx)
 	go func() {
 		for _, done := range a.aggregator.GenericAPIServer.MuxAndDiscoveryCompleteSignals() {
 			select {

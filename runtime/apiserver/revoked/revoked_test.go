@@ -1,4 +1,4 @@
-package released
+package revoked
 
 import (
 	"crypto/x509"
@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-func TestCertificatesOfReleasedNodesAreRefused(t *testing.T) {
+func TestCertificatesOfRevokedNodesAreRefused(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	cert := func(commonName string, begins time.Time, names ...string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: commonName}, NotBefore: begins, DNSNames: append([]string{"localhost"}, names...)}

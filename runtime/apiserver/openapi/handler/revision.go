@@ -1,4 +1,4 @@
-package apidocs
+package handler
 
 import (
 	"crypto/rand"

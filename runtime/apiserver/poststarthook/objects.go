@@ -1,8 +1,8 @@
-// Package seed is what a cluster is born with: namespaces, the kubernetes and DNS
-// Services, priority classes, and the ConfigMap that tells the cluster's identity.
-// They are made when they are missing, by whichever master is first. It may import
-// runtime/config.
-package seed
+// Package poststarthook makes the objects that every cluster has, when they are
+// missing: the system namespaces, the kubernetes and DNS Services, the system
+// priority classes, and the ConfigMap that tells the cluster's identity. Whichever
+// master is first makes them, once it serves. It may import runtime/config.
+package poststarthook
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// Names of seeded objects that others look for.
+// Names of objects that others look for.
 const (
 	ClusterConfigMap  = "gantry-cluster"
 	DNSService        = "kube-dns"
@@ -29,9 +29,9 @@ const (
 	dnsProxyName = "gantry-dns"
 )
 
-// Plant makes what is missing. kubernetesIP is the address of the kubernetes
+// EnsureObjects makes what is missing. kubernetesIP is the address of the kubernetes
 // Service, port the API's own.
-func Plant(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig, kubernetesIP netip.Addr, port int32) error {
+func EnsureObjects(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig, kubernetesIP netip.Addr, port int32) error {
 	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := ensure(ctx, name, ns, c.CoreV1().Namespaces()); err != nil {

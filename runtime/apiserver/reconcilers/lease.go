@@ -1,4 +1,4 @@
-package masters
+package reconcilers
 
 import (
 	"context"
@@ -22,8 +22,8 @@ const (
 	retry = time.Second
 )
 
-// Registrar announces one master and publishes all.
-type Registrar struct {
+// LeaseEndpoints is the reconciler of one master.
+type LeaseEndpoints struct {
 	etcd   *clientv3.Client
 	prefix string
 	self   netip.Addr
@@ -32,41 +32,41 @@ type Registrar struct {
 	log    *slog.Logger
 }
 
-// New returns a registrar of the master at self, whose API is at port. Keys begin
+// NewLeaseEndpoints returns the reconciler of the master at self, whose API is at port. Keys begin
 // with prefix.
-func New(etcd *clientv3.Client, prefix string, self netip.Addr, port int32, kube kubernetes.Interface, log *slog.Logger) *Registrar {
-	return &Registrar{etcd, strings.TrimSuffix(prefix, "/") + "/", self, port, kube, log}
+func NewLeaseEndpoints(etcd *clientv3.Client, prefix string, self netip.Addr, port int32, kube kubernetes.Interface, log *slog.Logger) *LeaseEndpoints {
+	return &LeaseEndpoints{etcd, strings.TrimSuffix(prefix, "/") + "/", self, port, kube, log}
 }
 
-// Run announces this master and publishes the list until ctx is done, then takes
-// itself out of it. joined is closed once the first list that holds this master
-// has been written.
-func (r *Registrar) Run(ctx context.Context, joined chan<- struct{}) {
-	announced := make(chan struct{})
+// Run keeps this master's key alive and reconciles the endpoints until ctx is done,
+// then takes itself out of them. joined is closed once endpoints that hold this
+// master have been written for the first time.
+func (r *LeaseEndpoints) Run(ctx context.Context, joined chan<- struct{}) {
+	alive := make(chan struct{})
 	left := make(chan struct{})
-	go func() { defer close(left); r.announce(ctx, announced) }()
+	go func() { defer close(left); r.keepAlive(ctx, alive) }()
 	select {
-	case <-announced:
+	case <-alive:
 	case <-ctx.Done():
 	}
-	r.publishAll(ctx, joined)
+	r.reconcileAll(ctx, joined)
 	<-left
 }
 
-// announce keeps this master's key alive, and makes it again when it was lost.
-func (r *Registrar) announce(ctx context.Context, first chan<- struct{}) {
+// keepAlive keeps this master's key alive, and makes it again when it was lost.
+func (r *LeaseEndpoints) keepAlive(ctx context.Context, first chan<- struct{}) {
 	for ctx.Err() == nil {
 		lease, err := r.etcd.Grant(ctx, ttl)
 		if err == nil {
 			_, err = r.etcd.Put(ctx, r.prefix+r.self.String(), "", clientv3.WithLease(lease.ID))
 		}
-		var alive <-chan *clientv3.LeaseKeepAliveResponse
+		var renewed <-chan *clientv3.LeaseKeepAliveResponse
 		if err == nil {
-			alive, err = r.etcd.KeepAlive(ctx, lease.ID)
+			renewed, err = r.etcd.KeepAlive(ctx, lease.ID)
 		}
 		if err != nil {
 			if ctx.Err() == nil {
-				r.log.Warn("cannot announce this master; trying again", "error", err)
+				r.log.Warn("cannot write this master's key; trying again", "error", err)
 				wait(ctx, retry)
 			}
 			continue
@@ -75,33 +75,33 @@ func (r *Registrar) announce(ctx context.Context, first chan<- struct{}) {
 			close(first)
 			first = nil
 		}
-		for range alive {
+		for range renewed {
 		}
 		if ctx.Err() != nil {
-			r.leave(lease.ID)
+			r.removeSelf(lease.ID)
 		}
 	}
 }
 
-// leave removes this master at once, rather than when its key expires.
-func (r *Registrar) leave(lease clientv3.LeaseID) {
+// removeSelf removes this master at once, rather than when its key expires.
+func (r *LeaseEndpoints) removeSelf(lease clientv3.LeaseID) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if _, err := r.etcd.Revoke(ctx, lease); err != nil {
-		r.log.Warn("cannot take this master off the list; it leaves when its key expires", "error", err)
+		r.log.Warn("cannot remove this master's key; it expires", "error", err)
 	}
-	if err := r.publish(ctx); err != nil {
-		r.log.Warn("cannot publish the list without this master; the others will", "error", err)
+	if err := r.reconcile(ctx); err != nil {
+		r.log.Warn("cannot take this master out of the endpoints; the others will", "error", err)
 	}
 }
 
-func (r *Registrar) publishAll(ctx context.Context, joined chan<- struct{}) {
+func (r *LeaseEndpoints) reconcileAll(ctx context.Context, joined chan<- struct{}) {
 	for ctx.Err() == nil {
 		changes := r.etcd.Watch(clientv3.WithRequireLeader(ctx), r.prefix, clientv3.WithPrefix())
 		for {
-			if err := r.publish(ctx); err != nil {
+			if err := r.reconcile(ctx); err != nil {
 				if ctx.Err() == nil {
-					r.log.Warn("cannot publish the list of masters; trying again", "error", err)
+					r.log.Warn("cannot write the endpoints of the masters; trying again", "error", err)
 				}
 				wait(ctx, retry)
 				break
@@ -125,10 +125,10 @@ func (r *Registrar) publishAll(ctx context.Context, joined chan<- struct{}) {
 }
 
 // live returns the masters whose keys exist, sorted.
-func (r *Registrar) live(ctx context.Context) ([]netip.Addr, error) {
+func (r *LeaseEndpoints) live(ctx context.Context) ([]netip.Addr, error) {
 	resp, err := r.etcd.Get(ctx, r.prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
 	if err != nil {
-		return nil, fmt.Errorf("list masters: %w", err)
+		return nil, fmt.Errorf("list the keys of masters: %w", err)
 	}
 	var out []netip.Addr
 	for _, kv := range resp.Kvs {

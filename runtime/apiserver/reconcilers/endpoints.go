@@ -1,4 +1,4 @@
-package masters
+package reconcilers
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 // serviceName is the Service by which pods and clients find the API.
 const serviceName = "kubernetes"
 
-// publish writes the live masters into the EndpointSlice and the Endpoints of the
+// reconcile writes the live masters into the EndpointSlice and the Endpoints of the
 // kubernetes Service, if they differ.
-func (r *Registrar) publish(ctx context.Context) error {
+func (r *LeaseEndpoints) reconcile(ctx context.Context) error {
 	addresses, err := r.live(ctx)
 	if err != nil {
 		return err
@@ -33,10 +33,10 @@ func (r *Registrar) publish(ctx context.Context) error {
 	if len(reachable) == 0 {
 		return nil
 	}
-	if err := r.publishSlice(ctx, Slice(reachable, r.port)); err != nil {
+	if err := r.writeSlice(ctx, Slice(reachable, r.port)); err != nil {
 		return fmt.Errorf("EndpointSlice default/kubernetes: %w", err)
 	}
-	if err := r.publishEndpoints(ctx, Endpoints(reachable, r.port)); err != nil {
+	if err := r.writeEndpoints(ctx, Endpoints(reachable, r.port)); err != nil {
 		return fmt.Errorf("Endpoints default/kubernetes: %w", err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func Endpoints(masters []netip.Addr, port int32) *corev1.Endpoints {
 	}
 }
 
-func (r *Registrar) publishSlice(ctx context.Context, want *discoveryv1.EndpointSlice) error {
+func (r *LeaseEndpoints) writeSlice(ctx context.Context, want *discoveryv1.EndpointSlice) error {
 	c := r.kube.DiscoveryV1().EndpointSlices(want.Namespace)
 	have, err := c.Get(ctx, want.Name, metav1.GetOptions{})
 	if errors.IsNotFound(err) {
@@ -96,7 +96,7 @@ func (r *Registrar) publishSlice(ctx context.Context, want *discoveryv1.Endpoint
 	return err
 }
 
-func (r *Registrar) publishEndpoints(ctx context.Context, want *corev1.Endpoints) error {
+func (r *LeaseEndpoints) writeEndpoints(ctx context.Context, want *corev1.Endpoints) error {
 	c := r.kube.CoreV1().Endpoints(want.Namespace)
 	have, err := c.Get(ctx, want.Name, metav1.GetOptions{})
 	if errors.IsNotFound(err) {

@@ -1,4 +1,4 @@
-package apidocs
+package handler
 
 import (
 	"bytes"
@@ -30,8 +30,8 @@ const (
 	mediaProtobuf = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 )
 
-// Docs describes what a container serves.
-type Docs struct {
+// OpenAPI serves the documents of what a container serves.
+type OpenAPI struct {
 	container *restful.Container
 	v2        *common.Config
 	v3        *common.OpenAPIV3Config
@@ -51,22 +51,22 @@ type document struct {
 // New returns the documents of what the container serves by the time they are
 // asked for. revision stands for the program: documents of one revision never
 // differ, so clients may keep them.
-func New(container *restful.Container, v2 *common.Config, v3 *common.OpenAPIV3Config, revision string) *Docs {
-	return &Docs{container: container, v2: v2, v3: v3, revision: revision, documents: map[string]*document{}}
+func New(container *restful.Container, v2 *common.Config, v3 *common.OpenAPIV3Config, revision string) *OpenAPI {
+	return &OpenAPI{container: container, v2: v2, v3: v3, revision: revision, documents: map[string]*document{}}
 }
 
 // Register serves the documents and the index of those of v3.
-func (d *Docs) Register(mux common.PathHandlerByGroupVersion) {
+func (d *OpenAPI) Register(mux common.PathHandlerByGroupVersion) {
 	mux.Handle(pathV2, http.HandlerFunc(d.serveV2))
 	mux.Handle(pathV3, http.HandlerFunc(d.serveIndex))
 	mux.HandlePrefix(pathV3+"/", http.HandlerFunc(d.serveV3))
 }
 
-func (d *Docs) serveV2(w http.ResponseWriter, r *http.Request) {
+func (d *OpenAPI) serveV2(w http.ResponseWriter, r *http.Request) {
 	d.serve(w, r, pathV2, mediaJSON, d.makeV2)
 }
 
-func (d *Docs) makeV2() ([]byte, error) {
+func (d *OpenAPI) makeV2() ([]byte, error) {
 	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(d.container.RegisteredWebServices()), d.v2)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (d *Docs) makeV2() ([]byte, error) {
 }
 
 // serveIndex lists the group versions, each with a URL that changes with its document.
-func (d *Docs) serveIndex(w http.ResponseWriter, _ *http.Request) {
+func (d *OpenAPI) serveIndex(w http.ResponseWriter, _ *http.Request) {
 	index := handler3.OpenAPIV3Discovery{Paths: map[string]handler3.OpenAPIV3DiscoveryGroupVersion{}}
 	for _, s := range d.container.RegisteredWebServices() {
 		gv := groupVersion(s)
@@ -88,16 +88,16 @@ func (d *Docs) serveIndex(w http.ResponseWriter, _ *http.Request) {
 
 func groupVersion(s *restful.WebService) string { return strings.TrimPrefix(s.RootPath(), "/") }
 
-func (d *Docs) url(gv string) string {
+func (d *OpenAPI) url(gv string) string {
 	return pathV3 + "/" + gv + "?" + url.Values{"hash": {d.hash(gv)}}.Encode()
 }
 
-func (d *Docs) hash(of string) string {
+func (d *OpenAPI) hash(of string) string {
 	sum := sha256.Sum256([]byte(d.revision + "\n" + of))
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-func (d *Docs) serveV3(w http.ResponseWriter, r *http.Request) {
+func (d *OpenAPI) serveV3(w http.ResponseWriter, r *http.Request) {
 	gv := strings.TrimPrefix(r.URL.Path, pathV3+"/")
 	var service *restful.WebService
 	for _, s := range d.container.RegisteredWebServices() {
@@ -130,7 +130,7 @@ func (d *Docs) serveV3(w http.ResponseWriter, r *http.Request) {
 	d.serve(w, r, gv, mediaJSON, func() ([]byte, error) { return d.makeV3(service) })
 }
 
-func (d *Docs) makeV3(s *restful.WebService) ([]byte, error) {
+func (d *OpenAPI) makeV3(s *restful.WebService) ([]byte, error) {
 	doc, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices([]*restful.WebService{s}), d.v3)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (d *Docs) makeV3(s *restful.WebService) ([]byte, error) {
 }
 
 // serve answers with a document, made if it is the first time.
-func (d *Docs) serve(w http.ResponseWriter, r *http.Request, name, media string, encode func() ([]byte, error)) {
+func (d *OpenAPI) serve(w http.ResponseWriter, r *http.Request, name, media string, encode func() ([]byte, error)) {
 	d.mu.Lock()
 	doc := d.documents[name+" "+media]
 	if doc == nil {

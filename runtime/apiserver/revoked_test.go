@@ -14,7 +14,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-func TestAReleasedNodeIsRefusedByAllMasters(t *testing.T) {
+func TestARevokedNodeIsRefusedByAllMasters(t *testing.T) {
 	c := apitest.Start(t)
 	second := c.Config
 	second.AdvertiseAddress, second.BindAddress = "192.0.2.2", fmt.Sprintf("127.0.0.1:%d", apitest.FreePort(t))
@@ -47,15 +47,15 @@ func TestAReleasedNodeIsRefusedByAllMasters(t *testing.T) {
 	}
 	want("a node registers", "w1", false)
 	// Certificates of the test's authority begin an hour ago.
-	released := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.ReleasedNodesConfigMap}, Data: map[string]string{"w1": time.Now().Format(time.RFC3339)}}
+	revoked := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.ReleasedNodesConfigMap}, Data: map[string]string{"w1": time.Now().Format(time.RFC3339)}}
 	maps := admin.CoreV1().ConfigMaps(metav1.NamespaceSystem)
-	if _, err := maps.Create(t.Context(), released, metav1.CreateOptions{}); err != nil {
+	if _, err := maps.Create(t.Context(), revoked, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want("it is refused once it was released", "w1", true)
+	want("it is refused once it was revoked", "w1", true)
 	want("another is not", "w2", false)
-	released.Data["w1"] = time.Now().Add(-2 * time.Hour).Format(time.RFC3339)
-	if _, err := maps.Update(t.Context(), released, metav1.UpdateOptions{}); err != nil {
+	revoked.Data["w1"] = time.Now().Add(-2 * time.Hour).Format(time.RFC3339)
+	if _, err := maps.Update(t.Context(), revoked, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	want("a certificate that began later is good", "w1", false)
