@@ -59,7 +59,7 @@ func validate(t *testing.T, manifest, want string) {
 	if k.PrepareForCreate != nil {
 		k.PrepareForCreate(obj)
 	}
-	expect(t, k.Validate(obj), want)
+	expect(t, k.ErrorsOnCreate(t.Context(), obj), want)
 }
 
 // update validates old turned into new, each written as a change of manifest.
@@ -73,5 +73,5 @@ func update(t *testing.T, manifest, from, to, want string) {
 	if k.PrepareForUpdate != nil {
 		k.PrepareForUpdate(obj, old)
 	}
-	expect(t, append(k.Validate(obj), k.ValidateUpdate(obj, old)...), want)
+	expect(t, k.ErrorsOnUpdate(t.Context(), obj, old), want)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -135,8 +136,11 @@ func TestValidationChangesNothing(t *testing.T) {
 			k.Default(obj)
 		}
 		before, old := obj.DeepCopyObject(), obj.DeepCopyObject()
-		if k.Validate != nil {
-			k.Validate(obj)
+		k.ErrorsOnCreate(t.Context(), obj)
+		if k.Declared != nil {
+			if errs := k.Declared(t.Context(), operation.Operation{Type: operation.Update}, obj, old); len(errs) > 0 {
+				t.Fatalf("declared rules of an update that changes nothing: %v", errs.ToAggregate())
+			}
 		}
 		if k.ValidateUpdate != nil {
 			if errs := k.ValidateUpdate(obj, old); len(errs) > 0 {
@@ -190,14 +194,7 @@ func TestScaleSetsWhatItReads(t *testing.T) {
 func TestErrorsComeInOrder(t *testing.T) {
 	forEachRow(t, func(t *testing.T, k kind.Kind, obj runtime.Object) {
 		check := func() field.ErrorList {
-			var errs field.ErrorList
-			if k.Validate != nil {
-				errs = append(errs, k.Validate(obj)...)
-			}
-			if k.ValidateStatusUpdate != nil {
-				errs = append(errs, k.ValidateStatusUpdate(obj, obj)...)
-			}
-			return errs
+			return append(k.ErrorsOnCreate(t.Context(), obj), k.ErrorsOnStatusUpdate(t.Context(), obj, obj)...)
 		}
 		first := check()
 		for range 5 {

@@ -25,7 +25,7 @@ import (
 // Store is the storage of one kind, and what discovery says of it.
 type Store struct {
 	*genericregistry.Store
-	kind     kind.Kind
+	kind     *kind.Kind
 	strategy strategy
 }
 
@@ -51,7 +51,7 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 	if err != nil {
 		return nil, err
 	}
-	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: k, layout: layoutOf(obj)}
+	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: &k, layout: layoutOf(obj)}
 	attrs := attrsOf(k)
 	store := &genericregistry.Store{
 		NewFunc: newLike(obj), NewListFunc: newLike(list),
@@ -82,7 +82,7 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, err
 	}
-	return &Store{Store: store, kind: k, strategy: st}, nil
+	return &Store{Store: store, kind: &k, strategy: st}, nil
 }
 
 func newLike(obj runtime.Object) func() runtime.Object {

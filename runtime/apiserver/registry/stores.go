@@ -68,9 +68,10 @@ func (s *Store) alias(k kind.Kind, empty func() runtime.Object) *Store {
 		}
 		return out, nil
 	}
-	rules := s.kind
+	rules := *s.kind
 	rules.GVK, rules.Resource, rules.ShortNames, rules.Categories = k.GVK, k.Resource, k.ShortNames, k.Categories
 	rules.CreateOnUpdate, rules.RequireResourceVersion = k.CreateOnUpdate, k.RequireResourceVersion
+	rules.Declared = nil
 	rules.Validate = func(obj runtime.Object) field.ErrorList {
 		o, errs := served(obj)
 		if errs != nil || k.Validate == nil {
@@ -90,8 +91,8 @@ func (s *Store) alias(k kind.Kind, empty func() runtime.Object) *Store {
 		return k.ValidateUpdate(o, was)
 	}
 	st := s.strategy
-	st.kind = rules
+	st.kind = &rules
 	generic := *s.Store
 	generic.CreateStrategy, generic.UpdateStrategy, generic.DeleteStrategy, generic.ResetFieldsStrategy = st, st, st, st
-	return &Store{Store: &generic, kind: rules, strategy: st}
+	return &Store{Store: &generic, kind: &rules, strategy: st}
 }

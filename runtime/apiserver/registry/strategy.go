@@ -22,7 +22,7 @@ import (
 type strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
-	kind   kind.Kind
+	kind   *kind.Kind
 	layout layout
 }
 
@@ -78,7 +78,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	}
 }
 
-func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
 	check := s.kind.ValidateName
 	if check == nil {
 		check = validation.NameIsDNSSubdomain
@@ -97,21 +97,11 @@ func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorLis
 	for _, msg := range check(m.GetName(), false) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
 	}
-	if s.kind.Validate != nil {
-		errs = append(errs, s.kind.Validate(obj)...)
-	}
-	return errs
+	return append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
 }
 
-func (s strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	var errs field.ErrorList
-	if s.kind.Validate != nil {
-		errs = append(errs, s.kind.Validate(obj)...)
-	}
-	if s.kind.ValidateUpdate != nil {
-		errs = append(errs, s.kind.ValidateUpdate(obj, old)...)
-	}
-	return errs
+func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.ErrorsOnUpdate(ctx, obj, old)
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
@@ -143,7 +133,7 @@ func (s strategy) resetFields(paths ...string) map[fieldpath.APIVersion]*fieldpa
 		set.Insert(path)
 	}
 	out := map[fieldpath.APIVersion]*fieldpath.Set{}
-	for _, gvk := range servedKinds(s.kind) {
+	for _, gvk := range servedKinds(*s.kind) {
 		out[fieldpath.APIVersion(gvk.GroupVersion().String())] = set
 	}
 	return out
@@ -180,11 +170,8 @@ func (s statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Obj
 	}
 }
 
-func (s statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	if s.kind.ValidateStatusUpdate == nil {
-		return nil
-	}
-	return s.kind.ValidateStatusUpdate(obj, old)
+func (s statusStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.ErrorsOnStatusUpdate(ctx, obj, old)
 }
 
 func (s statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {

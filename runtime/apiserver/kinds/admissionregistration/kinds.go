@@ -1,5 +1,3 @@
-// Package admissionregistration holds the kinds of
-// admissionregistration.k8s.io.
 package admissionregistration
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

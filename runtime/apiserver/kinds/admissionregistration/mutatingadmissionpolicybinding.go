@@ -8,6 +8,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 func mutatingAdmissionPolicyBinding() kind.Kind {
@@ -19,7 +20,9 @@ func mutatingAdmissionPolicyBinding() kind.Kind {
 			defaultMatch(b.Spec.MatchResources)
 		}),
 		Validate: kind.Check(func(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
-			return validatePolicyBinding(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources, field.NewPath("spec"))
+			s, spec := &b.Spec, field.NewPath("spec")
+			errs := validate.Required(s.PolicyName, spec.Child("policyName"))
+			return append(errs, validatePolicyBinding(s.ParamRef, s.MatchResources, spec)...)
 		}),
 		Columns: printers.Columns("Name", "PolicyName", "ParamRef", "Age"),
 		Cells: kind.Cells(func(b *admissionv1.MutatingAdmissionPolicyBinding, now time.Time) []any {

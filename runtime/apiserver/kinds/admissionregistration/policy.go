@@ -86,8 +86,8 @@ func validateMatch(m *admissionv1.MatchResources, path *field.Path) field.ErrorL
 	return errs
 }
 
-func validatePolicyBinding(policy string, ref *admissionv1.ParamRef, match *admissionv1.MatchResources, spec *field.Path) field.ErrorList {
-	errs := validate.Required(policy, spec.Child("policyName"))
+func validatePolicyBinding(ref *admissionv1.ParamRef, match *admissionv1.MatchResources, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
 	if ref != nil {
 		at := spec.Child("paramRef")
 		switch {

@@ -20,13 +20,11 @@ func validatingAdmissionPolicyBinding() kind.Kind {
 			defaultParamRef(b.Spec.ParamRef)
 			defaultMatch(b.Spec.MatchResources)
 		}),
+		Declared: kind.Declared(Validate_ValidatingAdmissionPolicyBinding),
 		Validate: kind.Check(func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			s, spec := &b.Spec, field.NewPath("spec")
-			errs := validatePolicyBinding(s.PolicyName, s.ParamRef, s.MatchResources, spec)
+			errs := validatePolicyBinding(s.ParamRef, s.MatchResources, spec)
 			actions := sets.New(s.ValidationActions...)
-			if len(s.ValidationActions) == 0 {
-				errs = append(errs, field.Required(spec.Child("validationActions"), "at least one validation action is required"))
-			}
 			for i, a := range s.ValidationActions {
 				errs = append(errs, validate.OneOf(a, spec.Child("validationActions").Index(i), admissionv1.Deny, admissionv1.Warn, admissionv1.Audit)...)
 			}

@@ -23,7 +23,8 @@ func daemonSet() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 
-		Default:  kind.On(defaultDaemonSet),
+		Default:  kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		Declared: kind.Declared(Validate_DaemonSet),
 		Validate: kind.Check(validateDaemonSet),
 		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.DaemonSet) field.ErrorList {
 			return validate.Immutable(d.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))

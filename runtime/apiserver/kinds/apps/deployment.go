@@ -30,7 +30,8 @@ func deployment() kind.Kind {
 			func(d *appsv1.Deployment) string { return selectorString(d.Spec.Selector) },
 		),
 
-		Default:  kind.On(defaultDeployment),
+		Default:  kind.On(SetObjectDefaults_Deployment, defaultDeployment),
+		Declared: kind.Declared(Validate_Deployment),
 		Validate: kind.Check(validateDeployment),
 		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.Deployment) field.ErrorList {
 			return validate.Immutable(d.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))

@@ -1,4 +1,3 @@
-// Package apps holds the kinds of apps. It imports core for the pod templates.
 package apps
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

@@ -30,10 +30,11 @@ func replicaSet() kind.Kind {
 			func(r *appsv1.ReplicaSet) string { return selectorString(r.Spec.Selector) },
 		),
 
-		Default: kind.On(func(r *appsv1.ReplicaSet) {
+		Default: kind.On(SetObjectDefaults_ReplicaSet, func(r *appsv1.ReplicaSet) {
 			kind.SetDefaultPtr(&r.Spec.Replicas, 1)
 			core.DefaultPodTemplate(&r.Spec.Template)
 		}),
+		Declared: kind.Declared(Validate_ReplicaSet),
 		Validate: kind.Check(func(r *appsv1.ReplicaSet) field.ErrorList {
 			s, spec := &r.Spec, field.NewPath("spec")
 			errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))

@@ -33,7 +33,8 @@ func statefulSet() kind.Kind {
 			func(s *appsv1.StatefulSet) string { return selectorString(s.Spec.Selector) },
 		),
 
-		Default:        kind.On(defaultStatefulSet),
+		Default:        kind.On(SetObjectDefaults_StatefulSet, defaultStatefulSet),
+		Declared:       kind.Declared(Validate_StatefulSet),
 		Validate:       kind.Check(validateStatefulSet),
 		ValidateUpdate: kind.CheckUpdate(validateStatefulSetUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(s, _ *appsv1.StatefulSet) field.ErrorList {

@@ -1,5 +1,3 @@
-// Package authentication holds the kinds of authentication.k8s.io: questions, which are
-// answered and not stored.
 package authentication
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

@@ -22,8 +22,8 @@ const (
 	behaviorAnnotation       = "autoscaling.alpha.kubernetes.io/behavior"
 )
 
-// v1 is the older version: CPU utilization is its only metric.
-func v1() kind.Version {
+// olderVersion is v1: CPU utilization is its only metric.
+func olderVersion() kind.Version {
 	return kind.Version{
 		Name: autoscalingv1.SchemeGroupVersion.Version,
 		Default: kind.On(func(h *autoscalingv1.HorizontalPodAutoscaler) {

@@ -21,11 +21,12 @@ func horizontalPodAutoscaler() kind.Kind {
 		ShortNames:   []string{"hpa"},
 		Categories:   []string{"all"},
 		Namespaced:   true,
-		Versions:     []kind.Version{v1()},
+		Versions:     []kind.Version{olderVersion()},
 		Status:       true,
 		NoWatchCache: true,
 
 		Default:  kind.On(defaultHPA),
+		Declared: kind.Declared(Validate_HorizontalPodAutoscaler, "HPAScaleToZero"),
 		Validate: kind.Check(validateHPA),
 
 		Columns: printers.Columns("Name", "Reference", "Targets", "MinPods", "#MaxPods", "#Replicas", "Age"),
@@ -79,12 +80,6 @@ func validateHPA(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	s, spec := &h.Spec, field.NewPath("spec")
 	min := ptr.Deref(s.MinReplicas, 1)
 	var errs field.ErrorList
-	if min < 1 {
-		errs = append(errs, field.Invalid(spec.Child("minReplicas"), min, "must be greater than or equal to 1"))
-	}
-	if s.MaxReplicas < 1 {
-		errs = append(errs, field.Invalid(spec.Child("maxReplicas"), s.MaxReplicas, "must be greater than 0"))
-	}
 	if s.MaxReplicas < min {
 		errs = append(errs, field.Invalid(spec.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}

@@ -1,4 +1,3 @@
-// Package autoscaling holds the kinds of autoscaling.
 package autoscaling
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

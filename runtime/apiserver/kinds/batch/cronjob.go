@@ -27,7 +27,8 @@ func cronJob() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 
-		Default:  kind.On(defaultCronJob),
+		Default:  kind.On(SetObjectDefaults_CronJob, defaultCronJob),
+		Declared: kind.Declared(Validate_CronJob, "WorkloadWithJob"),
 		Validate: kind.Check(validateCronJob),
 
 		Columns: printers.Columns("Name", "Schedule", "Timezone", "Suspend", "#Active", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
@@ -66,7 +67,7 @@ func validateCronJob(c *batchv1.CronJob) field.ErrorList {
 	}
 	switch {
 	case s.Schedule == "":
-		errs = append(errs, field.Required(spec.Child("schedule"), ""))
+		// declared
 	case strings.Contains(s.Schedule, "TZ"):
 		errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
 	default:

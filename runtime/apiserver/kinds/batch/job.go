@@ -36,8 +36,9 @@ func job() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 
-		Default:          kind.On(defaultJob),
+		Default:          kind.On(SetObjectDefaults_Job, defaultJob),
 		PrepareForCreate: kind.On(selectOwnPods),
+		Declared:         kind.Declared(Validate_Job, "WorkloadWithJob"),
 		Validate:         kind.Check(validateJob),
 		ValidateUpdate:   kind.CheckUpdate(validateJobUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(j, _ *batchv1.Job) field.ErrorList {

@@ -1,5 +1,3 @@
-// Package batch holds the kinds of batch. It imports core for the pod
-// templates.
 package batch
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

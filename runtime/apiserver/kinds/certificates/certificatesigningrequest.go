@@ -44,6 +44,7 @@ func certificateSigningRequest() kind.Kind {
 			r.Status = *old.Status.DeepCopy()
 		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareCSRStatus),
+		Declared:               kind.Declared(Validate_CertificateSigningRequest),
 		Validate:               kind.Check(validateCSR),
 		ValidateStatusUpdate:   kind.CheckUpdate(validateCSRStatus),
 		ValidateName:           validate.PathSegmentName,
@@ -175,9 +176,6 @@ func validateCSRStatus(r, old *certificatesv1.CertificateSigningRequest) field.E
 			errs = append(errs, field.Duplicate(at.Child("type"), c.Type))
 		}
 		has.Insert(c.Type)
-	}
-	if has.HasAll(certificatesv1.CertificateApproved, certificatesv1.CertificateDenied) {
-		errs = append(errs, field.Invalid(status.Child("conditions"), certificatesv1.CertificateDenied, "Approved and Denied conditions are mutually exclusive"))
 	}
 	return errs
 }

@@ -1,4 +1,3 @@
-// Package certificates holds the kinds of certificates.k8s.io.
 package certificates
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

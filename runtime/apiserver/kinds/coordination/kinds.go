@@ -1,4 +1,3 @@
-// Package coordination holds the kinds of coordination.k8s.io.
 package coordination
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

@@ -1,5 +1,3 @@
-// Package core holds the kinds of the core group (v1). What a pod spec may say
-// is here too, for the groups whose kinds hold a pod template.
 package core
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

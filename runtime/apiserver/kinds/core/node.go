@@ -29,6 +29,7 @@ func node() kind.Kind {
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
 
 		Default:        kind.On(defaultNode),
+		Declared:       kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
 		Validate:       kind.Check(validateNode),
 		ValidateUpdate: kind.CheckUpdate(validateNodeUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(n, _ *corev1.Node) field.ErrorList {

@@ -21,7 +21,7 @@ func persistentVolume() kind.Kind {
 		ShortNames: []string{"pv"},
 		Status:     true,
 
-		Default: kind.On(func(v *corev1.PersistentVolume) {
+		Default: kind.On(SetObjectDefaults_PersistentVolume, func(v *corev1.PersistentVolume) {
 			kind.SetDefault(&v.Status.Phase, corev1.VolumePending)
 			kind.SetDefault(&v.Spec.PersistentVolumeReclaimPolicy, corev1.PersistentVolumeReclaimRetain)
 			kind.SetDefaultPtr(&v.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)

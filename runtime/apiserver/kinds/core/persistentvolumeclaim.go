@@ -26,6 +26,7 @@ func persistentVolumeClaim() kind.Kind {
 		PrepareForCreate: kind.On(func(c *corev1.PersistentVolumeClaim) {
 			c.Status = corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
 		}),
+		Declared: kind.Declared(Validate_PersistentVolumeClaim),
 		Validate: kind.Check(func(c *corev1.PersistentVolumeClaim) field.ErrorList {
 			return validateClaimSpec(&c.Spec, field.NewPath("spec"))
 		}),

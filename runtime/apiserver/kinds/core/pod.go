@@ -1,9 +1,11 @@
 package core
 
 import (
+	"context"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -33,9 +35,10 @@ func pod() kind.Kind {
 			{Name: "proxy", Served: kind.PodProxy},
 		},
 
-		Default:                kind.On(defaultPod),
+		Default:                kind.On(SetObjectDefaults_Pod, defaultPod),
 		PrepareForCreate:       kind.On(preparePod),
 		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
+		Declared:               kind.Declared(declaredPod),
 		Validate:               kind.Check(validatePod),
 		ValidateUpdate:         kind.CheckUpdate(validatePodUpdate),
 		ValidateStatusUpdate:   kind.CheckUpdate(validatePodStatusUpdate),
@@ -85,6 +88,18 @@ func preparePodStatus(p, old *corev1.Pod) {
 	if s.HostIP != "" && len(s.HostIPs) == 0 {
 		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
 	}
+}
+
+// declaredPod looks at the part of a pod that a write is of: status is written far
+// more often than the rest.
+func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, p, old *corev1.Pod) field.ErrorList {
+	switch {
+	case old == nil:
+		return Validate_PodSpec(ctx, op, path.Child("spec"), &p.Spec, nil)
+	case len(op.Request.Subresources) > 0:
+		return Validate_PodStatus(ctx, op, path.Child("status"), &p.Status, &old.Status)
+	}
+	return Validate_PodSpec(ctx, op, path.Child("spec"), &p.Spec, &old.Spec)
 }
 
 func validatePod(p *corev1.Pod) field.ErrorList {

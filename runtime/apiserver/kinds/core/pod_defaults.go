@@ -34,7 +34,8 @@ func defaultPod(p *corev1.Pod) {
 	}
 }
 
-// DefaultPodTemplate fills the defaults of a pod template.
+// DefaultPodTemplate fills the defaults of a pod template that no tag of the type
+// says.
 func DefaultPodTemplate(t *corev1.PodTemplateSpec) { defaultPodSpec(&t.Spec) }
 
 func defaultPodSpec(s *corev1.PodSpec) {
@@ -65,17 +66,9 @@ func defaultContainer(c *corev1.Container) {
 	kind.SetDefault(&c.TerminationMessagePath, corev1.TerminationMessagePathDefault)
 	kind.SetDefault(&c.TerminationMessagePolicy, corev1.TerminationMessageReadFile)
 	kind.SetDefault(&c.ImagePullPolicy, pullPolicy(c.Image))
-	for i := range c.Ports {
-		kind.SetDefault(&c.Ports[i].Protocol, corev1.ProtocolTCP)
-	}
 	for i := range c.Env {
-		if from := c.Env[i].ValueFrom; from != nil {
-			if from.FieldRef != nil {
-				kind.SetDefault(&from.FieldRef.APIVersion, "v1")
-			}
-			if from.FileKeyRef != nil {
-				kind.SetDefaultPtr(&from.FileKeyRef.Optional, false)
-			}
+		if from := c.Env[i].ValueFrom; from != nil && from.FieldRef != nil {
+			kind.SetDefault(&from.FieldRef.APIVersion, "v1")
 		}
 	}
 	for _, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
@@ -117,9 +110,6 @@ func defaultProbe(p *corev1.Probe) {
 	kind.SetDefault(&p.SuccessThreshold, 1)
 	kind.SetDefault(&p.FailureThreshold, 3)
 	defaultHTTPGet(p.HTTPGet)
-	if p.GRPC != nil {
-		kind.SetDefaultPtr(&p.GRPC.Service, "")
-	}
 }
 
 func defaultHTTPGet(h *corev1.HTTPGetAction) {
@@ -174,24 +164,6 @@ func defaultVolume(v *corev1.Volume) {
 				kind.SetDefaultPtr(&src.PodCertificate.MaxExpirationSeconds, 24*3600)
 			}
 		}
-	}
-	if s.ISCSI != nil {
-		kind.SetDefault(&s.ISCSI.ISCSIInterface, "default")
-	}
-	if s.RBD != nil {
-		kind.SetDefault(&s.RBD.RBDPool, "rbd")
-		kind.SetDefault(&s.RBD.RadosUser, "admin")
-		kind.SetDefault(&s.RBD.Keyring, "/etc/ceph/keyring")
-	}
-	if s.AzureDisk != nil {
-		kind.SetDefaultPtr(&s.AzureDisk.CachingMode, corev1.AzureDataDiskCachingReadWrite)
-		kind.SetDefaultPtr(&s.AzureDisk.FSType, "ext4")
-		kind.SetDefaultPtr(&s.AzureDisk.ReadOnly, false)
-		kind.SetDefaultPtr(&s.AzureDisk.Kind, corev1.AzureSharedBlobDisk)
-	}
-	if s.ScaleIO != nil {
-		kind.SetDefault(&s.ScaleIO.StorageMode, "ThinProvisioned")
-		kind.SetDefault(&s.ScaleIO.FSType, "xfs")
 	}
 	if s.Ephemeral != nil && s.Ephemeral.VolumeClaimTemplate != nil {
 		defaultClaimSpec(&s.Ephemeral.VolumeClaimTemplate.Spec)

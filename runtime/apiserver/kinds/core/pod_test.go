@@ -76,7 +76,7 @@ containers:
   resources: {requests: {cpu: 100m}, limits: {cpu: 200m}}
   readinessProbe: {httpGet: {port: http}}
 `, &p.Spec)
-	defaultPod(p)
+	pod().Default(p)
 	c := p.Spec.Containers[0]
 	for what, ok := range map[string]bool{
 		"restart policy":  p.Spec.RestartPolicy == corev1.RestartPolicyAlways,

@@ -16,7 +16,8 @@ func podTemplate() kind.Kind {
 		Resource:     "podtemplates",
 		Namespaced:   true,
 		NoWatchCache: true,
-		Default:      kind.On(func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
+		Default:      kind.On(SetObjectDefaults_PodTemplate, func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
+		Declared:     kind.Declared(Validate_PodTemplate),
 		Validate: kind.Check(func(t *corev1.PodTemplate) field.ErrorList {
 			return ValidatePodTemplate(&t.Template, field.NewPath("template"),
 				corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)

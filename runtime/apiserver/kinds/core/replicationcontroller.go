@@ -35,7 +35,8 @@ func replicationController() kind.Kind {
 			},
 		),
 
-		Default:  kind.On(defaultReplicationController),
+		Default:  kind.On(SetObjectDefaults_ReplicationController, defaultReplicationController),
+		Declared: kind.Declared(Validate_ReplicationController),
 		Validate: kind.Check(validateReplicationController),
 		ValidateStatusUpdate: kind.CheckUpdate(func(r, _ *corev1.ReplicationController) field.ErrorList {
 			s := &r.Status
@@ -62,7 +63,6 @@ func replicationController() kind.Kind {
 // defaultReplicationController takes labels and selector from the template where
 // they are not given.
 func defaultReplicationController(r *corev1.ReplicationController) {
-	kind.SetDefaultPtr(&r.Spec.Replicas, 1)
 	if r.Spec.Template == nil {
 		return
 	}
@@ -77,8 +77,7 @@ func defaultReplicationController(r *corev1.ReplicationController) {
 
 func validateReplicationController(r *corev1.ReplicationController) field.ErrorList {
 	s, spec := &r.Spec, field.NewPath("spec")
-	errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
-	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
+	var errs field.ErrorList
 	if len(s.Selector) == 0 {
 		errs = append(errs, field.Required(spec.Child("selector"), ""))
 	}

@@ -31,7 +31,7 @@ func service() kind.Kind {
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
 
-		Default:          kind.On(defaultService),
+		Default:          kind.On(SetObjectDefaults_Service, defaultService),
 		PrepareForUpdate: kind.OnUpdate(prepareServiceUpdate),
 		Validate:         kind.Check(validateService),
 		ValidateUpdate:   kind.CheckUpdate(validateServiceUpdate),
@@ -61,7 +61,6 @@ func defaultService(svc *corev1.Service) {
 	}
 	for i := range s.Ports {
 		p := &s.Ports[i]
-		kind.SetDefault(&p.Protocol, corev1.ProtocolTCP)
 		if p.TargetPort == intstr.FromInt32(0) || p.TargetPort == intstr.FromString("") {
 			p.TargetPort = intstr.FromInt32(p.Port)
 		}

@@ -34,11 +34,9 @@ func endpointSlice() kind.Kind {
 				kind.SetDefaultPtr(&s.Ports[i].Protocol, corev1.ProtocolTCP)
 			}
 		}),
+		Declared: kind.Declared(Validate_EndpointSlice),
 		Validate: kind.Check(validateEndpointSlice),
-		ValidateUpdate: kind.CheckUpdate(func(s, old *discoveryv1.EndpointSlice) field.ErrorList {
-			return validate.Immutable(s.AddressType, old.AddressType, field.NewPath("addressType"))
-		}),
-		Columns: printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
+		Columns:  printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
 		Cells: kind.Cells(func(s *discoveryv1.EndpointSlice, now time.Time) []any {
 			ports, addresses := []string{}, []string{}
 			for _, p := range s.Ports {
@@ -71,7 +69,7 @@ func slicePortText(p discoveryv1.EndpointPort) string {
 }
 
 func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
-	errs := validate.OneOf(s.AddressType, field.NewPath("addressType"), discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN)
+	var errs field.ErrorList
 	endpoints := field.NewPath("endpoints")
 	if len(s.Endpoints) > maxEndpoints {
 		return append(errs, field.TooMany(endpoints, len(s.Endpoints), maxEndpoints))
@@ -108,12 +106,6 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	addresses := path.Child("addresses")
-	switch {
-	case len(e.Addresses) == 0:
-		errs = append(errs, field.Required(addresses, "must contain at least 1 address"))
-	case len(e.Addresses) > 100:
-		errs = append(errs, field.TooMany(addresses, len(e.Addresses), 100))
-	}
 	for i, a := range e.Addresses {
 		at := addresses.Index(i)
 		if t == discoveryv1.AddressTypeFQDN {

@@ -1,4 +1,3 @@
-// Package discovery holds the kinds of discovery.k8s.io.
 package discovery
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

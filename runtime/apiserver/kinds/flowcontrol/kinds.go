@@ -1,4 +1,3 @@
-// Package flowcontrol holds the kinds of flowcontrol.apiserver.k8s.io.
 package flowcontrol
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

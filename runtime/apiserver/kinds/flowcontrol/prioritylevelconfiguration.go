@@ -37,6 +37,7 @@ func priorityLevelConfiguration() kind.Kind {
 				kind.SetDefault(&q.QueueLengthLimit, 50)
 			}
 		}),
+		Declared: kind.Declared(Validate_PriorityLevelConfiguration),
 		Validate: kind.Check(validatePriorityLevel),
 		Columns:  printers.Columns("Name", "Type", "NominalConcurrencyShares", "Queues", "HandSize", "QueueLengthLimit", "Age"),
 		Cells: kind.Cells(func(p *flowcontrolv1.PriorityLevelConfiguration, now time.Time) []any {
@@ -55,15 +56,7 @@ func priorityLevelConfiguration() kind.Kind {
 
 func validatePriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
 	s, spec := &p.Spec, field.NewPath("spec")
-	errs := validate.OneOf(s.Type, spec.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)
-	switch {
-	case s.Type == flowcontrolv1.PriorityLevelEnablementExempt && s.Limited != nil:
-		return append(errs, field.Forbidden(spec.Child("limited"), "must be nil if the type is not Limited"))
-	case s.Type == flowcontrolv1.PriorityLevelEnablementLimited && s.Exempt != nil:
-		return append(errs, field.Forbidden(spec.Child("exempt"), "must be nil if the type is Limited"))
-	case s.Type == flowcontrolv1.PriorityLevelEnablementLimited && s.Limited == nil:
-		return append(errs, field.Required(spec.Child("limited"), "must not be empty when type is Limited"))
-	}
+	errs := validate.OneOfOrEmpty(s.Type, spec.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)
 	for _, f := range []struct {
 		name   string
 		shares *int32
@@ -83,14 +76,9 @@ func validatePriorityLevel(p *flowcontrolv1.PriorityLevelConfiguration) field.Er
 	}
 	errs = append(errs, validate.NonNegativePtr(l.BorrowingLimitPercent, limited.Child("borrowingLimitPercent"))...)
 	response := limited.Child("limitResponse")
-	errs = append(errs, validate.OneOf(l.LimitResponse.Type, response.Child("type"), flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)...)
+	errs = append(errs, validate.OneOfOrEmpty(l.LimitResponse.Type, response.Child("type"), flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)...)
 	q := l.LimitResponse.Queuing
-	switch {
-	case l.LimitResponse.Type == flowcontrolv1.LimitResponseTypeReject && q != nil:
-		errs = append(errs, field.Forbidden(response.Child("queuing"), "must be nil if limited.limitResponse.type is not Limited"))
-	case l.LimitResponse.Type == flowcontrolv1.LimitResponseTypeQueue && q == nil:
-		errs = append(errs, field.Required(response.Child("queuing"), "must not be empty if limited.limitResponse.type is Limited"))
-	case q != nil:
+	if q != nil {
 		errs = append(errs, validate.Positive(q.Queues, response.Child("queuing", "queues"))...)
 		errs = append(errs, validate.Positive(q.HandSize, response.Child("queuing", "handSize"))...)
 		errs = append(errs, validate.Positive(q.QueueLengthLimit, response.Child("queuing", "queueLengthLimit"))...)

@@ -1,8 +1,10 @@
 package kind
 
 import (
+	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/operation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -62,6 +64,9 @@ type Kind struct {
 	Validate             func(obj runtime.Object) field.ErrorList
 	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
 	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
+	// Declared checks what the tags of the published type declare, on each of these
+	// writes; old is nil on create.
+	Declared func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList
 	// ValidateName reports what is wrong with a name; prefix is true for a
 	// generateName. Nil takes the DNS subdomain rule.
 	ValidateName func(name string, prefix bool) []string

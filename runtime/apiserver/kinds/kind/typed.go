@@ -12,9 +12,13 @@ import (
 // shapes that a row has, so that rows are written without type assertions. An
 // object of another type is a defect of the caller and panics.
 
-// On is for functions that change an object.
-func On[T runtime.Object](f func(T)) func(runtime.Object) {
-	return func(obj runtime.Object) { f(obj.(T)) }
+// On is for functions that change an object, one after the other.
+func On[T runtime.Object](fs ...func(T)) func(runtime.Object) {
+	return func(obj runtime.Object) {
+		for _, f := range fs {
+			f(obj.(T))
+		}
+	}
 }
 
 // OnUpdate is for functions that change an object by what it was.

@@ -23,6 +23,7 @@ func ingressClass() kind.Kind {
 				kind.SetDefaultPtr(&c.Spec.Parameters.Scope, networkingv1.IngressClassParametersReferenceScopeCluster)
 			}
 		}),
+		Declared: kind.Declared(Validate_IngressClass),
 		Validate: kind.Check(validateIngressClass),
 		ValidateUpdate: kind.CheckUpdate(func(c, old *networkingv1.IngressClass) field.ErrorList {
 			return validate.Immutable(c.Spec.Controller, old.Spec.Controller, field.NewPath("spec", "controller"))
@@ -49,8 +50,6 @@ func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 	if p == nil {
 		return errs
 	}
-	errs = append(errs, validate.Required(p.Kind, path.Child("kind"))...)
-	errs = append(errs, validate.Required(p.Name, path.Child("name"))...)
 	scope := ptr.Deref(p.Scope, "")
 	errs = append(errs, validate.OneOf(scope, path.Child("scope"),
 		networkingv1.IngressClassParametersReferenceScopeCluster, networkingv1.IngressClassParametersReferenceScopeNamespace)...)

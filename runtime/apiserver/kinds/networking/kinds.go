@@ -1,4 +1,3 @@
-// Package networking holds the kinds of networking.k8s.io.
 package networking
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

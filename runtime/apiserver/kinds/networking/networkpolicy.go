@@ -22,6 +22,7 @@ func networkPolicy() kind.Kind {
 		ShortNames: []string{"netpol"},
 		Namespaced: true,
 		Default:    kind.On(defaultNetworkPolicy),
+		Declared:   kind.Declared(Validate_NetworkPolicy),
 		Validate:   kind.Check(validateNetworkPolicy),
 		Columns:    printers.Columns("Name", "Pod-Selector", "Age"),
 		Cells: kind.Cells(func(p *networkingv1.NetworkPolicy, now time.Time) []any {
@@ -121,7 +122,7 @@ func validatePeers(peers []networkingv1.NetworkPolicyPeer, path *field.Path) fie
 
 func validateIPBlock(b *networkingv1.IPBlock, path *field.Path) field.ErrorList {
 	if b.CIDR == "" {
-		return field.ErrorList{field.Required(path.Child("cidr"), "")}
+		return nil // declared as required
 	}
 	if errs := validation.IsValidCIDRForLegacyField(path.Child("cidr"), b.CIDR, false, nil); len(errs) > 0 {
 		return errs

@@ -1,4 +1,3 @@
-// Package node holds the kinds of node.k8s.io. It imports core for tolerations.
 package node
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

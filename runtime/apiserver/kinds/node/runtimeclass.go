@@ -17,8 +17,9 @@ func runtimeClass() kind.Kind {
 		GVK:          nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
 		Resource:     "runtimeclasses",
 		NoWatchCache: true,
+		Declared:     kind.Declared(Validate_RuntimeClass),
 		Validate: kind.Check(func(c *nodev1.RuntimeClass) field.ErrorList {
-			errs := validate.DNSLabel(c.Handler, field.NewPath("handler"))
+			var errs field.ErrorList
 			if c.Overhead != nil {
 				errs = append(errs, validate.ResourceList(c.Overhead.PodFixed, field.NewPath("overhead", "podFixed"))...)
 			}
@@ -28,9 +29,6 @@ func runtimeClass() kind.Kind {
 				errs = append(errs, core.ValidateTolerations(c.Scheduling.Tolerations, path.Child("tolerations"))...)
 			}
 			return errs
-		}),
-		ValidateUpdate: kind.CheckUpdate(func(c, old *nodev1.RuntimeClass) field.ErrorList {
-			return validate.Immutable(c.Handler, old.Handler, field.NewPath("handler"))
 		}),
 		Columns: printers.Columns("Name", "Handler", "Age"),
 		Cells: kind.Cells(func(c *nodev1.RuntimeClass, now time.Time) []any {

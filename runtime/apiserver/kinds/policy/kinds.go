@@ -1,4 +1,3 @@
-// Package policy holds the kinds of policy.
 package policy
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

@@ -23,14 +23,9 @@ func validateBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject, namespaced 
 	path := field.NewPath("roleRef")
 	errs := validate.OneOf(ref.APIGroup, path.Child("apiGroup"), rbacv1.GroupName)
 	errs = append(errs, validate.OneOf(ref.Kind, path.Child("kind"), kinds...)...)
-	if ref.Name == "" {
-		errs = append(errs, field.Required(path.Child("name"), ""))
-	} else {
-		errs = append(errs, validate.InvalidIf(validate.PathSegmentName(ref.Name, false), path.Child("name"), ref.Name)...)
-	}
+	errs = append(errs, validate.InvalidIf(validate.PathSegmentName(ref.Name, false), path.Child("name"), ref.Name)...)
 	for i, s := range subjects {
 		at := field.NewPath("subjects").Index(i)
-		errs = append(errs, validate.Required(s.Name, at.Child("name"))...)
 		switch s.Kind {
 		case rbacv1.ServiceAccountKind:
 			if s.Name != "" {

@@ -15,6 +15,7 @@ func clusterRole() kind.Kind {
 	return kind.Kind{
 		GVK:      rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
 		Resource: "clusterroles",
+		Declared: kind.Declared(Validate_ClusterRole),
 		Validate: kind.Check(func(r *rbacv1.ClusterRole) field.ErrorList {
 			errs := validateRules(r.Rules, false, field.NewPath("rules"))
 			if a := r.AggregationRule; a != nil {

@@ -18,6 +18,7 @@ func clusterRoleBinding() kind.Kind {
 		Default: kind.On(func(b *rbacv1.ClusterRoleBinding) {
 			defaultBinding(&b.RoleRef, b.Subjects)
 		}),
+		Declared: kind.Declared(Validate_ClusterRoleBinding),
 		Validate: kind.Check(func(b *rbacv1.ClusterRoleBinding) field.ErrorList {
 			return validateBinding(&b.RoleRef, b.Subjects, false, "ClusterRole")
 		}),

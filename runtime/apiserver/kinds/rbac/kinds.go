@@ -1,4 +1,3 @@
-// Package rbac holds the kinds of rbac.authorization.k8s.io.
 package rbac
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

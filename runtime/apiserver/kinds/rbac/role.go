@@ -16,6 +16,7 @@ func role() kind.Kind {
 		GVK:        rbacv1.SchemeGroupVersion.WithKind("Role"),
 		Resource:   "roles",
 		Namespaced: true,
+		Declared:   kind.Declared(Validate_Role),
 		Validate: kind.Check(func(r *rbacv1.Role) field.ErrorList {
 			return validateRules(r.Rules, true, field.NewPath("rules"))
 		}),

@@ -19,6 +19,7 @@ func roleBinding() kind.Kind {
 		Default: kind.On(func(b *rbacv1.RoleBinding) {
 			defaultBinding(&b.RoleRef, b.Subjects)
 		}),
+		Declared: kind.Declared(Validate_RoleBinding),
 		Validate: kind.Check(func(b *rbacv1.RoleBinding) field.ErrorList {
 			return validateBinding(&b.RoleRef, b.Subjects, true, "Role", "ClusterRole")
 		}),

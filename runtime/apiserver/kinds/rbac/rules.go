@@ -9,9 +9,6 @@ func validateRules(rules []rbacv1.PolicyRule, namespaced bool, path *field.Path)
 	var errs field.ErrorList
 	for i, r := range rules {
 		at := path.Index(i)
-		if len(r.Verbs) == 0 {
-			errs = append(errs, field.Required(at.Child("verbs"), "verbs must contain at least one value"))
-		}
 		if len(r.NonResourceURLs) > 0 {
 			switch {
 			case namespaced:

@@ -1,4 +1,3 @@
-// Package scheduling holds the kinds of scheduling.k8s.io.
 package scheduling
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

@@ -1,4 +1,3 @@
-// Package storage holds the kinds of storage.k8s.io.
 package storage
 
 import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"

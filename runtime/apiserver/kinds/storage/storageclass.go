@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -23,21 +22,9 @@ func storageClass() kind.Kind {
 			kind.SetDefaultPtr(&c.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 			kind.SetDefaultPtr(&c.VolumeBindingMode, storagev1.VolumeBindingImmediate)
 		}),
+		Declared: kind.Declared(Validate_StorageClass),
 		Validate: kind.Check(validateStorageClass),
-		ValidateUpdate: kind.CheckUpdate(func(c, old *storagev1.StorageClass) field.ErrorList {
-			var errs field.ErrorList
-			if !equality.Semantic.DeepEqual(c.Parameters, old.Parameters) {
-				errs = append(errs, field.Forbidden(field.NewPath("parameters"), "updates to parameters are forbidden."))
-			}
-			if c.Provisioner != old.Provisioner {
-				errs = append(errs, field.Forbidden(field.NewPath("provisioner"), "updates to provisioner are forbidden."))
-			}
-			if !equality.Semantic.DeepEqual(c.ReclaimPolicy, old.ReclaimPolicy) {
-				errs = append(errs, field.Forbidden(field.NewPath("reclaimPolicy"), "updates to reclaimPolicy are forbidden."))
-			}
-			return append(errs, validate.Immutable(c.VolumeBindingMode, old.VolumeBindingMode, field.NewPath("volumeBindingMode"))...)
-		}),
-		Columns: printers.Columns("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"),
+		Columns:  printers.Columns("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"),
 		Cells: kind.Cells(func(c *storagev1.StorageClass, now time.Time) []any {
 			name := c.Name
 			if c.Annotations["storageclass.kubernetes.io/is-default-class"] == "true" {
@@ -50,7 +37,7 @@ func storageClass() kind.Kind {
 }
 
 func validateStorageClass(c *storagev1.StorageClass) field.ErrorList {
-	errs := validate.Required(c.Provisioner, field.NewPath("provisioner"))
+	var errs field.ErrorList
 	if c.Provisioner != "" {
 		errs = append(errs, validate.QualifiedName(c.Provisioner, field.NewPath("provisioner"))...)
 	}

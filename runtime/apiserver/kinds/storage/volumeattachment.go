@@ -19,10 +19,10 @@ func volumeAttachment() kind.Kind {
 		Resource:     "volumeattachments",
 		Status:       true,
 		NoWatchCache: true,
+		Declared:     kind.Declared(Validate_VolumeAttachment),
 		Validate: kind.Check(func(a *storagev1.VolumeAttachment) field.ErrorList {
 			spec := field.NewPath("spec")
-			errs := validate.Required(a.Spec.Attacher, spec.Child("attacher"))
-			errs = append(errs, validate.DNSSubdomain(a.Spec.NodeName, spec.Child("nodeName"))...)
+			errs := validate.DNSSubdomain(a.Spec.NodeName, spec.Child("nodeName"))
 			source := a.Spec.Source
 			switch {
 			case source.PersistentVolumeName == nil && source.InlineVolumeSpec == nil:
@@ -33,9 +33,6 @@ func volumeAttachment() kind.Kind {
 				errs = append(errs, validate.Required(*source.PersistentVolumeName, spec.Child("source", "persistentVolumeName"))...)
 			}
 			return errs
-		}),
-		ValidateUpdate: kind.CheckUpdate(func(a, old *storagev1.VolumeAttachment) field.ErrorList {
-			return validate.Immutable(a.Spec, old.Spec, field.NewPath("spec"))
 		}),
 		Columns: printers.Columns("Name", "Attacher", "PV", "Node", "Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
