@@ -8,10 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // rowOf finds the row of a manifest and the object, decoded and defaulted.
-func rowOf(t *testing.T, manifest string) (Kind, runtime.Object) {
+func rowOf(t *testing.T, manifest string) (kind.Kind, runtime.Object) {
 	t.Helper()
 	var head struct{ APIVersion, Kind string }
 	if err := yaml.Unmarshal([]byte(manifest), &head); err != nil {
@@ -35,7 +37,7 @@ func rowOf(t *testing.T, manifest string) (Kind, runtime.Object) {
 		return k, obj
 	}
 	t.Fatalf("no row for %s", gvk)
-	return Kind{}, nil
+	return kind.Kind{}, nil
 }
 
 // expect checks that errors name want, or that there are none where want is
@@ -57,7 +59,7 @@ func validate(t *testing.T, manifest, want string) {
 	if k.PrepareForCreate != nil {
 		k.PrepareForCreate(obj)
 	}
-	expect(t, k.Validate(obj), want)
+	expect(t, k.ErrorsOnCreate(t.Context(), obj), want)
 }
 
 // update validates old turned into new, each written as a change of manifest.
@@ -71,5 +73,5 @@ func update(t *testing.T, manifest, from, to, want string) {
 	if k.PrepareForUpdate != nil {
 		k.PrepareForUpdate(obj, old)
 	}
-	expect(t, append(k.Validate(obj), k.ValidateUpdate(obj, old)...), want)
+	expect(t, k.ErrorsOnUpdate(t.Context(), obj, old), want)
 }

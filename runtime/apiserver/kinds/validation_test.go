@@ -189,7 +189,7 @@ func TestValidateUpdate(t *testing.T) {
 		{"pod CIDR", "apiVersion: v1\nkind: Node\nspec: {podCIDR: 10.1.0.0/24}", "10.1.0.0", "10.2.0.0", "may not change podCIDR"},
 		{"slice address type", "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nendpoints: []\nports: []", "IPv4", "IPv6", "addressType: Invalid value"},
 		{"priority", "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nvalue: 5", "5", "6", "may not be changed in an update"},
-		{"storage class", "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nprovisioner: a.example.com\nparameters: {a: b}", "a: b", "a: c", "updates to parameters are forbidden"},
+		{"storage class", "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nprovisioner: a.example.com\nparameters: {a: b}", "a: b", "a: c", "parameters: Invalid value: null: field is immutable"},
 		{"claim", "apiVersion: v1\nkind: PersistentVolumeClaim\nspec: {storageClassName: a, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}", "Name: a", "Name: b", "spec is immutable after creation"},
 	}
 	for _, tt := range tests {
