@@ -87,29 +87,39 @@ func spreadOver(topology string, skew int32, when corev1.UnsatisfiableConstraint
 	}
 }
 
-func compile(t testing.TB, p *corev1.Pod) *Pod {
+func compile(t testing.TB, p *corev1.Pod) *PodInfo {
 	t.Helper()
-	c, err := NewPod(p)
+	c, err := NewPodInfo(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
+// defaultProfile is the profile of a scheduler that is configured with none.
+func defaultProfile(t testing.TB, more ...WeightedPlugin) *Profile {
+	t.Helper()
+	pr, err := NewProfile("default-scheduler", 0, AllPoints(append(DefaultPlugins(), more...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pr
+}
+
 // put schedules and places a pod; "" when it does not fit.
-func put(t testing.TB, c *Cluster, p *corev1.Pod) string {
+func put(t testing.TB, s *Snapshot, p *corev1.Pod) string {
 	t.Helper()
 	compiled := compile(t, p)
-	placement, err := c.Schedule(compiled, firstTie)
-	var why *Unschedulable
+	d, err := defaultProfile(t).Schedule(t.Context(), s, compiled, firstTie)
+	var why *FitError
 	if errors.As(err, &why) {
 		return ""
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Place(compiled, placement.Node)
-	return placement.Node
+	s.AddPod(compiled, d.Node)
+	return d.Node
 }
 
 func TestReasonsAreWordedAsUpstream(t *testing.T) {
@@ -158,11 +168,11 @@ func TestReasonsAreWordedAsUpstream(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			c := New()
+			c := NewSnapshot()
 			for _, n := range tc.nodes {
 				c.SetNode(n)
 			}
-			_, err := c.Schedule(compile(t, tc.pod), firstTie)
+			_, err := defaultProfile(t).Schedule(t.Context(), c, compile(t, tc.pod), firstTie)
 			if err == nil || err.Error() != tc.want {
 				t.Fatalf("got  %v\nwant %s", err, tc.want)
 			}
@@ -171,7 +181,7 @@ func TestReasonsAreWordedAsUpstream(t *testing.T) {
 }
 
 func TestInitContainersAndOverheadCount(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	c.SetNode(makeNode("w1", "2", "4Gi"))
 	big := makePod("p", "1", "1Gi", func(p *corev1.Pod) {
 		p.Spec.InitContainers = []corev1.Container{{Name: "i", Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1900m")}}}}
@@ -188,7 +198,7 @@ func TestHostPorts(t *testing.T) {
 			p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: n, HostIP: ip, Protocol: corev1.ProtocolTCP}}
 		}
 	}
-	c := New()
+	c := NewSnapshot()
 	c.SetNode(makeNode("w1", "4", "4Gi"))
 	for i, step := range []struct {
 		ip   string
@@ -202,7 +212,7 @@ func TestHostPorts(t *testing.T) {
 }
 
 func TestPodsOfOneOwnerSpread(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	for i := range 4 {
 		c.SetNode(makeNode(fmt.Sprint("w", i), "8", "16Gi"))
 	}
@@ -218,7 +228,7 @@ func TestPodsOfOneOwnerSpread(t *testing.T) {
 }
 
 func TestTopologySpreadHoldsSkew(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	for i := range 6 {
 		c.SetNode(makeNode(fmt.Sprint("w", i), "8", "16Gi", zone(fmt.Sprint("z", min(i, 2))))) // z2 has four nodes
 	}
@@ -240,7 +250,7 @@ func TestTopologySpreadHoldsSkew(t *testing.T) {
 }
 
 func TestFirstOfAGroupMayStart(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	c.SetNode(makeNode("w1", "4", "4Gi", zone("a")))
 	c.SetNode(makeNode("w2", "4", "4Gi", zone("b")))
 	self := map[string]string{"app": "a"}
@@ -252,7 +262,7 @@ func TestFirstOfAGroupMayStart(t *testing.T) {
 }
 
 func TestPlacedPodsRepelNewcomers(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	c.SetNode(makeNode("w1", "4", "4Gi"))
 	c.SetNode(makeNode("w2", "4", "4Gi"))
 	loner := put(t, c, makePod("loner", "", "", apart(corev1.LabelHostname)))
@@ -262,7 +272,7 @@ func TestPlacedPodsRepelNewcomers(t *testing.T) {
 }
 
 func TestPreferredTaintIsLastResort(t *testing.T) {
-	c := New()
+	c := NewSnapshot()
 	c.SetNode(makeNode("w1", "64", "64Gi", taint("slow", "", corev1.TaintEffectPreferNoSchedule)))
 	c.SetNode(makeNode("w2", "2", "2Gi"))
 	if got := put(t, c, makePod("p", "1", "1Gi")); got != "w2" {
@@ -290,24 +300,24 @@ func TestRandomClusters(t *testing.T) {
 				}
 			}
 			for uid := range placedA {
-				a.Remove(uid)
+				a.RemovePod(uid)
 			}
 			for _, n := range a.nodes {
-				used, pods := a.Used(n.name)
-				if pods != 0 || used.MilliCPU != 0 || used.Memory != 0 || len(n.ports) != 0 || len(n.owned) != 0 {
-					t.Fatalf("node %s is not empty after all pods left: %+v, %d pods", n.name, used, pods)
+				used := n.Requested()
+				if len(n.pods) != 0 || used.MilliCPU != 0 || used.Memory != 0 || n.nonZeroRequested.MilliCPU != 0 || len(n.usedPorts) != 0 || len(n.owned) != 0 {
+					t.Fatalf("node %s is not empty after all pods left: %+v, %d pods", n.name, used, len(n.pods))
 				}
 			}
-			if len(a.byNamespace)+len(a.repelling)+len(a.related)+len(a.inZone) != 0 {
+			if len(a.byNamespace)+len(a.antiAffine)+len(a.affine)+len(a.ownedInZone)+len(a.nominated) != 0 {
 				t.Fatal("indexes are not empty after all pods left")
 			}
 		})
 	}
 }
 
-func randomRun(t *testing.T, seed uint64) (*Cluster, map[types.UID]string) {
+func randomRun(t *testing.T, seed uint64) (*Snapshot, map[types.UID]string) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	c := New()
+	c := NewSnapshot()
 	nodes := map[string]*corev1.Node{}
 	for i := range 5 + r.IntN(200) {
 		n := makeNode(fmt.Sprint("n", i), fmt.Sprint(1+r.IntN(8)), fmt.Sprintf("%dGi", 1+r.IntN(16)), zone(fmt.Sprint("z", r.IntN(3))))
@@ -339,7 +349,7 @@ func randomRun(t *testing.T, seed uint64) (*Cluster, map[types.UID]string) {
 	return c, at
 }
 
-func checkRun(t *testing.T, c *Cluster, nodes map[string]*corev1.Node, at map[types.UID]string, pods map[types.UID]*corev1.Pod) {
+func checkRun(t *testing.T, c *Snapshot, nodes map[string]*corev1.Node, at map[types.UID]string, pods map[types.UID]*corev1.Pod) {
 	cpu, memory, apps := map[string]int64{}, map[string]int64{}, map[string]map[string]int{}
 	for uid, name := range at {
 		p := pods[uid]
@@ -362,7 +372,7 @@ func checkRun(t *testing.T, c *Cluster, nodes map[string]*corev1.Node, at map[ty
 		if cpu[name] > n.Status.Allocatable.Cpu().MilliValue() || memory[name] > n.Status.Allocatable.Memory().Value() {
 			t.Fatalf("node %s is over its capacity", name)
 		}
-		if used, _ := c.Used(name); used.MilliCPU != cpu[name] || used.Memory != memory[name] {
+		if used := c.Node(name).Requested(); used.MilliCPU != cpu[name] || used.Memory != memory[name] {
 			t.Fatalf("node %s: accounted %d m, %d B; its pods ask for %d m, %d B", name, used.MilliCPU, used.Memory, cpu[name], memory[name])
 		}
 	}
@@ -371,7 +381,7 @@ func checkRun(t *testing.T, c *Cluster, nodes map[string]*corev1.Node, at map[ty
 func BenchmarkSchedule(b *testing.B) {
 	for _, nodes := range []int{100, 1000, 5000} {
 		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
-			c := New()
+			c := NewSnapshot()
 			for i := range nodes {
 				c.SetNode(makeNode(fmt.Sprint("n", i), "32", "64Gi", zone(fmt.Sprint("z", i%3))))
 			}
