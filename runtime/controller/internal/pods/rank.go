@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // deletionCost is the annotation by which a pod asks to be deleted earlier (less)
@@ -20,7 +22,7 @@ const deletionCost = "controller.kubernetes.io/pod-deletion-cost"
 func Rank(active, related []*corev1.Pod, now time.Time) []*corev1.Pod {
 	onNode := map[string]int{}
 	for _, p := range related {
-		if Active(p) && p.Spec.NodeName != "" {
+		if pod.IsActive(p) && p.Spec.NodeName != "" {
 			onNode[p.Spec.NodeName]++
 		}
 	}
@@ -29,7 +31,7 @@ func Rank(active, related []*corev1.Pod, now time.Time) []*corev1.Pod {
 		return cmp.Or(
 			first(a.Spec.NodeName == "", b.Spec.NodeName == ""),
 			cmp.Compare(phaseRank(a), phaseRank(b)),
-			first(!Ready(a), !Ready(b)),
+			first(!pod.IsReady(a), !pod.IsReady(b)),
 			cmp.Compare(cost(a), cost(b)),
 			cmp.Compare(onNode[b.Spec.NodeName], onNode[a.Spec.NodeName]),
 			// Ages are compared by order of magnitude, so that pods of about one age
@@ -73,7 +75,7 @@ func cost(p *corev1.Pod) int64 {
 }
 
 func readyFor(p *corev1.Pod, now time.Time) time.Duration {
-	c := Condition(p, corev1.PodReady)
+	c := pod.Condition(&p.Status, corev1.PodReady)
 	if c == nil || c.Status != corev1.ConditionTrue || c.LastTransitionTime.IsZero() {
 		return 0
 	}

@@ -12,7 +12,7 @@ import (
 
 var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func pod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *corev1.Pod {
+func testPod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))}}
 	p.Spec.NodeName = node
 	p.Status.Phase = corev1.PodRunning
@@ -27,14 +27,14 @@ func pod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *
 
 func TestRankDeletesWhatCostsLeast(t *testing.T) {
 	pods := []*corev1.Pod{
-		pod("old", "n1", time.Hour),
-		pod("dear", "n2", time.Minute, func(p *corev1.Pod) { p.Annotations = map[string]string{deletionCost: "100"} }),
-		pod("young", "n1", time.Minute),
-		pod("restarted", "n1", time.Minute, func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 3}} }),
-		pod("alone", "n3", time.Second),
-		pod("unready", "n4", 0),
-		pod("unassigned", "", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
-		pod("pending", "n5", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
+		testPod("old", "n1", time.Hour),
+		testPod("dear", "n2", time.Minute, func(p *corev1.Pod) { p.Annotations = map[string]string{deletionCost: "100"} }),
+		testPod("young", "n1", time.Minute),
+		testPod("restarted", "n1", time.Minute, func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 3}} }),
+		testPod("alone", "n3", time.Second),
+		testPod("unready", "n4", 0),
+		testPod("unassigned", "", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
+		testPod("pending", "n5", 0, func(p *corev1.Pod) { p.Status.Phase = corev1.PodPending }),
 	}
 	var got []string
 	for _, p := range Rank(pods, pods, now) {

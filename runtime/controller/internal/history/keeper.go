@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 )
 
 // Keeper keeps the history of all owners of one kind.
@@ -28,7 +28,7 @@ type Keeper struct {
 // New returns the keeper. hashLabel is the label that revisions have their hash
 // in. It indexes the informer, so it must be called before that starts.
 func New(kind schema.GroupVersionKind, hashLabel string, c kubernetes.Interface, informer cache.SharedIndexInformer) (*Keeper, error) {
-	if err := owner.AddIndex(informer); err != nil {
+	if err := controllerref.AddIndex(informer); err != nil {
 		return nil, err
 	}
 	return &Keeper{kind: kind, hashLabel: hashLabel, client: c, index: informer.GetIndexer()}, nil
@@ -79,11 +79,11 @@ func (k *Keeper) claim(ctx context.Context, o Owner) ([]*appsv1.ControllerRevisi
 	if err != nil {
 		return nil, fmt.Errorf("%s %s/%s: selector: %w", k.kind.Kind, o.Object.GetNamespace(), o.Object.GetName(), err)
 	}
-	candidates, err := owner.Candidates[*appsv1.ControllerRevision](k.index, o.Object)
+	candidates, err := controllerref.Candidates[*appsv1.ControllerRevision](k.index, o.Object)
 	if err != nil {
 		return nil, err
 	}
-	return owner.Objects(ctx, owner.Claim{
+	return controllerref.ClaimObjects(ctx, controllerref.Manager{
 		Owner: o.Object, Kind: k.kind, Selector: selector, Live: o.Live,
 		Patch: func(ctx context.Context, name string, patch []byte) error {
 			_, err := k.client.AppsV1().ControllerRevisions(o.Object.GetNamespace()).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
@@ -101,7 +101,7 @@ func (k *Keeper) create(ctx context.Context, o Owner, number int64) (*appsv1.Con
 		return nil, err
 	}
 	for range tries {
-		r := newRevision(o.Object, owner.Ref(o.Object, k.kind), k.hashLabel, data, o.Template, *o.Collisions, number)
+		r := newRevision(o.Object, controllerref.Ref(o.Object, k.kind), k.hashLabel, data, o.Template, *o.Collisions, number)
 		made, err := k.client.AppsV1().ControllerRevisions(r.Namespace).Create(ctx, r, metav1.CreateOptions{})
 		if err == nil {
 			return made, nil

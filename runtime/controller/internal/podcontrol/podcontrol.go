@@ -1,8 +1,8 @@
-// Package children is what controllers of pods share: they are told of the pods
+// Package podcontrol is what controllers of pods share: they are told of the pods
 // that they own, claim those that their selectors mean, and make and delete pods
-// without doing either twice. It imports its sibling packages expect, owner, pods
-// and reconcile.
-package children
+// without doing either twice. It imports its sibling packages
+// controllerref, expectations and reconcile.
+package podcontrol
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // Parent is an object that owns pods.
@@ -33,14 +33,14 @@ type Pods struct {
 	kind     schema.GroupVersionKind
 	client   kubernetes.Interface
 	informer cache.SharedIndexInformer
-	expected *expect.Expectations
+	expected *expectations.Expectations
 	events   record.EventRecorder
 }
 
 // New returns the pods of a kind of owner. It indexes the informer, so it must be
 // called before that starts.
-func New(kind schema.GroupVersionKind, c kubernetes.Interface, informer cache.SharedIndexInformer, expected *expect.Expectations, events record.EventRecorder) (*Pods, error) {
-	if err := owner.AddIndex(informer); err != nil {
+func New(kind schema.GroupVersionKind, c kubernetes.Interface, informer cache.SharedIndexInformer, expected *expectations.Expectations, events record.EventRecorder) (*Pods, error) {
+	if err := controllerref.AddIndex(informer); err != nil {
 		return nil, err
 	}
 	return &Pods{kind: kind, client: c, informer: informer, expected: expected, events: events}, nil
@@ -115,7 +115,7 @@ func (c *Pods) Claim(ctx context.Context, parent Parent, selector *metav1.LabelS
 	if err != nil {
 		return nil, fmt.Errorf("%s %s/%s: selector: %w", c.kind.Kind, parent.GetNamespace(), parent.GetName(), err)
 	}
-	all, err := owner.Candidates[*corev1.Pod](c.informer.GetIndexer(), parent)
+	all, err := controllerref.Candidates[*corev1.Pod](c.informer.GetIndexer(), parent)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (c *Pods) Claim(ctx context.Context, parent Parent, selector *metav1.LabelS
 			candidates = append(candidates, p)
 		}
 	}
-	return owner.Objects(ctx, owner.Claim{
+	return controllerref.ClaimObjects(ctx, controllerref.Manager{
 		Owner: parent, Kind: c.kind, Selector: s, Live: live,
 		Patch: func(ctx context.Context, name string, patch []byte) error {
 			_, err := c.client.CoreV1().Pods(parent.GetNamespace()).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
@@ -136,8 +136,10 @@ func (c *Pods) Claim(ctx context.Context, parent Parent, selector *metav1.LabelS
 
 // Of returns the pods in the cache that the owner controls.
 func (c *Pods) Of(parent types.UID) ([]*corev1.Pod, error) {
-	return owner.Controlled[*corev1.Pod](c.informer.GetIndexer(), parent)
+	return controllerref.Controlled[*corev1.Pod](c.informer.GetIndexer(), parent)
 }
 
 // Ref is the controller reference of the owner's pods.
-func (c *Pods) Ref(parent metav1.Object) metav1.OwnerReference { return owner.Ref(parent, c.kind) }
+func (c *Pods) Ref(parent metav1.Object) metav1.OwnerReference {
+	return controllerref.Ref(parent, c.kind)
+}

@@ -1,7 +1,7 @@
-// Package owner keeps the controller reference between an owner and the objects
+// Package controllerref keeps the controller reference between an owner and the objects
 // that its selector means: it adopts orphans that match and releases what no
-// longer does. It imports runtime/controller/reconcile.
-package owner
+// longer does. It imports reconcile.
+package controllerref
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // index holds objects by the UID of their controller, and orphans by namespace.
@@ -67,8 +67,8 @@ func Controlled[T metav1.Object](indexer cache.Indexer, owner types.UID) ([]T, e
 	return out, nil
 }
 
-// Claim is one owner's claim to objects.
-type Claim struct {
+// Manager is one owner's claim to objects.
+type Manager struct {
 	Owner    metav1.Object
 	Kind     schema.GroupVersionKind
 	Selector labels.Selector
@@ -84,9 +84,9 @@ func Ref(owner metav1.Object, kind schema.GroupVersionKind) metav1.OwnerReferenc
 	return *metav1.NewControllerRef(owner, kind)
 }
 
-// Objects sorts the candidates: what is returned belongs to the owner. Failures to
+// ClaimObjects sorts the candidates: what is returned belongs to the owner. Failures to
 // adopt or release are joined; the rest is still claimed.
-func Objects[T metav1.Object](ctx context.Context, c Claim, candidates []T) ([]T, error) {
+func ClaimObjects[T metav1.Object](ctx context.Context, c Manager, candidates []T) ([]T, error) {
 	var (
 		mine    []T
 		errs    []error
@@ -123,7 +123,7 @@ func Objects[T metav1.Object](ctx context.Context, c Claim, candidates []T) ([]T
 	return mine, errors.Join(errs...)
 }
 
-func (c Claim) mayAdopt(ctx context.Context) error {
+func (c Manager) mayAdopt(ctx context.Context) error {
 	live, err := c.Live(ctx)
 	if err != nil {
 		return fmt.Errorf("read %s %s/%s before adopting: %w", c.Kind.Kind, c.Owner.GetNamespace(), c.Owner.GetName(), err)
@@ -134,7 +134,7 @@ func (c Claim) mayAdopt(ctx context.Context) error {
 	return nil
 }
 
-func (c Claim) adopt(ctx context.Context, o metav1.Object) (bool, error) {
+func (c Manager) adopt(ctx context.Context, o metav1.Object) (bool, error) {
 	err := c.patch(ctx, o, Ref(c.Owner, c.Kind))
 	if apierrors.IsNotFound(err) {
 		return false, nil
@@ -145,7 +145,7 @@ func (c Claim) adopt(ctx context.Context, o metav1.Object) (bool, error) {
 	return true, nil
 }
 
-func (c Claim) release(ctx context.Context, o metav1.Object) error {
+func (c Manager) release(ctx context.Context, o metav1.Object) error {
 	err := c.patch(ctx, o, map[string]any{"$patch": "delete", "uid": c.Owner.GetUID()})
 	// Gone, or another object of that name: nothing to release.
 	if err == nil || apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
@@ -156,7 +156,7 @@ func (c Claim) release(ctx context.Context, o metav1.Object) error {
 
 // patch merges one entry into the owner references. The UID guards against
 // another object of the same name.
-func (c Claim) patch(ctx context.Context, o metav1.Object, ref any) error {
+func (c Manager) patch(ctx context.Context, o metav1.Object, ref any) error {
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": o.GetUID(), "ownerReferences": []any{ref}}})
 	if err != nil {
 		return err
