@@ -25,9 +25,9 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = batchv1.SchemeGroupVersion.WithKind("CronJob")
@@ -44,7 +44,7 @@ type Controller struct {
 	client   kubernetes.Interface
 	cronJobs batchlisters.CronJobLister
 	jobIndex cache.Indexer
-	written  expect.Writes
+	written  expectations.Writes
 	events   record.EventRecorder
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
@@ -54,7 +54,7 @@ type Controller struct {
 // factory's informers to be started.
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
 	cronJobs, jobs := f.Batch().V1().CronJobs(), f.Batch().V1().Jobs()
-	if err := owner.AddIndex(jobs.Informer()); err != nil {
+	if err := controllerref.AddIndex(jobs.Informer()); err != nil {
 		return nil, fmt.Errorf("cronjob: %w", err)
 	}
 	r := &Controller{client: c, cronJobs: cronJobs.Lister(), jobIndex: jobs.Informer().GetIndexer(), events: events, clock: clk}
@@ -91,7 +91,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if !r.written.Seen(c) {
 		return 0, nil
 	}
-	jobs, err := owner.Controlled[*batchv1.Job](r.jobIndex, c.UID)
+	jobs, err := controllerref.Controlled[*batchv1.Job](r.jobIndex, c.UID)
 	if err != nil {
 		return 0, err
 	}

@@ -26,10 +26,10 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/history"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/history"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet")
@@ -45,9 +45,9 @@ type Controller struct {
 	client   kubernetes.Interface
 	sets     appslisters.DaemonSetLister
 	nodes    corelisters.NodeLister
-	pods     *children.Pods
+	pods     *podcontrol.Pods
 	history  *history.Keeper
-	expected *expect.Expectations
+	expected *expectations.Expectations
 	pauses   *flowcontrol.Backoff
 	events   record.EventRecorder
 	clock    clock.PassiveClock
@@ -58,8 +58,8 @@ type Controller struct {
 // factory's informers to be started.
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
 	sets, nodes, revisions := f.Apps().V1().DaemonSets(), f.Core().V1().Nodes(), f.Apps().V1().ControllerRevisions()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+	expected := expectations.New(clk)
+	owned, err := podcontrol.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
 	if err != nil {
 		return nil, fmt.Errorf("daemonset: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // This file decides from nodes and pods what is to be created and deleted, with
@@ -110,7 +110,7 @@ func (v view) fill() plan {
 			for _, p := range pl.pods {
 				switch {
 				case p.DeletionTimestamp != nil:
-				case pods.Ended(p):
+				case pod.IsTerminal(p):
 					if left := v.pause(pl.node); left > 0 {
 						out.wait = reconcile.Sooner(out.wait, left)
 						continue
@@ -161,7 +161,7 @@ func (v view) updated(p *corev1.Pod) bool {
 }
 
 func (v view) available(p *corev1.Pod) bool {
-	ok, _ := pods.Available(p, v.ds.Spec.MinReadySeconds, v.now)
+	ok, _ := pod.IsAvailable(p, v.ds.Spec.MinReadySeconds, v.now)
 	return ok && p.DeletionTimestamp == nil
 }
 
@@ -202,7 +202,7 @@ func (v view) roll() plan {
 		var old, updated *corev1.Pod
 		for _, p := range pl.pods {
 			switch {
-			case p.DeletionTimestamp != nil || pods.Ended(p):
+			case p.DeletionTimestamp != nil || pod.IsTerminal(p):
 			case v.updated(p):
 				updated = p
 			default:

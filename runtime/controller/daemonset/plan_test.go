@@ -16,7 +16,7 @@ var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // pod reads a pod from words: its name, its node, "new" or "old", then what is
 // true of it: ready, ended, ending, unbound, and its age in minutes.
-func pod(text string) *corev1.Pod {
+func testPod(text string) *corev1.Pod {
 	w := strings.Fields(text)
 	p := newPod(&appsv1.DaemonSet{}, w[1], w[2], metav1.OwnerReference{})
 	p.Name, p.Spec.NodeName = w[0], w[1]
@@ -129,7 +129,7 @@ func TestPlan(t *testing.T) {
 		ds.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"}
 		var list []*corev1.Pod
 		for _, text := range c.pods {
-			list = append(list, pod(text))
+			list = append(list, testPod(text))
 		}
 		places, err := arrange(ds, c.nodes, list)
 		if err != nil {
@@ -163,7 +163,7 @@ func TestStatus(t *testing.T) {
 	ds.Spec.MinReadySeconds = 10
 	nodes := []*corev1.Node{node("a"), node("b"), node("c"), node("d"), node("x", tainted("x", corev1.TaintEffectNoSchedule))}
 	places, err := arrange(ds, nodes, []*corev1.Pod{
-		pod("p1 a new ready"), pod("p2 b old ready"), pod("p3 c new fresh"), pod("p5 x new ready"), pod("p6 gone new ready"),
+		testPod("p1 a new ready"), testPod("p2 b old ready"), testPod("p3 c new fresh"), testPod("p5 x new ready"), testPod("p6 gone new ready"),
 	})
 	if err != nil {
 		t.Fatal(err)

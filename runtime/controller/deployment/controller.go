@@ -23,9 +23,9 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("Deployment")
@@ -45,7 +45,7 @@ type Controller struct {
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
 	deployments, setsInformer, podsInformer := f.Apps().V1().Deployments(), f.Apps().V1().ReplicaSets(), f.Core().V1().Pods()
 	for _, i := range []cache.SharedIndexInformer{setsInformer.Informer(), podsInformer.Informer()} {
-		if err := owner.AddIndex(i); err != nil {
+		if err := controllerref.AddIndex(i); err != nil {
 			return nil, fmt.Errorf("deployment: %w", err)
 		}
 	}
@@ -150,11 +150,11 @@ func (r *Controller) claim(ctx context.Context, d *appsv1.Deployment) (sets, err
 	if selector.Empty() { // it would mean every set of the namespace
 		return sets{}, nil
 	}
-	candidates, err := owner.Candidates[*appsv1.ReplicaSet](r.setIndex, d)
+	candidates, err := controllerref.Candidates[*appsv1.ReplicaSet](r.setIndex, d)
 	if err != nil {
 		return sets{}, err
 	}
-	list, err := owner.Objects(ctx, owner.Claim{
+	list, err := controllerref.ClaimObjects(ctx, controllerref.Manager{
 		Owner: d, Kind: kind, Selector: selector,
 		Live: func(ctx context.Context) (metav1.Object, error) {
 			return r.client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
@@ -188,12 +188,12 @@ func (r *Controller) writeStatus(ctx context.Context, d *appsv1.Deployment, befo
 // oldPodsRun says whether a pod of an old set still runs, or may.
 func (r *Controller) oldPodsRun(s sets) (bool, error) {
 	for _, rs := range s.old {
-		list, err := owner.Controlled[*corev1.Pod](r.podIndex, rs.UID)
+		list, err := controllerref.Controlled[*corev1.Pod](r.podIndex, rs.UID)
 		if err != nil {
 			return false, err
 		}
 		for _, p := range list {
-			if !pods.Ended(p) {
+			if !pod.IsTerminal(p) {
 				return true, nil
 			}
 		}

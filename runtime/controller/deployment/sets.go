@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 )
 
 // sets are a deployment's replica sets: the one of the present template, nil when
@@ -108,7 +108,7 @@ func newSet(d *appsv1.Deployment, hash string, rev int64) *appsv1.ReplicaSet {
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: d.Name + "-" + hash, Namespace: d.Namespace, Labels: template.Labels,
-			OwnerReferences: []metav1.OwnerReference{owner.Ref(d, kind)},
+			OwnerReferences: []metav1.OwnerReference{controllerref.Ref(d, kind)},
 		},
 		Spec: appsv1.ReplicaSetSpec{
 			Replicas: new(int32), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template,

@@ -24,8 +24,8 @@ import (
 	"k8s.io/component-helpers/apps/poddisruptionbudget"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // Controller reconciles PodDisruptionBudgets.
@@ -52,7 +52,7 @@ func New(c kubernetes.Interface, f informers.SharedInformerFactory, clk clock.Pa
 			func(b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) },
 			func(_, b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) }, nil),
 		reconcile.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
-			if pods.Ready(old) != pods.Ready(p) || pods.Active(old) != pods.Active(p) || !labels.Equals(old.Labels, p.Labels) {
+			if pod.IsReady(old) != pod.IsReady(p) || pod.IsActive(old) != pod.IsActive(p) || !labels.Equals(old.Labels, p.Labels) {
 				r.podChanged(old)
 				r.podChanged(p)
 			}
@@ -92,7 +92,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	}
 	matching := list[:0:0]
 	for _, p := range list {
-		if !pods.Ended(p) {
+		if !pod.IsTerminal(p) {
 			matching = append(matching, p)
 		}
 	}

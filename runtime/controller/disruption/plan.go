@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // believed is how long an eviction that the server admitted counts as under way
@@ -39,7 +39,7 @@ func statusOf(pdb *policyv1.PodDisruptionBudget, matching []*corev1.Pod, expecte
 				continue
 			}
 		}
-		if pods.Ready(p) {
+		if pod.IsReady(p) {
 			healthy++
 		}
 	}

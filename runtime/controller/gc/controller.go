@@ -25,7 +25,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/lru"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // Resource is how an object is addressed.

@@ -22,9 +22,9 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = batchv1.SchemeGroupVersion.WithKind("Job")
@@ -37,11 +37,11 @@ type Controller struct {
 	client    kubernetes.Interface
 	jobs      batchlisters.JobLister
 	podLister corelisters.PodLister
-	pods      *children.Pods
+	pods      *podcontrol.Pods
 	// expected are pods to be seen; released those to be seen without our finalizer;
 	// written the statuses to be seen.
-	expected, released *expect.Expectations
-	written            expect.Writes
+	expected, released *expectations.Expectations
+	written            expectations.Writes
 	events             record.EventRecorder
 	clock              clock.PassiveClock
 	loop               *reconcile.Loop[types.NamespacedName]
@@ -52,14 +52,14 @@ type Controller struct {
 // factory's informers to be started.
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
 	jobs, podsInformer := f.Batch().V1().Jobs(), f.Core().V1().Pods()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, podsInformer.Informer(), expected, events)
+	expected := expectations.New(clk)
+	owned, err := podcontrol.New(kind, c, podsInformer.Informer(), expected, events)
 	if err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
 	r := &Controller{
 		client: c, jobs: jobs.Lister(), podLister: podsInformer.Lister(), pods: owned,
-		expected: expected, released: expect.New(clk), events: events, clock: clk,
+		expected: expected, released: expectations.New(clk), events: events, clock: clk,
 	}
 	jobsSeen := reconcile.Watch(jobs.Informer(),
 		func(j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) },

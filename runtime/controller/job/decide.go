@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // This file decides what becomes of a job, from its pods and the time alone.

@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // run makes one step with a job that is not over. The job is the caller's own.
@@ -90,7 +90,7 @@ func (r *Controller) run(ctx context.Context, j *batchv1.Job, list []*corev1.Pod
 func readyBut(active, without []*corev1.Pod) int {
 	n := 0
 	for _, p := range active {
-		if pods.Ready(p) && !slices.Contains(without, p) {
+		if pod.IsReady(p) && !slices.Contains(without, p) {
 			n++
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // dueAt says when a pod must leave a node with these NoExecute taints: at once for
@@ -163,7 +163,7 @@ func (e *evictor) forget(n *corev1.Node) {
 
 func (e *evictor) evict(ctx context.Context, p *corev1.Pod) error {
 	updated := p.DeepCopy()
-	if pods.SetCondition(&updated.Status, corev1.PodCondition{
+	if pod.SetCondition(&updated.Status, corev1.PodCondition{
 		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
 		Reason: "DeletionByTaintManager", Message: "Taint manager: deleting due to NoExecute taint",
 	}, metav1.NewTime(e.clock.Now())) {
@@ -187,13 +187,13 @@ func (e *evictor) evict(ctx context.Context, p *corev1.Pod) error {
 // that Services stop sending them traffic.
 func (r *Controller) markPods(ctx context.Context, n *corev1.Node) error {
 	for _, p := range r.podsOn(n.Name) {
-		if !pods.Ready(p) || pods.Ended(p) {
+		if !pod.IsReady(p) || pod.IsTerminal(p) {
 			continue
 		}
 		updated := p.DeepCopy()
-		c := *pods.Condition(updated, corev1.PodReady)
+		c := *pod.Condition(&updated.Status, corev1.PodReady)
 		c.Status, c.Reason, c.Message = corev1.ConditionFalse, "NodeNotReady", "Node is not ready"
-		pods.SetCondition(&updated.Status, c, metav1.NewTime(r.clock.Now()))
+		pod.SetCondition(&updated.Status, c, metav1.NewTime(r.clock.Now()))
 		_, err := r.client.CoreV1().Pods(p.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("mark pod %s/%s as not ready: %w", p.Namespace, p.Name, err)

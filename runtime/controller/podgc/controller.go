@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 const (
@@ -105,7 +105,7 @@ func victims(all []*corev1.Pod, gone map[string]bool, threshold int) []victim {
 			out = append(out, victim{p, "DeletionByPodGC", "PodGC: node no longer exists"})
 		case p.Spec.NodeName == "" && p.DeletionTimestamp != nil:
 			out = append(out, victim{pod: p, says: "deleted before it was bound to a node"})
-		case pods.Ended(p) && p.DeletionTimestamp == nil:
+		case pod.IsTerminal(p) && p.DeletionTimestamp == nil:
 			ended = append(ended, p)
 		}
 	}
@@ -155,10 +155,10 @@ func (r *Controller) goneNodes(ctx context.Context, all []*corev1.Pod) (map[stri
 // end is first marked as failed, so that its owner counts it as such.
 func (r *Controller) remove(ctx context.Context, v victim) error {
 	p := v.pod
-	if v.reason != "" && !pods.Ended(p) {
+	if v.reason != "" && !pod.IsTerminal(p) {
 		updated := p.DeepCopy()
 		updated.Status.Phase = corev1.PodFailed
-		pods.SetCondition(&updated.Status, corev1.PodCondition{
+		pod.SetCondition(&updated.Status, corev1.PodCondition{
 			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: v.reason, Message: v.says,
 		}, metav1.NewTime(r.clock.Now()))
 		if _, err := r.client.CoreV1().Pods(p.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {

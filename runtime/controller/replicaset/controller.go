@@ -21,11 +21,11 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("ReplicaSet")
@@ -36,8 +36,8 @@ type Controller struct {
 	sets   appslisters.ReplicaSetLister
 	// setIndex holds the sets by controller.
 	setIndex cache.Indexer
-	pods     *children.Pods
-	expected *expect.Expectations
+	pods     *podcontrol.Pods
+	expected *expectations.Expectations
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
 }
@@ -45,11 +45,11 @@ type Controller struct {
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	sets, expected := f.Apps().V1().ReplicaSets(), expect.New(clk)
-	if err := owner.AddIndex(sets.Informer()); err != nil {
+	sets, expected := f.Apps().V1().ReplicaSets(), expectations.New(clk)
+	if err := controllerref.AddIndex(sets.Informer()); err != nil {
 		return nil, fmt.Errorf("replicaset: %w", err)
 	}
-	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+	owned, err := podcontrol.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
 	if err != nil {
 		return nil, fmt.Errorf("replicaset: %w", err)
 	}
@@ -123,7 +123,7 @@ func keep(rs *appsv1.ReplicaSet) *condition {
 func (r *Controller) claim(ctx context.Context, rs *appsv1.ReplicaSet) ([]*corev1.Pod, error) {
 	return r.pods.Claim(ctx, rs, rs.Spec.Selector, func(ctx context.Context) (metav1.Object, error) {
 		return r.client.AppsV1().ReplicaSets(rs.Namespace).Get(ctx, rs.Name, metav1.GetOptions{})
-	}, pods.Active)
+	}, pod.IsActive)
 }
 
 // writeStatus writes the status when it differs from what the cache has.

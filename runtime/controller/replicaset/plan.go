@@ -9,7 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // burst bounds the pods created or deleted in one reconciliation.
@@ -47,10 +48,10 @@ func statusOf(rs *appsv1.ReplicaSet, active []*corev1.Pod, failure *condition, n
 		if template.Matches(labels.Set(p.Labels)) {
 			s.FullyLabeledReplicas++
 		}
-		if pods.Ready(p) {
+		if pod.IsReady(p) {
 			s.ReadyReplicas++
 		}
-		available, left := pods.Available(p, rs.Spec.MinReadySeconds, now)
+		available, left := pod.IsAvailable(p, rs.Spec.MinReadySeconds, now)
 		if available {
 			s.AvailableReplicas++
 		} else if left > 0 && (wait == 0 || left < wait) {

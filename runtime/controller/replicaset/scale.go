@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
 )
 
 // scale creates or deletes pods by plan.
@@ -44,7 +44,7 @@ func (r *Controller) related(rs *appsv1.ReplicaSet, own []*corev1.Pod) []*corev1
 	if ref == nil {
 		return own
 	}
-	siblings, err := owner.Controlled[*appsv1.ReplicaSet](r.setIndex, ref.UID)
+	siblings, err := controllerref.Controlled[*appsv1.ReplicaSet](r.setIndex, ref.UID)
 	if err != nil {
 		return own
 	}

@@ -22,10 +22,10 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/history"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/history"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
@@ -38,10 +38,10 @@ const hashLabel = "controller.kubernetes.io/hash"
 type Controller struct {
 	client   kubernetes.Interface
 	sets     appslisters.StatefulSetLister
-	pods     *children.Pods
+	pods     *podcontrol.Pods
 	history  *history.Keeper
-	expected *expect.Expectations
-	written  expect.Writes
+	expected *expectations.Expectations
+	written  expectations.Writes
 	events   record.EventRecorder
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
@@ -51,8 +51,8 @@ type Controller struct {
 // factory's informers to be started.
 func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
 	sets, revisions := f.Apps().V1().StatefulSets(), f.Apps().V1().ControllerRevisions()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+	expected := expectations.New(clk)
+	owned, err := podcontrol.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
 	if err != nil {
 		return nil, fmt.Errorf("statefulset: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // This file decides what is to be created and deleted, with no API.
@@ -72,14 +72,14 @@ func (v view) revisionFor(ordinal int) string {
 }
 
 func healthy(p *corev1.Pod) bool {
-	return p != nil && p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning && pods.Ready(p)
+	return p != nil && p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning && pod.IsReady(p)
 }
 
 func (v view) available(p *corev1.Pod) bool {
 	if !healthy(p) {
 		return false
 	}
-	ok, _ := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
+	ok, _ := pod.IsAvailable(p, v.set.Spec.MinReadySeconds, v.now)
 	return ok
 }
 
@@ -92,7 +92,7 @@ func (v view) plan() plan {
 		case p == nil:
 			out.create = append(out.create, start(v.set)+i)
 		case p.DeletionTimestamp != nil:
-		case pods.Ended(p):
+		case pod.IsTerminal(p):
 			out.delete = append(out.delete, p)
 		case v.available(p):
 			continue
@@ -203,7 +203,7 @@ func (v view) status() (s appsv1.StatefulSetStatus, wait time.Duration) {
 			continue
 		}
 		s.ReadyReplicas++
-		available, left := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
+		available, left := pod.IsAvailable(p, v.set.Spec.MinReadySeconds, v.now)
 		if available {
 			s.AvailableReplicas++
 		}
