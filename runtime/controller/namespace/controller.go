@@ -1,13 +1,12 @@
-// Package namespace empties namespaces that are being deleted and then lets them
-// go. What there is to delete is asked of discovery each time, so that custom
-// resources are included. It imports its sibling package reconcile.
+// Package namespace empties namespaces that are being deleted and then lets them go.
+// What there is to delete is asked of discovery each time, so that custom resources
+// are included.
 package namespace
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/metadata"
@@ -35,17 +33,17 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(c kubernetes.Interface, objects metadata.Interface, f informers.SharedInformerFactory, clk clock.PassiveClock, log *slog.Logger) *Controller {
-	namespaces := f.Core().V1().Namespaces()
-	r := &Controller{client: c, discovery: c.Discovery(), objects: objects, namespaces: namespaces.Lister(), clock: clk}
+func New(d reconcile.Deps) (*Controller, error) {
+	namespaces := d.Informers.Core().V1().Namespaces()
+	r := &Controller{client: d.Client, discovery: d.Client.Discovery(), objects: d.Metadata, namespaces: namespaces.Lister(), clock: d.Clock}
 	queue := func(ns *corev1.Namespace) {
 		if ns.DeletionTimestamp != nil {
 			r.loop.Add(ns.Name)
 		}
 	}
-	r.loop = reconcile.New("namespace", log, r.reconcile,
+	r.loop = reconcile.New("namespace", d.Log, r.reconcile,
 		reconcile.Watch(namespaces.Informer(), queue, func(_, ns *corev1.Namespace) { queue(ns) }, nil))
-	return r
+	return r, nil
 }
 
 // Run reconciles until ctx is done.

@@ -1,6 +1,5 @@
 // Package history keeps the pod templates that an owner has had, as
-// ControllerRevisions in the form that kubectl rollout history and undo read. It
-// imports its sibling packages owner and reconcile.
+// ControllerRevisions in the form that kubectl rollout history and undo read.
 package history
 
 import (
