@@ -1,5 +1,3 @@
-// Package cronjob starts the jobs of each CronJob at their times. When they are due
-// is decided without the API (schedule.go). Between times nothing is done.
 package cronjob
 
 import (
@@ -86,7 +84,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 		return 0, err
 	}
 	before := c.Status.DeepCopy()
-	failed := r.lookAtJobs(ctx, c, jobs)
+	failed := r.syncActive(ctx, c, jobs)
 	var again time.Duration
 	if failed == nil && c.DeletionTimestamp == nil {
 		again, failed = r.start(ctx, c)
@@ -99,8 +97,8 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	return again, errors.Join(failed, r.trim(ctx, c, jobs))
 }
 
-// lookAtJobs takes jobs that are over, or gone, from the list of active ones.
-func (r *Controller) lookAtJobs(ctx context.Context, c *batchv1.CronJob, jobs []*batchv1.Job) error {
+// syncActive takes jobs that are over, or gone, from the list of active ones.
+func (r *Controller) syncActive(ctx context.Context, c *batchv1.CronJob, jobs []*batchv1.Job) error {
 	there := map[types.UID]bool{}
 	for _, j := range jobs {
 		there[j.UID] = true

@@ -1,5 +1,3 @@
-// Package deployment rolls each Deployment's pod template out over replica sets. The
-// arithmetic is pure (rollout.go, sets.go, status.go).
 package deployment
 
 import (
@@ -117,12 +115,12 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	switch {
 	case d.DeletionTimestamp != nil:
 	case d.Spec.Paused:
-		if condition(&d.Status, appsv1.DeploymentProgressing) == nil || condition(&d.Status, appsv1.DeploymentProgressing).Reason != reasonPaused {
+		if c := progressingOf(&d.Status); c == nil || c.Reason != reasonPaused {
 			set(&d.Status, progressing(corev1.ConditionUnknown, reasonPaused, "Deployment is paused"), r.clock.Now())
 		}
 		s, err = r.scaleOnly(ctx, d, s)
 	default:
-		if c := condition(&d.Status, appsv1.DeploymentProgressing); c != nil && c.Reason == reasonPaused {
+		if c := progressingOf(&d.Status); c != nil && c.Reason == reasonPaused {
 			set(&d.Status, progressing(corev1.ConditionUnknown, reasonResumed, "Deployment is resumed"), r.clock.Now())
 		}
 		s, err = r.rollOut(ctx, d, s)

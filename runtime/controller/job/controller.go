@@ -1,6 +1,3 @@
-// Package job runs the pods of each Job to their end, counts them and deletes Jobs
-// whose time to live is over. What pods amount to (tally.go) and what is done
-// (decide.go) are decided without the API.
 package job
 
 import (

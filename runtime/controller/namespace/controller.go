@@ -1,6 +1,3 @@
-// Package namespace empties namespaces that are being deleted and then lets them go.
-// What there is to delete is asked of discovery each time, so that custom resources
-// are included.
 package namespace
 
 import (
@@ -10,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
@@ -72,7 +68,10 @@ func (r *Controller) reconcile(ctx context.Context, name string) (time.Duration,
 		return 0, nil
 	}
 	left := r.empty(ctx, ns)
-	if ns, err = r.writeStatus(ctx, ns, left); err != nil {
+	before := ns.Status.DeepCopy()
+	ns.Status.Phase = corev1.NamespaceTerminating
+	ns.Status.Conditions = left.conditions(ns.Status.Conditions, r.clock.Now())
+	if ns, err = reconcile.WriteStatus(ctx, r.client.CoreV1().Namespaces(), "namespace", ns, before, &ns.Status); err != nil {
 		return 0, err
 	}
 	if err := left.err(); err != nil {
@@ -91,20 +90,6 @@ func finalizes(ns *corev1.Namespace) bool {
 		}
 	}
 	return false
-}
-
-func (r *Controller) writeStatus(ctx context.Context, ns *corev1.Namespace, left remains) (*corev1.Namespace, error) {
-	updated := ns.DeepCopy()
-	updated.Status.Phase = corev1.NamespaceTerminating
-	updated.Status.Conditions = left.conditions(ns.Status.Conditions, r.clock.Now())
-	if equality.Semantic.DeepEqual(ns.Status, updated.Status) {
-		return ns, nil
-	}
-	made, err := r.client.CoreV1().Namespaces().UpdateStatus(ctx, updated, metav1.UpdateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("write the status of namespace %s: %w", ns.Name, err)
-	}
-	return made, nil
 }
 
 // release takes our finalizer away, upon which the server deletes the namespace.

@@ -1,4 +1,3 @@
-// Package replicaset keeps the number of pods that each ReplicaSet asks for.
 package replicaset
 
 import (

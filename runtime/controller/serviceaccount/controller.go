@@ -1,4 +1,3 @@
-// Package serviceaccount keeps the ServiceAccount "default" in every namespace.
 package serviceaccount
 
 import (
