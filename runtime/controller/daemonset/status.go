@@ -17,7 +17,7 @@ func (v view) status() (s appsv1.DaemonSetStatus, wait time.Duration) {
 	s.ObservedGeneration = v.ds.Generation
 	s.DesiredNumberScheduled, s.CurrentNumberScheduled, s.NumberMisscheduled = 0, 0, 0
 	s.NumberReady, s.NumberAvailable, s.UpdatedNumberScheduled = 0, 0, 0
-	for _, pl := range v.places {
+	for _, pl := range v.nodes {
 		switch {
 		case pl.starts:
 			s.DesiredNumberScheduled++

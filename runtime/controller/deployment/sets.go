@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 )
@@ -44,7 +45,7 @@ func sizeOf(rs *appsv1.ReplicaSet) size {
 	if rs == nil {
 		return size{}
 	}
-	return size{want: replicas(rs.Spec.Replicas), available: rs.Status.AvailableReplicas}
+	return size{want: ptr.Deref(rs.Spec.Replicas, 1), available: rs.Status.AvailableReplicas}
 }
 
 func sizesOf(list []*appsv1.ReplicaSet) []size {
@@ -176,7 +177,7 @@ func expired(d *appsv1.Deployment, old []*appsv1.ReplicaSet) []*appsv1.ReplicaSe
 	}
 	var idle []*appsv1.ReplicaSet
 	for _, rs := range old {
-		if rs.DeletionTimestamp == nil && replicas(rs.Spec.Replicas) == 0 && rs.Status.Replicas == 0 && rs.Generation <= rs.Status.ObservedGeneration {
+		if rs.DeletionTimestamp == nil && ptr.Deref(rs.Spec.Replicas, 1) == 0 && rs.Status.Replicas == 0 && rs.Generation <= rs.Status.ObservedGeneration {
 			idle = append(idle, rs)
 		}
 	}

@@ -297,18 +297,3 @@ func TestNewPod(t *testing.T) {
 		t.Errorf("an ignored failure: %v", p.Annotations)
 	}
 }
-
-func TestLifeLeft(t *testing.T) {
-	j := newJob(1, 1)
-	j.Spec.TTLSecondsAfterFinished = ptr.To(int32(60))
-	if _, ok := lifeLeft(j, now); ok {
-		t.Error("a job that runs has a time to live")
-	}
-	setCondition(j, batchv1.JobFailed, corev1.ConditionTrue, "", "", now)
-	if left, ok := lifeLeft(j, now.Add(45*time.Second)); !ok || left != 15*time.Second {
-		t.Errorf("%s, %t", left, ok)
-	}
-	if left, ok := lifeLeft(j, now.Add(time.Hour)); !ok || left != 0 {
-		t.Errorf("%s, %t", left, ok)
-	}
-}

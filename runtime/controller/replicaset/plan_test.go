@@ -46,7 +46,7 @@ func TestStatus(t *testing.T) {
 	rs.Spec.MinReadySeconds = 30
 	rs.Spec.Template.Labels = map[string]string{"app": "a"}
 	labelled := func(p *corev1.Pod) { p.Labels = map[string]string{"app": "a"} }
-	s, wait := statusOf(rs, []*corev1.Pod{testPod("a", "n", time.Minute, labelled), testPod("b", "n", 10*time.Second, labelled), testPod("c", "n", 0)}, &condition{"FailedCreate", "no"}, now)
+	s, wait := statusOf(rs, []*corev1.Pod{testPod("a", "n", time.Minute, labelled), testPod("b", "n", 10*time.Second, labelled), testPod("c", "n", 0)}, &failure{"FailedCreate", "no"}, now)
 	if s.Replicas != 3 || s.FullyLabeledReplicas != 2 || s.ReadyReplicas != 2 || s.AvailableReplicas != 1 || s.ObservedGeneration != 7 {
 		t.Errorf("status %+v", s)
 	}

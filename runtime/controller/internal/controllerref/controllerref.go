@@ -1,6 +1,3 @@
-// Package controllerref keeps the controller reference between an owner and the objects
-// that its selector means: it adopts orphans that match and releases what no
-// longer does. It imports reconcile.
 package controllerref
 
 import (

@@ -1,6 +1,3 @@
-// Package expectations remembers creations and deletions that were asked for but not
-// yet seen by an informer, so that a controller with a cache that is behind
-// neither creates nor deletes twice. It imports nothing of ours.
 package expectations
 
 import (

@@ -1,7 +1,3 @@
-// Package podcontrol is what controllers of pods share: they are told of the pods
-// that they own, claim those that their selectors mean, and make and delete pods
-// without doing either twice. It imports its sibling packages
-// controllerref, expectations and reconcile.
 package podcontrol
 
 import (
@@ -39,11 +35,12 @@ type Pods struct {
 
 // New returns the pods of a kind of owner. It indexes the informer, so it must be
 // called before that starts.
-func New(kind schema.GroupVersionKind, c kubernetes.Interface, informer cache.SharedIndexInformer, expected *expectations.Expectations, events record.EventRecorder) (*Pods, error) {
+func New(kind schema.GroupVersionKind, d reconcile.Deps, expected *expectations.Expectations) (*Pods, error) {
+	informer := d.Informers.Core().V1().Pods().Informer()
 	if err := controllerref.AddIndex(informer); err != nil {
 		return nil, err
 	}
-	return &Pods{kind: kind, client: c, informer: informer, expected: expected, events: events}, nil
+	return &Pods{kind: kind, client: d.Client, informer: informer, expected: expected, events: d.Events}, nil
 }
 
 // Watch wakes the owner of each pod that changes, by key, and calls orphan with

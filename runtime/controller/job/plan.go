@@ -7,7 +7,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -22,54 +21,6 @@ type decision struct {
 	indexes []int
 	delete  []*corev1.Pod
 	wait    time.Duration // until something is due without an event (0: nothing is)
-}
-
-func condition(j *batchv1.Job, t batchv1.JobConditionType) *batchv1.JobCondition {
-	i := slices.IndexFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == t })
-	if i < 0 {
-		return nil
-	}
-	return &j.Status.Conditions[i]
-}
-
-func is(j *batchv1.Job, t batchv1.JobConditionType) bool {
-	c := condition(j, t)
-	return c != nil && c.Status == corev1.ConditionTrue
-}
-
-// targeted says whether the job's end is decided.
-func targeted(j *batchv1.Job) bool {
-	return is(j, batchv1.JobFailureTarget) || is(j, batchv1.JobSuccessCriteriaMet)
-}
-
-// finished returns the condition that says that the job is over, or nil.
-func finished(j *batchv1.Job) *batchv1.JobCondition {
-	for _, t := range []batchv1.JobConditionType{batchv1.JobComplete, batchv1.JobFailed} {
-		if is(j, t) {
-			return condition(j, t)
-		}
-	}
-	return nil
-}
-
-func suspended(j *batchv1.Job) bool { return j.Spec.Suspend != nil && *j.Spec.Suspend }
-
-// setCondition puts a condition and says whether it changed.
-func setCondition(j *batchv1.Job, t batchv1.JobConditionType, s corev1.ConditionStatus, reason, message string, now time.Time) bool {
-	c := batchv1.JobCondition{
-		Type: t, Status: s, Reason: reason, Message: message,
-		LastProbeTime: metav1.NewTime(now), LastTransitionTime: metav1.NewTime(now),
-	}
-	old := condition(j, t)
-	switch {
-	case old == nil:
-		j.Status.Conditions = append(j.Status.Conditions, c)
-	case old.Status == s:
-		return false
-	default:
-		*old = c
-	}
-	return true
 }
 
 // verdict says how the job ends, if it does: failed or not, and why.

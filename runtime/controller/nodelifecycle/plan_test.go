@@ -106,35 +106,6 @@ func TestTaints(t *testing.T) {
 	}
 }
 
-func TestEvictionTime(t *testing.T) {
-	added := metav1.NewTime(t0)
-	taints := []corev1.Taint{{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute, TimeAdded: &added}}
-	since := func(t corev1.Taint) time.Time { return t.TimeAdded.Time }
-	seconds := func(n int64) corev1.Toleration {
-		return corev1.Toleration{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &n}
-	}
-	for _, tc := range []struct {
-		name        string
-		tolerations []corev1.Toleration
-		leaves      bool
-		after       time.Duration
-	}{
-		{"no toleration", nil, true, 0},
-		{"for ever", []corev1.Toleration{{Operator: corev1.TolerationOpExists}}, false, 0},
-		{"five minutes", []corev1.Toleration{seconds(300)}, true, 5 * time.Minute},
-		{"the shorter of two", []corev1.Toleration{seconds(300), seconds(10)}, true, 10 * time.Second},
-		{"at once", []corev1.Toleration{seconds(-1)}, true, 0},
-	} {
-		due, leaves := dueAt(taints, tc.tolerations, since)
-		if leaves != tc.leaves || leaves && !due.Equal(t0.Add(tc.after)) {
-			t.Errorf("%s: leaves %v at %s", tc.name, leaves, due)
-		}
-	}
-	if _, leaves := dueAt(nil, nil, since); leaves {
-		t.Error("a pod leaves a node without taints")
-	}
-}
-
 func TestZones(t *testing.T) {
 	node := func(name, zone string, ready bool) *corev1.Node {
 		n := nodeWith(corev1.ConditionUnknown)
@@ -144,20 +115,26 @@ func TestZones(t *testing.T) {
 		n.Name, n.Labels = name, map[string]string{corev1.LabelTopologyZone: zone}
 		return n
 	}
-	var z zones
+	zonesOf := func(nodes []*corev1.Node) *zones {
+		z := &zones{}
+		for _, n := range nodes {
+			z.set(n)
+		}
+		return z
+	}
 	dead := []*corev1.Node{node("a", "1", false), node("b", "2", false)}
-	z.assess(dead)
+	z := zonesOf(dead)
 	if z.mayEvict(dead[0], t0) {
 		t.Error("evicts though no node of the cluster is ready")
 	}
 	one := []*corev1.Node{node("a", "1", false), node("b", "1", true), node("c", "1", true), node("d", "1", false)}
-	z.assess(one)
+	z = zonesOf(one)
 	got := []bool{z.mayEvict(one[0], t0), z.mayEvict(one[3], t0), z.mayEvict(one[3], t0.Add(11*time.Second))}
 	if !slices.Equal(got, []bool{true, false, true}) {
 		t.Errorf("one node at once, the next ten seconds later: %v", got)
 	}
 	most := []*corev1.Node{node("a", "1", false), node("b", "1", false), node("c", "1", false), node("d", "1", true)}
-	z.assess(most)
+	z = zonesOf(most)
 	if z.mayEvict(most[0], t0.Add(time.Hour)) {
 		t.Error("evicts from a small zone most of which is not ready")
 	}

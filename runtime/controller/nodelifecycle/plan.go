@@ -53,44 +53,6 @@ func (h heartbeat) silent(now time.Time) (bool, time.Duration) {
 	return left <= 0, left
 }
 
-// watched are the conditions that become Unknown when a node falls silent.
-var watched = []corev1.NodeConditionType{corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure}
-
-// markUnknown sets the conditions of a silent node; false when they are so already.
-func markUnknown(n *corev1.Node, now metav1.Time) bool {
-	changed := false
-	for _, t := range watched {
-		c := conditionOf(n, t)
-		switch {
-		case c == nil:
-			n.Status.Conditions = append(n.Status.Conditions, corev1.NodeCondition{
-				Type: t, Status: corev1.ConditionUnknown, Reason: "NodeStatusNeverUpdated",
-				Message: "Kubelet never posted node status.", LastHeartbeatTime: n.CreationTimestamp, LastTransitionTime: now,
-			})
-			changed = true
-		case c.Status != corev1.ConditionUnknown:
-			c.Status, c.Reason, c.Message = corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status."
-			c.LastTransitionTime = now
-			changed = true
-		}
-	}
-	return changed
-}
-
-func conditionOf(n *corev1.Node, t corev1.NodeConditionType) *corev1.NodeCondition {
-	for i := range n.Status.Conditions {
-		if n.Status.Conditions[i].Type == t {
-			return &n.Status.Conditions[i]
-		}
-	}
-	return nil
-}
-
-func isReady(n *corev1.Node) bool {
-	c := conditionOf(n, corev1.NodeReady)
-	return c != nil && c.Status == corev1.ConditionTrue
-}
-
 // told is a condition that the scheduler is told of by a taint.
 type told struct {
 	condition corev1.NodeConditionType

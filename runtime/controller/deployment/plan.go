@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 )
 
 // This file is the arithmetic of rollouts: from replica counts to replica counts,
@@ -29,7 +30,7 @@ func boundsOf(d *appsv1.Deployment) (bounds, error) {
 	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType || d.Spec.Strategy.RollingUpdate == nil {
 		return bounds{}, nil
 	}
-	u, want := d.Spec.Strategy.RollingUpdate, int(replicas(d.Spec.Replicas))
+	u, want := d.Spec.Strategy.RollingUpdate, int(ptr.Deref(d.Spec.Replicas, 1))
 	surge, err := intstr.GetScaledValueFromIntOrPercent(intstr.ValueOrDefault(u.MaxSurge, intstr.FromInt32(0)), want, true)
 	if err != nil {
 		return bounds{}, fmt.Errorf("maxSurge: %w", err)
@@ -42,13 +43,6 @@ func boundsOf(d *appsv1.Deployment) (bounds, error) {
 		unavailable = 1
 	}
 	return bounds{surge: int32(surge), unavailable: int32(min(unavailable, want))}, nil
-}
-
-func replicas(p *int32) int32 {
-	if p == nil {
-		return 1
-	}
-	return *p
 }
 
 // growNew is the size of the new set: as many more as the surge leaves room for.
