@@ -33,6 +33,13 @@ var arrows = map[string][]string{
 	"runtime/etcd":            {"runtime/config"},
 	"runtime/apiserver":       {"runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
+	// Groups of kinds import what all share, and core for pod templates and events.
+	"runtime/apiserver/kinds/kind":     {},
+	"runtime/apiserver/kinds/meta":     {},
+	"runtime/apiserver/kinds/validate": {},
+	"runtime/apiserver/kinds/printers": {},
+	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
+	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
