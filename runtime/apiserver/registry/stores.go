@@ -61,6 +61,17 @@ func Find[T runtime.Object](st *Stores, place **Store) error {
 // alias is the storage of s with the rules of another row for what is written in
 // that row's group. empty makes an object of that row's type.
 func (s *Store) alias(k kind.Kind, empty func() runtime.Object) *Store {
+	rules := s.aliasRules(k, empty)
+	st := s.strategy
+	st.kind = &rules
+	generic := *s.Store
+	generic.CreateStrategy, generic.UpdateStrategy, generic.DeleteStrategy, generic.ResetFieldsStrategy = st, st, st, st
+	return &Store{Store: &generic, kind: &rules, strategy: st}
+}
+
+// aliasRules are those of s, with the names of k and its validation, which is of the
+// form in which k is served.
+func (s *Store) aliasRules(k kind.Kind, empty func() runtime.Object) kind.Kind {
 	served := func(stored runtime.Object) (runtime.Object, field.ErrorList) {
 		out := empty()
 		if err := k.Alias.FromStored(stored, out); err != nil {
@@ -90,9 +101,5 @@ func (s *Store) alias(k kind.Kind, empty func() runtime.Object) *Store {
 		}
 		return k.ValidateUpdate(o, was)
 	}
-	st := s.strategy
-	st.kind = &rules
-	generic := *s.Store
-	generic.CreateStrategy, generic.UpdateStrategy, generic.DeleteStrategy, generic.ResetFieldsStrategy = st, st, st, st
-	return &Store{Store: &generic, kind: &rules, strategy: st}
+	return rules
 }
