@@ -85,7 +85,7 @@ func (n *node) start() {
 		g.Run(ctx, workers.Exited)
 		workers.Wait()
 	}()
-	n.stop = func() { cancel(); <-done; n.api.serve(nil, nil) }
+	n.stop = func() { cancel(); <-done; n.api.serve(n.t.Context(), nil) }
 }
 
 func (n *node) restart() { n.stop(); n.start() }

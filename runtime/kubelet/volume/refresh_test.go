@@ -25,7 +25,7 @@ func TestRefresh(t *testing.T) {
 		check := func(when string, next time.Duration, read bool) {
 			t.Helper()
 			at, err := n.manager.Refresh(t.Context(), p, status, changed)
-			if err != nil || at.Sub(time.Now()) != next {
+			if err != nil || time.Until(at) != next {
 				t.Errorf("%s: again in %s, %v, want %s", when, time.Until(at), err, next)
 			}
 			if (n.refs.reads > reads) != read {

@@ -19,7 +19,6 @@ type model struct {
 	lasts   map[string]time.Duration
 	code    map[string]int32 // containers that end, and how; others run on
 	began   time.Time
-	maxRuns int
 }
 
 func newModel(t *testing.T, pod *corev1.Pod) *model {
