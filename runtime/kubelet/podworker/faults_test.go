@@ -121,7 +121,7 @@ func TestARejectedPod(t *testing.T) {
 		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "too much" {
 			t.Errorf("status %+v", s)
 		}
-		if len(n.rt.Events()) > 0 || len(n.workers.admitted()) > 0 {
+		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted()) > 0 {
 			t.Error("it was started, or counts")
 		}
 		n.api.remove(0)
@@ -135,7 +135,7 @@ func TestAnAdmittedPodIsNotJudgedAgain(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if got := n.workers.admitted(); len(got) != 1 {
+		if got := n.workers.admission.admitted(); len(got) != 1 {
 			t.Errorf("%d pods count", len(got))
 		}
 		n.reject = &admit.Rejection{Reason: "NodeAffinity"}
