@@ -1,8 +1,6 @@
 package host
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -68,8 +66,8 @@ func ReadFacts(ctx context.Context, h Host) (Facts, error) {
 func parseFacts(out []byte) Facts {
 	var f Facts
 	number := func(s string) int64 { n, _ := strconv.ParseInt(s, 10, 64); return n }
-	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
-		key, v, _ := strings.Cut(s.Text(), "=")
+	for line := range strings.Lines(string(out)) {
+		key, v, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
 		switch key {
 		case "os":
 			f.OS = v

@@ -2,12 +2,10 @@ package dns
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/coredns/caddy"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/process/readiness"
 )
 
 // probePeriod is how often the server asks itself for the kubernetes Service.
@@ -27,23 +26,13 @@ type Server struct {
 	cfg    config.DNSConfig
 	client *client.Client
 	log    *slog.Logger
-	ready  atomic.Pointer[string] // why not ready; nil is ready
+	// Status is ready while the server answers for the kubernetes Service.
+	*readiness.Status
 }
 
 // New returns a server. It touches neither the API nor the network.
 func New(cfg config.DNSConfig, c *client.Client, log *slog.Logger) *Server {
-	s := &Server{cfg: cfg, client: c, log: log}
-	starting := "starting"
-	s.ready.Store(&starting)
-	return s
-}
-
-// Ready is nil while the server answers for the kubernetes Service.
-func (s *Server) Ready() error {
-	if why := s.ready.Load(); why != nil {
-		return errors.New(*why)
-	}
-	return nil
+	return &Server{cfg: cfg, client: c, log: log, Status: readiness.NotReady("starting")}
 }
 
 // Run serves until ctx is done. CoreDNS keeps its configuration in globals, so a
@@ -84,11 +73,10 @@ func (s *Server) probe(ctx context.Context) {
 		_, err := resolver.LookupHost(ask, name)
 		cancel()
 		if err == nil {
-			s.ready.Store(nil)
+			s.Set(nil)
 			period = 10 * probePeriod
 		} else {
-			why := fmt.Sprintf("%s is not answered: %v", name, err)
-			s.ready.Store(&why)
+			s.Set(fmt.Errorf("%s is not answered: %w", name, err))
 			period = min(2*period, probePeriod)
 		}
 		select {

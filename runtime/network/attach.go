@@ -39,8 +39,8 @@ func LinkName(uid string) string {
 func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort) (netip.Addr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.notReady != nil {
-		return netip.Addr{}, n.notReady
+	if err := n.Ready(); err != nil {
+		return netip.Addr{}, err
 	}
 	name := LinkName(uid)
 	routes, err := podRoutes()

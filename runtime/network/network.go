@@ -17,10 +17,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/process/readiness"
 )
 
 // Config of a node's pod network.
@@ -44,6 +44,9 @@ const (
 	serviceLink = config.LinkPrefix + "-svc"
 )
 
+// noPodCIDR is why pods cannot be attached at first.
+const noPodCIDR = "the node has no pod CIDR yet"
+
 // Network is the pod network of this node.
 type Network struct {
 	cfg   Config
@@ -52,12 +55,14 @@ type Network struct {
 	wake  chan struct{}
 	nodes func() ([]*corev1.Node, error)
 
-	mu       sync.Mutex // also serialises attaching
-	podCIDR  netip.Prefix
-	mtu      int
-	alloc    allocator
-	ports    map[string][]portMapping // by link
-	notReady error
+	// Status is the readiness that the kubelet asks for before it attaches pods.
+	*readiness.Status
+
+	mu      sync.Mutex // also serialises attaching
+	podCIDR netip.Prefix
+	mtu     int
+	alloc   allocator
+	ports   map[string][]portMapping // by link
 }
 
 // New returns the network of a node; nothing is touched before Run.
@@ -67,15 +72,8 @@ func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, erro
 	}
 	return &Network{
 		cfg: cfg, api: api, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
-		notReady: errors.New("the node has no pod CIDR yet"),
+		Status: readiness.NotReady(noPodCIDR),
 	}, nil
-}
-
-// Ready implements the kubelet's PodNetwork.
-func (n *Network) Ready() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.notReady
 }
 
 // Run keeps the host's routes as the nodes of the cluster need them. Pods keep
@@ -89,23 +87,18 @@ func (n *Network) Run(ctx context.Context) error {
 		default:
 		}
 	}
-	if _, err := informer.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { kick() }, DeleteFunc: func(any) { kick() },
-		UpdateFunc: func(old, now any) {
-			a, aok := peerOf(old.(*corev1.Node))
-			b, bok := peerOf(now.(*corev1.Node))
-			if a != b || aok != bok { // not for heartbeats
-				kick()
-			}
-		},
-	}); err != nil {
-		return fmt.Errorf("watch the nodes: %w", err)
-	}
+	synced := client.Watch(informer.Informer(), func(*corev1.Node) { kick() }, func(old, now *corev1.Node) {
+		a, aok := peerOf(old)
+		b, bok := peerOf(now)
+		if a != b || aok != bok { // not for heartbeats
+			kick()
+		}
+	}, func(*corev1.Node) { kick() })
 	n.nodes = func() ([]*corev1.Node, error) { return informer.Lister().List(labels.Everything()) }
 	factory.Start(ctx.Done())
 	defer factory.Shutdown()
-	if !cache.WaitForCacheSync(ctx.Done(), informer.Informer().HasSynced) {
-		return ctx.Err()
+	if err := client.WaitForSync(ctx, synced); err != nil {
+		return err
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() { n.watchHost(ctx, kick) })
@@ -115,7 +108,7 @@ func (n *Network) Run(ctx context.Context) error {
 	for {
 		if err := n.sync(); err != nil {
 			n.log.Error("the pod network is not as it should be", "error", err)
-			n.setReady(err)
+			n.Set(err)
 			select { // soon again
 			case <-ctx.Done():
 				return nil
@@ -133,12 +126,6 @@ func (n *Network) Run(ctx context.Context) error {
 	}
 }
 
-func (n *Network) setReady(err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.notReady = err
-}
-
 // sync makes everything but pods' own links what it should be.
 func (n *Network) sync() error {
 	nodes, err := n.nodes()
@@ -147,7 +134,7 @@ func (n *Network) sync() error {
 	}
 	i := slices.IndexFunc(nodes, func(x *corev1.Node) bool { return x.Name == n.cfg.NodeName })
 	if i < 0 || nodes[i].Spec.PodCIDR == "" {
-		n.setReady(errors.New("the node has no pod CIDR yet"))
+		n.Set(errors.New(noPodCIDR))
 		return nil
 	}
 	cidr, err := netip.ParsePrefix(nodes[i].Spec.PodCIDR)
@@ -176,8 +163,9 @@ func (n *Network) sync() error {
 	if err := n.writeTable(); err != nil {
 		return err
 	}
-	n.podCIDR, n.mtu, n.notReady = cidr, mtu, nil
+	n.podCIDR, n.mtu = cidr, mtu
 	n.alloc.cidr = cidr
+	n.Set(nil)
 	return nil
 }
 

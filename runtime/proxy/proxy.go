@@ -2,23 +2,21 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/process/readiness"
 )
 
 const (
@@ -29,26 +27,34 @@ const (
 	retryPeriod = time.Second
 	// settle collects the changes that come together with the first.
 	settle = 2 * time.Millisecond
-
-	byService = "service"
 )
 
 // Proxy keeps the node's nftables table as the Services want it.
 type Proxy struct {
-	cfg    config.ProxyConfig
-	client *client.Client
-	log    *slog.Logger
+	cfg          config.ProxyConfig
+	api          kubernetes.Interface
+	trackMasters func(context.Context)
+	open         func() (kernelTable, error)
+	log          *slog.Logger
 
 	services cache.SharedIndexInformer
 	slices   cache.SharedIndexInformer
-	node     Node
 
 	mu    sync.Mutex
+	node  Node // its zone changes as the Node's label does
 	dirty map[types.NamespacedName]struct{}
 	wake  chan struct{}
 
-	synced  atomic.Bool
+	*readiness.Status
 	metrics *metrics
+}
+
+// kernelTable is the node's table; Table is the kernel's.
+type kernelTable interface {
+	Exists() (bool, error)
+	Replace(Rules) error
+	Apply(c Change, have Rules) error
+	Close() error
 }
 
 // New returns a proxy. It touches neither the API nor the kernel.
@@ -58,32 +64,32 @@ func New(cfg config.ProxyConfig, c *client.Client, log *slog.Logger) (*Proxy, er
 		return nil, fmt.Errorf("nodeIP: %w", err)
 	}
 	return &Proxy{
-		cfg: cfg, client: c, log: log,
-		node:    Node{Name: cfg.NodeName, IP: ip},
-		dirty:   map[types.NamespacedName]struct{}{},
-		wake:    make(chan struct{}, 1),
+		cfg: cfg, api: c, trackMasters: c.TrackMasters, log: log,
+		open:  func() (kernelTable, error) { return OpenTable() },
+		node:  Node{Name: cfg.NodeName, IP: ip},
+		dirty: map[types.NamespacedName]struct{}{},
+		wake:  make(chan struct{}, 1),
+		// Ready once the kernel has the rules of all Services.
+		Status:  readiness.NotReady("the rules of the Services are not in the kernel yet"),
 		metrics: newMetrics(),
 	}, nil
 }
 
-// Ready is nil once the kernel has the rules of all Services.
-func (p *Proxy) Ready() error {
-	if !p.synced.Load() {
-		return errors.New("the rules of the Services are not in the kernel yet")
-	}
-	return nil
-}
-
 // Run keeps the table until ctx is done. The rules stay in force afterwards:
-// traffic does not stop because the proxy does.
+// traffic does not stop because the proxy does. They are left as they are, too, for as
+// long as not all Services and endpoints are known: before the API has answered, a
+// table of what is known would be an empty one.
 func (p *Proxy) Run(ctx context.Context) error {
-	table, err := OpenTable()
+	table, err := p.open()
 	if err != nil {
 		return err
 	}
 	defer table.Close() //nolint:errcheck // the process ends
-	go p.client.TrackMasters(ctx)
+	go p.trackMasters(ctx)
 	if err := p.watch(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	rules, full := NewRuleset(), true
@@ -102,7 +108,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 			continue
 		}
 		full = false
-		p.synced.Store(true)
+		p.Set(nil)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,53 +121,6 @@ func (p *Proxy) Run(ctx context.Context) error {
 			time.Sleep(settle)
 		}
 	}
-}
-
-// watch fills the informers and marks Services dirty as they or their endpoints
-// change.
-func (p *Proxy) watch(ctx context.Context) error {
-	factory := client.Informers(p.client, informers.WithTransform(trim))
-	p.services = factory.Core().V1().Services().Informer()
-	p.slices = factory.Discovery().V1().EndpointSlices().Informer()
-	if err := p.slices.AddIndexers(cache.Indexers{byService: func(obj any) ([]string, error) {
-		return []string{serviceOf(obj.(*discoveryv1.EndpointSlice)).String()}, nil
-	}}); err != nil {
-		return err
-	}
-	mark := func(obj any) {
-		if d, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = d.Obj
-		}
-		switch o := obj.(type) {
-		case *corev1.Service:
-			p.mark(types.NamespacedName{Namespace: o.Namespace, Name: o.Name})
-		case *discoveryv1.EndpointSlice:
-			p.mark(serviceOf(o))
-		}
-	}
-	handler := cache.ResourceEventHandlerFuncs{AddFunc: mark, DeleteFunc: mark,
-		UpdateFunc: func(old, obj any) { mark(old); mark(obj) }}
-	for _, i := range []cache.SharedIndexInformer{p.services, p.slices} {
-		if _, err := i.AddEventHandler(handler); err != nil {
-			return err
-		}
-	}
-	if err := p.findZone(ctx); err != nil {
-		return nil //nolint:nilerr // ctx is done
-	}
-	factory.Start(ctx.Done())
-	cache.WaitForCacheSync(ctx.Done(), p.services.HasSynced, p.slices.HasSynced)
-	return nil
-}
-
-// findZone reads this node's zone. A node that has not registered yet, or that
-// has no zone, prefers none.
-func (p *Proxy) findZone(ctx context.Context) error {
-	n, err := p.client.CoreV1().Nodes().Get(ctx, p.cfg.NodeName, metav1.GetOptions{})
-	if err == nil {
-		p.node.Zone = n.Labels[corev1.LabelTopologyZone]
-	}
-	return ctx.Err()
 }
 
 func (p *Proxy) mark(name types.NamespacedName) {
@@ -184,7 +143,7 @@ func (p *Proxy) takeDirty() map[types.NamespacedName]struct{} {
 
 // sync compiles the Services that changed and writes the difference in one
 // transaction; full writes the whole table.
-func (p *Proxy) sync(table *Table, rules *Ruleset, full bool) error {
+func (p *Proxy) sync(table kernelTable, rules *Ruleset, full bool) error {
 	start := time.Now()
 	touched := map[Frontend]struct{}{}
 	for name := range p.takeDirty() {
@@ -230,23 +189,8 @@ func (p *Proxy) compile(name types.NamespacedName) Rules {
 	for _, o := range found {
 		eps = append(eps, o.(*discoveryv1.EndpointSlice))
 	}
-	return Compile(p.node, obj.(*corev1.Service), eps)
-}
-
-func serviceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
-	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
-}
-
-// trim drops what no rule is made of, so that ten thousand Services stay small.
-func trim(obj any) (any, error) {
-	switch o := obj.(type) {
-	case *corev1.Service:
-		o.ManagedFields, o.Annotations, o.Spec.Selector = nil, nil, nil
-	case *discoveryv1.EndpointSlice:
-		o.ManagedFields, o.Annotations, o.OwnerReferences = nil, nil, nil
-		for i := range o.Endpoints {
-			o.Endpoints[i].TargetRef, o.Endpoints[i].Hostname, o.Endpoints[i].Hints = nil, nil, nil
-		}
-	}
-	return obj, nil
+	p.mu.Lock()
+	node := p.node
+	p.mu.Unlock()
+	return Compile(node, obj.(*corev1.Service), eps)
 }

@@ -1,0 +1,479 @@
+package nodeauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// model is a cluster whose cache may lag behind: what is only in fresh is seen by
+// fresh reads only. failing, if set, is asked before each read.
+type model struct {
+	cached, fresh []corev1.Pod // fresh are in addition to cached, or replace those of the same name
+	claims        []corev1.PersistentVolumeClaim
+	failing       func(call string) error
+	calls         []string
+}
+
+func (m *model) begin(format string, args ...any) error {
+	call := fmt.Sprintf(format, args...)
+	m.calls = append(m.calls, call)
+	if m.failing != nil {
+		return m.failing(call)
+	}
+	return nil
+}
+
+func (m *model) pods(fresh bool) []corev1.Pod {
+	if !fresh {
+		return m.cached
+	}
+	out := append([]corev1.Pod(nil), m.fresh...)
+	for _, p := range m.cached {
+		newer := false
+		for _, f := range m.fresh {
+			newer = newer || f.Namespace == p.Namespace && f.Name == p.Name
+		}
+		if !newer {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (m *model) Pods(_ context.Context, node string, fresh bool) ([]corev1.Pod, error) {
+	if err := m.begin("pods of %s, fresh %v", node, fresh); err != nil {
+		return nil, err
+	}
+	var out []corev1.Pod
+	for _, p := range m.pods(fresh) {
+		if p.Spec.NodeName == node {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func (m *model) Pod(_ context.Context, namespace, name string, fresh bool) (*corev1.Pod, error) {
+	if err := m.begin("pod %s/%s, fresh %v", namespace, name, fresh); err != nil {
+		return nil, err
+	}
+	for _, p := range m.pods(fresh) {
+		if p.Namespace == namespace && p.Name == name {
+			return &p, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(corev1.Resource("pods"), name)
+}
+
+func (m *model) Claim(_ context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	if err := m.begin("claim %s/%s", namespace, name); err != nil {
+		return nil, err
+	}
+	for i := range m.claims {
+		if c := &m.claims[i]; c.Namespace == namespace && c.Name == name {
+			return c, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), name)
+}
+
+func podOn(node, namespace, name string, spec corev1.PodSpec) corev1.Pod {
+	spec.NodeName = node
+	return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: spec}
+}
+
+func claim(namespace, name, volume string) corev1.PersistentVolumeClaim {
+	return corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PersistentVolumeClaimSpec{VolumeName: volume}}
+}
+
+// usingAll refers to one object of each kind, named after the suffix.
+func usingAll(suffix string) corev1.PodSpec {
+	return corev1.PodSpec{
+		ServiceAccountName: "account-" + suffix,
+		ImagePullSecrets:   []corev1.LocalObjectReference{{Name: "secret-" + suffix}},
+		Volumes: []corev1.Volume{
+			{Name: "c", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "config-" + suffix}}}},
+			{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "claim-" + suffix}}},
+		},
+	}
+}
+
+func nodeUser(name string) user.Info {
+	return &user.DefaultInfo{Name: config.NodeUserPrefix + name, Groups: []string{"system:authenticated", config.NodesGroup}}
+}
+
+func TestNodeOf(t *testing.T) {
+	tests := []struct {
+		name string
+		user user.Info
+		node string
+		ok   bool
+	}{
+		{"a node", nodeUser("a"), "a", true},
+		{"without the group", &user.DefaultInfo{Name: "system:node:a"}, "", false},
+		{"of other groups", &user.DefaultInfo{Name: "system:node:a", Groups: []string{"system:masters"}}, "", false},
+		{"without the prefix", &user.DefaultInfo{Name: "a", Groups: []string{config.NodesGroup}}, "", false},
+		{"nobody", nil, "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if node, ok := NodeOf(tt.user); ok != tt.ok || ok && node != tt.node {
+				t.Errorf("%q, %v", node, ok)
+			}
+		})
+	}
+}
+
+// request is written "verb group/resource/subresource namespace name", with "-" for
+// what is empty. The core group is "core".
+func request(t *testing.T, text string) authorizer.AttributesRecord {
+	t.Helper()
+	words := strings.Fields(text)
+	if len(words) != 4 {
+		t.Fatalf("request %q", text)
+	}
+	for i, w := range words {
+		if w == "-" {
+			words[i] = ""
+		}
+	}
+	parts := append(strings.Split(words[1], "/"), "")
+	if parts[0] == "core" {
+		parts[0] = ""
+	}
+	return authorizer.AttributesRecord{
+		ResourceRequest: true, Verb: words[0], APIGroup: parts[0], Resource: parts[1], Subresource: parts[2], Namespace: words[2], Name: words[3],
+	}
+}
+
+func TestAuthorize(t *testing.T) {
+	const (
+		yes = true
+		no  = false
+	)
+	tests := []struct {
+		request string
+		want    bool
+	}{
+		// Its own Node; all others to read.
+		{"get core/nodes - a", yes},
+		{"get core/nodes - b", yes},
+		{"list core/nodes - -", yes},
+		{"watch core/nodes - -", yes},
+		{"create core/nodes - -", yes},
+		{"update core/nodes - a", yes},
+		{"patch core/nodes - a", yes},
+		{"delete core/nodes - a", yes},
+		{"update core/nodes - b", no},
+		{"patch core/nodes - b", no},
+		{"delete core/nodes - b", no},
+		{"deletecollection core/nodes - -", no},
+		{"update core/nodes/status - a", yes},
+		{"patch core/nodes/status - a", yes},
+		{"get core/nodes/status - a", no},
+		{"update core/nodes/status - b", no},
+		{"get core/nodes/proxy - a", no},
+
+		// What all nodes read.
+		{"get core/services team s", yes},
+		{"list core/services - -", yes},
+		{"watch core/services - -", yes},
+		{"update core/services team s", no},
+		{"update core/services/status team s", no},
+		{"get node.k8s.io/runtimeclasses - r", yes},
+		{"delete node.k8s.io/runtimeclasses - r", no},
+		{"watch storage.k8s.io/csidrivers - -", yes},
+		{"create storage.k8s.io/csidrivers - -", no},
+		{"get example.com/services team s", no},
+
+		{"create core/events team -", yes},
+		{"update core/events team e", yes},
+		{"patch core/events team e", yes},
+		{"get core/events team e", no},
+		{"delete core/events team e", no},
+
+		// Its lease.
+		{"create coordination.k8s.io/leases kube-node-lease -", yes},
+		{"get coordination.k8s.io/leases kube-node-lease a", yes},
+		{"update coordination.k8s.io/leases kube-node-lease a", yes},
+		{"patch coordination.k8s.io/leases kube-node-lease a", yes},
+		{"delete coordination.k8s.io/leases kube-node-lease a", yes},
+		{"list coordination.k8s.io/leases kube-node-lease a", no},
+		{"get coordination.k8s.io/leases kube-node-lease b", no},
+		{"update coordination.k8s.io/leases kube-node-lease b", no},
+		{"delete coordination.k8s.io/leases kube-node-lease b", no},
+		{"create coordination.k8s.io/leases kube-system -", no},
+		{"get coordination.k8s.io/leases kube-system a", no},
+		{"update coordination.k8s.io/leases kube-system a", no},
+
+		{"create storage.k8s.io/csinodes - -", yes},
+		{"get storage.k8s.io/csinodes - a", yes},
+		{"update storage.k8s.io/csinodes - a", yes},
+		{"patch storage.k8s.io/csinodes - a", yes},
+		{"delete storage.k8s.io/csinodes - a", yes},
+		{"watch storage.k8s.io/csinodes - a", no},
+		{"get storage.k8s.io/csinodes - b", no},
+		{"update storage.k8s.io/csinodes - b", no},
+		{"delete storage.k8s.io/csinodes - b", no},
+
+		// Who its kubelet's callers are, and its own certificates.
+		{"create authentication.k8s.io/tokenreviews - -", yes},
+		{"get authentication.k8s.io/tokenreviews - x", no},
+		{"create authorization.k8s.io/subjectaccessreviews - -", yes},
+		{"update authorization.k8s.io/subjectaccessreviews - x", no},
+		{"create authorization.k8s.io/localsubjectaccessreviews team -", yes},
+		{"list authorization.k8s.io/localsubjectaccessreviews team -", no},
+		{"create certificates.k8s.io/certificatesigningrequests - -", yes},
+		{"get certificates.k8s.io/certificatesigningrequests - c", yes},
+		{"watch certificates.k8s.io/certificatesigningrequests - -", yes},
+		{"update certificates.k8s.io/certificatesigningrequests - c", no},
+		{"update certificates.k8s.io/certificatesigningrequests/approval - c", no},
+		{"update certificates.k8s.io/certificatesigningrequests/status - c", no},
+
+		// Its pods.
+		{"get core/pods team on-a", yes},
+		{"delete core/pods team on-a", yes},
+		{"update core/pods team on-a", no},
+		{"create core/pods team -", no},
+		{"create core/pods team on-a", no},
+		{"deletecollection core/pods team -", no},
+		{"get core/pods team on-b", no},
+		{"delete core/pods team on-b", no},
+		{"get core/pods team pending", no},
+		{"get core/pods other on-b", no},
+		{"update core/pods/status team on-a", yes},
+		{"patch core/pods/status team on-a", yes},
+		{"get core/pods/status team on-a", no},
+		{"patch core/pods/status team on-b", no},
+		{"create core/pods/eviction team on-a", yes},
+		{"create core/pods/eviction team on-b", no},
+		{"create core/pods/eviction team -", no},
+		{"update core/pods/eviction team on-a", no},
+		{"create core/pods/binding team on-a", no},
+		{"create core/pods/exec team on-a", no},
+		{"get core/pods/log team on-a", no},
+
+		// What its pods refer to, in their namespace, by name.
+		{"get core/secrets team secret-a", yes},
+		{"list core/secrets team secret-a", yes},
+		{"watch core/secrets team secret-a", yes},
+		{"list core/secrets team -", no},
+		{"update core/secrets team secret-a", no},
+		{"create core/secrets team secret-a", no},
+		{"get core/secrets team secret-b", no},
+		{"get core/secrets other secret-a", no},
+		{"get core/secrets team config-a", no},
+		{"get core/configmaps team config-a", yes},
+		{"watch core/configmaps team config-a", yes},
+		{"patch core/configmaps team config-a", no},
+		{"get core/configmaps team config-b", no},
+		{"get core/configmaps other config-a", no},
+		{"get core/configmaps team secret-a", no},
+		{"get core/serviceaccounts team account-a", yes},
+		{"create core/serviceaccounts team account-a", no},
+		{"delete core/serviceaccounts team account-a", no},
+		{"get core/serviceaccounts team account-b", no},
+		{"create core/serviceaccounts/token team account-a", yes},
+		{"update core/serviceaccounts/token team account-a", no},
+		{"create core/serviceaccounts/token team account-b", no},
+		{"create core/serviceaccounts/token other account-a", no},
+		{"create core/serviceaccounts/token team -", no},
+		{"get core/persistentvolumeclaims team claim-a", yes},
+		{"update core/persistentvolumeclaims team claim-a", no},
+		{"get core/persistentvolumeclaims team claim-b", no},
+		{"get core/persistentvolumeclaims other claim-a", no},
+
+		// The volumes those claims are bound to.
+		{"get core/persistentvolumes - volume-a", yes},
+		{"list core/persistentvolumes - volume-a", no},
+		{"update core/persistentvolumes - volume-a", no},
+		{"get core/persistentvolumes - volume-b", no},
+		{"get core/persistentvolumes - volume-other", no},
+
+		{"get core/namespaces - team", no},
+		{"get rbac.authorization.k8s.io/roles team r", no},
+		{"get apps/deployments team d", no},
+	}
+	m := &model{
+		cached: []corev1.Pod{
+			podOn("a", "team", "on-a", usingAll("a")), podOn("b", "team", "on-b", usingAll("b")), podOn("", "team", "pending", usingAll("b")),
+			podOn("a", "plain", "on-a", corev1.PodSpec{}), podOn("b", "other", "on-b", usingAll("a")),
+		},
+		claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "volume-a"), claim("team", "claim-b", "volume-b"), claim("other", "claim-a", "volume-other")},
+	}
+	a := New(m)
+	for _, tt := range tests {
+		t.Run(tt.request, func(t *testing.T) {
+			r := request(t, tt.request)
+			r.User = nodeUser("a")
+			got, _, err := a.Authorize(t.Context(), r)
+			if want := map[bool]authorizer.Decision{true: authorizer.DecisionAllow, false: authorizer.DecisionNoOpinion}[tt.want]; got != want || err != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+			// Whatever a node may do, its name alone makes nobody a node.
+			r.User = &user.DefaultInfo{Name: config.NodeUserPrefix + "a"}
+			if got, _, err := a.Authorize(t.Context(), r); got != authorizer.DecisionNoOpinion || err != nil {
+				t.Errorf("without the group: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAuthorizeResourcesOnly(t *testing.T) {
+	r := authorizer.AttributesRecord{User: nodeUser("a"), Verb: "get", Path: "/metrics", Resource: "nodes"}
+	if got, why, err := New(&model{}).Authorize(t.Context(), r); got != authorizer.DecisionNoOpinion || why != "" || err != nil {
+		t.Errorf("%v, %q, %v", got, why, err)
+	}
+}
+
+// A list or watch of pods has to be restricted to those of the node.
+func TestAuthorizePodLists(t *testing.T) {
+	where := func(field string, op selection.Operator, value string) fields.Requirement {
+		return fields.Requirement{Field: field, Operator: op, Value: value}
+	}
+	tests := []struct {
+		name     string
+		selector fields.Requirements
+		err      error
+		want     bool
+	}{
+		{"its own", fields.Requirements{where("spec.nodeName", selection.Equals, "a")}, nil, true},
+		{"with two signs", fields.Requirements{where("spec.nodeName", selection.DoubleEquals, "a")}, nil, true},
+		{"and more", fields.Requirements{where("status.phase", selection.Equals, "Running"), where("spec.nodeName", selection.Equals, "a")}, nil, true},
+		{"all", nil, nil, false},
+		{"another's", fields.Requirements{where("spec.nodeName", selection.Equals, "b")}, nil, false},
+		{"all but its own", fields.Requirements{where("spec.nodeName", selection.NotEquals, "a")}, nil, false},
+		{"of another field", fields.Requirements{where("metadata.name", selection.Equals, "a")}, nil, false},
+		{"of a selector that cannot be read", fields.Requirements{where("spec.nodeName", selection.Equals, "a")}, errors.New("cannot be read"), false},
+	}
+	for _, tt := range tests {
+		for _, verb := range []string{"list", "watch"} {
+			t.Run(verb+" "+tt.name, func(t *testing.T) {
+				r := request(t, verb+" core/pods - -")
+				r.User, r.FieldSelectorRequirements, r.FieldSelectorParsingErr = nodeUser("a"), tt.selector, tt.err
+				got, _, err := New(&model{}).Authorize(t.Context(), r)
+				if (got == authorizer.DecisionAllow) != tt.want || err != nil {
+					t.Errorf("%v, %v", got, err)
+				}
+			})
+		}
+	}
+	r := request(t, "deletecollection core/pods - -")
+	r.User, r.FieldSelectorRequirements = nodeUser("a"), tests[0].selector
+	if got, _, _ := New(&model{}).Authorize(t.Context(), r); got != authorizer.DecisionNoOpinion {
+		t.Errorf("deletecollection: %v", got)
+	}
+}
+
+// The cache is asked first, and a fresh read before anything is refused: it may lag
+// behind a binding, and behind a deletion.
+func TestAuthorizeBeyondTheCache(t *testing.T) {
+	onA, onB, pending := podOn("a", "team", "p", usingAll("a")), podOn("b", "team", "p", usingAll("a")), podOn("", "team", "p", usingAll("a"))
+	tests := []struct {
+		name, request string
+		model         model
+		want          bool
+		calls         []string
+	}{
+		{"a pod of the cache", "get core/pods team p", model{cached: []corev1.Pod{onA}}, true, []string{"pod team/p, fresh false"}},
+		{"just bound", "get core/pods team p", model{cached: []corev1.Pod{pending}, fresh: []corev1.Pod{onA}}, true, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"just made", "get core/pods team p", model{fresh: []corev1.Pod{onA}}, true, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"just made on another", "get core/pods team p", model{fresh: []corev1.Pod{onB}}, false, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"of another node", "get core/pods team p", model{cached: []corev1.Pod{onB}}, false, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"gone", "delete core/pods team p", model{}, true, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"gone, its status", "patch core/pods/status team p", model{}, true, []string{"pod team/p, fresh false", "pod team/p, fresh true"}},
+		{"not asked for a verb it has not", "update core/pods team p", model{cached: []corev1.Pod{onA}}, false, nil},
+
+		{"a secret of the cache", "get core/secrets team secret-a", model{cached: []corev1.Pod{onA}}, true, []string{"pods of a, fresh false"}},
+		{"of a pod just bound", "get core/secrets team secret-a", model{fresh: []corev1.Pod{onA}}, true, []string{"pods of a, fresh false", "pods of a, fresh true"}},
+		{"of a pod on another", "get core/secrets team secret-a", model{cached: []corev1.Pod{onB}}, false, []string{"pods of a, fresh false", "pods of a, fresh true"}},
+		{"none is read for a write", "update core/secrets team secret-a", model{cached: []corev1.Pod{onA}}, false, nil},
+		{"none is read for a list of all", "list core/secrets team -", model{cached: []corev1.Pod{onA}}, false, nil},
+
+		{"a volume", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "v")}}, true,
+			[]string{"pods of a, fresh false", "claim team/claim-a"}},
+		{"of a claim that is gone", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}}, false,
+			[]string{"pods of a, fresh false", "claim team/claim-a", "pods of a, fresh true", "claim team/claim-a"}},
+		{"of a claim that is not bound", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "")}}, false,
+			[]string{"pods of a, fresh false", "claim team/claim-a", "pods of a, fresh true", "claim team/claim-a"}},
+		{"no list of volumes", "list core/persistentvolumes - v", model{cached: []corev1.Pod{onA}}, false, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := request(t, tt.request)
+			r.User = nodeUser("a")
+			got, _, err := New(&tt.model).Authorize(t.Context(), r)
+			if (got == authorizer.DecisionAllow) != tt.want || err != nil {
+				t.Errorf("%v, %v", got, err)
+			}
+			if strings.Join(tt.model.calls, "; ") != strings.Join(tt.calls, "; ") {
+				t.Errorf("read %q", tt.model.calls)
+			}
+		})
+	}
+}
+
+// A claim that is gone does not hide the others of the pod, nor a pod the others.
+func TestAuthorizeVolumeOfALaterClaim(t *testing.T) {
+	two := corev1.PodSpec{Volumes: []corev1.Volume{
+		{Name: "x", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "gone"}}},
+		{Name: "y", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
+	}}
+	m := &model{
+		cached: []corev1.Pod{podOn("a", "team", "none", corev1.PodSpec{}), podOn("a", "team", "p", two)},
+		claims: []corev1.PersistentVolumeClaim{claim("team", "p-y", "v")},
+	}
+	r := request(t, "get core/persistentvolumes - v")
+	r.User = nodeUser("a")
+	if got, _, err := New(m).Authorize(t.Context(), r); got != authorizer.DecisionAllow || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// Without its objects there is no decision, and the reader learns why.
+func TestAuthorizeWithoutAnswers(t *testing.T) {
+	away := errors.New("no answer")
+	m := func() *model {
+		return &model{
+			cached: []corev1.Pod{podOn("a", "team", "p", usingAll("x"))},
+			claims: []corev1.PersistentVolumeClaim{claim("team", "claim-x", "volume-x")},
+		}
+	}
+	tests := []struct{ name, request, failing string }{
+		{"the pod", "get core/pods team other", "pod team/other, fresh false"},
+		{"the pod, read freshly", "get core/pods team other", "pod team/other, fresh true"},
+		{"the pods", "get core/secrets team s", "pods of a, fresh false"},
+		{"the pods, read freshly", "get core/secrets team s", "pods of a, fresh true"},
+		{"a claim", "get core/persistentvolumes - v", "claim team/claim-x"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cluster := m()
+			cluster.failing = func(call string) error {
+				if call == tt.failing {
+					return away
+				}
+				return nil
+			}
+			r := request(t, tt.request)
+			r.User = nodeUser("a")
+			got, why, err := New(cluster).Authorize(t.Context(), r)
+			if got != authorizer.DecisionNoOpinion || !errors.Is(err, away) || !strings.Contains(why, "cannot be read") {
+				t.Errorf("%v, %q, %v", got, why, err)
+			}
+		})
+	}
+}
