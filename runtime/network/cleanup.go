@@ -12,6 +12,12 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
+// namePrefix begins the names of what a node has one of.
+const namePrefix = config.LinkPrefix + "-"
+
+// isOurs reports whether a link's name is one that the processes of a node give.
+func isOurs(name string) bool { return isPodLink(name) || strings.HasPrefix(name, namePrefix) }
+
 // Cleanup removes every link, route and nftables table that the processes of a
 // node leave in the kernel. On a clean host it does nothing.
 func Cleanup() error {
@@ -22,8 +28,7 @@ func Cleanup() error {
 	}
 	for _, l := range links {
 		name := l.Attrs().Name
-		pod := strings.HasPrefix(name, config.PodLinkPrefix) && len(name) == len(config.PodLinkPrefix)+8
-		if !pod && !strings.HasPrefix(name, config.LinkPrefix+"-") {
+		if !isOurs(name) {
 			continue
 		}
 		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
@@ -53,7 +58,7 @@ func removeTables() error {
 	}
 	found := false
 	for _, t := range tables {
-		if strings.HasPrefix(t.Name, config.LinkPrefix+"-") {
+		if strings.HasPrefix(t.Name, namePrefix) {
 			conn.DelTable(t)
 			found = true
 		}
