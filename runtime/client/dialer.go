@@ -113,13 +113,13 @@ func (d *Dialer) DialContext(ctx context.Context, network, _ string) (net.Conn, 
 	return nil, fmt.Errorf("no master accepts a connection: %w", errors.Join(errs...))
 }
 
-// connected makes the server the preferred one.
+// connected makes the server the preferred one. One that was taken off the list
+// meanwhile leaves the order as it is.
 func (d *Dialer) connected(c net.Conn, server string) net.Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if i := slices.Index(d.servers, server); i > 0 {
-		d.servers = append(d.servers[i:len(d.servers):len(d.servers)], d.servers[:i]...)
-	}
+	first := max(0, slices.Index(d.servers, server))
+	d.servers = slices.Concat(d.servers[first:], d.servers[:first])
 	known := &conn{c, d}
 	d.conns[known] = server
 	return known
