@@ -191,19 +191,28 @@ func (n *Network) detachLink(name string) error {
 // Prune removes the links of pods that are not among uids, left by pods that
 // went while nobody looked.
 func (n *Network) Prune(_ context.Context, uids []string) error {
-	keep := map[string]bool{}
-	for _, uid := range uids {
-		keep[LinkName(uid)] = true
-	}
 	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the links: %w", err)
 	}
 	var errs []error
-	for _, l := range links {
-		if name := l.Attrs().Name; isPodLink(name) && !keep[name] {
-			errs = append(errs, n.detachLink(name))
-		}
+	for _, name := range orphans(links, uids) {
+		errs = append(errs, n.detachLink(name))
 	}
 	return errors.Join(errs...)
+}
+
+// orphans are the names of pods' links that belong to none of uids.
+func orphans(links []netlink.Link, uids []string) []string {
+	keep := map[string]bool{}
+	for _, uid := range uids {
+		keep[LinkName(uid)] = true
+	}
+	var out []string
+	for _, l := range links {
+		if name := l.Attrs().Name; isPodLink(name) && !keep[name] {
+			out = append(out, name)
+		}
+	}
+	return out
 }

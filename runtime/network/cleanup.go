@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -15,8 +16,18 @@ import (
 // namePrefix begins the names of what a node has one of.
 const namePrefix = config.LinkPrefix + "-"
 
-// isOurs reports whether a link's name is one that the processes of a node give.
-func isOurs(name string) bool { return isPodLink(name) || strings.HasPrefix(name, namePrefix) }
+// ourLinks are the links that the processes of a node make.
+func ourLinks(links []netlink.Link) []netlink.Link {
+	return slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool {
+		name := l.Attrs().Name
+		return !isPodLink(name) && !strings.HasPrefix(name, namePrefix)
+	})
+}
+
+// ourTables are the nftables tables that the processes of a node make.
+func ourTables(tables []*nftables.Table) []*nftables.Table {
+	return slices.DeleteFunc(slices.Clone(tables), func(t *nftables.Table) bool { return !strings.HasPrefix(t.Name, namePrefix) })
+}
 
 // Cleanup removes every link, route and nftables table that the processes of a
 // node leave in the kernel. On a clean host it does nothing.
@@ -26,13 +37,9 @@ func Cleanup() error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("list the links: %w", err))
 	}
-	for _, l := range links {
-		name := l.Attrs().Name
-		if !isOurs(name) {
-			continue
-		}
+	for _, l := range ourLinks(links) {
 		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, fmt.Errorf("remove the link %s: %w", name, err))
+			errs = append(errs, fmt.Errorf("remove the link %s: %w", l.Attrs().Name, err))
 		}
 	}
 	routes, err := ourRoutes()
@@ -56,15 +63,12 @@ func removeTables() error {
 	if err != nil {
 		return fmt.Errorf("list the nftables tables: %w", err)
 	}
-	found := false
-	for _, t := range tables {
-		if strings.HasPrefix(t.Name, namePrefix) {
-			conn.DelTable(t)
-			found = true
-		}
-	}
-	if !found {
+	ours := ourTables(tables)
+	if len(ours) == 0 {
 		return nil
+	}
+	for _, t := range ours {
+		conn.DelTable(t)
 	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("remove our nftables tables: %w", err)

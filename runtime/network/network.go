@@ -198,9 +198,6 @@ func holding(ip netip.Addr, addrs []netlink.Addr) (link int, onLink []netip.Pref
 			link, onLink = a.LinkIndex, append(onLink, p.Masked())
 		}
 	}
-	if len(onLink) == 0 {
-		return 0, nil
-	}
 	// Every other address of the same link reaches its neighbours too.
 	for _, a := range addrs {
 		if p := prefix(a); p.Addr() != ip && p.IsValid() && a.LinkIndex == link {

@@ -7,8 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
@@ -89,9 +93,86 @@ func TestWhichLinksAreOurs(t *testing.T) {
 		"eth0":             {false, false},
 		"vethgantrypabcde": {false, false},
 	} {
-		if pod, ours := isPodLink(name), isOurs(name); pod != want.pod || ours != want.ours {
+		ours := len(ourLinks([]netlink.Link{link("lo"), link(name)})) == 1
+		if pod := isPodLink(name); pod != want.pod || ours != want.ours {
 			t.Errorf("%s: a pod's %v, ours %v, want %+v", name, pod, ours, want)
 		}
+	}
+}
+
+func link(name string) netlink.Link { return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: name}} }
+
+func TestWhichTablesAreOurs(t *testing.T) {
+	var names []string
+	for _, table := range ourTables([]*nftables.Table{{Name: "filter"}, {Name: "gantry-proxy"}, {Name: "gantry"}, {Name: "gantry-network"}, {Name: "nat"}}) {
+		names = append(names, table.Name)
+	}
+	if !slices.Equal(names, []string{"gantry-proxy", "gantry-network"}) {
+		t.Errorf("got %v", names)
+	}
+}
+
+func TestLinksOfPodsThatAreGoneAreOrphans(t *testing.T) {
+	a, b, c := LinkName("a"), LinkName("b"), LinkName("c")
+	links := []netlink.Link{link("eth0"), link(a), link("gantry-dns"), link(b), link(c)}
+	for _, tc := range []struct{ uids, want []string }{
+		{nil, []string{a, b, c}},
+		{[]string{"b"}, []string{a, c}},
+		{[]string{"c", "a", "d"}, []string{b}},
+		{[]string{"a", "b", "c"}, nil},
+	} {
+		if got := orphans(links, tc.uids); !slices.Equal(got, tc.want) {
+			t.Errorf("with pods %v: %v, want %v", tc.uids, got, tc.want)
+		}
+	}
+}
+
+// What concerns us is looked at once it has settled, and not for each event of many.
+func TestEventsOfTheHostAreFollowed(t *testing.T) {
+	lost := netlink.RouteUpdate{Type: unix.RTM_DELROUTE, Route: netlink.Route{Dst: ipNetOf("10.244.1.0/24"), Protocol: routeProtocol}}
+	pods := netlink.RouteUpdate{Type: unix.RTM_DELROUTE, Route: netlink.Route{Dst: ipNetOf("10.244.1.1/32"), Protocol: routeProtocol}}
+	for _, end := range []string{"routes", "links"} {
+		synctest.Test(t, func(t *testing.T) {
+			routes, links := make(chan netlink.RouteUpdate), make(chan netlink.LinkUpdate)
+			looks, ended := 0, make(chan struct{})
+			go func() {
+				follow(t.Context(), routes, links, func() { looks++ })
+				close(ended)
+			}()
+			for _, tc := range []struct {
+				what   string
+				happen func()
+				looks  int // so far
+			}{
+				{"a pod went", func() { routes <- pods }, 0},
+				{"a route went", func() { routes <- lost }, 1},
+				{"a pod's link", func() { links <- netlink.LinkUpdate{Link: link(LinkName("a"))} }, 1},
+				{"our link", func() { links <- netlink.LinkUpdate{Link: link("gantry-dns")} }, 1},
+				{"the host's link", func() { links <- netlink.LinkUpdate{Link: link("eth0")} }, 2},
+				{"a pod, and then a route", func() { routes <- pods; routes <- lost }, 3},
+			} {
+				before := looks
+				tc.happen()
+				synctest.Wait()
+				if looks > before {
+					t.Errorf("%s: looked at before it has settled", tc.what)
+				}
+				time.Sleep(settle)
+				synctest.Wait()
+				if looks != tc.looks {
+					t.Errorf("%s: looked %d times, want %d", tc.what, looks, tc.looks)
+				}
+			}
+			if end == "routes" {
+				close(routes)
+			} else {
+				close(links)
+			}
+			<-ended
+			if looks != 3 {
+				t.Errorf("looked %d times", looks)
+			}
+		})
 	}
 }
 
@@ -173,6 +254,9 @@ func TestPortRule(t *testing.T) {
 	got, err := portRule(mapping("TCP", "192.0.2.1"))
 	if err != nil || len(got) != len(anywhere)+len(to) || !reflect.DeepEqual(got[6:6+len(to)], to) {
 		t.Errorf("of one address: %v %v", got, err)
+	}
+	if !reflect.DeepEqual(anywhere[0], &expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true}) {
+		t.Errorf("of whatever is no address of this host: %+v", anywhere[0])
 	}
 	port := &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(80)}
 	if !reflect.DeepEqual(anywhere[5], port) {
