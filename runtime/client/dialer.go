@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,12 +66,10 @@ func NewDialer(servers []string, dial DialFunc) *Dialer {
 
 func boundSilence(_, _ string, c syscall.RawConn) error {
 	var err error
-	if controlErr := c.Control(func(fd uintptr) {
+	controlErr := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
-	}); controlErr != nil {
-		return controlErr
-	}
-	return err
+	})
+	return cmp.Or(controlErr, err)
 }
 
 // SetServers replaces the list. The order of those already known is kept, so a

@@ -125,12 +125,18 @@ func TestAMasterThatIsSilentIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got int
-	var optErr error
-	if err := raw.Control(func(fd uintptr) { got, optErr = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) }); err != nil || optErr != nil {
-		t.Fatal(err, optErr)
-	}
-	if got != int(silence.Milliseconds()) {
-		t.Errorf("data may stay unacknowledged for %d ms", got)
+	for what, tc := range map[string]struct{ level, option, want int }{
+		"ms that data may stay unacknowledged": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 8000},
+		"an idle connection is asked":          {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		"s until it is":                        {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 4},
+		"s between two questions":              {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 2},
+		"questions":                            {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 2},
+	} {
+		var got int
+		var optErr error
+		err := raw.Control(func(fd uintptr) { got, optErr = unix.GetsockoptInt(int(fd), tc.level, tc.option) })
+		if err != nil || optErr != nil || got != tc.want {
+			t.Errorf("%s: %d (%v, %v), want %d", what, got, err, optErr, tc.want)
+		}
 	}
 }
