@@ -209,6 +209,21 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+func TestAProbeLeavesNoConnection(t *testing.T) {
+	ca := newAuthority(t)
+	pair := ca.leaf(t)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL, r.Close) }))
+	var err error
+	if srv.TLS, err = MutualTLS(pair, ca.file); err != nil {
+		t.Fatal(err)
+	}
+	srv.StartTLS()
+	defer srv.Close()
+	if got, err := Probe(t.Context(), srv.Listener.Addr().String(), "/readyz?verbose", pair, ca.file); err != nil || got != "/readyz?verbose true" {
+		t.Errorf("asked for what, and closed: %q %v", got, err)
+	}
+}
+
 func probeError(t *testing.T, addr string, pair config.KeyPair, ca string) error {
 	t.Helper()
 	_, err := Probe(t.Context(), addr, "/healthz", pair, ca)
