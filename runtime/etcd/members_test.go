@@ -3,8 +3,10 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -125,6 +127,29 @@ func TestWhatAServerIsConfiguredAs(t *testing.T) {
 	loopback := clientURLs(2379, "127.0.0.1", "127.0.0.1")
 	if urls(loopback) != "https://127.0.0.1:2379" {
 		t.Errorf("a node of the loopback address serves %s", urls(loopback))
+	}
+}
+
+// What a member says while it closes is no error, and it is not ready again.
+func TestAMemberThatClosesIsQuiet(t *testing.T) {
+	ca, pair := credentials(t)
+	s, err := New(config.EtcdConfig{
+		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t),
+		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", freePort(t))},
+		InitialClusterState: "new", InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
+	}, slog.New(slog.DiscardHandler))
+	check(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	retry(t, "start", func(context.Context) error { return s.Ready() })
+	if s.closing.Load() {
+		t.Error("it is quiet while it serves")
+	}
+	cancel()
+	if err := <-done; err != nil || !s.closing.Load() || s.Ready() == nil {
+		t.Errorf("closed: %v, quiet: %v, ready: %v", err, s.closing.Load(), s.Ready())
 	}
 }
 
