@@ -49,9 +49,12 @@ func TestServer(t *testing.T) {
 		"custom resources":    customResources,
 		"tables":              tables,
 		"discovery":           discovery,
-		"seed":                seeded,
+		"system objects":      systemObjects,
 		"anonymous":           anonymous,
 		"events":              events,
+		"versions":            versions,
+		"signing requests":    signingRequests,
+		"generated names":     generatedNames,
 		"streams":             streams,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -540,7 +543,7 @@ func discovery(t *testing.T, c *apitest.Cluster) {
 	}
 }
 
-func seeded(t *testing.T, c *apitest.Cluster) {
+func systemObjects(t *testing.T, c *apitest.Cluster) {
 	ctx, k := t.Context(), c.Admin()
 	s := must[*corev1.Service](t)(k.CoreV1().Services("default").Get(ctx, "kubernetes", metav1.GetOptions{}))
 	if s.Spec.ClusterIP != "10.96.0.1" {

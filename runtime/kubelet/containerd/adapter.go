@@ -2,8 +2,7 @@
 // container runtime and an image store. What has to survive this process and
 // containerd's is in container labels; what a server's reboot ends is in RunDir.
 //
-// It may import runtime/kubelet (whose interfaces it implements) with its
-// packages podlog and cgroup, and runtime/config.
+// It may import runtime/config and the kubelet's packages container, podlog and cm.
 package containerd
 
 import (
@@ -28,7 +27,7 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/gantry-run/gantry/runtime/config"
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 const (
@@ -61,7 +60,8 @@ func (c *Config) Complete() {
 	}
 }
 
-// Adapter is a kubelet.ContainerRuntime and a kubelet.ImageStore.
+// Adapter is a container runtime and an image store, as the kubelet's rooms declare
+// them.
 type Adapter struct {
 	cfg Config
 	cl  *containerd.Client
@@ -75,11 +75,6 @@ type Adapter struct {
 	starting  map[string]bool                // containers that have no task yet, by ID
 	images    map[string]ocispec.ImageConfig // by manifest digest
 }
-
-var (
-	_ kubelet.ContainerRuntime = (*Adapter)(nil)
-	_ kubelet.ImageStore       = (*Adapter)(nil)
-)
 
 // New returns an adapter. It connects when it is first used, and again whenever
 // containerd was away.
@@ -109,7 +104,7 @@ func withNamespace(ctx context.Context) context.Context {
 // away marks an error that only says that containerd does not answer.
 func away(err error) error {
 	if errdefs.IsUnavailable(err) {
-		return fmt.Errorf("%w: %v", kubelet.ErrUnavailable, err)
+		return fmt.Errorf("%w: %v", container.ErrUnavailable, err)
 	}
 	return err
 }
@@ -137,7 +132,7 @@ func (a *Adapter) Close() error {
 
 // List returns the containers of a pod, or of all pods, and takes up the output of
 // those that run.
-func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, error) {
+func (a *Adapter) List(ctx context.Context, uid string) ([]container.Container, error) {
 	ctx = withNamespace(ctx)
 	filter := fmt.Sprintf("labels.%q", labelPodUID)
 	if uid != "" {
@@ -147,7 +142,7 @@ func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, er
 	if err != nil {
 		return nil, fmt.Errorf("list the containers: %w", err)
 	}
-	out := make([]kubelet.Container, 0, len(all))
+	out := make([]container.Container, 0, len(all))
 	for _, c := range all {
 		if a.isStarting(c.ID()) {
 			continue // without a task it would be taken for one that has ended
@@ -180,10 +175,10 @@ func (a *Adapter) setStarting(id string, is bool) {
 
 // inspect reads a container and, when it ended without anybody recording it,
 // records that.
-func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.Container, error) {
+func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (container.Container, error) {
 	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
 	if err != nil {
-		return kubelet.Container{}, err
+		return container.Container{}, err
 	}
 	v, err := fromLabels(c.ID(), info.CreatedAt, info.Labels)
 	if err != nil || v.Exit != nil {
@@ -203,7 +198,7 @@ func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.
 }
 
 // Watch follows the ends of containers.
-func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(kubelet.Container)) error {
+func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(container.Container)) error {
 	ctx, cancel := context.WithCancel(withNamespace(ctx))
 	defer cancel()
 	events, errs := a.cl.EventService().Subscribe(ctx, `topic=="/tasks/exit"`)
@@ -252,7 +247,8 @@ func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(kubel
 	}
 }
 
-// Signal implements kubelet.ContainerRuntime.
+// Signal sends a signal to the container's first process; to one that has ended it
+// does nothing.
 func (a *Adapter) Signal(ctx context.Context, id string, sig syscall.Signal) error {
 	ctx = withNamespace(ctx)
 	c, err := a.cl.LoadContainer(ctx, id)
@@ -272,7 +268,8 @@ func (a *Adapter) Signal(ctx context.Context, id string, sig syscall.Signal) err
 	return nil
 }
 
-// Remove implements kubelet.ContainerRuntime.
+// Remove kills and deletes a container and its writable layer; one that does not
+// exist is no error.
 func (a *Adapter) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(withNamespace(ctx), callTimeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 // Normalize gives a name as people write it ("nginx") its full form
@@ -22,43 +22,43 @@ import (
 func Normalize(name string) (string, error) {
 	ref, err := reference.ParseDockerRef(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is %w: %v", name, kubelet.ErrInvalidImageName, err)
+		return "", fmt.Errorf("%q is %w: %v", name, container.ErrInvalidImageName, err)
 	}
 	return ref.String(), nil
 }
 
-// Image implements kubelet.ImageStore.
-func (a *Adapter) Image(ctx context.Context, name string) (kubelet.Image, bool, error) {
+// Image returns an image by the name that a pod uses, and whether it is present.
+func (a *Adapter) Image(ctx context.Context, name string) (container.Image, bool, error) {
 	ctx = withNamespace(ctx)
 	full, err := Normalize(name)
 	if err != nil {
-		return kubelet.Image{}, false, err
+		return container.Image{}, false, err
 	}
 	img, err := a.cl.GetImage(ctx, full)
 	if errdefs.IsNotFound(err) {
-		return kubelet.Image{}, false, nil
+		return container.Image{}, false, nil
 	}
 	if err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
+		return container.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
 	}
 	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+		return container.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
 	} else if !ok {
 		if err := img.Unpack(ctx, snapshotter); err != nil {
-			return kubelet.Image{}, false, fmt.Errorf("unpack image %s: %w", full, err)
+			return container.Image{}, false, fmt.Errorf("unpack image %s: %w", full, err)
 		}
 	}
 	out, err := a.describe(ctx, img)
 	return out, err == nil, err
 }
 
-func (a *Adapter) describe(ctx context.Context, img containerd.Image) (kubelet.Image, error) {
+func (a *Adapter) describe(ctx context.Context, img containerd.Image) (container.Image, error) {
 	cfg, err := a.imageConfig(ctx, img)
 	if err != nil {
-		return kubelet.Image{}, fmt.Errorf("read the configuration of image %s: %w", img.Name(), err)
+		return container.Image{}, fmt.Errorf("read the configuration of image %s: %w", img.Name(), err)
 	}
 	digest := img.Target().Digest.String()
-	out := kubelet.Image{Name: img.Name(), ID: digest, Names: []string{img.Name()}, StopSignal: cfg.StopSignal}
+	out := container.Image{Name: img.Name(), ID: digest, Names: []string{img.Name()}, StopSignal: cfg.StopSignal}
 	if named, err := reference.ParseNormalizedNamed(img.Name()); err == nil {
 		out.ID = named.Name() + "@" + digest
 		if !slices.Contains(out.Names, out.ID) {
@@ -75,15 +75,14 @@ func (a *Adapter) describe(ctx context.Context, img containerd.Image) (kubelet.I
 	return out, nil
 }
 
-// Images implements kubelet.ImageStore. What cannot be read (a half-fetched
-// image) is left out.
-func (a *Adapter) Images(ctx context.Context) ([]kubelet.Image, error) {
+// Images lists the store. What cannot be read (a half-fetched image) is left out.
+func (a *Adapter) Images(ctx context.Context) ([]container.Image, error) {
 	ctx = withNamespace(ctx)
 	all, err := a.cl.ListImages(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the images: %w", err)
 	}
-	var out []kubelet.Image
+	var out []container.Image
 	for _, img := range all {
 		d, err := a.describe(ctx, img)
 		if err != nil {
@@ -97,13 +96,13 @@ func (a *Adapter) Images(ctx context.Context) ([]kubelet.Image, error) {
 	return out, nil
 }
 
-// Pull implements kubelet.ImageStore. Pods that want the same image at the same
-// time wait for one pull.
-func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.RegistryAuth) (kubelet.Image, error) {
+// Pull fetches and unpacks an image. Pods that want the same one at the same time
+// wait for one pull.
+func (a *Adapter) Pull(ctx context.Context, name string, auth []container.RegistryAuth) (container.Image, error) {
 	ctx = withNamespace(ctx)
 	full, err := Normalize(name)
 	if err != nil {
-		return kubelet.Image{}, err
+		return container.Image{}, err
 	}
 	credentials := func(host string) (string, string, error) {
 		for _, c := range auth {
@@ -127,9 +126,19 @@ func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.Registry
 			containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{Hosts: hosts})))
 	})
 	if err != nil {
-		return kubelet.Image{}, fmt.Errorf("pull image %s: %w", full, err)
+		return container.Image{}, fmt.Errorf("pull image %s: %w", full, err)
 	}
 	return a.describe(ctx, v.(containerd.Image))
+}
+
+// RemoveImage takes an image's name out of the store; what no other name refers to is
+// collected. An image that is not there is no error.
+func (a *Adapter) RemoveImage(ctx context.Context, name string) error {
+	err := a.cl.ImageService().Delete(withNamespace(ctx), name)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("remove image %s: %w", name, away(err))
+	}
+	return nil
 }
 
 // Import stores the images of an OCI layout or Docker archive and unpacks them,

@@ -14,7 +14,7 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 )
 
@@ -176,7 +176,7 @@ func (p *pump) tee(stream string, b []byte) {
 }
 
 // adoptIO takes up the output of a container that an earlier process started.
-func (a *Adapter) adoptIO(c kubelet.Container, _ containerd.ProcessStatus) error {
+func (a *Adapter) adoptIO(c container.Container, _ containerd.ProcessStatus) error {
 	a.mu.Lock()
 	_, have := a.pumps[c.ID]
 	a.mu.Unlock()
@@ -212,8 +212,9 @@ func (directIO) Cancel()              {}
 func (directIO) Wait()                {}
 func (directIO) Close() error         { return nil }
 
-// Attach implements kubelet.ContainerRuntime.
-func (a *Adapter) Attach(ctx context.Context, id string, s kubelet.Streams) error {
+// Attach joins the streams of the container's first process until ctx is done, the
+// container ends or the client goes.
+func (a *Adapter) Attach(ctx context.Context, id string, s container.Streams) error {
 	ctx, cancel := context.WithCancel(withNamespace(ctx))
 	defer cancel()
 	a.mu.Lock()
@@ -300,7 +301,7 @@ func (a *Adapter) endStdin(ctx context.Context, id string) error {
 	return task.CloseIO(ctx, containerd.WithStdinCloser)
 }
 
-func (a *Adapter) resize(ctx context.Context, sizes <-chan kubelet.TerminalSize, set func(w, h uint32) error) {
+func (a *Adapter) resize(ctx context.Context, sizes <-chan container.TerminalSize, set func(w, h uint32) error) {
 	for {
 		select {
 		case <-ctx.Done():

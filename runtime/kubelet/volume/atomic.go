@@ -1,9 +1,3 @@
-// Package volume writes the files of configuration volumes so that a container
-// sees either all of the old content or all of the new. It imports nothing of
-// ours.
-//
-// Files lie in a directory with a unique name; ..data is a symlink to it that is
-// replaced in one step, and every visible name is a symlink through ..data.
 package volume
 
 import (
@@ -16,6 +10,9 @@ import (
 	"strings"
 )
 
+// Files lie in a directory with a unique name; ..data is a symlink to it that is
+// replaced in one step, and every visible name is a symlink through ..data. So a
+// container sees either all of the old content or all of the new.
 const dataLink = "..data"
 
 // File is the content of one file; Path is relative to the volume.
