@@ -296,7 +296,12 @@ func (h *held) List() (uids []string, _ error) {
 	return uids, nil
 }
 
-func (h *held) Ready() error { return nil }
+func (h *held) Ready() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fails["ready"]
+}
+
 func (h *held) Attach(_ context.Context, uid, path string, _ []container.HostPort) (netip.Addr, error) {
 	return netip.MustParseAddr("10.0.0.7"), h.make("network", uid, path)
 }
