@@ -52,9 +52,13 @@ func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
 		writes, again := n.api.version, time.Now()
 		n.held.set("ready", &n.held.fails, errors.New("the node has no pod CIDR yet"))
 		n.start()
-		pass(10 * time.Second)
+		pass(adoptGrace - time.Second)
 		if n.api.version != writes || n.events.count("NetworkNotReady") > 0 {
 			t.Errorf("%d status updates while the network is away, events %v", n.api.version-writes, n.events.all)
+		}
+		pass(5 * time.Second)
+		if said := n.events.count("NetworkNotReady"); n.api.version != writes || said < 3 || said > 6 {
+			t.Errorf("%d status updates while the network stays away, said %d times", n.api.version-writes, said)
 		}
 		n.held.set("ready", &n.held.fails, nil)
 		pass(time.Minute)

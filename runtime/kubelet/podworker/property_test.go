@@ -50,7 +50,7 @@ type life struct {
 	began    time.Time
 	deleted  bool
 	slow     time.Duration // that calls of the runtime took, at the most: part of a grace
-	changed  bool // the spec, or an end that nothing in the spec tells
+	changed  bool          // the spec, or an end that nothing in the spec tells
 	log      []string
 }
 

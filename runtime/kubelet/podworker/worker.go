@@ -14,8 +14,12 @@ import (
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
-// adoptDelay is the pause before a pod that runs is tried to be taken over again.
-const adoptDelay = 100 * time.Millisecond
+const (
+	// adoptDelay is the pause before a pod that runs is tried to be taken over again,
+	// for the first adoptGrace of this process.
+	adoptDelay = 100 * time.Millisecond
+	adoptGrace = 10 * time.Second
+)
 
 // worker does everything for one pod. Beside the mailbox, its fields belong to its own
 // goroutine.
@@ -35,6 +39,7 @@ type worker struct {
 
 	sandbox    container.Sandbox
 	ip         string
+	created    time.Time // when this worker was
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
@@ -47,7 +52,7 @@ func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod,
 		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: cfg, admission: a, starting: starting,
 		ref:     container.PodRef{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
 		history: newHistory(), failures: failures{}, backingOff: map[string]string{},
-		startTime: metav1.Now(), seen: p,
+		created: time.Now(), startTime: metav1.Now(), seen: p,
 	}
 	w.log = cfg.Log.With("pod", w.ref.String())
 	w.kills = kills{Config: cfg, log: w.log, active: map[string]*kill{}}
@@ -116,18 +121,22 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		return w.report(ctx, p), false
 	}
 	refresh, err := w.prepare(startCtx, p)
-	if err != nil && w.sandbox.ID == "" && len(w.running()) > 0 {
-		// An earlier process made what this one has not found again yet (the network may
-		// come up after it): what was reported of the pod holds until then.
-		w.log.Info("pod is not taken over yet", "error", err)
-		return time.Now().Add(adoptDelay), false
-	}
 	if err != nil {
+		// An earlier process made what this one has not found again yet (the network may
+		// come up after it): what was reported of a pod that runs holds until then.
+		adopting := w.sandbox.ID == "" && len(w.running()) > 0
+		if adopting && time.Since(w.created) < adoptGrace {
+			return time.Now().Add(adoptDelay), false
+		}
 		if startCtx.Err() == nil {
 			w.log.Warn("pod cannot start yet", "error", err)
 			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
 		}
-		return earliest(time.Now().Add(retryDelay), w.report(ctx, p)), false
+		next = time.Now().Add(retryDelay)
+		if !adopting {
+			next = earliest(next, w.report(ctx, p))
+		}
+		return next, false
 	}
 	next = earliest(next, refresh)
 	next = earliest(next, w.runContainers(ctx, startCtx, p))
