@@ -36,8 +36,12 @@ func NewScheme(table []kind.Kind) (*runtime.Scheme, error) {
 			return nil, fmt.Errorf("kind %s: %w", k.GVK, err)
 		}
 	}
+	others := map[schema.GroupVersion]bool{}
 	for _, k := range table {
-		addHubOfOthers(s, k.GVK.GroupVersion())
+		if gv := k.GVK.GroupVersion(); !others[gv] {
+			others[gv] = true
+			addHubOfOthers(s, gv)
+		}
 	}
 	// Scale is served by resources of every group, always as autoscaling/v1.
 	s.AddKnownTypeWithName(internal(autoscalingv1.GroupName).WithKind("Scale"), &autoscalingv1.Scale{})

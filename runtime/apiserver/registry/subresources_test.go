@@ -12,7 +12,10 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 func TestDisrupt(t *testing.T) {
@@ -195,5 +198,25 @@ func TestScale(t *testing.T) {
 	}
 	if _, err = update(func(s *autoscalingv1.Scale) { s.Spec.Replicas = -1 }); !errors.IsBadRequest(err) {
 		t.Errorf("negative: %v", err)
+	}
+}
+
+func TestTable(t *testing.T) {
+	columns := []metav1.TableColumnDefinition{{Name: "Name"}}
+	tb := tables{kind.Kind{Columns: columns, Cells: func(o runtime.Object, _ time.Time) []any { return []any{o.(*corev1.ConfigMap).Name} }}}
+	left := int64(3)
+	list := &corev1.ConfigMapList{ListMeta: metav1.ListMeta{ResourceVersion: "7", Continue: "c", RemainingItemCount: &left}, Items: []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, {ObjectMeta: metav1.ObjectMeta{Name: "b"}}}}
+	table, err := tb.ConvertToTable(t.Context(), list, nil)
+	if err != nil || len(table.ColumnDefinitions) != 1 || len(table.Rows) != 2 || table.Rows[1].Cells[0] != "b" || table.ResourceVersion != "7" || table.Continue != "c" || *table.RemainingItemCount != 3 {
+		t.Errorf("a list: %v, %+v", err, table)
+	}
+	one := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "a", ResourceVersion: "5"}}
+	table, err = tb.ConvertToTable(t.Context(), one, &metav1.TableOptions{})
+	if err != nil || len(table.ColumnDefinitions) != 1 || len(table.Rows) != 1 || table.ResourceVersion != "5" || table.Rows[0].Object.Object != one {
+		t.Errorf("one: %v, %+v", err, table)
+	}
+	// A watch sends the columns once.
+	if table, err = tb.ConvertToTable(t.Context(), one, &metav1.TableOptions{NoHeaders: true}); err != nil || table.ColumnDefinitions != nil || len(table.Rows) != 1 {
+		t.Errorf("without columns: %v, %+v", err, table)
 	}
 }

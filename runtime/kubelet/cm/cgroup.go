@@ -1,58 +1,15 @@
 package cm
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-const mountPoint = "/sys/fs/cgroup"
-
-var unified = sync.OnceValue(func() bool {
-	var st unix.Statfs_t
-	return unix.Statfs(mountPoint, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
-})
-
-// Unified says whether this host has cgroup v2 only.
-func Unified() bool { return unified() }
-
-// hierarchies maps controllers to mount points; with v2, "" is the only one.
-func hierarchies() map[string]string {
-	if Unified() {
-		return map[string]string{"": mountPoint}
-	}
-	out := map[string]string{}
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return out
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		// ID parent major:minor root MOUNTPOINT options … - TYPE source SUPEROPTIONS
-		left, right, ok := strings.Cut(s.Text(), " - ")
-		fields, super := strings.Fields(left), strings.Fields(right)
-		if !ok || len(fields) < 5 || len(super) < 3 || (super[0] != "cgroup" && super[0] != "cgroup2") {
-			continue
-		}
-		if super[0] == "cgroup2" {
-			out["unified"] = fields[4]
-			continue
-		}
-		for _, c := range strings.Split(super[2], ",") {
-			out[c] = fields[4]
-		}
-	}
-	return out
-}
 
 // Values of one cgroup. Zero leaves the kernel's default.
 type Values struct {
@@ -201,111 +158,4 @@ func rmdir(dir string) error {
 		}
 		time.Sleep(wait)
 	}
-}
-
-// Processes returns the processes in a cgroup and below it, in any hierarchy.
-func Processes(path string) []int {
-	seen := map[int]bool{}
-	for _, root := range hierarchies() {
-		filepath.WalkDir(filepath.Join(root, path), func(p string, d os.DirEntry, err error) error { //nolint:errcheck // what vanishes is gone
-			if err != nil || d.IsDir() || d.Name() != "cgroup.procs" {
-				return nil
-			}
-			data, _ := os.ReadFile(p)
-			for _, f := range strings.Fields(string(data)) {
-				if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
-					seen[pid] = true
-				}
-			}
-			return nil
-		})
-	}
-	pids := make([]int, 0, len(seen))
-	for pid := range seen {
-		pids = append(pids, pid)
-	}
-	return pids
-}
-
-// Children returns the names of the cgroups directly below path.
-func Children(path string) []string {
-	seen := map[string]bool{}
-	for _, root := range hierarchies() {
-		entries, _ := os.ReadDir(filepath.Join(root, path))
-		for _, e := range entries {
-			if e.IsDir() {
-				seen[e.Name()] = true
-			}
-		}
-	}
-	names := make([]string, 0, len(seen))
-	for n := range seen {
-		names = append(names, n)
-	}
-	return names
-}
-
-// OOMKilled says whether the kernel killed a process in the cgroup for memory.
-func OOMKilled(path string) bool {
-	if path == "" {
-		return false
-	}
-	h := hierarchies()
-	root, file := h[""], "memory.events"
-	if !Unified() {
-		root, file = h["memory"], "memory.oom_control"
-	}
-	if root == "" {
-		return false
-	}
-	data, err := os.ReadFile(filepath.Join(root, path, file))
-	if err != nil {
-		return false
-	}
-	for _, line := range strings.Split(string(data), "\n") {
-		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
-			return n != "0"
-		}
-	}
-	return false
-}
-
-// Usage is what a cgroup used: CPU time, and memory without what the kernel can
-// drop at once, in bytes.
-type Usage struct {
-	CPU    time.Duration
-	Memory uint64
-}
-
-// Read returns a cgroup's usage; zero for one that does not exist.
-func Read(path string) Usage {
-	var u Usage
-	h := hierarchies()
-	num := func(file string) uint64 {
-		data, _ := os.ReadFile(file)
-		n, _ := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
-		return n
-	}
-	stat := func(file, key string) uint64 {
-		data, _ := os.ReadFile(file)
-		for _, line := range strings.Split(string(data), "\n") {
-			if v, ok := strings.CutPrefix(line, key+" "); ok {
-				n, _ := strconv.ParseUint(v, 10, 64)
-				return n
-			}
-		}
-		return 0
-	}
-	var inactive uint64
-	if Unified() {
-		dir := filepath.Join(mountPoint, path)
-		u.CPU = time.Duration(stat(filepath.Join(dir, "cpu.stat"), "usage_usec")) * time.Microsecond
-		u.Memory, inactive = num(filepath.Join(dir, "memory.current")), stat(filepath.Join(dir, "memory.stat"), "inactive_file")
-	} else {
-		u.CPU = time.Duration(num(filepath.Join(h["cpuacct"], path, "cpuacct.usage")))
-		dir := filepath.Join(h["memory"], path)
-		u.Memory, inactive = num(filepath.Join(dir, "memory.usage_in_bytes")), stat(filepath.Join(dir, "memory.stat"), "total_inactive_file")
-	}
-	u.Memory -= min(u.Memory, inactive)
-	return u
 }

@@ -200,7 +200,7 @@ func (a *Adapter) endIO(id string) {
 	if p != nil {
 		p.finish()
 	}
-	os.RemoveAll(a.ioDir(id)) //nolint:errcheck // on a tmpfs; nothing reads it again
+	os.RemoveAll(a.ioDir(id)) // on a tmpfs; nothing reads it again
 }
 
 // directIO is what the client library asks of a creator: the paths. The pump
@@ -278,7 +278,7 @@ func (a *Adapter) Attach(ctx context.Context, id string, s container.Streams) er
 				continue
 			}
 			if _, err := w.Write(c.data); err != nil {
-				return nil //nolint:nilerr // the client went
+				return nil // the client went
 			}
 		}
 	}

@@ -42,6 +42,29 @@ func TestProcessesOutliveTheKubelet(t *testing.T) {
 	})
 }
 
+// TestTheNetworkComesUpAfterTheKubelet: a pod that runs stays as it was reported.
+func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("i1", containertest.Program{Lasts: time.Second})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "i1", "s1", "a"))
+		pass(time.Minute)
+		n.stop()
+		writes, again := n.api.version, time.Now()
+		n.held.set("ready", &n.held.fails, errors.New("the node has no pod CIDR yet"))
+		n.start()
+		pass(10 * time.Second)
+		if n.api.version != writes || n.events.count("NetworkNotReady") > 0 {
+			t.Errorf("%d status updates while the network is away, events %v", n.api.version-writes, n.events.all)
+		}
+		n.held.set("ready", &n.held.fails, nil)
+		pass(time.Minute)
+		n.want("then", n.happened(again), "")
+		if n.api.version != writes {
+			t.Errorf("%d status updates in all", n.api.version-writes)
+		}
+	})
+}
+
 // TestAPodThatWentMeanwhile: whatever it left is removed by the next kubelet.
 func TestAPodThatWentMeanwhile(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {

@@ -18,6 +18,9 @@ import (
 // retryDelay is the pause before something that failed is tried again.
 const retryDelay = time.Second
 
+// adoptDelay is the pause before a pod that runs is tried to be taken over again.
+const adoptDelay = 100 * time.Millisecond
+
 // worker does everything for one pod. Beside the mailbox, its fields belong to its own
 // goroutine.
 type worker struct {
@@ -116,6 +119,12 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		return w.report(ctx, p), false
 	}
 	refresh, err := w.prepare(startCtx, p)
+	if err != nil && w.sandbox.ID == "" && len(w.running()) > 0 {
+		// An earlier process made what this one has not found again yet (the network may
+		// come up after it): what was reported of the pod holds until then.
+		w.log.Info("pod is not taken over yet", "error", err)
+		return time.Now().Add(adoptDelay), false
+	}
 	if err != nil {
 		if startCtx.Err() == nil {
 			w.log.Warn("pod cannot start yet", "error", err)

@@ -13,13 +13,12 @@ import (
 // model runs a pod on paper: it carries out every decision at once, on a clock of
 // its own, and ends containers as the script says.
 type model struct {
-	t       *testing.T
-	v       View
-	starts  []string // name@second
-	lasts   map[string]time.Duration
-	code    map[string]int32 // containers that end, and how; others run on
-	began   time.Time
-	maxRuns int
+	t      *testing.T
+	v      View
+	starts []string // name@second
+	lasts  map[string]time.Duration
+	code   map[string]int32 // containers that end, and how; others run on
+	began  time.Time
 }
 
 func newModel(t *testing.T, pod *corev1.Pod) *model {
