@@ -107,7 +107,7 @@ func (c *cluster) notReady() (out []int) {
 }
 
 // TestOrderIsKept: pods come from the lowest ordinal, each once those before it are
-// ready; an update takes one at a time; what is shed goes from the highest.
+// ready; an update takes one at a time; what is scaled down goes from the highest.
 func TestOrderIsKept(t *testing.T) {
 	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 4))
@@ -235,7 +235,7 @@ func TestClaimsFollowThePolicy(t *testing.T) {
 			want = "Pod"
 		}
 		if len(claim.OwnerReferences) != 1 || claim.OwnerReferences[0].Kind != want {
-			t.Errorf("after it is shed, claim %s ends with %v", claim.Name, claim.OwnerReferences)
+			t.Errorf("after it is scaled down, claim %s ends with %v", claim.Name, claim.OwnerReferences)
 		}
 	}
 }
