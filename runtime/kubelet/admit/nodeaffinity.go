@@ -22,7 +22,7 @@ func (h NodeAffinity) Admit(ctx context.Context, a Attributes) *Rejection {
 	}
 	node, err := h.Node(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	if ok, err := nodeaffinity.GetRequiredNodeAffinity(a.Pod).Match(node); err != nil || !ok {
 		return &Rejection{"NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"}

@@ -234,6 +234,9 @@ func userOptions(sec container.Security, imageUser string) []oci.SpecOpts {
 			})
 		}
 	}
+	if name := userName(sec, imageUser); name != "" && sec.ImageGroups {
+		opts = append(opts, oci.WithAdditionalGIDs(name))
+	}
 	return append(opts, func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		for _, g := range sec.Groups {
 			if gid := uint32(g); !slices.Contains(s.Process.User.AdditionalGids, gid) {
@@ -242,6 +245,19 @@ func userOptions(sec container.Security, imageUser string) []oci.SpecOpts {
 		}
 		return nil
 	})
+}
+
+// userName is how the image's /etc/passwd and /etc/group know the user that the process
+// runs as; "" for root, whom no group gives anything and for whom it is not looked up.
+func userName(sec container.Security, imageUser string) string {
+	name, _, _ := strings.Cut(imageUser, ":")
+	if sec.User != nil {
+		name = strconv.FormatInt(*sec.User, 10)
+	}
+	if name == "0" || name == "root" {
+		return ""
+	}
+	return name
 }
 
 // requireNonRoot checks runAsNonRoot once the user is known.

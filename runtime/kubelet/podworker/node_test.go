@@ -85,7 +85,7 @@ func (n *node) start() {
 		g.Run(ctx, workers.Exited)
 		workers.Wait()
 	}()
-	n.stop = func() { cancel(); <-done; n.api.serve(nil, nil) }
+	n.stop = func() { cancel(); <-done; n.api.serve(n.t.Context(), nil) }
 }
 
 func (n *node) restart() { n.stop(); n.start() }
@@ -296,7 +296,12 @@ func (h *held) List() (uids []string, _ error) {
 	return uids, nil
 }
 
-func (h *held) Ready() error { return nil }
+func (h *held) Ready() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fails["ready"]
+}
+
 func (h *held) Attach(_ context.Context, uid, path string, _ []container.HostPort) (netip.Addr, error) {
 	return netip.MustParseAddr("10.0.0.7"), h.make("network", uid, path)
 }

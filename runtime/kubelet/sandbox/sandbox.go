@@ -150,7 +150,7 @@ func (s Store) Remove(uid string) error {
 	if uid == "" || strings.Contains(uid, "/") {
 		return fmt.Errorf("%q is no UID", uid)
 	}
-	os.Remove(filepath.Join(dir, idFile)) //nolint:errcheck // first, so that a half removed one is not taken for whole
+	os.Remove(filepath.Join(dir, idFile)) // first, so that a half removed one is not taken for whole
 	stopHolder(dir)
 	for _, k := range []string{holderFile, "pid", "net", "ipc", "uts", "shm"} {
 		p := filepath.Join(dir, k)

@@ -43,7 +43,7 @@ type flusher struct {
 
 func (f *flusher) Write(b []byte) (int, error) { f.wrote = true; return f.w.Write(b) }
 func (f *flusher) Flush() {
-	http.NewResponseController(f.w).Flush() //nolint:errcheck // the next write fails too
+	http.NewResponseController(f.w).Flush() // the next write fails too
 }
 
 // logOptions reads the parameters of a request for logs.
