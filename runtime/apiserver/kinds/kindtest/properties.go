@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/meta/testrestmapper"
 	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
@@ -22,6 +25,7 @@ import (
 func Properties(t *testing.T, rows []kind.Kind) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, []kind.Kind){
+		"names are Kubernetes'":      namesAreKubernetes,
 		"default is idempotent":      defaultIsIdempotent,
 		"columns and cells agree":    columnsAndCellsAgree,
 		"fields are constant":        fieldsAreConstant,
@@ -31,6 +35,34 @@ func Properties(t *testing.T, rows []kind.Kind) {
 		"errors come in order":       errorsComeInOrder,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, rows) })
+	}
+}
+
+// Scope and plural are those that Kubernetes' clients know, and status is a
+// subresource where the type has one.
+func namesAreKubernetes(t *testing.T, rows []kind.Kind) {
+	// What the static mapper has not heard of.
+	clusterWide := sets.New("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
+		"FlowSchema", "PriorityLevelConfiguration", "IngressClass", "RuntimeClass", "CSIDriver", "CSINode", "SelfSubjectReview")
+	gated := sets.New("CSINode") // the status of which is not served yet
+	mapper := testrestmapper.TestOnlyStaticRESTMapper(clientgoscheme.Scheme)
+	for _, k := range rows {
+		m, err := mapper.RESTMapping(k.GVK.GroupKind(), k.GVK.Version)
+		if err != nil {
+			t.Errorf("%s: %v", k.GVK, err)
+			continue
+		}
+		if namespaced := m.Scope.Name() == meta.RESTScopeNameNamespace && !clusterWide.Has(k.GVK.Kind); namespaced != k.Namespaced || m.Resource.Resource != k.Resource {
+			t.Errorf("%s: is %s, namespaced %t", k.GVK, m.Resource.Resource, namespaced)
+		}
+		obj, err := clientgoscheme.Scheme.New(k.GVK)
+		if err != nil {
+			t.Errorf("%s: %v", k.GVK, err)
+			continue
+		}
+		if _, status := reflect.TypeOf(obj).Elem().FieldByName("Status"); k.Review == kind.NoReview && status != k.Status && !gated.Has(k.GVK.Kind) {
+			t.Errorf("%s: has a status: %t", k.GVK, status)
+		}
 	}
 }
 
