@@ -41,13 +41,15 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest": {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
-	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/kubelet":           {"runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":           {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/apiserver/apitest":   {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/scheduler/core":      {"runtime/pod"},
+	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/controller/internal": {"runtime/config", "runtime/pod"},
+	"runtime/kubelet":             {"runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                 {"runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},

@@ -171,7 +171,7 @@ func (r *Controller) start(ctx context.Context, c *batchv1.CronJob) (time.Durati
 		switch c.Spec.ConcurrencyPolicy {
 		case batchv1.ForbidConcurrent:
 			r.events.Event(c, corev1.EventTypeNormal, "JobAlreadyActive", "Not starting job because prior execution is running and concurrency policy is Forbid")
-			return next, nil // the end of the active one wakes us, and may still be in time
+			return next, nil // the end of the active one queues the key, and may still be in time
 		case batchv1.ReplaceConcurrent:
 			for _, ref := range slices.Clone(c.Status.Active) {
 				if err := r.remove(ctx, c, ref.Name, ref.UID); err != nil {

@@ -69,8 +69,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 			func(ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(_, ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(ds *appsv1.DaemonSet) { r.expected.Forget(ds.UID) }),
-		reconcile.Watch(nodes.Informer(), func(*corev1.Node) { r.wakeAll() }, r.nodeUpdated, func(*corev1.Node) { r.wakeAll() }),
-		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.orphan),
+		reconcile.Watch(nodes.Informer(), func(*corev1.Node) { r.enqueueAll() }, r.nodeUpdated, func(*corev1.Node) { r.enqueueAll() }),
+		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching),
 		revisions.Informer().HasSynced)
 	return r, nil
 }
@@ -80,7 +80,7 @@ func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop
 
 func (r *Controller) enqueue(ds *appsv1.DaemonSet) { r.loop.Add(reconcile.Key(ds)) }
 
-func (r *Controller) wakeAll() {
+func (r *Controller) enqueueAll() {
 	list, err := r.sets.List(labels.Everything())
 	if err != nil {
 		return
@@ -90,16 +90,16 @@ func (r *Controller) wakeAll() {
 	}
 }
 
-// nodeUpdated wakes the sets when something changes by which pods are placed.
+// nodeUpdated queues the sets when something changes by which pods are placed.
 // Heartbeats do not.
 func (r *Controller) nodeUpdated(old, n *corev1.Node) {
 	if !maps.Equal(old.Labels, n.Labels) || !equality.Semantic.DeepEqual(old.Spec.Taints, n.Spec.Taints) {
-		r.wakeAll()
+		r.enqueueAll()
 	}
 }
 
-// orphan wakes the sets that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the sets that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	list, err := r.sets.GetPodDaemonSets(p)
 	if err != nil { // none matches
 		return

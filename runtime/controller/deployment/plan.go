@@ -19,7 +19,7 @@ type size struct {
 	want, available int32
 }
 
-// bounds are how far a rolling update may go over and under the wished number.
+// bounds are how far a rolling update may go over and under the desired number.
 type bounds struct {
 	surge, unavailable int32
 }

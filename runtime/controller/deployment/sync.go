@@ -13,7 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// scaleOnly follows the wished number while the rollout is paused.
+// scaleOnly follows the desired number while the rollout is paused.
 func (r *Controller) scaleOnly(ctx context.Context, d *appsv1.Deployment, s sets) (sets, error) {
 	s, err := r.scale(ctx, d, s)
 	return s, errors.Join(err, r.cleanUp(ctx, d, s))

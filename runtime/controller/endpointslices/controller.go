@@ -71,7 +71,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
 
-// podChanged wakes the Services that the pod belongs to, before and after.
+// podChanged queues the Services that the pod belongs to, before and after.
 func (r *Controller) podChanged(old, now *corev1.Pod) {
 	// The library tells a missing pod by a nil interface.
 	var before, after any

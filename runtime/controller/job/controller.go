@@ -57,8 +57,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 	jobsSeen := reconcile.Watch(jobs.Informer(),
 		func(j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) },
 		func(_, j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) }, r.jobDeleted)
-	// Two handlers: the second is told of finalizers, and wakes after it has noted them.
-	podsSeen := owned.Watch(r.wake, r.orphan)
+	// Two handlers: the second is told of finalizers, and queues keys after it has noted them.
+	podsSeen := owned.Watch(r.enqueueSoon, r.enqueueMatching)
 	tracksSeen := reconcile.Watch(podsInformer.Informer(), r.podTracked, func(_, p *corev1.Pod) { r.podTracked(p) }, r.podGone)
 	r.loop = reconcile.New("job", d.Log, r.reconcile, jobsSeen, podsSeen, tracksSeen)
 	r.orphans = reconcile.New("job-orphans", d.Log, r.releaseOrphan, jobsSeen, tracksSeen)
@@ -76,10 +76,10 @@ func (r *Controller) Run(ctx context.Context, workers int) error {
 	return err
 }
 
-func (r *Controller) wake(key types.NamespacedName) { r.loop.AddAfter(key, batch) }
+func (r *Controller) enqueueSoon(key types.NamespacedName) { r.loop.AddAfter(key, batch) }
 
-// orphan wakes the jobs that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the jobs that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	if tracked(p) {
 		r.orphans.Add(reconcile.Key(p))
 	}
@@ -111,7 +111,7 @@ func (r *Controller) podTracked(p *corev1.Pod) {
 func (r *Controller) podGone(p *corev1.Pod) {
 	if ref := metav1.GetControllerOfNoCopy(p); ref != nil && ref.Kind == kind.Kind && !r.released.Fulfilled(ref.UID) {
 		r.released.Deleted(ref.UID, p.UID)
-		r.wake(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
+		r.enqueueSoon(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
 	}
 }
 

@@ -55,7 +55,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 	}
 	r.loop = reconcile.New("nodelifecycle", d.Log, r.reconcile,
 		reconcile.Watch(nodes.Informer(), r.nodeChanged, func(_, n *corev1.Node) { r.nodeChanged(n) }, r.nodeDeleted),
-		// A node's lease is only read when the node is looked at. Its renewal wakes
+		// A node's lease is only read when the node is looked at. Its renewal queues
 		// nothing: thousands of nodes renew every few seconds.
 		leases.Informer().HasSynced, pods.Informer().HasSynced)
 	return r, nil

@@ -78,7 +78,7 @@ func (r *Controller) note(n *corev1.Node) {
 	}
 }
 
-// freed gives back what a deleted node held, and wakes those that wait.
+// freed gives back what a deleted node held, and queues those that wait.
 func (r *Controller) freed(n *corev1.Node) {
 	r.mu.Lock()
 	for _, p := range r.of[n.Name] {

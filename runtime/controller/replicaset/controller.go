@@ -63,7 +63,7 @@ func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop
 
 func (r *Controller) enqueue(rs *appsv1.ReplicaSet) { r.loop.Add(reconcile.Key(rs)) }
 
-// enqueueMatching wakes the sets that could adopt an orphan.
+// enqueueMatching queues the sets that could adopt an orphan.
 func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	sets, err := r.sets.GetPodReplicaSets(p)
 	if err != nil { // none matches

@@ -17,7 +17,7 @@ type plan struct {
 	delete []*corev1.Pod
 }
 
-// planReplicas compares the active pods with the wish. related are pods of other
+// planReplicas compares the active pods with the number that is desired. related are pods of other
 // replica sets of the same owner, by which crowded nodes are known.
 func planReplicas(want int, active, related []*corev1.Pod, now time.Time) plan {
 	diff := len(active) - want

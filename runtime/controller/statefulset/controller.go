@@ -59,7 +59,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 			func(s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(_, s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(s *appsv1.StatefulSet) { r.expected.Forget(s.UID); r.written.Forget(s.UID) }),
-		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.orphan),
+		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching),
 		revisions.Informer().HasSynced)
 	return r, nil
 }
@@ -67,8 +67,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
 
-// orphan wakes the sets that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the sets that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	list, err := r.sets.GetPodStatefulSets(p)
 	if err != nil { // none matches
 		return

@@ -97,8 +97,8 @@ func (v view) plan() plan {
 			continue
 		}
 		if v.ordered() {
-			// Pods to be shed are not waited for by those that are to come, but go only
-			// when these are well; the one that is not well may itself be shed.
+			// Pods to be scaled down are not waited for by those that are to come, but go only
+			// when these are well; the one that is not well may itself be scaled down.
 			return out
 		}
 	}

@@ -43,17 +43,17 @@ func New(kind schema.GroupVersionKind, d reconcile.Deps, expected *expectations.
 	return &Pods{kind: kind, client: d.Client, informer: informer, expected: expected, events: d.Events}, nil
 }
 
-// Watch wakes the owner of each pod that changes, by key, and calls orphan with
+// Watch queues the owner of each pod that changes, by key, and calls orphan with
 // each pod that has no owner. It returns whether the initial list was seen.
-func (c *Pods) Watch(wake func(types.NamespacedName), orphan func(*corev1.Pod)) cache.InformerSynced {
-	w := watcher{c, wake, orphan}
+func (c *Pods) Watch(enqueue func(types.NamespacedName), orphan func(*corev1.Pod)) cache.InformerSynced {
+	w := watcher{c, enqueue, orphan}
 	return reconcile.Watch(c.informer, w.added, w.updated, w.deleted)
 }
 
 type watcher struct {
 	*Pods
-	wake   func(types.NamespacedName)
-	orphan func(*corev1.Pod)
+	enqueue func(types.NamespacedName)
+	orphan  func(*corev1.Pod)
 }
 
 // ref is the pod's controller if it is of our kind.
@@ -71,7 +71,7 @@ func (w watcher) added(p *corev1.Pod) {
 	}
 	if ref := w.ref(p); ref != nil {
 		w.expected.Created(ref.UID, 1)
-		w.wake(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
+		w.enqueue(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
 	} else if metav1.GetControllerOfNoCopy(p) == nil {
 		w.orphan(p)
 	}
@@ -88,11 +88,11 @@ func (w watcher) updated(old, p *corev1.Pod) {
 	}
 	was, is := w.ref(old), w.ref(p)
 	if was != nil && (is == nil || is.UID != was.UID) {
-		w.wake(types.NamespacedName{Namespace: p.Namespace, Name: was.Name})
+		w.enqueue(types.NamespacedName{Namespace: p.Namespace, Name: was.Name})
 	}
 	switch {
 	case is != nil:
-		w.wake(types.NamespacedName{Namespace: p.Namespace, Name: is.Name})
+		w.enqueue(types.NamespacedName{Namespace: p.Namespace, Name: is.Name})
 	case metav1.GetControllerOfNoCopy(p) == nil:
 		w.orphan(p)
 	}
@@ -101,7 +101,7 @@ func (w watcher) updated(old, p *corev1.Pod) {
 func (w watcher) deleted(p *corev1.Pod) {
 	if ref := w.ref(p); ref != nil {
 		w.expected.Deleted(ref.UID, p.UID)
-		w.wake(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
+		w.enqueue(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
 	}
 }
 
