@@ -18,6 +18,7 @@ func TestParseMounts(t *testing.T) {
 broken line
 30 25 0:27 / /sys/fs/cgroup/short - cgroup cgroup
 31 25 0:28
+32 25 - cgroup cgroup rw,cut
 `))
 	for controller, want := range map[string]string{"unified": "/unified", "cpu": "/cpu,cpuacct", "cpuacct": "/cpu,cpuacct", "name=systemd": "/systemd", "memory": ""} {
 		if want != "" {
@@ -54,6 +55,7 @@ func content(t *testing.T, path string) string {
 }
 
 func TestEnsure(t *testing.T) {
+	t.Chdir(t.TempDir())
 	v := Values{CPUShares: 1024, CPUQuota: 50_000, CPUPeriod: 100_000, MemoryLimit: 7}
 	for name, c := range map[string]struct {
 		h    hierarchies
@@ -83,6 +85,12 @@ func TestEnsure(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", name, file, got, want)
 			}
 		}
+	}
+	if err := (hierarchies{}).ensure("a", v); err != nil {
+		t.Errorf("a host without controllers: %v", err)
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
+		t.Errorf("for controllers that the host does not have, %v is written, %v", entries, err)
 	}
 	h := v2(t)
 	if err := h.ensure("a/b", Values{}); err != nil {
