@@ -18,6 +18,7 @@ func TestParseMounts(t *testing.T) {
 broken line
 30 25 0:27 / /sys/fs/cgroup/short - cgroup cgroup
 31 25 0:28
+32 25 - cgroup cgroup rw,cut
 `))
 	for controller, want := range map[string]string{"unified": "/unified", "cpu": "/cpu,cpuacct", "cpuacct": "/cpu,cpuacct", "name=systemd": "/systemd", "memory": ""} {
 		if want != "" {
@@ -54,6 +55,7 @@ func content(t *testing.T, path string) string {
 }
 
 func TestEnsure(t *testing.T) {
+	t.Chdir(t.TempDir())
 	v := Values{CPUShares: 1024, CPUQuota: 50_000, CPUPeriod: 100_000, MemoryLimit: 7}
 	for name, c := range map[string]struct {
 		h    hierarchies
@@ -84,6 +86,12 @@ func TestEnsure(t *testing.T) {
 			}
 		}
 	}
+	if err := (hierarchies{}).ensure("a", v); err != nil {
+		t.Errorf("a host without controllers: %v", err)
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
+		t.Errorf("for controllers that the host does not have, %v is written, %v", entries, err)
+	}
 	h := v2(t)
 	if err := h.ensure("a/b", Values{}); err != nil {
 		t.Fatal(err)
@@ -105,6 +113,7 @@ func TestEnsure(t *testing.T) {
 }
 
 func TestPlaceAndFind(t *testing.T) {
+	t.Chdir(t.TempDir())
 	one, two := v1(t), v2(t)
 	for name, h := range map[string]hierarchies{"v1": one, "v2": two} {
 		for path, pid := range map[string]int{"a/holder": 7, "a/b/c": 9, "other": 8} {
@@ -121,6 +130,9 @@ func TestPlaceAndFind(t *testing.T) {
 	}
 	if got := content(t, one.roots["name=systemd"]+"/a/holder/cgroup.procs"); got != "7" {
 		t.Errorf("systemd is told %q", got)
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
+		t.Errorf("for controllers that the host does not have, %v is written, %v", entries, err)
 	}
 	file := filepath.Join(t.TempDir(), "procs")
 	if err := os.WriteFile(file, []byte("12\n0\n-3\nx\n5\n"), 0o600); err != nil {
@@ -208,5 +220,15 @@ func TestAllowedOOMScoreAdj(t *testing.T) {
 	}
 	if adj, ok := AllowedOOMScoreAdj(1000); !ok || adj != 1000 {
 		t.Errorf("the most that there is: %d, %v", adj, ok)
+	}
+}
+
+func TestUnified(t *testing.T) {
+	_, err := os.Stat(mountPoint + "/cgroup.controllers") // v2 has it in every directory
+	if Unified() != (err == nil) {
+		t.Errorf("v2: %v, and its file: %v", Unified(), err)
+	}
+	if h := host(); h.v2 != Unified() || len(h.roots) == 0 {
+		t.Errorf("this host has %+v", h)
 	}
 }

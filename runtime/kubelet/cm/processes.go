@@ -13,11 +13,11 @@ import (
 func Processes(path string) []int { return host().processes(path) }
 
 func (h hierarchies) processes(path string) []int {
-	seen := map[int]bool{}
+	seen := map[int]struct{}{}
 	for _, root := range h.roots {
 		for _, dir := range below(filepath.Join(root, path)) {
 			for _, pid := range readPIDs(filepath.Join(dir, "cgroup.procs")) {
-				seen[pid] = true
+				seen[pid] = struct{}{}
 			}
 		}
 	}

@@ -71,11 +71,8 @@ func OOMScoreAdj(guaranteed, bestEffort bool, memoryRequest, capacity int64) int
 // ok is false when there is nothing to set.
 func AllowedOOMScoreAdj(want int) (adj int, ok bool) {
 	data, err := os.ReadFile("/proc/self/oom_score_adj")
-	if err != nil {
-		return 0, false
-	}
-	own, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
+	own, perr := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || perr != nil {
 		return 0, false
 	}
 	status, err := os.ReadFile("/proc/self/status")

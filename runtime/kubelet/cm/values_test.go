@@ -28,4 +28,7 @@ func TestValues(t *testing.T) {
 			t.Errorf("%+v gives %d", c, got)
 		}
 	}
+	if got := OOMScoreAdj(false, false, gi, 0); got != 1000 {
+		t.Errorf("of a machine without memory %d", got)
+	}
 }

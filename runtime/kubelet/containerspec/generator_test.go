@@ -241,3 +241,13 @@ func TestSources(t *testing.T) {
 		t.Errorf("an API that is away: %v", err)
 	}
 }
+
+// TestWithoutServices: a cluster that is being made does not have the API's own yet.
+func TestWithoutServices(t *testing.T) {
+	g, _ := newGenerator(t)
+	g.Services = corelisters.NewServiceLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}))
+	s, err := g.Generate(t.Context(), incarnation(func(p *corev1.Pod, _ *corev1.Container) { p.Spec.EnableServiceLinks = nil }))
+	if err != nil || !reflect.DeepEqual(s.Env, []string{"HOSTNAME=p"}) || s.Sysctls != nil {
+		t.Errorf("environment %q, sysctls %v, %v", s.Env, s.Sysctls, err)
+	}
+}
