@@ -101,13 +101,18 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	defer k.services.Shutdown()
 	running.Go(func() { k.node.Run(ctx) })
 
-	if !k.adopt(ctx) {
+	adopted, ok := k.adopt(ctx)
+	if !ok {
 		return nil
 	}
 	defer k.workers.Wait()
 	if err := k.sources.Handle(handler{ctx, k.workers}); err != nil {
 		stop()
 		return err
+	}
+	// A pod that went before changes were handled is told by nobody else.
+	for _, p := range podsource.Gone(k.sources, adopted) {
+		k.workers.DeletePod(p)
 	}
 	k.pleg.Run(ctx, k.workers.Exited)
 	return nil
@@ -116,23 +121,24 @@ func (k *Kubelet) Run(ctx context.Context) error {
 // syncDelay is the pause between looks whether all pods are known.
 const syncDelay = 20 * time.Millisecond
 
-// adopt takes over what runs, once all pods and all containers are known. It says
-// whether it did before ctx was done.
-func (k *Kubelet) adopt(ctx context.Context) bool {
+// adopt takes over what runs, once all pods and all containers are known. It returns
+// the pods, and whether it did so before ctx was done.
+func (k *Kubelet) adopt(ctx context.Context) ([]*corev1.Pod, bool) {
 	k.services.WaitForCacheSync(ctx.Done())
 	for !k.sources.Synced() {
 		select {
 		case <-ctx.Done():
-			return false
+			return nil, false
 		case <-time.After(syncDelay):
 		}
 	}
 	containers, err := k.pleg.List(ctx)
 	if err != nil || ctx.Err() != nil {
-		return false
+		return nil, false
 	}
-	k.workers.Adopt(ctx, k.sources.Pods(), containers)
-	return true
+	pods := k.sources.Pods()
+	k.workers.Adopt(ctx, pods, containers)
+	return pods, true
 }
 
 // handler hands pods to their workers, which end with ctx.

@@ -133,15 +133,6 @@ func (c *Cluster) Options(user string, groups ...string) client.Options {
 	return client.Options{Servers: []string{c.Address}, CA: c.ca.PEM, Cert: cert, Key: key, UserAgent: "test-" + user}
 }
 
-// APIClient is the configuration of a component of that identity, for tests that
-// start components as the command line does.
-func (c *Cluster) APIClient(user string, groups ...string) config.APIClient {
-	return config.APIClient{
-		Servers: []string{c.Address}, ServerName: config.APIServerName, CAFile: c.Config.ClientCAFile,
-		KeyPair: c.ca.files(c.t.TempDir(), "client", user, groups...),
-	}
-}
-
 // Certificate writes a certificate of the cluster's CA, good for serving on
 // loopback and for dialling (a kubelet's, say), and returns its files.
 func (c *Cluster) Certificate(user string, groups ...string) config.KeyPair {

@@ -181,7 +181,7 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 	if spec.ClusterIP != "" {
 		ip, err := netip.ParseAddr(spec.ClusterIP)
 		if err != nil {
-			return nil // validation says so in its own words
+			return nil //nolint:nilerr // validation says so in its own words
 		}
 		if !a.cidr.Contains(ip) {
 			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: the provided IP is not in the valid range %s", ip, a.cidr))

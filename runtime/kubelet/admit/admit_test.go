@@ -61,6 +61,9 @@ func TestNodeResources(t *testing.T) {
 	foreign := asks("", "")
 	foreign.Spec.Containers[0].Resources.Requests["example.org/x"] = resource.MustParse("1")
 	check(t, "a resource that the node does not count", NodeResources{}.Admit(t.Context(), Attributes{Pod: foreign, Allocatable: node}), "", "")
+	foreign.Spec.Containers[0].Resources.Requests["a.example.org/x"] = resource.MustParse("1") // looked at before CPU
+	foreign.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = resource.MustParse("3")
+	check(t, "beside one that it counts", NodeResources{}.Admit(t.Context(), Attributes{Pod: foreign, Allocatable: node}), "OutOfcpu", "")
 }
 
 func TestPodCount(t *testing.T) {

@@ -30,7 +30,7 @@ func (m *Manager) EnsureNode(memoryLimit int64) error {
 		{filepath.Join(m.root, "besteffort"), Values{CPUShares: MinShares}},
 		{filepath.Join(m.root, "burstable"), Values{}},
 	} {
-		if err := Ensure(c.path, c.v); err != nil {
+		if err := host().ensure(c.path, c.v); err != nil {
 			return err
 		}
 	}
@@ -38,11 +38,11 @@ func (m *Manager) EnsureNode(memoryLimit int64) error {
 }
 
 // EnsurePod makes a pod's cgroup, or sets its values anew after a resize.
-func (m *Manager) EnsurePod(p *corev1.Pod) error { return Ensure(m.podPath(p), podValues(p)) }
+func (m *Manager) EnsurePod(p *corev1.Pod) error { return host().ensure(m.podPath(p), podValues(p)) }
 
 // PlaceHolder moves the holder of a pod's PID namespace into the pod's cgroup.
 func (m *Manager) PlaceHolder(p *corev1.Pod, pid int) error {
-	return Place(filepath.Join(m.podPath(p), "holder"), pid)
+	return host().place(filepath.Join(m.podPath(p), "holder"), pid)
 }
 
 // RemovePod removes a pod's cgroup, of whichever class the pod was. One that does not

@@ -39,22 +39,22 @@ func TestPodValues(t *testing.T) {
 		want Values
 	}{
 		"nothing asked": {corev1.PodSpec{Containers: []corev1.Container{asks(nil, nil)}}, Values{CPUShares: 2}},
-		"one container": {corev1.PodSpec{Containers: []corev1.Container{main}}, Values{512, 100_000, 100_000, 128 * mi, 0}},
-		"two are added": {corev1.PodSpec{Containers: []corev1.Container{main, main}}, Values{1024, 200_000, 100_000, 256 * mi, 0}},
+		"one container": {corev1.PodSpec{Containers: []corev1.Container{main}}, Values{512, 100_000, 100_000, 128 * mi}},
+		"two are added": {corev1.PodSpec{Containers: []corev1.Container{main, main}}, Values{1024, 200_000, 100_000, 256 * mi}},
 		"one is unlimited": {corev1.PodSpec{Containers: []corev1.Container{main, asks(list("500m", ""), nil)}},
 			Values{CPUShares: 1024}},
 		"one is unlimited in CPU": {corev1.PodSpec{Containers: []corev1.Container{main, asks(nil, list("", "128Mi"))}},
 			Values{CPUShares: 512, MemoryLimit: 256 * mi}},
 		"init containers count where they are more": {corev1.PodSpec{
 			InitContainers: []corev1.Container{asks(list("2", ""), list("3", "64Mi"))}, Containers: []corev1.Container{main},
-		}, Values{2048, 300_000, 100_000, 128 * mi, 0}},
+		}, Values{2048, 300_000, 100_000, 128 * mi}},
 		"sidecars are added": {corev1.PodSpec{
 			InitContainers: []corev1.Container{sidecar(main)}, Containers: []corev1.Container{main},
-		}, Values{1024, 200_000, 100_000, 256 * mi, 0}},
+		}, Values{1024, 200_000, 100_000, 256 * mi}},
 		"of the pod as a whole": {corev1.PodSpec{
 			Containers: []corev1.Container{asks(nil, nil), asks(nil, nil)},
 			Resources:  &corev1.ResourceRequirements{Requests: list("50m", "48Mi"), Limits: list("50m", "48Mi")},
-		}, Values{51, 5_000, 100_000, 48 * mi, 0}},
+		}, Values{51, 5_000, 100_000, 48 * mi}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := podValues(&corev1.Pod{Spec: c.spec}); got != c.want {

@@ -1,39 +1,36 @@
 package cm
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Processes returns the processes in a cgroup and below it, in any hierarchy.
-func Processes(path string) []int {
+func Processes(path string) []int { return host().processes(path) }
+
+func (h hierarchies) processes(path string) []int {
 	seen := map[int]bool{}
-	for _, root := range hierarchies() {
-		// What cannot be read has vanished meanwhile.
-		_ = filepath.WalkDir(filepath.Join(root, path), func(p string, d os.DirEntry, err error) error {
-			if err == nil && d.Name() == "cgroup.procs" {
-				for _, pid := range readPIDs(p) {
-					seen[pid] = true
-				}
+	for _, root := range h.roots {
+		for _, dir := range below(filepath.Join(root, path)) {
+			for _, pid := range readPIDs(filepath.Join(dir, "cgroup.procs")) {
+				seen[pid] = true
 			}
-			return nil
-		})
+		}
 	}
-	pids := make([]int, 0, len(seen))
-	for pid := range seen {
-		pids = append(pids, pid)
-	}
-	return pids
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func readPIDs(file string) (pids []int) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil
+		return nil // it has vanished meanwhile
 	}
 	for _, f := range strings.Fields(string(data)) {
+		// 0 is a process of a foreign PID namespace, which has no number here.
 		if pid, err := strconv.Atoi(f); err == nil && pid > 0 {
 			pids = append(pids, pid)
 		}
@@ -42,24 +39,23 @@ func readPIDs(file string) (pids []int) {
 }
 
 // OOMKilled says whether the kernel killed a process in the cgroup for memory.
-func OOMKilled(path string) bool {
-	if path == "" {
-		return false
+func OOMKilled(path string) bool { return host().oomKilled(path) }
+
+func (h hierarchies) oomKilled(path string) bool {
+	controller, file := "memory", "memory.oom_control"
+	if h.v2 {
+		controller, file = "", "memory.events"
 	}
-	h := hierarchies()
-	root, file := h[""], "memory.events"
-	if !Unified() {
-		root, file = h["memory"], "memory.oom_control"
-	}
-	if root == "" {
+	root, ok := h.roots[controller]
+	if !ok || path == "" {
 		return false
 	}
 	data, err := os.ReadFile(filepath.Join(root, path, file))
 	if err != nil {
 		return false
 	}
-	for _, line := range strings.Split(string(data), "\n") {
-		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+	for line := range strings.Lines(string(data)) {
+		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok {
 			return n != "0"
 		}
 	}

@@ -78,20 +78,22 @@ func AllowedOOMScoreAdj(want int) (adj int, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	if want < own && !maySetResources() {
-		return own, true
+	status, err := os.ReadFile("/proc/self/status")
+	return allowedOOMScoreAdj(want, own, err == nil && maySetResources(string(status))), true
+}
+
+func allowedOOMScoreAdj(want, own int, maySet bool) int {
+	if want < own && !maySet {
+		return own
 	}
-	return want, true
+	return want
 }
 
 const capSysResource = 24
 
-func maySetResources() bool {
-	data, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return false
-	}
-	for _, line := range strings.Split(string(data), "\n") {
+// maySetResources reads the effective capabilities from a process's status.
+func maySetResources(status string) bool {
+	for line := range strings.Lines(status) {
 		if v, ok := strings.CutPrefix(line, "CapEff:"); ok {
 			bits, err := strconv.ParseUint(strings.TrimSpace(v), 16, 64)
 			return err == nil && bits&(1<<capSysResource) != 0

@@ -66,14 +66,13 @@ type Adapter struct {
 	cfg Config
 	cl  *containerd.Client
 	log *slog.Logger
+	*imageStore
+	*outputs
 
 	shims     shims
 	finishing singleflight.Group // by container ID: its end is recorded once
-	pulling   singleflight.Group // by image name
 	mu        sync.Mutex
-	pumps     map[string]*pump               // by container ID
-	starting  map[string]bool                // containers that have no task yet, by ID
-	images    map[string]ocispec.ImageConfig // by manifest digest
+	starting  map[string]bool // containers that have no task yet, by ID
 }
 
 // New returns an adapter. It connects when it is first used, and again whenever
@@ -92,8 +91,9 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
 	}
 	return &Adapter{
-		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()},
-		pumps: map[string]*pump{}, starting: map[string]bool{}, images: map[string]ocispec.ImageConfig{},
+		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()}, starting: map[string]bool{},
+		imageStore: &imageStore{cl: cl, registries: cfg.RegistriesDir, configs: map[string]ocispec.ImageConfig{}},
+		outputs:    &outputs{dir: cfg.RunDir, pumps: map[string]*pump{}},
 	}, nil
 }
 
@@ -120,13 +120,7 @@ func (a *Adapter) Version(ctx context.Context) (string, error) {
 
 // Close flushes the logs that are being written and leaves all containers running.
 func (a *Adapter) Close() error {
-	a.mu.Lock()
-	pumps := a.pumps
-	a.pumps = map[string]*pump{}
-	a.mu.Unlock()
-	for _, p := range pumps {
-		p.abandon()
-	}
+	a.abandonAll()
 	return a.cl.Close()
 }
 
@@ -188,7 +182,7 @@ func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (containe
 	if err == nil {
 		var st containerd.Status
 		if st, err = task.Status(ctx); err == nil && st.Status == containerd.Running || st.Status == containerd.Paused {
-			return v, a.adoptIO(v, st.Status)
+			return v, a.adoptIO(v)
 		}
 	}
 	if err != nil && !errdefs.IsNotFound(err) {

@@ -2,15 +2,12 @@ package containerd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
@@ -74,31 +71,4 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 		started.StartedAt = info.CreatedAt // what a later process reads back
 	}
 	return started, nil
-}
-
-// imageConfig reads an image's configuration, once per image.
-func (a *Adapter) imageConfig(ctx context.Context, img containerd.Image) (ocispec.ImageConfig, error) {
-	key := img.Target().Digest.String()
-	a.mu.Lock()
-	cfg, ok := a.images[key]
-	a.mu.Unlock()
-	if ok {
-		return cfg, nil
-	}
-	desc, err := img.Config(ctx)
-	if err != nil {
-		return cfg, err
-	}
-	data, err := content.ReadBlob(ctx, a.cl.ContentStore(), desc)
-	if err != nil {
-		return cfg, err
-	}
-	var full ocispec.Image
-	if err := json.Unmarshal(data, &full); err != nil {
-		return cfg, err
-	}
-	a.mu.Lock()
-	a.images[key] = full.Config
-	a.mu.Unlock()
-	return full.Config, nil
 }

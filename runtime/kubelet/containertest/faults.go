@@ -3,6 +3,7 @@ package containertest
 import (
 	"cmp"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -20,48 +21,75 @@ type Fault struct {
 	Done bool
 }
 
+// faults are what is to go wrong. They have a lock of their own.
+type faults struct {
+	lock sync.Mutex
+	next []Fault
+	away chan struct{} // closed while the runtime is away
+}
+
 // Fail has the next call of the fault's method fail. Faults of one method are used up
 // in order.
-func (r *Runtime) Fail(f Fault) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.faults = append(r.faults, f)
+func (f *faults) Fail(next Fault) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.next = append(f.next, next)
 }
 
 // SetAway has the runtime go away, or come back. Containers run on meanwhile, and
 // nobody is told of their ends.
-func (r *Runtime) SetAway(away bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (f *faults) SetAway(away bool) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
 	switch {
-	case away == r.isAway():
+	case away == closed(f.away):
 	case away:
-		close(r.away)
+		close(f.away)
 	default:
-		r.away = make(chan struct{})
+		f.away = make(chan struct{})
 	}
 }
 
-func (r *Runtime) isAway() bool {
+// Heal forgets the faults that are still to come, and brings the runtime back.
+func (f *faults) Heal() {
+	f.SetAway(false)
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.next = nil
+}
+
+// whenAway is closed when the runtime goes away, or has gone.
+func (f *faults) whenAway() chan struct{} {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	return f.away
+}
+
+// take takes the next fault of a method.
+func (f *faults) take(op string) Fault {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	for i, next := range f.next {
+		if next.Op == op {
+			f.next = append(f.next[:i:i], f.next[i+1:]...)
+			return next
+		}
+	}
+	return Fault{}
+}
+
+func closed(c chan struct{}) bool {
 	select {
-	case <-r.away:
+	case <-c:
 		return true
 	default:
 		return false
 	}
 }
 
-// Heal forgets the faults that are still to come, and brings the runtime back.
-func (r *Runtime) Heal() {
-	r.SetAway(false)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.faults = nil
-}
-
 // call carries out a method, with what is to go wrong in it.
 func (r *Runtime) call(ctx context.Context, op string, do func() error) error {
-	f := r.fault(op)
+	f := r.take(op)
 	if f.Delay > 0 {
 		select {
 		case <-ctx.Done():
@@ -71,7 +99,7 @@ func (r *Runtime) call(ctx context.Context, op string, do func() error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.isAway():
+	case closed(r.whenAway()):
 		return container.ErrUnavailable
 	case f.Done:
 		if err := do(); err != nil {
@@ -81,17 +109,4 @@ func (r *Runtime) call(ctx context.Context, op string, do func() error) error {
 		return do()
 	}
 	return cmp.Or(f.Err, ctx.Err())
-}
-
-// fault takes the next fault of a method.
-func (r *Runtime) fault(op string) Fault {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, f := range r.faults {
-		if f.Op == op {
-			r.faults = append(r.faults[:i:i], r.faults[i+1:]...)
-			return f
-		}
-	}
-	return Fault{}
 }

@@ -45,11 +45,10 @@ const (
 
 // Runtime is the model. The zero value is not ready: use New.
 type Runtime struct {
+	faults
 	mu         sync.Mutex
 	containers map[string]*running
 	programs   map[string]Program // by container name
-	faults     []Fault
-	away       chan struct{} // closed while the runtime is away
 	watchers   map[chan container.Container]bool
 	images     map[string]bool
 	events     []Event
@@ -64,7 +63,7 @@ type running struct {
 // New returns a runtime without containers, with the images that are named.
 func New(images ...string) *Runtime {
 	r := &Runtime{
-		containers: map[string]*running{}, programs: map[string]Program{}, away: make(chan struct{}),
+		faults: faults{away: make(chan struct{})}, containers: map[string]*running{}, programs: map[string]Program{},
 		watchers: map[chan container.Container]bool{}, images: map[string]bool{},
 	}
 	for _, i := range images {
@@ -221,9 +220,9 @@ func (r *Runtime) Watch(ctx context.Context, connected func(), onExit func(conta
 		return err
 	}
 	exits := make(chan container.Container, 1024)
+	away := r.whenAway()
 	r.mu.Lock()
 	r.watchers[exits] = true
-	away := r.away
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()

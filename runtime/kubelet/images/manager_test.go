@@ -27,7 +27,9 @@ type store struct {
 func image(name string) container.Image { return container.Image{Name: name, ID: name + "@sha"} }
 
 func (s *store) Image(_ context.Context, name string) (container.Image, bool, error) {
-	return image(name), s.present[name], s.lookErr
+	img := image(name)
+	img.StopSignal = "SIGQUIT"
+	return img, s.present[name], s.lookErr
 }
 
 func (s *store) Pull(_ context.Context, name string, auth []container.RegistryAuth) (container.Image, error) {
@@ -204,5 +206,20 @@ func TestImagesInUseStay(t *testing.T) {
 	m.Forget("u")
 	if got := unused(); got != "a d" {
 		t.Errorf("after the pod: %q, want a d", got)
+	}
+}
+
+func TestStopSignal(t *testing.T) {
+	s := &store{present: map[string]bool{"i": true}}
+	m := NewManager(s, secrets{}, &recorder{})
+	if got := m.StopSignal(t.Context(), "i"); got != "SIGQUIT" {
+		t.Errorf("%q", got)
+	}
+	if got := m.StopSignal(t.Context(), "none"); got != "" {
+		t.Errorf("of an image that is not there: %q", got)
+	}
+	s.lookErr = container.ErrUnavailable
+	if got := m.StopSignal(t.Context(), "i"); got != "" {
+		t.Errorf("when the store is away: %q", got)
 	}
 }

@@ -76,3 +76,14 @@ func (j Join) Handle(h Handler) error {
 	}
 	return nil
 }
+
+// Gone are those of pods that the source does not have any more.
+func Gone(s Source, pods []*corev1.Pod) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, p := range pods {
+		if now := s.Pod(p.Namespace, p.Name); now == nil || now.UID != p.UID {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -131,3 +131,11 @@ func TestAnotherPodOfThatName(t *testing.T) {
 		t.Errorf("told %s", got)
 	}
 }
+
+func TestGone(t *testing.T) {
+	s := &fixed{pods: []*corev1.Pod{pod("a", "1"), pod("b", "2")}}
+	gone := Gone(s, []*corev1.Pod{pod("a", "1"), pod("b", "old"), pod("c", "3")})
+	if len(gone) != 2 || gone[0].UID != "old" || gone[1].UID != "3" {
+		t.Errorf("gone are %v", gone)
+	}
+}

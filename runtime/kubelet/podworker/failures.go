@@ -9,6 +9,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 )
 
+// retryDelay is the pause before something that failed is tried again.
+const retryDelay = time.Second
+
 // configErrorDelay is the pause after a mistake in what a container refers to.
 const configErrorDelay = 5 * time.Second
 
@@ -70,4 +73,12 @@ func (f failures) next() (next time.Time) {
 		}
 	}
 	return next
+}
+
+// earliest is the first of two times, of which zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }

@@ -52,9 +52,13 @@ func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
 		writes, again := n.api.version, time.Now()
 		n.held.set("ready", &n.held.fails, errors.New("the node has no pod CIDR yet"))
 		n.start()
-		pass(10 * time.Second)
+		pass(adoptGrace - time.Second)
 		if n.api.version != writes || n.events.count("NetworkNotReady") > 0 {
 			t.Errorf("%d status updates while the network is away, events %v", n.api.version-writes, n.events.all)
+		}
+		pass(5 * time.Second)
+		if said := n.events.count("NetworkNotReady"); n.api.version != writes || said < 3 || said > 6 {
+			t.Errorf("%d status updates while the network stays away, said %d times", n.api.version-writes, said)
 		}
 		n.held.set("ready", &n.held.fails, nil)
 		pass(time.Minute)
@@ -144,7 +148,7 @@ func TestARejectedPod(t *testing.T) {
 		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "too much" {
 			t.Errorf("status %+v", s)
 		}
-		if len(n.rt.Events()) > 0 || len(n.workers.admitted()) > 0 {
+		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted()) > 0 {
 			t.Error("it was started, or counts")
 		}
 		n.api.remove(0)
@@ -158,7 +162,7 @@ func TestAnAdmittedPodIsNotJudgedAgain(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if got := n.workers.admitted(); len(got) != 1 {
+		if got := n.workers.admission.admitted(); len(got) != 1 {
 			t.Errorf("%d pods count", len(got))
 		}
 		n.reject = &admit.Rejection{Reason: "NodeAffinity"}

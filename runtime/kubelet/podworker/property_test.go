@@ -49,7 +49,8 @@ type life struct {
 	programs map[string]containertest.Program
 	began    time.Time
 	deleted  bool
-	changed  bool // the spec, or an end that nothing in the spec tells
+	slow     time.Duration // that calls of the runtime took, at the most: part of a grace
+	changed  bool          // the spec, or an end that nothing in the spec tells
 	log      []string
 }
 
@@ -128,6 +129,7 @@ func (h *life) disturb() {
 			f.Err = []error{errors.New("broken"), container.ErrUnavailable}[h.rand.IntN(2)]
 		}
 		note("a fault is to come: %+v", f)
+		h.slow += f.Delay
 		h.rt.Fail(f)
 	case 5:
 		away := h.chance(50)
@@ -284,7 +286,7 @@ func (h *life) judgeGrace() {
 		switch {
 		case e.Signal != syscall.SIGKILL && !ok:
 			told[e.Container.ID] = e.At
-		case e.Signal == syscall.SIGKILL && !h.deleted && ok && e.At.Sub(at) < grace-time.Second:
+		case e.Signal == syscall.SIGKILL && !h.deleted && ok && e.At.Sub(at) < grace-h.slow:
 			h.t.Errorf("%s is killed %s after it was told to end, with a grace of %s", e.Container.Name, e.At.Sub(at), grace)
 		}
 	}

@@ -38,12 +38,12 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 		return false
 	}
 	select {
-	case w.workers.starting <- struct{}{}:
+	case w.starting <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
 	c, err := w.Runtime.Start(ctx, spec)
-	<-w.workers.starting
+	<-w.starting
 	if err != nil {
 		if ctx.Err() == nil && w.failures.start(name, err) {
 			w.Events.Event(p, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())

@@ -2,7 +2,6 @@ package podworker
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,20 +14,22 @@ import (
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
-// retryDelay is the pause before something that failed is tried again.
-const retryDelay = time.Second
-
-// adoptDelay is the pause before a pod that runs is tried to be taken over again.
-const adoptDelay = 100 * time.Millisecond
+const (
+	// adoptDelay is the pause before a pod that runs is tried to be taken over again,
+	// for the first adoptGrace of this process.
+	adoptDelay = 100 * time.Millisecond
+	adoptGrace = 10 * time.Second
+)
 
 // worker does everything for one pod. Beside the mailbox, its fields belong to its own
 // goroutine.
 type worker struct {
 	mailbox
 	*Config
-	workers *Workers
-	ref     container.PodRef
-	log     *slog.Logger
+	admission *admission
+	starting  chan struct{} // slots for containers that are being started
+	ref       container.PodRef
+	log       *slog.Logger
 
 	history
 	failures   failures
@@ -38,6 +39,7 @@ type worker struct {
 
 	sandbox    container.Sandbox
 	ip         string
+	created    time.Time // when this worker was
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
@@ -45,15 +47,15 @@ type worker struct {
 	released   bool            // ended, and what it held is given back
 }
 
-func newWorker(ws *Workers, p *corev1.Pod, containers []container.Container) *worker {
+func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod, containers []container.Container) *worker {
 	w := &worker{
-		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: &ws.cfg, workers: ws,
+		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: cfg, admission: a, starting: starting,
 		ref:     container.PodRef{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
 		history: newHistory(), failures: failures{}, backingOff: map[string]string{},
-		startTime: metav1.Now(), seen: p,
+		created: time.Now(), startTime: metav1.Now(), seen: p,
 	}
-	w.log = ws.cfg.Log.With("pod", w.ref.String())
-	w.kills = kills{Config: &ws.cfg, log: w.log, active: map[string]*kill{}}
+	w.log = cfg.Log.With("pod", w.ref.String())
+	w.kills = kills{Config: cfg, log: w.log, active: map[string]*kill{}}
 	if p.Status.StartTime != nil {
 		w.startTime = *p.Status.StartTime
 	}
@@ -61,7 +63,7 @@ func newWorker(ws *Workers, p *corev1.Pod, containers []container.Container) *wo
 	w.admitted = len(containers) > 0 || p.Status.StartTime != nil
 	for _, c := range containers {
 		w.observe(c)
-		ws.cfg.Images.Use(w.ref.UID, c.ImageID)
+		cfg.Images.Use(w.ref.UID, c.ImageID)
 	}
 	w.publish(w.running())
 	return w
@@ -107,7 +109,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		return w.finish(ctx, p), false
 	}
 	if _, ok := w.admittedPod(); !ok && w.failed == nil {
-		if r := w.workers.admit(ctx, w, p); r != nil {
+		if r := w.admission.admit(ctx, &w.mailbox, p); r != nil {
 			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
 		}
 	}
@@ -119,18 +121,22 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		return w.report(ctx, p), false
 	}
 	refresh, err := w.prepare(startCtx, p)
-	if err != nil && w.sandbox.ID == "" && len(w.running()) > 0 {
-		// An earlier process made what this one has not found again yet (the network may
-		// come up after it): what was reported of the pod holds until then.
-		w.log.Info("pod is not taken over yet", "error", err)
-		return time.Now().Add(adoptDelay), false
-	}
 	if err != nil {
+		// An earlier process made what this one has not found again yet (the network may
+		// come up after it): what was reported of a pod that runs holds until then.
+		adopting := w.sandbox.ID == "" && len(w.running()) > 0
+		if adopting && time.Since(w.created) < adoptGrace {
+			return time.Now().Add(adoptDelay), false
+		}
 		if startCtx.Err() == nil {
 			w.log.Warn("pod cannot start yet", "error", err)
 			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
 		}
-		return earliest(time.Now().Add(retryDelay), w.report(ctx, p)), false
+		next = time.Now().Add(retryDelay)
+		if !adopting {
+			next = earliest(next, w.report(ctx, p))
+		}
+		return next, false
 	}
 	next = earliest(next, refresh)
 	next = earliest(next, w.runContainers(ctx, startCtx, p))
@@ -179,66 +185,4 @@ func (w *worker) enforceDeadline(p *corev1.Pod) (end time.Time) {
 	w.failed = &status.Failure{Reason: "DeadlineExceeded", Message: "Pod was active on the node longer than the specified deadline"}
 	w.Events.Event(p, corev1.EventTypeNormal, "DeadlineExceeded", w.failed.Message)
 	return time.Time{}
-}
-
-// observe takes up a container or its end.
-func (w *worker) observe(c container.Container) {
-	if dropped := w.put(&c); dropped != nil {
-		w.discarded = append(w.discarded, dropped)
-	}
-	if c.State != container.StateExited {
-		return
-	}
-	w.Prober.Remove(c.ID)
-	w.kills.ended(c.ID)
-}
-
-// observeEnded takes up what ended.
-func (w *worker) observeEnded() {
-	for _, c := range w.takeEnded() {
-		w.observe(c)
-	}
-	w.publish(w.running())
-}
-
-func (w *worker) view(p *corev1.Pod) plan.View {
-	v := plan.View{
-		Pod: p, Sandbox: w.sandbox.ID, Containers: w.newest, Previous: w.previous, Failures: w.failures,
-		Health: map[string]container.Health{}, Now: time.Now(),
-	}
-	for _, c := range w.newest {
-		if h, ok := w.Prober.Health(c.ID); ok {
-			v.Health[c.ID] = h
-		}
-	}
-	return v
-}
-
-// report writes the pod's status, and says when to try again if it could not be written.
-func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
-	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
-		HostIP: w.NodeIP, PodIP: w.ip, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "", Failed: w.failed, Terminated: w.terminated,
-	}))
-	if err == nil || ctx.Err() != nil {
-		return time.Time{}
-	}
-	w.log.Warn("a pod's status is not written yet", "error", err)
-	return time.Now().Add(retryDelay)
-}
-
-// recordBackoff records once per container that its successor has to wait.
-func (w *worker) recordBackoff(p *corev1.Pod, ended *container.Container) {
-	if w.backingOff[ended.Name] == ended.ID {
-		return
-	}
-	w.backingOff[ended.Name] = ended.ID
-	w.Events.Event(p, corev1.EventTypeWarning, "BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)",
-		ended.Name, w.ref.Name, w.ref.Namespace, w.ref.UID))
-}
-
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
-		return b
-	}
-	return a
 }

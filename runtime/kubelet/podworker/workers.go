@@ -8,26 +8,26 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
-	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // Workers are those of this node's pods.
 type Workers struct {
-	cfg      Config
-	starting chan struct{} // slots for containers that are being started
+	cfg       Config
+	admission *admission
+	starting  chan struct{} // slots for containers that are being started
 
 	mu      sync.Mutex
 	workers map[string]*worker // by pod UID
 	running sync.WaitGroup
-
-	admission sync.Mutex // one pod at a time is admitted
 }
 
 // New returns workers without pods.
 func New(cfg Config) *Workers {
-	return &Workers{cfg: cfg, starting: make(chan struct{}, cfg.StartsAtOnce), workers: map[string]*worker{}}
+	return &Workers{
+		cfg: cfg, starting: make(chan struct{}, cfg.StartsAtOnce), workers: map[string]*worker{},
+		admission: &admission{handler: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{}},
+	}
 }
 
 // Adopt takes over what runs, before anything else is done: containers of pods that
@@ -112,42 +112,16 @@ func (ws *Workers) start(ctx context.Context, p *corev1.Pod, containers []contai
 	if ws.workers[uid] != nil || ctx.Err() != nil {
 		return
 	}
-	w := newWorker(ws, p, containers)
+	w := newWorker(&ws.cfg, ws.admission, ws.starting, p, containers)
 	ws.workers[uid] = w
+	ws.admission.add(&w.mailbox)
 	ws.running.Go(func() {
 		w.run(ctx)
+		ws.admission.remove(&w.mailbox)
 		ws.mu.Lock()
 		defer ws.mu.Unlock()
 		delete(ws.workers, uid)
 	})
-}
-
-// admit decides whether a pod runs here, beside those that were admitted before it.
-func (ws *Workers) admit(ctx context.Context, w *worker, p *corev1.Pod) *admit.Rejection {
-	ws.admission.Lock()
-	defer ws.admission.Unlock()
-	r := ws.cfg.Admission.Admit(ctx, admit.Attributes{Pod: p, Others: ws.admitted(), Allocatable: ws.cfg.Allocatable})
-	if r == nil {
-		w.setAdmitted()
-	}
-	return r
-}
-
-// admitted are the pods that were admitted and have not ended.
-func (ws *Workers) admitted() []*corev1.Pod {
-	ws.mu.Lock()
-	all := make([]*worker, 0, len(ws.workers))
-	for _, w := range ws.workers {
-		all = append(all, w)
-	}
-	ws.mu.Unlock()
-	var out []*corev1.Pod
-	for _, w := range all {
-		if p, ok := w.admittedPod(); ok && !pod.IsTerminal(p) {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // removeOrphans removes what pods left that went while this process was away.

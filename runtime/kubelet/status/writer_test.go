@@ -71,7 +71,8 @@ func TestWriteSendsWhatChanged(t *testing.T) {
 		t.Errorf("what did not change is sent: %v", patch)
 	}
 	// The informer still has version 5: what was written counts.
-	write("written already", 1, *answer.Status.DeepCopy())
+	v.Now = now.Add(2 * time.Minute)
+	write("written already", 1, Compute(v, Facts{HostIP: "1.1.1.1"}))
 	p.ResourceVersion = "9" // somebody wrote after that
 	write("changed by another", 2, *answer.Status.DeepCopy())
 	w.Forget(p.UID)

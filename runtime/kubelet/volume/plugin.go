@@ -66,20 +66,6 @@ type Tokens interface {
 	Token(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceAccountTokenProjection) (string, error)
 }
 
-// Plugins are the kinds of volumes that a node has. allocatable is what it has for pods.
-func Plugins(mounts Mounts, objects Objects, tokens Tokens, allocatable corev1.ResourceList) []Plugin {
-	dir := directory{mounts}
-	c := content{objects: objects, tokens: tokens, allocatable: allocatable}
-	return []Plugin{
-		emptyDir{directory: dir, memory: allocatable.Memory().Value()},
-		hostPath{},
-		configMap{directory: dir, content: c},
-		secret{directory: dir, content: c},
-		projected{directory: dir, content: c},
-		downwardAPI{directory: dir, content: c},
-	}
-}
-
 // directory is a volume that lies in its directory, which may be a mount.
 type directory struct{ mounts Mounts }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
@@ -243,6 +244,7 @@ func TestContainerValidation(t *testing.T) {
 		c("sub path above", "subPath: a/b", "subPath: a/..", "must not contain '..'"),
 		c("propagation", "subPath: a/b", "mountPropagation: Both", "mountPropagation: Unsupported value"),
 		c("propagation to the host", "subPath: a/b", "mountPropagation: Bidirectional", ""),
+		kindtest.Change("propagation of who says nothing", strings.Replace(samplePod, "privileged: true, ", "", 1), "subPath: a/b", "mountPropagation: Bidirectional", "available only to privileged containers"),
 		c("read only all the way", "readOnly: true, recursive", "recursive", "may only be specified when readOnly is true"),
 		c("device path", "devicePath: /dev/x", "devicePath: dev/x", "must be an absolute path"),
 		c("device of files", "{name: disk, devicePath", "{name: data, devicePath", "can only use volume source type of PersistentVolumeClaim or Ephemeral"),

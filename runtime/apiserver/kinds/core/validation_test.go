@@ -84,6 +84,7 @@ func TestServiceValidation(t *testing.T) {
 		b("external IP of oneself", "198.51.100.1", "127.0.0.1", "may not be in the loopback range"),
 		b("external IP of the link", "198.51.100.1", "169.254.0.1", "may not be in the link-local range"),
 		b("source range", "10.0.0.0/8", "10.0.0.0/40", "spec.loadBalancerSourceRanges[0]: Invalid value"),
+		c("each source range", "type: ClusterIP", "loadBalancerSourceRanges: [10.0.0.0/8, 11.0.0.0/8]", "spec.loadBalancerSourceRanges[1]: Forbidden"),
 		b("external policy", "externalTrafficPolicy: Local", "externalTrafficPolicy: Far", "spec.externalTrafficPolicy: Unsupported value"),
 		b("internal policy", "externalTrafficPolicy: Local", "externalTrafficPolicy: Local\n  internalTrafficPolicy: Far", "spec.internalTrafficPolicy: Unsupported value"),
 		b("distribution", "PreferClose", "PreferFar", "spec.trafficDistribution: Unsupported value"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
@@ -164,4 +165,35 @@ func earliest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// TestAnUnhealthySidecar is killed, and holds up nothing.
+func TestAnUnhealthySidecar(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, []string{"side"}, "main")
+	pod.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+	m := newModel(t, pod)
+	m.v.Containers["side"] = &container.Container{ID: "s", Name: "side", Sandbox: "s1"}
+	m.v.Health["s"] = container.Health{Unhealthy: "startup probe"}
+	d := Decide(m.v)
+	if len(d.Kill) != 1 || d.Kill[0].Message != "Container side failed startup probe, will be restarted" || !d.Initialized || len(d.Start) != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestBackingOff: only what has ended in this sandbox waits because it ended.
+func TestBackingOff(t *testing.T) {
+	m := newModel(t, testPod(corev1.RestartPolicyAlways, nil, "c"))
+	m.v.Failures["c"] = Failure{Until: m.v.Now.Add(time.Minute)}
+	if d := Decide(m.v); len(d.BackingOff) != 0 || len(d.Start) != 0 || !d.WakeAt.Equal(m.v.Now.Add(time.Minute)) {
+		t.Errorf("one that could not be started: %+v", d)
+	}
+	ended := &container.Container{ID: "a", Name: "c", Sandbox: "s1", Backoff: 10 * time.Second, StartedAt: m.v.Now, State: container.StateExited, Exit: &container.Exit{At: m.v.Now}}
+	m.v.Containers["c"], m.v.Failures = ended, nil
+	if d := Decide(m.v); len(d.BackingOff) != 1 || d.BackingOff[0] != ended || !d.WakeAt.Equal(m.v.Now.Add(10*time.Second)) {
+		t.Errorf("one that ended: %+v", d)
+	}
+	m.v.Now = m.v.Now.Add(10 * time.Second)
+	if d := Decide(m.v); len(d.BackingOff) != 0 || len(d.Start) != 1 || d.Start[0].Restarts != 1 || d.Start[0].Backoff != 20*time.Second {
+		t.Errorf("when it is due: %+v", d)
+	}
 }
