@@ -227,3 +227,31 @@ func TestPodIsMadeForItsNode(t *testing.T) {
 		t.Error("a pod without affinity is meant for a node")
 	}
 }
+
+func TestWhereDaemonPodsBelong(t *testing.T) {
+	named := func(ds *appsv1.DaemonSet) { ds.Spec.Template.Spec.NodeName = "b" }
+	selecting := func(ds *appsv1.DaemonSet) { ds.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "tape"} }
+	for name, tc := range map[string]struct {
+		edit          func(*appsv1.DaemonSet)
+		node          *corev1.Node
+		starts, stays bool
+	}{
+		"any node":                        {nil, node("a"), true, true},
+		"the node it names":               {named, node("b"), true, true},
+		"another than it names":           {named, node("a"), false, false},
+		"another than it selects":         {selecting, node("a"), false, false},
+		"a taint for newcomers":           {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule)), false, true},
+		"a taint that only asks":          {nil, node("a", tainted("x", corev1.TaintEffectPreferNoSchedule)), true, true},
+		"a taint that drives out":         {nil, node("a", tainted("x", corev1.TaintEffectNoExecute)), false, false},
+		"both":                            {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule), tainted("y", corev1.TaintEffectNoExecute)), false, false},
+		"a taint that all daemons suffer": {nil, node("a", tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, true},
+	} {
+		ds := &appsv1.DaemonSet{}
+		if tc.edit != nil {
+			tc.edit(ds)
+		}
+		if starts, stays, err := placingOf(ds).fits(tc.node); err != nil || starts != tc.starts || stays != tc.stays {
+			t.Errorf("%s: starts %v, stays %v, %v", name, starts, stays, err)
+		}
+	}
+}

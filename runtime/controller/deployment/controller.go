@@ -137,7 +137,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 func (r *Controller) claim(ctx context.Context, d *appsv1.Deployment) (sets, error) {
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
 	if err != nil {
-		return sets{}, fmt.Errorf("Deployment %s/%s: selector: %w", d.Namespace, d.Name, err)
+		return sets{}, fmt.Errorf("selector of Deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	if selector.Empty() { // it would mean every set of the namespace
 		return sets{}, nil

@@ -209,6 +209,11 @@ func TestAPausedDeploymentOnlyScales(t *testing.T) {
 	if p := progressingOf(&c.d.Status); p == nil || p.Reason != reasonPaused || p.Status != corev1.ConditionUnknown {
 		t.Errorf("%+v", p)
 	}
+	was := progressingOf(&c.d.Status).LastUpdateTime
+	c.reconcile()
+	if now := progressingOf(&c.d.Status).LastUpdateTime; !now.Equal(&was) {
+		t.Errorf("the pause is told again: %s, %s", was, now)
+	}
 	c.d.Generation++
 	c.d.Spec.Paused = false
 	c.reconcile()

@@ -56,7 +56,7 @@ func resized(d *appsv1.Deployment, s sets) bool {
 func (r *Controller) roll(ctx context.Context, d *appsv1.Deployment, s sets) (sets, error) {
 	b, err := boundsOf(d)
 	if err != nil {
-		return s, fmt.Errorf("Deployment %s/%s: %w", d.Namespace, d.Name, err)
+		return s, fmt.Errorf("bounds of Deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	want := ptr.Deref(d.Spec.Replicas, 1)
 	if s, err = r.ensureNew(ctx, d, s, growNew(want, b, sizeOf(s.new), sizesOf(s.old))); err != nil {
@@ -212,7 +212,7 @@ func (r *Controller) noteRevision(ctx context.Context, d *appsv1.Deployment, rev
 func (r *Controller) scale(ctx context.Context, d *appsv1.Deployment, s sets) (sets, error) {
 	b, err := boundsOf(d)
 	if err != nil {
-		return s, fmt.Errorf("Deployment %s/%s: %w", d.Namespace, d.Name, err)
+		return s, fmt.Errorf("bounds of Deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	want := ptr.Deref(d.Spec.Replicas, 1)
 	var active []*appsv1.ReplicaSet

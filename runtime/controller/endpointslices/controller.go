@@ -144,10 +144,10 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 		}
 	}
 	if r.tracker.StaleSlices(service, live) {
-		return 0, fmt.Errorf("Service %s: %w", key, errStale)
+		return 0, fmt.Errorf("reconcile Service %s: %w", key, errStale)
 	}
 	if err := r.reconciler.Reconcile(klog.FromContext(ctx), service, pods, live, r.clock.Now()); err != nil {
-		return 0, fmt.Errorf("Service %s: %w", key, err)
+		return 0, fmt.Errorf("reconcile Service %s: %w", key, err)
 	}
 	return 0, nil
 }

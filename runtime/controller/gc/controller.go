@@ -346,12 +346,10 @@ func objectOf(o metav1.Object, res Resource, kind string) Object {
 // slim keeps of an object only what the graph needs: the collector sees every
 // object of the cluster.
 func slim(obj any) (any, error) {
-	m, err := meta.Accessor(obj)
-	if err != nil {
-		return obj, nil // not an object (a tombstone): nothing to make smaller
+	if m, err := meta.Accessor(obj); err == nil { // a tombstone is no object
+		m.SetManagedFields(nil)
+		m.SetLabels(nil)
+		m.SetAnnotations(nil)
 	}
-	m.SetManagedFields(nil)
-	m.SetLabels(nil)
-	m.SetAnnotations(nil)
 	return obj, nil
 }

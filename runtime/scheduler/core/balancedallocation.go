@@ -19,6 +19,6 @@ func (balancedAllocation) Score(_ State, _ *Snapshot, p *PodInfo, nodes []*NodeI
 		}
 		cpu := min(1, float64(n.requested.MilliCPU+p.requests.MilliCPU)/float64(n.allocatable.MilliCPU))
 		memory := min(1, float64(n.requested.Memory+p.requests.Memory)/float64(n.allocatable.Memory))
-		scores[i] = int64((1 - math.Abs(cpu-memory)/2) * float64(framework.MaxNodeScore))
+		scores[i] = int64((1 - math.Abs(cpu-memory)/2) * float64(framework.MaxScore))
 	}
 }

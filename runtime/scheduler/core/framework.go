@@ -61,7 +61,7 @@ type PostFilterPlugin interface {
 type ScorePlugin interface {
 	Plugin
 	// Score sets scores[i], which is 0, to the rating of nodes[i], 0 to
-	// [framework.MaxNodeScore], more being better. It is called once per pod with all
+	// [framework.MaxScore], more being better. It is called once per pod with all
 	// nodes: what is the same for all is computed once, and ratings can be brought to
 	// one scale. state is nil when the plugin has no PreFilter or skipped it.
 	Score(state State, s *Snapshot, p *PodInfo, nodes []*NodeInfo, scores []int64)

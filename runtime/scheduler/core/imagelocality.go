@@ -24,6 +24,6 @@ func (imageLocality) Score(_ State, _ *Snapshot, p *PodInfo, nodes []*NodeInfo, 
 			there += n.images[name]
 		}
 		there = min(max(there, minImageSize), most)
-		scores[i] = framework.MaxNodeScore * (there - minImageSize) / (most - minImageSize)
+		scores[i] = framework.MaxScore * (there - minImageSize) / (most - minImageSize)
 	}
 }

@@ -146,5 +146,5 @@ func freeShare(capacity, used int64) int64 {
 	if capacity <= 0 || used >= capacity {
 		return 0
 	}
-	return (capacity - used) * framework.MaxNodeScore / capacity
+	return (capacity - used) * framework.MaxScore / capacity
 }

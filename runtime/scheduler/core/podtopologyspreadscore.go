@@ -51,7 +51,7 @@ func spreadByOwner(s *Snapshot, p *PodInfo, nodes []*NodeInfo, scores []int64) {
 	}
 	for i, n := range nodes {
 		if n.zone != "" {
-			scores[i] = (scores[i] + 2*framework.MaxNodeScore*int64(most-zones[n.zone])/int64(most)) / 3
+			scores[i] = (scores[i] + 2*framework.MaxScore*int64(most-zones[n.zone])/int64(most)) / 3
 		}
 	}
 }

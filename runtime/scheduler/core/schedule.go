@@ -133,9 +133,9 @@ func normalize(ratings []int64, lessIsBetter bool) {
 		case low == high:
 			ratings[i] = 0
 		case lessIsBetter:
-			ratings[i] = framework.MaxNodeScore * (high - v) / (high - low)
+			ratings[i] = framework.MaxScore * (high - v) / (high - low)
 		default:
-			ratings[i] = framework.MaxNodeScore * (v - low) / (high - low)
+			ratings[i] = framework.MaxScore * (v - low) / (high - low)
 		}
 	}
 }

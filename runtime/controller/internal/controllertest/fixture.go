@@ -72,9 +72,7 @@ func (f *Fixture) Writes() []string {
 			text += " " + a.GetName()
 		case clienttesting.DeleteAction:
 			text += " " + a.GetName()
-		case clienttesting.UpdateAction:
-			text += " " + nameOf(a.GetObject())
-		case clienttesting.CreateAction:
+		case clienttesting.CreateAction: // updates too
 			text += " " + nameOf(a.GetObject())
 		default:
 			continue
