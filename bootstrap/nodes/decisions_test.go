@@ -205,3 +205,21 @@ func TestWhyANodeIsNotReady(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyNodesThatAreReadyCount(t *testing.T) {
+	ready := node(func(n *corev1.Node) {
+		n.Name = "w2"
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+	})
+	api := fake.NewSimpleClientset(node(func(*corev1.Node) {}), ready)
+	if got := Ready(t.Context(), api, time.Minute); len(got) != 1 || got[0].Name != "w2" {
+		t.Errorf("ready are %v", got)
+	}
+	if InternalIP(ready) != "10.0.0.1" || Address(ready, corev1.NodeHostName) != "x" || Address(ready, corev1.NodeExternalIP) != "" {
+		t.Errorf("addresses: %q %q", InternalIP(ready), Address(ready, corev1.NodeHostName))
+	}
+	ready.Status.NodeInfo.KubeletVersion = "v1.37.2+gantry.1.2.3"
+	if Version(ready) != "1.2.3" || Version(node(func(*corev1.Node) {})) != "" {
+		t.Errorf("version %q", Version(ready))
+	}
+}
