@@ -17,12 +17,30 @@ const module = "github.com/gantry-run/gantry/"
 // may import: a name stands for the package and all below it. The longest name
 // that fits decides. Everything below a row's own name is free to it.
 var arrows = map[string][]string{
-	"provider":        {"bootstrap"},
-	"bootstrap":       {"runtime/config", "runtime/client"},
-	"bootstrap/spec":  {},
-	"bootstrap/host":  {},
-	"bootstrap/pki":   {"runtime/config"},
-	"bootstrap/ssh":   {"bootstrap/host"},
+	"provider":  {"bootstrap"},
+	"bootstrap": {"runtime/config", "runtime/client"},
+
+	// bootstrap, from what knows nobody to the phases of operations.
+	"bootstrap/spec":         {},
+	"bootstrap/host":         {},
+	"bootstrap/drain":        {},
+	"bootstrap/pki":          {"runtime/config"},
+	"bootstrap/ssh":          {"bootstrap/host"},
+	"bootstrap/hosttest":     {"bootstrap/bundle", "bootstrap/host", "runtime/config"},
+	"bootstrap/step":         {"bootstrap/host"},
+	"bootstrap/bundle":       {"bootstrap/host", "bootstrap/step", "runtime/config"},
+	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
+	"bootstrap/wipe":         {"bootstrap/host", "bootstrap/install", "bootstrap/step", "runtime/config"},
+	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/config"},
+	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
+	"bootstrap/join":         {"bootstrap/host", "bootstrap/pki", "bootstrap/step", "runtime/config"},
+	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
+	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
+	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
+	"bootstrap/machine":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/drain", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/nodes", "bootstrap/pki", "bootstrap/preflight", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
+
 	"runtime/config":  {},
 	"runtime/client":  {"runtime/config"},
 	"runtime/process": {"runtime/config"},

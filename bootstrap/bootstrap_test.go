@@ -23,20 +23,20 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
 	"github.com/gantry-run/gantry/bootstrap/install"
-	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // world is model hosts around one fake API.
 type world struct {
-	engine *Engine
-	lease  *lease.Keepers
-	die    func()
-	api    *fake.Clientset
-	store  *voters
-	hosts  map[string]*hosttest.Model
-	ids    int
+	engine  *Engine
+	runlock *runlock.Keepers
+	die     func()
+	api     *fake.Clientset
+	store   *voters
+	hosts   map[string]*hosttest.Model
+	ids     int
 }
 
 func smallBundle(t *testing.T) *bundle.Bundle {
@@ -92,7 +92,7 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		w.die()
 	}
 	var dead atomic.Bool
-	var keepers *lease.Keepers
+	var keepers *runlock.Keepers
 	w.die = func() {
 		dead.Store(true)
 		for _, m := range w.hosts {
@@ -112,11 +112,11 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		}
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
 	}
-	keepers = lease.NewKeepers(lease.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
-	w.lease = keepers
+	keepers = runlock.NewKeepers(runlock.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
+	w.runlock = keepers
 	t.Cleanup(keepers.Close)
 	return New(Config{
-		Bundle: b, NodeTimeout: 10 * time.Second, DrainTimeout: time.Second, Connect: connect, Lease: w.lease, HandOn: true,
+		Bundle: b, NodeTimeout: 10 * time.Second, DrainTimeout: time.Second, Connect: connect, RunLock: w.runlock, HandOn: true,
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
 		API:   w.apiThrough, Store: w.storeThrough,
 	})

@@ -2,20 +2,26 @@ package bootstrap
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/bootstrap/access"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/controlplane"
+	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
-	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/machine"
 	"github.com/gantry-run/gantry/bootstrap/pki"
+	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/bootstrap/workers"
 	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Config is what an Engine works with.
@@ -38,8 +44,8 @@ type Config struct {
 	// HandOn has workers take the bundle from a master, where they can.
 	HandOn bool
 	Events func(step.Event)
-	// Lease is held by every operation that changes something; nil is none.
-	Lease *lease.Keepers
+	// RunLock is held by every operation that changes something; nil is none.
+	RunLock *runlock.Keepers
 
 	// What follows is replaced in tests.
 	Now   func() time.Time
@@ -67,7 +73,7 @@ func New(c Config) *Engine {
 		c.Now = time.Now
 	}
 	if c.NewID == nil {
-		c.NewID = newUUID
+		c.NewID = func() string { return string(uuid.NewUUID()) }
 	}
 	if c.Trust == nil {
 		c.Trust = install.NewAuthorities
@@ -81,66 +87,54 @@ func New(c Config) *Engine {
 	return &Engine{c}
 }
 
-// width is how many of so many hosts are worked on at a time.
-func (e *Engine) width(hosts int) int {
-	if e.Parallelism > 0 {
-		return e.Parallelism
+// access is what clusters are reached with.
+func (c Config) access() access.Config {
+	return access.Config{
+		Config: fleet.Config{Connect: c.Connect, Parallelism: c.Parallelism, Events: c.Events, Now: c.Now},
+		API:    c.API, Store: c.Store,
 	}
-	return min(max(10, hosts/8), 64)
 }
 
-// State is how a host stands.
-type State string
+func (c Config) lifecycle() machine.Lifecycle {
+	return machine.Lifecycle{Config: c.access(), Bundle: c.Bundle, NodeTimeout: c.NodeTimeout, DrainTimeout: c.DrainTimeout}
+}
+
+func (c Config) controlplane() controlplane.Config {
+	return controlplane.Config{Lifecycle: c.lifecycle(), NewID: c.NewID, NewAuthorities: c.Trust, AbandonUnreachable: c.AbandonUnreachable}
+}
+
+func (c Config) workers() workers.Config {
+	return workers.Config{Lifecycle: c.lifecycle(), HandOn: c.HandOn, AbandonUnreachable: c.AbandonUnreachable}
+}
+
+// State, Status and Report are how hosts stand; see package fleet.
+type (
+	State  = fleet.State
+	Status = fleet.Status
+	Report = fleet.Report
+)
 
 // The states of a host.
 const (
-	// Ready: it is what it should be and its Node is Ready.
-	Ready State = "ready"
-	// Pending: work on it was begun or is still to be done.
-	Pending State = "pending"
-	// Drifted: it was ready, and something on it was changed, stopped or lost.
-	Drifted State = "drifted"
-	// Absent: the host answers and nothing of the cluster is on it.
-	Absent State = "absent"
-	// Unknown: the host could not be asked. Nothing follows from that.
-	Unknown State = "unknown"
-	// Gone: it was taken out and wiped.
-	Gone State = "gone"
+	Ready   = fleet.Ready
+	Pending = fleet.Pending
+	Drifted = fleet.Drifted
+	Absent  = fleet.Absent
+	Unknown = fleet.Unknown
+	Gone    = fleet.Gone
 )
 
-// Status is what was reached or seen on one host.
-type Status struct {
-	State State
-	// HostKey is the key the host showed; empty when it could not be reached.
-	HostKey string
-	// Message says why it is not ready, or what differs.
-	Message string
-	// Err is the failure behind it, if there was one.
-	Err error
-}
+// ClusterChange and PoolChange say which hosts an update is about.
+type (
+	ClusterChange = controlplane.Change
+	PoolChange    = workers.Change
+)
 
-// Report is the outcome of an operation, by host name.
-type Report struct {
-	ClusterID string
-	// CAFingerprint is the SHA-256 of the cluster's CA certificate.
-	CAFingerprint string
-	Hosts         map[string]Status
-	// Warnings are about no host in particular.
-	Warnings []string
-}
-
-// Failed returns the hosts that are neither Ready nor Gone, as an error each.
-func (r Report) Failed() map[string]error {
-	out := map[string]error{}
-	for name, s := range r.Hosts {
-		if s.State == Ready || s.State == Gone {
-			continue
-		}
-		err := s.Err
-		if err == nil {
-			err = fmt.Errorf("host %s is %s: %s", name, s.State, s.Message)
-		}
-		out[name] = err
-	}
-	return out
-}
+const (
+	// DrainStep is the step that fails where a leaving node's pods could not be moved.
+	DrainStep = machine.DrainStep
+	// AdminGroup is the group whose members may do everything.
+	AdminGroup = config.MastersGroup
+	// SumsDir is where hosts may keep the SHA-256 of what is installed; a wipe takes it.
+	SumsDir = config.SumsDir
+)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/machine"
 	"github.com/gantry-run/gantry/bootstrap/preflight"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
@@ -24,31 +26,31 @@ type HostFacts struct {
 // Facts asks a server what it is, and what stands against its becoming a master or
 // a worker. Nothing is changed.
 func (e *Engine) Facts(ctx context.Context, h spec.Host, master bool) (HostFacts, error) {
-	f := e.connect(ctx, []spec.Host{h})
-	defer f.close()
-	m := f.members[h.Name]
-	if m.host == nil {
-		return HostFacts{}, m.status.Err
+	f := fleet.Connect(ctx, e.access().Config, []spec.Host{h})
+	defer f.Close()
+	m := f.Members[h.Name]
+	if m.Host == nil {
+		return HostFacts{}, m.Status.Err
 	}
-	files, err := m.host.ReadFiles(ctx, install.IdentityFile)
+	files, err := m.Host.ReadFiles(ctx, install.IdentityFile)
 	if err != nil {
 		return HostFacts{}, err
 	}
-	out := HostFacts{HostKey: m.status.HostKey}
+	out := HostFacts{HostKey: m.Status.HostKey}
 	if out.Identity, err = install.ReadIdentity(files); err != nil {
-		return HostFacts{}, fmt.Errorf("%s: %w", m.title(), err)
+		return HostFacts{}, fmt.Errorf("%s: %w", m.Title(), err)
 	}
 	asked := e.Now()
-	if out.Facts, err = host.ReadFacts(ctx, m.host); err != nil {
-		return HostFacts{}, fmt.Errorf("%s: %w", m.title(), err)
+	if out.Facts, err = host.ReadFacts(ctx, m.Host); err != nil {
+		return HostFacts{}, fmt.Errorf("%s: %w", m.Title(), err)
 	}
 	if out.Identity != nil {
 		return out, nil
 	}
 	s := preflight.Subject{
-		Title: m.title(), Node: spec.Node{Host: h, Master: master}, Facts: out.Facts,
+		Title: m.Title(), Node: spec.Node{Host: h, Master: master}, Facts: out.Facts,
 		Skew: preflight.Skew(asked, e.Now(), out.UnixTime),
 	}
-	out.Findings = preflight.Findings(preflight.Check([]preflight.Subject{s}, e.surroundings())[h.Name])
+	out.Findings = preflight.Findings(preflight.Check([]preflight.Subject{s}, machine.Surroundings(e.Bundle))[h.Name])
 	return out, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
 	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
@@ -116,8 +117,8 @@ func operations() []operation {
 			end: func(t *testing.T, w *world, c spec.Cluster) {
 				w.bare(t, "w1")
 				w.ready(t, w.engine.ObservePool(t.Context(), c.Connection(), w.pool("w1@b")))
-				if n := w.node(t, "w1"); internalIP(n) != w.hosts["w1@b"].Address || n.Spec.Unschedulable {
-					t.Errorf("the Node is that of %s: %v", internalIP(n), n.Spec)
+				if n := w.node(t, "w1"); nodes.InternalIP(n) != w.hosts["w1@b"].Address || n.Spec.Unschedulable {
+					t.Errorf("the Node is that of %s: %v", nodes.InternalIP(n), n.Spec)
 				}
 			},
 		}, {
@@ -180,7 +181,7 @@ func operations() []operation {
 // Every operation on a host of every change of a cluster fails once, in every way:
 // what is done on it, and the calls of the API and of the store that go through it.
 // The failure is reported as what it is, the next run comes to the same end, and
-// neither leaves a lease behind.
+// neither leaves a run lock behind.
 func TestAFaultAnywhereConverges(t *testing.T) {
 	t.Parallel()
 	b := smallBundle(t)
@@ -294,10 +295,10 @@ func fail(t *testing.T, b *bundle.Bundle, trust install.Authorities, op operatio
 		c.ID = r.ClusterID
 	}
 	op.end(t, w, c)
-	w.lease.Close()
+	w.runlock.Close()
 	for name, m := range w.hosts {
 		if m.Holder() != "" {
-			t.Errorf("%s is left with a lease of %s", name, m.Holder())
+			t.Errorf("%s is left with a run lock of %s", name, m.Holder())
 		}
 		for _, what := range append(m.Paths(), m.Running()...) {
 			out.left = append(out.left, name+" "+what)

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -68,7 +69,7 @@ func TestANameThatHasMovedIsNotTakenFromItsNewServer(t *testing.T) {
 					n.Status.Addresses[0].Address = tc.nodeIP
 				}
 				if tc.begun {
-					delete(n.Annotations, hostAnnotation)
+					delete(n.Annotations, nodes.HostAnnotation)
 				}
 			})
 			for range 2 {

@@ -12,7 +12,9 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
+	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -46,7 +48,7 @@ func grown(t *testing.T, w *world, pool spec.Pool) spec.Cluster {
 // join makes the hosts of a pool workers.
 func (w *world) join(t *testing.T, c spec.Cluster, pool spec.Pool) {
 	t.Helper()
-	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: names(pool.Hosts)})
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: fleet.Names(pool.Hosts)})
 	succeed(t, r, err)
 }
 
@@ -94,7 +96,7 @@ func TestDriftOfANodeIsSeenAndMended(t *testing.T) {
 		"a label removed":      {func(n *corev1.Node) { delete(n.Labels, "a") }, "label a is missing"},
 		"a label changed":      {func(n *corev1.Node) { n.Labels["a"] = "2" }, `label a is "2" instead of "1"`},
 		"an annotation gone":   {func(n *corev1.Node) { delete(n.Annotations, "note") }, "annotation note is missing"},
-		"our own record gone":  {func(n *corev1.Node) { delete(n.Annotations, appliedAnnotation) }, "annotation gantry.run/applied differs"},
+		"our own record gone":  {func(n *corev1.Node) { delete(n.Annotations, nodes.AppliedAnnotation) }, "annotation gantry.run/applied differs"},
 		"our taint removed":    {func(n *corev1.Node) { n.Spec.Taints = nil }, "taint dedicated:NoSchedule is missing"},
 		"our taint changed":    {func(n *corev1.Node) { n.Spec.Taints[0].Value = "x" }, `taint dedicated:NoSchedule has value "x" instead of "db"`},
 		"a foreign taint":      {addTaint("example.com/broken"), "taint example.com/broken:NoSchedule is not of the configuration"},

@@ -11,9 +11,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/bootstrap/access"
+	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/join"
+	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
@@ -52,11 +55,11 @@ func (s ClusterStatus) Healthy() bool {
 		!slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.Problem != "" })
 }
 
-// arrival is a master that was logged in to, or could not be.
-type arrival struct {
+// answer is a master that was logged in to, or could not be.
+type answer struct {
 	master int
-	fleet  *fleet
-	trust  install.Authorities
+	hosts  *fleet.Fleet
+	access *access.Access
 	status MasterStatus
 }
 
@@ -66,17 +69,17 @@ type arrival struct {
 func (e *Engine) Status(ctx context.Context, c spec.Connection, limit time.Duration) ClusterStatus {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	arrivals := make(chan arrival, len(c.Masters))
+	answers := make(chan answer, len(c.Masters))
 	out := ClusterStatus{Masters: make([]MasterStatus, len(c.Masters))}
 	for i, h := range c.Masters {
 		out.Masters[i] = MasterStatus{Name: h.Name, Address: h.Address, Err: fmt.Errorf("no answer within %s", limit)}
-		go func() { arrivals <- e.arrive(ctx, c, i) }()
+		go func() { answers <- askMaster(ctx, e.access(), c, i) }()
 	}
 	waiting := len(c.Masters)
 	defer func() {
 		go func() { // those that come too late
 			for range waiting {
-				(<-arrivals).fleet.close()
+				(<-answers).hosts.Close()
 			}
 		}()
 	}()
@@ -84,12 +87,12 @@ func (e *Engine) Status(ctx context.Context, c spec.Connection, limit time.Durat
 	for waiting > 0 && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case a := <-arrivals:
+		case a := <-answers:
 			waiting--
-			defer a.fleet.close()
+			defer a.hosts.Close()
 			out.Masters[a.master] = a.status
 			if a.status.Err == nil {
-				e.look(ctx, &out, c, a, problems)
+				askCluster(ctx, &out, c, a.access, problems)
 			}
 		}
 	}
@@ -99,26 +102,26 @@ func (e *Engine) Status(ctx context.Context, c spec.Connection, limit time.Durat
 		}
 		err := problems[what]
 		if err == nil {
-			err = errNoAuthorities
+			err = access.ErrNoAuthorities
 		}
 		out.Problems = append(out.Problems, fmt.Sprintf("the %s could not be seen: %v", what, err))
 	}
 	return out
 }
 
-// arrive logs in to one master and reads what it holds.
-func (e *Engine) arrive(ctx context.Context, c spec.Connection, i int) arrival {
+// askMaster logs in to one master and reads what it holds.
+func askMaster(ctx context.Context, cfg access.Config, c spec.Connection, i int) answer {
 	h := c.Masters[i]
-	a := arrival{master: i, fleet: e.connect(ctx, []spec.Host{h}), status: MasterStatus{Name: h.Name, Address: h.Address}}
-	m := a.fleet.members[h.Name]
-	if a.status.Err = m.status.Err; m.host == nil {
+	a := answer{master: i, hosts: fleet.Connect(ctx, cfg.Config, []spec.Host{h}), status: MasterStatus{Name: h.Name, Address: h.Address}}
+	m := a.hosts.Members[h.Name]
+	if a.status.Err = m.Status.Err; m.Host == nil {
 		return a
 	}
-	if a.trust, a.status.Err = a.fleet.authorities(ctx, c.ClusterID); a.status.Err != nil {
+	if a.access, a.status.Err = access.Of(ctx, cfg, a.hosts, c.ClusterID); a.status.Err != nil {
 		return a
 	}
-	a.fleet.source = h.Name
-	a.status.Expiry, a.status.Err = expiries(ctx, m.host)
+	a.access.Source = h.Name
+	a.status.Expiry, a.status.Err = expiries(ctx, m.Host)
 	return a
 }
 
@@ -142,22 +145,22 @@ func expiries(ctx context.Context, h host.Host) (map[string]time.Time, error) {
 	return out, nil
 }
 
-// look asks through a master for what no other has told yet.
-func (e *Engine) look(ctx context.Context, out *ClusterStatus, c spec.Connection, a arrival, problems map[string]error) {
+// askCluster asks through a master for what no other has told yet.
+func askCluster(ctx context.Context, out *ClusterStatus, c spec.Connection, a *access.Access, problems map[string]error) {
 	var wg sync.WaitGroup
 	var nodesErr, membersErr error
 	if len(out.Nodes) == 0 {
-		wg.Go(func() { out.Nodes, nodesErr = e.nodeStatuses(ctx, a.fleet, c, a.trust) })
+		wg.Go(func() { out.Nodes, nodesErr = nodeStatuses(ctx, a, c) })
 	}
 	if len(out.Members) == 0 {
 		wg.Go(func() {
-			s, err := e.store(ctx, a.fleet, a.trust)
+			s, err := a.Etcd(ctx)
 			if membersErr = err; err != nil {
 				return
 			}
-			defer s.Close()
+			defer s.Close() //nolint:errcheck // it was only asked
 			// A member that is down must leave time to ask through another one.
-			ctx, cancel := context.WithTimeout(ctx, statusShare(ctx))
+			ctx, cancel := context.WithTimeout(ctx, access.Half(ctx))
 			defer cancel()
 			out.Members, membersErr = join.Members(ctx, s)
 		})
@@ -166,18 +169,12 @@ func (e *Engine) look(ctx context.Context, out *ClusterStatus, c spec.Connection
 	problems["nodes"], problems["members"] = nodesErr, membersErr
 }
 
-// statusShare is half of the time that is left.
-func statusShare(ctx context.Context) time.Duration {
-	end, _ := ctx.Deadline()
-	return time.Until(end) / 2
-}
-
-func (e *Engine) nodeStatuses(ctx context.Context, f *fleet, c spec.Connection, trust install.Authorities) ([]NodeStatus, error) {
-	api, err := e.api(f, c, trust)
+func nodeStatuses(ctx context.Context, a *access.Access, c spec.Connection) ([]NodeStatus, error) {
+	api, err := a.Kubernetes(c)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusShare(ctx))
+	ctx, cancel := context.WithTimeout(ctx, access.Half(ctx))
 	defer cancel()
 	list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -187,8 +184,8 @@ func (e *Engine) nodeStatuses(ctx context.Context, f *fleet, c spec.Connection, 
 	for _, n := range list.Items {
 		_, master := n.Labels[spec.MasterLabel]
 		out = append(out, NodeStatus{
-			Name: n.Name, Address: internalIP(&n), Pool: n.Labels[spec.PoolLabel], Master: master,
-			Version: gantryVersion(&n), Problem: notReady(&n),
+			Name: n.Name, Address: nodes.InternalIP(&n), Pool: n.Labels[spec.PoolLabel], Master: master,
+			Version: nodes.Version(&n), Problem: nodes.NotReady(&n),
 		})
 	}
 	return out, nil

@@ -119,7 +119,7 @@ func (f *Flow) cutApplies(ctx context.Context, t *testing.T, stay map[string]str
 type disturb func(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error)
 
 // cutEach runs terraform once for each of the cuts. Whatever it was, nothing is
-// tainted, the hosts of the pool that stay are as they were, and no lease is left.
+// tainted, the hosts of the pool that stay are as they were, and no run lock is left.
 func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, stay map[string]string, cuts ...cut) error {
 	for _, c := range cuts {
 		start := time.Now()

@@ -20,7 +20,7 @@ import (
 
 // TestDiskFull has the disk of a server run out of room at each kind of step: of a
 // worker and of masters that join, and of a worker and a master that leave. Each
-// apply ends and says so, taints nothing and leaves no lease; the next one, with
+// apply ends and says so, taints nothing and leaves no run lock; the next one, with
 // room, comes further.
 func TestDiskFull(t *testing.T) {
 	masters, workers := []string{"master-1"}, []string{"worker-1"}
@@ -230,7 +230,7 @@ func (f *Flow) noLease(ctx context.Context) error {
 				continue
 			}
 			if _, err := h.Run(ctx, "! cat /run/gantry-apply.lease"); err != nil {
-				return fmt.Errorf("a lease is left: %w", err)
+				return fmt.Errorf("a run lock is left: %w", err)
 			}
 		}
 		return nil

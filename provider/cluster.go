@@ -237,7 +237,7 @@ func (r *clusterResource) foresee(ctx context.Context, state clusterModel, want 
 		return
 	}
 	r.session.foresee(ctx, "Cluster "+want.Name+": its masters change", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
-		return e.ForeseeCluster(ctx, have, want, gone)
+		return e.PreviewCluster(ctx, have, want, gone)
 	}, diags)
 }
 

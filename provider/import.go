@@ -48,19 +48,19 @@ func parseLogin(s string) (spec.Host, error) {
 }
 
 // discover reads the cluster of the master that an import's ID names.
-func (s *session) discover(ctx context.Context, master, pool string, diags *diag.Diagnostics) (bootstrap.Discovery, bool) {
+func (s *session) discover(ctx context.Context, master, pool string, diags *diag.Diagnostics) (bootstrap.Imported, bool) {
 	if !s.usable(diags) {
-		return bootstrap.Discovery{}, false
+		return bootstrap.Imported{}, false
 	}
 	via, err := parseLogin(master)
 	if err != nil {
 		diags.AddError("The import ID cannot be used", err.Error())
-		return bootstrap.Discovery{}, false
+		return bootstrap.Imported{}, false
 	}
 	if via.SSH.User == cmp.Or(s.logins[""].User, "root") {
 		via.SSH.User = "" // as for every server
 	}
-	d, err := s.engine(ctx, 0).Discover(ctx, via, pool)
+	d, err := s.engine(ctx, 0).Import(ctx, via, pool)
 	if err != nil {
 		diags.AddError("Nothing was imported", said(err))
 		return d, false
@@ -84,7 +84,7 @@ func said(err error) string {
 
 // imported is what state holds of hosts that were found. Their status is as if
 // they were what they should be: the read that follows every import compares.
-func (s *session) imported(ctx context.Context, hosts []spec.Host, d bootstrap.Discovery, node func(string) (spec.Node, bool), diags *diag.Diagnostics) (map[string]hostModel, map[string]hostStatus) {
+func (s *session) imported(ctx context.Context, hosts []spec.Host, d bootstrap.Imported, node func(string) (spec.Node, bool), diags *diag.Diagnostics) (map[string]hostModel, map[string]hostStatus) {
 	version, digest := s.version()
 	models, status := map[string]hostModel{}, map[string]hostStatus{}
 	for _, h := range hosts {

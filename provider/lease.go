@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
-	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/runlock"
 )
 
 // defaultLeaseTimeout is longer than the lease of a holder that was cut off.
@@ -38,7 +38,7 @@ func leaseTimeout(v types.String, diags *diag.Diagnostics) time.Duration {
 }
 
 // keepers hold the leases of this run: one for all its resources of a cluster.
-func (s *session) keepers() *lease.Keepers {
+func (s *session) keepers() *runlock.Keepers {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lease == nil {
@@ -46,7 +46,7 @@ func (s *session) keepers() *lease.Keepers {
 		if s.adapt != nil {
 			s.adapt(&c)
 		}
-		s.lease = lease.NewKeepers(lease.Config{Connect: c.Connect, Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
+		s.lease = runlock.NewKeepers(runlock.Config{Connect: c.Connect, Who: whoAmI(), Wait: s.leaseTimeout, Token: s.leaseToken})
 		if s.leases != nil {
 			s.leases.add(s.lease)
 		}
@@ -70,10 +70,10 @@ func whoAmI() string {
 // leases are all that one plugin process holds.
 type leases struct {
 	mu  sync.Mutex
-	all []*lease.Keepers
+	all []*runlock.Keepers
 }
 
-func (l *leases) add(k *lease.Keepers) {
+func (l *leases) add(k *runlock.Keepers) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, k)
@@ -91,7 +91,7 @@ func (l *leases) close() {
 // Open is New for a plugin process: done gives back what it holds when it ends.
 // All its provider instances share their leases.
 func Open(version string) (factory func() provider.Provider, done func()) {
-	held, token := &leases{}, lease.NewToken()
+	held, token := &leases{}, runlock.NewToken()
 	return func() provider.Provider {
 		return &Provider{version: version, leases: held, leaseToken: token, now: time.Now}
 	}, held.close

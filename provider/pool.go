@@ -203,7 +203,7 @@ func (r *poolResource) foresee(ctx context.Context, state poolModel, stay []spec
 		return
 	}
 	r.session.foresee(ctx, "Pool "+have.Name+": "+strings.Join(names(gone), ", ")+" will leave the cluster", func(ctx context.Context, e *bootstrap.Engine) ([]string, error) {
-		return e.ForeseePool(ctx, c, gone, destroy)
+		return e.PreviewPool(ctx, c, gone, destroy)
 	}, diags)
 }
 

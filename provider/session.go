@@ -17,7 +17,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/host"
-	"github.com/gantry-run/gantry/bootstrap/lease"
+	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/ssh"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -54,7 +54,7 @@ type session struct {
 	mu      sync.Mutex
 	log     *os.File // JSON lines
 	summary *os.File // to read
-	lease   *lease.Keepers
+	lease   *runlock.Keepers
 }
 
 // engine returns an engine that tells its progress to Terraform's log and to
@@ -69,7 +69,7 @@ func (s *session) engine(ctx context.Context, drainTimeout time.Duration) *boots
 			s.event(ctx, e)
 		},
 	}
-	c.Lease = s.keepers()
+	c.RunLock = s.keepers()
 	if s.adapt != nil {
 		s.adapt(&c)
 	}

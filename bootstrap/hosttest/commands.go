@@ -31,7 +31,7 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 		}
 	case "mkdir": // mkdir -p -m 0700 DIR
 		m.mkdir(args[len(args)-1], 0o700)
-	case "append-journal":
+	case "append-journal", "append-cluster-journal":
 		if _, ok := m.dirs[args[0]]; !ok {
 			m.mkdir(args[0], 0o700)
 		}
@@ -68,11 +68,11 @@ func (m *Model) interpret(c host.Command, name string, args []string, out io.Wri
 		for _, p := range args {
 			m.remove(p)
 		}
-	case "take-lease":
-		m.takeLease(args, out)
-	case "release-lease":
-		if m.lease.token == args[1] {
-			m.lease = record{}
+	case "take-run-lock":
+		m.takeRunLock(args, out)
+	case "release-run-lock":
+		if m.runLock.token == args[1] {
+			m.runLock = record{}
 		}
 	case "restart-unit":
 		return m.start(c, args)
@@ -136,39 +136,39 @@ func (m *Model) states(marks string, units []string, out io.Writer) {
 	}
 }
 
-// record is the lease on a master.
+// record is the run lock on a master.
 type record struct {
 	token, who     string
 	renewed, since time.Time
 }
 
-func (m *Model) takeLease(args []string, out io.Writer) {
+func (m *Model) takeRunLock(args []string, out io.Writer) {
 	token, who, now := args[1], args[3], time.Now()
 	ttl, _ := strconv.Atoi(args[2])
-	if age := now.Sub(m.lease.renewed); m.lease.token != "" && m.lease.token != token && age < time.Duration(ttl)*time.Second {
-		fmt.Fprintf(out, "held %d %d %s\n", int(age.Seconds()), m.lease.since.Unix(), m.lease.who)
+	if age := now.Sub(m.runLock.renewed); m.runLock.token != "" && m.runLock.token != token && age < time.Duration(ttl)*time.Second {
+		fmt.Fprintf(out, "held %d %d %s\n", int(age.Seconds()), m.runLock.since.Unix(), m.runLock.who)
 		return
 	}
-	if m.lease.token != token {
-		m.lease.since = now
+	if m.runLock.token != token {
+		m.runLock.since = now
 	}
-	m.lease.token, m.lease.who, m.lease.renewed = token, who, now
+	m.runLock.token, m.runLock.who, m.runLock.renewed = token, who, now
 	fmt.Fprintln(out, "granted")
 }
 
-// guardLease lasts as long as the connection. A record that is not renewed within
+// guardRunLock lasts as long as the connection. A record that is not renewed within
 // the grace goes with it.
-func (m *Model) guardLease(ctx context.Context, lost chan struct{}, token string) error {
+func (m *Model) guardRunLock(ctx context.Context, lost chan struct{}, token string) error {
 	select {
 	case <-ctx.Done():
 	case <-lost:
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	left := m.lease
+	left := m.runLock
 	drop := func() {
-		if m.lease.token == token && m.lease.renewed.Equal(left.renewed) {
-			m.lease = record{}
+		if m.runLock.token == token && m.runLock.renewed.Equal(left.renewed) {
+			m.runLock = record{}
 		}
 	}
 	if m.Grace == 0 {
@@ -179,5 +179,5 @@ func (m *Model) guardLease(ctx context.Context, lost chan struct{}, token string
 	return m.unreachable()
 }
 
-// Holder is who holds the lease on this server; empty when nobody does.
-func (m *Model) Holder() string { m.mu.Lock(); defer m.mu.Unlock(); return m.lease.who }
+// Holder is who holds the run lock on this server; empty when nobody does.
+func (m *Model) Holder() string { m.mu.Lock(); defer m.mu.Unlock(); return m.runLock.who }

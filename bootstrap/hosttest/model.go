@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -40,7 +39,7 @@ type Model struct {
 	// 0 is never.
 	FailAt int
 	Fault  Fault
-	// Grace is how long it keeps the lease of a holder whose connection has ended. None
+	// Grace is how long it keeps the run lock of a holder whose connection has ended. None
 	// is what tests want that cut often.
 	Grace time.Duration
 
@@ -50,7 +49,7 @@ type Model struct {
 	changes []string
 	cut     bool
 	lost    chan struct{} // closed when the connection is lost
-	lease   record
+	runLock record
 	serving string // the digest of the bundle that it hands on
 	refuses bool   // it was asked to, and has it not
 	files   map[string]file
@@ -58,38 +57,9 @@ type Model struct {
 	units   map[string]*unit
 }
 
-// Fault is what happens to an operation.
-type Fault int
-
-// The faults. After the first three the connection is lost.
-const (
-	// CutBefore: it has no effect.
-	CutBefore Fault = iota
-	// CutDuring: of several files or units, the first half is done.
-	CutDuring
-	// CutAfter: it is done, and nobody is told.
-	CutAfter
-	// DiskFull: of what is written the first half is, and then there is no space. The
-	// connection stays.
-	DiskFull
-)
-
-func (f Fault) String() string {
-	return [...]string{"cut before", "cut during", "cut after", "disk full at"}[f]
-}
-
-// Faults are all of them.
-func Faults() []Fault { return []Fault{CutBefore, CutDuring, CutAfter, DiskFull} }
-
 type file struct {
 	data []byte
 	mode fs.FileMode
-}
-
-// traced is an operation that there was.
-type traced struct {
-	change string // empty of one that only reads
-	parts  int
 }
 
 type unit struct {
@@ -119,7 +89,7 @@ func (m *Model) PowerCut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lose()
-	m.lease = record{}
+	m.runLock = record{}
 }
 
 // connection is one login to the server, which ends when the connection is lost.
@@ -140,13 +110,13 @@ func (m *Model) Login() (host.Host, error) {
 
 // Run interprets a command.
 func (c *connection) Run(ctx context.Context, command host.Command) ([]byte, error) {
-	guards := command.Argv[0] == "sh" && command.Argv[3] == "guard-lease"
+	guards := command.Argv[0] == "sh" && command.Argv[3] == "guard-run-lock"
 	serves := command.Argv[0] == unpacker && command.Argv[1] == "-serve"
 	switch {
 	case guards != serves && !command.Lasting:
 		return nil, fmt.Errorf("%s: %s: a time-out would end it", c.Title, command)
 	case guards:
-		return nil, c.guardLease(ctx, c.lost, command.Argv[5])
+		return nil, c.guardRunLock(ctx, c.lost, command.Argv[5])
 	case serves:
 		return nil, c.serve(ctx, c.lost, command)
 	}
@@ -213,105 +183,19 @@ func (m *Model) Starts(name string) int {
 	return 0
 }
 
-// lose ends the connections, and with them what guards a lease.
+// lose ends the connections, and with them what guards a run lock.
 func (m *Model) lose() {
 	if !m.cut {
 		close(m.lost)
 	}
 	if m.Grace == 0 {
-		m.lease = record{}
+		m.runLock = record{}
 	}
 	m.cut = true
 }
 
 func (m *Model) unreachable() error {
 	return &host.Error{Kind: host.ErrUnreachable, Host: m.Title, Doing: "run", Err: io.EOF}
-}
-
-// op runs one operation under the lock, with the planned fault. Of the parts that
-// it has, do does the first n.
-func (m *Model) op(ctx context.Context, change string, parts int, do func(n int) error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.cut {
-		return m.unreachable()
-	}
-	m.ops++
-	m.trace = append(m.trace, traced{change, parts})
-	fault := m.Fault
-	if m.ops != m.FailAt {
-		fault = -1
-	}
-	if fault == CutBefore {
-		m.lose()
-		return m.unreachable()
-	}
-	if change != "" && change != through && !strings.HasPrefix(change, "append-journal") {
-		m.changes = append(m.changes, change)
-	}
-	switch {
-	case fault == CutDuring || fault == DiskFull && writes(change):
-		err := do(parts / 2)
-		if fault == DiskFull {
-			return &host.CommandError{Host: m.Title, Command: host.Command{Argv: []string{change}}, Status: 1, Stderr: "No space left on device"}
-		}
-		m.lose()
-		return errors.Join(m.unreachable(), err)
-	case fault == CutAfter:
-		do(parts) //nolint:errcheck // nobody is told
-		m.lose()
-		return m.unreachable()
-	}
-	return do(parts)
-}
-
-// through is what operations are called that change something beyond the server.
-const through = "through"
-
-// Through does what is reached through the server's connection, such as a call of the
-// API beside it: one more operation, which fails as they do.
-func (m *Model) Through(ctx context.Context, changes bool, do func() error) error {
-	change := ""
-	if changes {
-		change = through
-	}
-	return m.op(ctx, change, 1, func(n int) error {
-		if n == 0 {
-			return nil
-		}
-		return do()
-	})
-}
-
-// Matters reports, for each operation since the last Reconnect, whether the fault
-// there is another one than CutBefore: what only reads is not half done, and nobody
-// misses that it was.
-func (m *Model) Matters(f Fault) []bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := make([]bool, len(m.trace))
-	for i, op := range m.trace {
-		switch f {
-		case CutBefore:
-			out[i] = true
-		case CutDuring:
-			out[i] = op.change != "" && op.parts > 1
-		case CutAfter:
-			out[i] = op.change != ""
-		case DiskFull:
-			out[i] = writes(op.change)
-		}
-	}
-	return out
-}
-
-// writes reports whether an operation needs space.
-func writes(change string) bool {
-	verb, _, _ := strings.Cut(change, " ")
-	return slices.Contains([]string{"write", "upload", "make-dirs", "mkdir", "mark-units", "append-journal", unpacker}, verb)
 }
 
 // Name is the title.
@@ -415,9 +299,9 @@ func (m *Model) Run(ctx context.Context, c host.Command) ([]byte, error) {
 		name, args = c.Argv[3], c.Argv[4:]
 	}
 	var out bytes.Buffer
-	change := name + " " + strings.Join(args, " ")
+	change, parts := name+" "+strings.Join(args, " "), 2
 	switch name {
-	case "take-lease", "release-lease":
+	case "take-run-lock", "release-run-lock":
 		// A conversation of its own, which goes on beside the operations.
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -428,8 +312,10 @@ func (m *Model) Run(ctx context.Context, c host.Command) ([]byte, error) {
 		return out.Bytes(), err
 	case "facts", "unit-states":
 		change = ""
+	case "append-cluster-journal": // nobody is told what came of it, so that half of it is none
+		parts = 1
 	}
-	err := m.op(ctx, change, 2, func(n int) error { return m.half(c, name, args, n == 1, &out) })
+	err := m.op(ctx, change, parts, func(n int) error { return m.half(c, name, args, n < parts, &out) })
 	return out.Bytes(), err
 }
 
@@ -442,7 +328,7 @@ func (m *Model) half(c host.Command, name string, args []string, interrupted boo
 	switch name {
 	case "start-units", "stop-units", "remove-units", "rm":
 		return m.interpret(c, name, args[:(len(args)+1)/2], out)
-	case unpacker, "mark-units", "append-journal":
+	case unpacker, "mark-units", "append-journal", "append-cluster-journal":
 		return nil // each is written beside and put in its place as a whole
 	}
 	return m.interpret(c, name, args, out)

@@ -66,8 +66,8 @@ func EtcdOnHost(files map[string][]byte, n spec.Node) (Etcd, bool) {
 	return Etcd{InitialCluster: c.InitialCluster, Joins: c.InitialClusterState == "existing"}, true
 }
 
-// Ground is the first of the steps: all that does not depend on other masters.
-func Ground(in Input) ([]step.Step, error) {
+// Prepare is the first of the steps: all that does not depend on other masters.
+func Prepare(in Input) ([]step.Step, error) {
 	idFile, err := yaml.Marshal(identity(in.Node))
 	if err != nil {
 		return nil, err
@@ -86,17 +86,17 @@ func Ground(in Input) ([]step.Step, error) {
 	}, nil
 }
 
-// Steps are what makes a server this node, in order: Ground and Rest.
+// Steps are what makes a server this node, in order: Prepare and Rest.
 func Steps(in Input) ([]step.Step, error) {
-	ground, err := Ground(in)
+	first, err := Prepare(in)
 	if err != nil {
 		return nil, err
 	}
 	rest, err := Rest(in)
-	return append(ground, rest...), err
+	return append(first, rest...), err
 }
 
-// Rest is what comes after Ground.
+// Rest is what comes after Prepare.
 func Rest(in Input) ([]step.Step, error) {
 	n := in.Node
 	procs, err := processes(n, in.Etcd, in.Upstreams)
@@ -122,17 +122,17 @@ func Joined(n spec.Node) step.Step {
 	}}
 }
 
-// storeRoom is what etcd has to find free before it votes, in bytes: a segment of
+// etcdRoom is what etcd has to find free before it votes, in bytes: a segment of
 // its log is 64 MB, and its database grows.
-const storeRoom = 128 << 20
+const etcdRoom = 128 << 20
 
 const roomScript = `set -- "$1" "$2" $(stat -f -c '%a %S' "$1")
 [ $(($3 * $4)) -ge "$2" ] || { echo "$1: No space left on device: $(($3 * $4)) bytes are free, $2 are needed" >&2; exit 1; }`
 
-// StoreRoom sees that a master can write what it votes for. A voter that cannot
+// EtcdRoom sees that a master can write what it votes for. A voter that cannot
 // counts as one that is down, and two voters bear the loss of none.
-func StoreRoom() step.Change {
-	return step.Command{Name: "see that the store has room", Command: room(config.EtcdDataDir, storeRoom)}
+func EtcdRoom() step.Change {
+	return step.Command{Name: "see that etcd has room", Command: room(config.EtcdDataDir, etcdRoom)}
 }
 
 // AnyRoom fails on a host whose disk is full.

@@ -10,7 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Member is one member of the store, as it says itself.
+// Member is one member of etcd, as it says itself.
 type Member struct {
 	// Name is empty on one that was added and never started.
 	Name    string
@@ -24,7 +24,7 @@ type Member struct {
 	Bytes int64
 }
 
-// Members lists the store's members, ordered by name, and asks each how it is. It
+// Members lists the members of etcd, ordered by name, and asks each how it is. It
 // needs no quorum.
 func Members(ctx context.Context, s Store) ([]Member, error) {
 	list, err := s.MemberList(ctx, clientv3.WithSerializable())

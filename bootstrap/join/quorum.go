@@ -15,7 +15,7 @@ import (
 // statusTimeout is how long a member may take to say how it is.
 const statusTimeout = 3 * time.Second
 
-var errNoQuorum = errors.New("the store has no quorum")
+var errNoQuorum = errors.New("etcd has no quorum")
 
 // electorate is the voters that are alive and those that are not, by name, and what
 // came of asking these.
@@ -80,7 +80,7 @@ func Voters(ctx context.Context, s Store) (alive, down []string, err error) {
 }
 
 // VotersOfOne are those that the member which is asked knows of: what is left to see
-// of a store without a quorum.
+// of an etcd without a quorum.
 func VotersOfOne(ctx context.Context, s Store) (alive, down []string, err error) {
 	return named(voters(ctx, s, 0, clientv3.WithSerializable()))
 }

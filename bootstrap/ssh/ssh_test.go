@@ -137,7 +137,7 @@ func TestCancelEndsACommand(t *testing.T) {
 	}
 }
 
-// What lasts as long as an operation, such as what guards a lease, is not ended by
+// What lasts as long as an operation, such as what guards a run lock, is not ended by
 // what bounds commands; those that began later are.
 func TestALastingCommandOutlivesTheTimeout(t *testing.T) {
 	s := server(t, nil)

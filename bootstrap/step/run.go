@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -50,61 +49,75 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Runner applies steps to a host.
+// Runner applies steps to a host, or to the cluster on a host's behalf.
 type Runner struct {
 	Now    func() time.Time
 	Events func(Event) // may be nil
-	// Journal is off while a host is wiped: the journal goes too.
-	Journal bool
+	// Title is how events and errors call the host, where it is not reached; empty is
+	// the name of the one that is.
+	Title string
+	// Journal keeps what was begun and how it ended; nil while a host is wiped, whose
+	// journal goes too.
+	Journal Journal
 }
 
 // entry is one line of the journal.
 type entry struct {
-	Time  time.Time `json:"time"`
-	Step  string    `json:"step"`
-	State State     `json:"state"`
+	Time time.Time `json:"time"`
+	// Host is set in a journal that is not the host's own.
+	Host  string `json:"host,omitempty"`
+	Step  string `json:"step"`
+	State State  `json:"state"`
 	// Hash is a digest of what the step was to do.
 	Hash  string `json:"hash"`
 	Error string `json:"error,omitempty"`
 }
 
 // Run applies the steps in order and stops at the first that fails. Seen is what
-// they were found pending against.
+// they were found pending against. The host may be nil where all changes are of the
+// cluster.
 func (r Runner) Run(ctx context.Context, h host.Host, seen Seen, steps []Step) error {
 	var lines []byte // the end of a step is written with the beginning of the next
 	for _, s := range steps {
 		start := r.Now()
-		r.event(Event{Host: h.Name(), Step: s.Name, State: Began})
-		if err := r.write(ctx, h, append(lines, r.line(s, Began, nil)...)); err != nil {
+		r.event(Event{Host: r.title(h), Step: s.Name, State: Began})
+		if err := r.write(ctx, append(lines, r.line(s, Began, nil)...)); err != nil {
 			return r.fail(h, s, "write the journal", start, err)
 		}
 		for _, c := range s.Changes {
 			if err := c.Apply(ctx, h, seen); err != nil {
-				r.last(ctx, h, r.line(s, Failed, err))
+				r.last(ctx, r.line(s, Failed, err))
 				return r.fail(h, s, c.String(), start, err)
 			}
 		}
 		lines = r.line(s, Done, nil)
-		r.event(Event{Host: h.Name(), Step: s.Name, State: Done, Took: r.Now().Sub(start)})
+		r.event(Event{Host: r.title(h), Step: s.Name, State: Done, Took: r.Now().Sub(start)})
 	}
-	if err := r.write(ctx, h, lines); err != nil {
-		return fmt.Errorf("%s: write the journal: %w", h.Name(), err)
+	if err := r.write(ctx, lines); err != nil {
+		return fmt.Errorf("%s: write the journal: %w", r.title(h), err)
 	}
 	return nil
 }
 
+func (r Runner) title(h host.Host) string {
+	if r.Title != "" || h == nil {
+		return r.Title
+	}
+	return h.Name()
+}
+
 func (r Runner) fail(h host.Host, s Step, change string, start time.Time, err error) error {
-	err = &Error{Host: h.Name(), Step: s.Name, Change: change, Err: err}
-	r.event(Event{Host: h.Name(), Step: s.Name, State: Failed, Took: r.Now().Sub(start), Err: err})
+	err = &Error{Host: r.title(h), Step: s.Name, Change: change, Err: err}
+	r.event(Event{Host: r.title(h), Step: s.Name, State: Failed, Took: r.Now().Sub(start), Err: err})
 	return err
 }
 
-// last writes the failure, for who looks on the host; the failure itself is
+// last writes the failure, for who looks at the journal; the failure itself is
 // reported anyway, so that this may fail too.
-func (r Runner) last(ctx context.Context, h host.Host, line []byte) {
+func (r Runner) last(ctx context.Context, line []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	r.write(ctx, h, line) //nolint:errcheck // see above
+	r.write(ctx, line) //nolint:errcheck // see above
 }
 
 func (r Runner) event(e Event) {
@@ -115,7 +128,7 @@ func (r Runner) event(e Event) {
 
 func (r Runner) line(s Step, state State, err error) []byte {
 	sum := sha256.Sum256([]byte(s.String()))
-	e := entry{Time: r.Now().UTC(), Step: s.Name, State: state, Hash: hex.EncodeToString(sum[:8])}
+	e := entry{Time: r.Now().UTC(), Host: r.Title, Step: s.Name, State: state, Hash: hex.EncodeToString(sum[:8])}
 	if err != nil {
 		e.Error = err.Error()
 	}
@@ -123,18 +136,11 @@ func (r Runner) line(s Step, state State, err error) []byte {
 	return append(data, '\n')
 }
 
-// A disk may be full in the middle of a line, which would swallow the next one.
-const appendScript = `mkdir -p -m 0700 "$1" && cat >>"$2" && exit 0
-[ ! -s "$2" ] || truncate -s "$(head -n "$(wc -l <"$2")" "$2" | wc -c)" "$2"; exit 1`
-
-func (r Runner) write(ctx context.Context, h host.Host, lines []byte) error {
-	if !r.Journal || len(lines) == 0 {
+func (r Runner) write(ctx context.Context, lines []byte) error {
+	if r.Journal == nil || len(lines) == 0 {
 		return nil
 	}
-	c := host.Shell("append-journal", appendScript, path.Dir(JournalFile), JournalFile)
-	c.Stdin = lines
-	_, err := h.Run(ctx, c)
-	return err
+	return r.Journal.Append(ctx, lines)
 }
 
 func isCommandError(err error) bool {

@@ -11,11 +11,8 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
-// Dir on a host where the journal and the marks are.
-const (
-	JournalFile = "/var/lib/gantry/bootstrap/journal.jsonl"
-	marksDir    = "/var/lib/gantry/bootstrap/units"
-)
+// marksDir is where a host keeps with which inputs each unit was started.
+const marksDir = "/var/lib/gantry/bootstrap/units"
 
 // Unit is one of Units. Inputs is the digest of everything that the process
 // reads at its start: when it differs from the digest it was last started with,

@@ -1,0 +1,57 @@
+package bootstrap
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+// breakStore ends the etcd of masters, whose SSH goes on.
+func (w *world) breakStore(names ...string) {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	for _, h := range w.spec(names...) {
+		w.store.broken = append(w.store.broken, install.PeerURL(h))
+	}
+}
+
+func (w *world) createAll(t *testing.T, masters ...string) spec.Cluster {
+	t.Helper()
+	c := w.with(w.cluster(), masters...)
+	r, err := w.engine.CreateCluster(t.Context(), c)
+	succeed(t, r, err)
+	c.ID = r.ClusterID
+	return c
+}
+
+// The master by which a cluster is reached first may be just the one whose store is
+// broken: others are asked then, by plans and by updates.
+func TestAStoreIsReachedThroughAMasterWhoseEtcdAnswers(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "m3", "m4")
+	have := w.createAll(t, "m1", "m2", "m3")
+	w.breakStore("m1")
+	found, err := w.engine.PreviewCluster(t.Context(), have, w.with(have, "m2", "m3", "m4"), w.spec("m1"))
+	want := "Voters in the store now: 3 (m1, m2, m3); afterwards: 3 (m2, m3, m4), which bear the loss of 1. Down now: m1; with the others that leaves 0 to spare."
+	if err != nil || len(found) != 2 || found[0] != want {
+		t.Errorf("previewed: %q, %v", found, err)
+	}
+	w.breakStore("m2")
+	found, err = w.engine.PreviewCluster(t.Context(), have, w.with(have, "m2", "m3", "m4"), w.spec("m1"))
+	if err != nil || len(found) != 2 || !strings.Contains(found[0], "It has NO quorum: 1 of 3 voters answer, 2 must. Down: m1, m2.") {
+		t.Errorf("without a quorum: %q, %v", found, err)
+	}
+}
+
+func TestAMasterLeavesWhileAnothersStoreIsBroken(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "m3", "m4")
+	have := w.createAll(t, "m1", "m2", "m3", "m4")
+	w.breakStore("m1")
+	r, err := w.engine.UpdateCluster(t.Context(), w.with(have, "m1", "m2", "m3"), ClusterChange{Leaving: w.spec("m4")})
+	succeed(t, r, err)
+	if got := w.store.names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
+		t.Errorf("the store has %v", got)
+	}
+}
