@@ -11,6 +11,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerd"
 	"github.com/gantry-run/gantry/runtime/network"
 	"github.com/gantry-run/gantry/runtime/process"
@@ -39,7 +40,7 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, rt, rt, podNetwork{net}, log)
+			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, rt, podNetwork{net}, log)
 			// The kubelet serves health on its own port.
 			return &node{k, net, rt, api.TrackMasters}, nil, err
 		})
@@ -65,7 +66,7 @@ func (n *node) Run(ctx context.Context) error {
 // podNetwork is the network in the kubelet's words: neither knows the other.
 type podNetwork struct{ *network.Network }
 
-func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []kubelet.HostPort) (netip.Addr, error) {
+func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error) {
 	mapped := make([]network.HostPort, len(ports))
 	for i, port := range ports {
 		mapped[i] = network.HostPort(port)

@@ -6,8 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
-	"k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	mutatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
@@ -35,33 +33,24 @@ type plugin struct {
 func (a *assembly) ourPlugins() []plugin {
 	return []plugin{
 		{"ServiceAccount", &ours.ServiceAccount{Account: func(ctx context.Context, ns, name string) (*corev1.ServiceAccount, error) {
-			return readThrough[*corev1.ServiceAccount](ctx, a.stores.get("", "serviceaccounts"), ns, name)
+			return readThrough[*corev1.ServiceAccount](ctx, a.objects.serviceAccounts, ns, name)
 		}}},
 		{"Priority", &ours.Priority{
 			Class: func(ctx context.Context, name string) (*schedulingv1.PriorityClass, error) {
-				return readThrough[*schedulingv1.PriorityClass](ctx, a.stores.get("scheduling.k8s.io", "priorityclasses"), "", name)
+				return readThrough[*schedulingv1.PriorityClass](ctx, a.objects.priorityClasses, "", name)
 			},
 			Default: a.defaultPriority,
 		}},
 		{"DefaultTolerationSeconds", ours.DefaultTolerations{}},
 		{"NodeRestriction", &ours.NodeRestriction{Pod: func(ctx context.Context, ns, name string) (*corev1.Pod, error) {
-			return registry.Read[*corev1.Pod](ctx, a.stores.get("", "pods"), ns, name, registry.Fresh)
+			return registry.Read[*corev1.Pod](ctx, a.objects.pods, ns, name, registry.Fresh)
 		}}},
 		{"RBACEscalation", rbac.NewEscalation(a.roles, a.generic.Authorization.Authorizer)},
 	}
 }
 
-// readThrough reads from the cache, and from etcd what the cache does not have.
-func readThrough[T runtime.Object](ctx context.Context, s *registry.Store, namespace, name string) (T, error) {
-	obj, err := registry.Read[T](ctx, s, namespace, name, registry.Cached)
-	if errors.IsNotFound(err) {
-		return registry.Read[T](ctx, s, namespace, name, registry.Fresh)
-	}
-	return obj, err
-}
-
 func (a *assembly) defaultPriority(ctx context.Context) (*schedulingv1.PriorityClass, error) {
-	list, err := registry.ListWhere[*schedulingv1.PriorityClassList](ctx, a.stores.get("scheduling.k8s.io", "priorityclasses"), "", nil, registry.Cached)
+	list, err := registry.ListWhere[*schedulingv1.PriorityClassList](ctx, a.objects.priorityClasses, "", nil, registry.Cached)
 	if err != nil {
 		return nil, err
 	}
@@ -88,5 +77,5 @@ func (a *assembly) admission() error {
 	}
 	auth := webhook.NewDefaultAuthenticationInfoResolverWrapper(nil, nil, a.generic.LoopbackClientConfig, nil)
 	return o.ApplyTo(&a.generic.Config, a.generic.SharedInformerFactory, a.loopback, dyn, a.generic.FeatureGate, a.generic.EffectiveVersion,
-		webhookinit.NewPluginInitializer(auth, serviceResolver{a.stores}))
+		webhookinit.NewPluginInitializer(auth, serviceResolver{a.objects.services}))
 }

@@ -12,11 +12,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/apidocs"
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
+	"github.com/gantry-run/gantry/runtime/apiserver/openapi/handler"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
-	"github.com/gantry-run/gantry/runtime/apiserver/released"
+	"github.com/gantry-run/gantry/runtime/apiserver/revoked"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -25,9 +25,10 @@ import (
 // assembly is a server put together and not yet started.
 type assembly struct {
 	generic    *genericapiserver.RecommendedConfig
-	stores     stores
+	stores     *registry.Stores
+	objects    *objects
 	roles      *rbac.Authorizer
-	released   *released.Nodes
+	revoked    *revoked.Nodes
 	loopback   kubernetes.Interface
 	aggregator *aggregator.APIAggregator
 	etcd       *clientv3.Client
@@ -56,11 +57,14 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	cfg.SharedInformerFactory = informers.NewSharedInformerFactory(a.loopback, 0)
 	cfg.ClientConfig = cfg.LoopbackClientConfig
 
-	if a.stores, err = openStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
+	if a.stores, err = registry.OpenStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	a.released = released.New(a.stores.get("", "configmaps").ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
-	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.released.Refusal)
+	if a.objects, err = findObjects(a.stores); err != nil {
+		return nil, err
+	}
+	a.revoked = revoked.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
+	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.revoked.Refusal)
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
 		return nil, err
 	}
@@ -72,16 +76,15 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.stores))
+	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.objects))
 	if err := s.authenticate(&cfg.Config, verifier); err != nil {
 		return nil, err
 	}
-	const group = "rbac.authorization.k8s.io"
 	a.roles = rbac.New(rbac.Sources{
-		Roles: a.stores.get(group, "roles").ListWatch(), RoleBindings: a.stores.get(group, "rolebindings").ListWatch(),
-		ClusterRoles: a.stores.get(group, "clusterroles").ListWatch(), ClusterRoleBindings: a.stores.get(group, "clusterrolebindings").ListWatch(),
+		Roles: a.objects.roles.ListWatch(), RoleBindings: a.objects.roleBindings.ListWatch(),
+		ClusterRoles: a.objects.clusterRoles.ListWatch(), ClusterRoleBindings: a.objects.clusterRoleBindings.ListWatch(),
 	})
-	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.stores})); err != nil {
+	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.objects})); err != nil {
 		return nil, fmt.Errorf("authorization: %w", err)
 	}
 	if err := a.admission(); err != nil {
@@ -94,12 +97,12 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, fmt.Errorf("custom resources: %w", err)
 	}
 	cfg.PostStartHooks = hooks
-	cfg.SkipOpenAPIInstallation = true // apidocs does it
+	cfg.SkipOpenAPIInstallation = true // openapi/handler does it
 	core, err := cfg.Complete().New("gantry", crds.GenericAPIServer)
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
-	apidocs.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, apidocs.Revision()).Register(core.Handler.NonGoRestfulMux)
+	handler.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, handler.Revision()).Register(core.Handler.NonGoRestfulMux)
 	if err := s.install(core, a, scheme, codecs, issuer, verifier); err != nil {
 		return nil, fmt.Errorf("install the API groups: %w", err)
 	}
@@ -118,7 +121,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 // start begins what must run before the first request is served.
 func (a *assembly) start(ctx context.Context) {
 	go a.roles.Run(ctx)
-	go a.released.Run(ctx)
+	go a.revoked.Run(ctx)
 	go func() {
 		for _, done := range a.aggregator.GenericAPIServer.MuxAndDiscoveryCompleteSignals() {
 			select {

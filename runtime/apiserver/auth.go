@@ -143,14 +143,14 @@ func authorize(cfg *genericapiserver.Config, roles *rbac.Authorizer, nodes *node
 
 // bindingExists tells whether the objects that a token is bound to are still
 // there. A pod's token outlives the end of its grace period by a minute only.
-func bindingExists(st stores) tokens.Lookup {
+func bindingExists(o *objects) tokens.Lookup {
 	return func(ctx context.Context, b tokens.Binding) error {
-		sa, err := readThrough[*corev1.ServiceAccount](ctx, st.get("", "serviceaccounts"), b.Namespace, b.ServiceAccount.Name)
+		sa, err := readThrough[*corev1.ServiceAccount](ctx, o.serviceAccounts, b.Namespace, b.ServiceAccount.Name)
 		if err := same("service account", err, sa, b.ServiceAccount.UID); err != nil {
 			return err
 		}
 		if b.Pod != nil {
-			pod, err := readThrough[*corev1.Pod](ctx, st.get("", "pods"), b.Namespace, b.Pod.Name)
+			pod, err := readThrough[*corev1.Pod](ctx, o.pods, b.Namespace, b.Pod.Name)
 			if err := same("pod", err, pod, b.Pod.UID); err != nil {
 				return err
 			}
@@ -159,14 +159,14 @@ func bindingExists(st stores) tokens.Lookup {
 			}
 		}
 		if b.Secret != nil {
-			secret, err := readThrough[*corev1.Secret](ctx, st.get("", "secrets"), b.Namespace, b.Secret.Name)
+			secret, err := readThrough[*corev1.Secret](ctx, o.secrets, b.Namespace, b.Secret.Name)
 			if err := same("secret", err, secret, b.Secret.UID); err != nil {
 				return err
 			}
 		}
 		// A pod's token names its node for information only.
 		if b.Node != nil && b.Pod == nil {
-			node, err := readThrough[*corev1.Node](ctx, st.get("", "nodes"), "", b.Node.Name)
+			node, err := readThrough[*corev1.Node](ctx, o.nodes, "", b.Node.Name)
 			return same("node", err, node, b.Node.UID)
 		}
 		return nil

@@ -15,7 +15,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/released"
+	"github.com/gantry-run/gantry/runtime/apiserver/revoked"
 )
 
 // closing tells the watch filter when to end watches.
@@ -62,7 +62,7 @@ func withoutRefused(h http.Handler, refusal func(*x509.Certificate) error, s run
 		case err == nil:
 			h.ServeHTTP(w, r)
 			return
-		case errors.Is(err, released.ErrNotYet):
+		case errors.Is(err, revoked.ErrNotYet):
 			w.Header().Set("Retry-After", "1")
 			err = apierrors.NewServiceUnavailable(err.Error())
 		default:

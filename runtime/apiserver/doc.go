@@ -4,8 +4,9 @@
 // Read server.go first: it is the order in which a server is put together. The
 // parts have packages of their own below this one: kinds (what a kind is),
 // registry (how it is stored and served), tokens, rbac, nodeauth (who may do
-// what), admission, services (addresses), masters (who serves), seed (what a
-// cluster is born with).
+// what), revoked (whose certificates are refused), admission, services (addresses),
+// reconcilers (the endpoints of the masters), poststarthook (what every cluster
+// has), openapi.
 //
 // It may import runtime/config and the packages below it. With runtime/etcd it is
 // the only one that knows a store.

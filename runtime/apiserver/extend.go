@@ -56,7 +56,7 @@ func (a *assembly) customResources(etcd *options.EtcdOptions) (*apiextensions.Cu
 		GenericConfig: &genericapiserver.RecommendedConfig{Config: c, SharedInformerFactory: a.generic.SharedInformerFactory},
 		ExtraConfig: apiextensions.ExtraConfig{
 			CRDRESTOptionsGetter: apiextensionsoptions.NewCRDRESTOptionsGetter(*etcd, c.ResourceTransformers, c.StorageObjectCountTracker),
-			MasterCount:          1, ServiceResolver: serviceResolver{a.stores},
+			MasterCount:          1, ServiceResolver: serviceResolver{a.objects.services},
 		},
 	}
 	notFound := notfoundhandler.New(a.generic.Serializer, genericfilters.NoMuxAndDiscoveryIncompleteKey)
@@ -75,7 +75,7 @@ func (s *Server) aggregate(a *assembly, etcd *options.EtcdOptions, core *generic
 	cfg := &aggregator.Config{
 		GenericConfig: &genericapiserver.RecommendedConfig{Config: c, SharedInformerFactory: a.generic.SharedInformerFactory},
 		ExtraConfig: aggregator.ExtraConfig{
-			ServiceResolver:     serviceResolver{a.stores},
+			ServiceResolver:     serviceResolver{a.objects.services},
 			ProxyClientCertFile: s.cfg.FrontProxy.CertFile, ProxyClientKeyFile: s.cfg.FrontProxy.KeyFile,
 			RejectForwardingRedirects: true,
 		},

@@ -23,7 +23,8 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	basecompatibility "k8s.io/component-base/compatibility"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 )
 
 // KubernetesVersion is the API that is served.
@@ -132,12 +133,12 @@ func (s *Server) etcdOptions(cfg *genericapiserver.Config, scheme *runtime.Schem
 	// cluster more than all its other work.
 	eo.StorageConfig.CountMetricPollPeriod, eo.StorageConfig.DBMetricPollInterval = 0, 0
 	eo.DefaultStorageMediaType = runtime.ContentTypeProtobuf
-	for _, resource := range uncached() {
-		eo.WatchCacheSizes = append(eo.WatchCacheSizes, resource+"#0")
-	}
 	encoding := serverstorage.NewDefaultResourceEncodingConfig(scheme)
 	for _, k := range s.table {
 		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}
+		if k.NoWatchCache {
+			eo.WatchCacheSizes = append(eo.WatchCacheSizes, gr.String()+"#0")
+		}
 		encoding.SetResourceEncoding(gr, k.GVK.GroupVersion(), schema.GroupVersion{Group: k.GVK.Group, Version: runtime.APIVersionInternal})
 	}
 	resources := resourceConfig(s.table)
@@ -149,25 +150,12 @@ func (s *Server) etcdOptions(cfg *genericapiserver.Config, scheme *runtime.Schem
 	return eo, nil
 }
 
-// uncached are the resources that are read and watched straight from etcd. Events
-// are written far more than they are read, and a cache would hold an hour of them;
-// of the others there are few or none in most clusters, and each cache costs
-// memory, and a timer every second, whether there are objects or not.
-func uncached() []string {
-	return []string{
-		"events", "events.events.k8s.io",
-		"podtemplates", "replicationcontrollers", "controllerrevisions.apps", "limitranges",
-		"horizontalpodautoscalers.autoscaling", "certificatesigningrequests.certificates.k8s.io",
-		"flowschemas.flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
-		"csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io",
-		"runtimeclasses.node.k8s.io", "ingressclasses.networking.k8s.io",
-	}
-}
-
-func resourceConfig(table []kinds.Kind) *serverstorage.ResourceConfig {
+func resourceConfig(table []kind.Kind) *serverstorage.ResourceConfig {
 	rc := serverstorage.NewResourceConfig()
 	for _, k := range table {
-		rc.EnableVersions(k.GVK.GroupVersion())
+		for _, version := range registry.ServedVersions(k) {
+			rc.EnableVersions(schema.GroupVersion{Group: k.GVK.Group, Version: version})
+		}
 	}
 	return rc
 }

@@ -10,10 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/masters"
+	"github.com/gantry-run/gantry/runtime/apiserver/poststarthook"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/reconcilers"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
-	"github.com/gantry-run/gantry/runtime/apiserver/seed"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 )
 
@@ -40,7 +40,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	if err != nil {
 		return fmt.Errorf("serviceCIDR: %w", err)
 	}
-	registrar := masters.New(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
+	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
 	left := make(chan struct{})
 
 	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
@@ -58,7 +58,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 			return err
 		}
 		if err := s.untilDone(ctx, "write the cluster's first objects", func(ctx context.Context) error {
-			return seed.Plant(ctx, a.loopback, s.cfg, first, int32(port))
+			return poststarthook.EnsureObjects(ctx, a.loopback, s.cfg, first, int32(port))
 		}); err != nil {
 			close(left)
 			return err
@@ -66,7 +66,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 		go a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log)
 		go a.addresses.Repair(ctx, a.listServices, s.log)
 		joined := make(chan struct{})
-		go func() { defer close(left); registrar.Run(ctx, joined) }()
+		go func() { defer close(left); endpoints.Run(ctx, joined) }()
 		select {
 		case <-joined:
 		case <-ctx.Done():
@@ -105,7 +105,7 @@ func (s *Server) untilDone(ctx context.Context, what string, f func(context.Cont
 }
 
 func (a *assembly) listServices(ctx context.Context) ([]corev1.Service, error) {
-	list, err := registry.ListWhere[*corev1.ServiceList](ctx, a.stores.get("", "services"), "", nil, registry.Fresh)
+	list, err := registry.ListWhere[*corev1.ServiceList](ctx, a.objects.services, "", nil, registry.Fresh)
 	if err != nil {
 		return nil, err
 	}

@@ -6,54 +6,56 @@ import (
 	"net/http"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
 )
 
 // install serves every kind of the table with its subresources.
 func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, scheme *runtime.Scheme, codecs serializer.CodecFactory, issuer *tokens.Issuer, verifier authenticator.Token) error {
-	groups := map[schema.GroupVersion]map[string]rest.Storage{}
-	add := func(gv schema.GroupVersion, resource string, storage rest.Storage) {
-		if groups[gv] == nil {
-			groups[gv] = map[string]rest.Storage{}
-		}
-		groups[gv][resource] = storage
-	}
-	for _, k := range s.table {
-		gv := k.GVK.GroupVersion()
-		store := a.stores.get(k.GVK.Group, k.Resource)
-		add(gv, k.Resource, store)
-		if k.Status {
-			add(gv, k.Resource+"/status", store.Status())
-		}
-		if k.Scale != nil {
-			add(gv, k.Resource+"/scale", store.Scale())
-		}
-	}
-	if err := s.special(a, issuer, verifier, add); err != nil {
+	with, err := s.collaborators(a, issuer, verifier)
+	if err != nil {
 		return err
 	}
-	var infos []*genericapiserver.APIGroupInfo
+	binder, err := registry.NewBinder(a.stores, with)
+	if err != nil {
+		return err
+	}
+	groups := map[string]*genericapiserver.APIGroupInfo{}
 	parameters := runtime.NewParameterCodec(scheme)
-	for _, gv := range slices.SortedFunc(maps.Keys(groups), func(a, b schema.GroupVersion) int {
-		return slices.Compare([]string{a.Group, a.Version}, []string{b.Group, b.Version})
-	}) {
-		info := genericapiserver.NewDefaultAPIGroupInfo(gv.Group, scheme, parameters, codecs)
-		info.PrioritizedVersions = []schema.GroupVersion{gv}
-		info.VersionedResourcesStorageMap[gv.Version] = groups[gv]
-		if gv.Group == "" {
-			if err := srv.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, &info); err != nil {
+	for _, k := range s.table {
+		group := groups[k.GVK.Group]
+		if group == nil {
+			info := genericapiserver.NewDefaultAPIGroupInfo(k.GVK.Group, scheme, parameters, codecs)
+			group = &info
+			groups[k.GVK.Group] = group
+		}
+		storages, err := binder.Bind(k)
+		if err != nil {
+			return err
+		}
+		for _, version := range registry.ServedVersions(k) {
+			if group.VersionedResourcesStorageMap[version] == nil {
+				group.VersionedResourcesStorageMap[version] = map[string]rest.Storage{}
+			}
+			maps.Copy(group.VersionedResourcesStorageMap[version], storages)
+		}
+	}
+	var infos []*genericapiserver.APIGroupInfo
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
+		if group == corev1.GroupName {
+			if err := srv.InstallLegacyAPIGroup(genericapiserver.DefaultLegacyAPIPrefix, groups[group]); err != nil {
 				return fmt.Errorf("core group: %w", err)
 			}
 			continue
 		}
-		infos = append(infos, &info)
+		infos = append(infos, groups[group])
 	}
 	return srv.InstallAPIGroups(infos...)
 }

@@ -15,13 +15,13 @@ import (
 
 // serviceResolver gives the address of a Service to those who call webhooks and
 // aggregated API servers: its cluster IP, which masters route like any node.
-type serviceResolver struct{ stores stores }
+type serviceResolver struct{ services *registry.Store }
 
 // ResolveEndpoint returns the URL of a Service's port.
 func (r serviceResolver) ResolveEndpoint(namespace, name string, port int32) (*url.URL, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	svc, err := registry.Read[*corev1.Service](ctx, r.stores.get("", "services"), namespace, name, registry.Cached)
+	svc, err := registry.Read[*corev1.Service](ctx, r.services, namespace, name, registry.Cached)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -18,7 +18,7 @@ import (
 type Server struct {
 	cfg     config.APIServerConfig
 	version string
-	table   []kinds.Kind
+	table   []kind.Kind
 	log     *slog.Logger
 
 	loopback atomic.Pointer[http.Client]
@@ -27,7 +27,7 @@ type Server struct {
 
 // New returns a server of the kinds in table. version is Gantry's own; the API
 // reports it behind Kubernetes'. Nothing is opened before Run.
-func New(cfg config.APIServerConfig, version string, table []kinds.Kind, log *slog.Logger) (*Server, error) {
+func New(cfg config.APIServerConfig, version string, table []kind.Kind, log *slog.Logger) (*Server, error) {
 	if len(table) == 0 {
 		return nil, errors.New("the kinds table is empty")
 	}

@@ -109,9 +109,7 @@ func (c *Client) TrackMasters(ctx context.Context) {
 		fields.OneTermEqualSelector("metadata.name", "kubernetes"))
 	update := func(obj any) {
 		if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
-			if masters := addresses(s); len(masters) > 0 {
-				c.dialer.SetServers(masters)
-			}
+			c.setMasters(s)
 		}
 	}
 	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
@@ -121,6 +119,13 @@ func (c *Client) TrackMasters(ctx context.Context) {
 	informer.RunWithContext(ctx)
 }
 
+func (c *Client) setMasters(s *discoveryv1.EndpointSlice) {
+	if masters := addresses(s); len(masters) > 0 {
+		c.dialer.SetServers(masters)
+	}
+}
+
+// addresses are those of a slice's ready endpoints, as host:port.
 func addresses(s *discoveryv1.EndpointSlice) []string {
 	var out []string
 	for _, port := range s.Ports {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,12 +66,10 @@ func NewDialer(servers []string, dial DialFunc) *Dialer {
 
 func boundSilence(_, _ string, c syscall.RawConn) error {
 	var err error
-	if controlErr := c.Control(func(fd uintptr) {
+	controlErr := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
-	}); controlErr != nil {
-		return controlErr
-	}
-	return err
+	})
+	return cmp.Or(controlErr, err)
 }
 
 // SetServers replaces the list. The order of those already known is kept, so a
@@ -113,13 +112,13 @@ func (d *Dialer) DialContext(ctx context.Context, network, _ string) (net.Conn, 
 	return nil, fmt.Errorf("no master accepts a connection: %w", errors.Join(errs...))
 }
 
-// connected makes the server the preferred one.
+// connected makes the server the preferred one. One that was taken off the list
+// meanwhile leaves the order as it is.
 func (d *Dialer) connected(c net.Conn, server string) net.Conn {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if i := slices.Index(d.servers, server); i > 0 {
-		d.servers = append(d.servers[i:len(d.servers):len(d.servers)], d.servers[:i]...)
-	}
+	first := max(0, slices.Index(d.servers, server))
+	d.servers = slices.Concat(d.servers[first:], d.servers[:first])
 	known := &conn{c, d}
 	d.conns[known] = server
 	return known

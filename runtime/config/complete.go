@@ -137,11 +137,6 @@ func (c *ControllerManagerConfig) Complete() error {
 }
 
 // Complete fills defaults and validates.
-func (c *SchedulerConfig) Complete() error {
-	return errors.Join(c.Client.complete(), c.Health.complete(Scheduler), c.LeaderElection.complete())
-}
-
-// Complete fills defaults and validates.
 func (c *KubeletConfig) Complete() error {
 	setDefault(&c.BindAddress, fmt.Sprintf("0.0.0.0:%d", KubeletPort))
 	setDefault(&c.ContainerdSocket, ContainerdSocket)

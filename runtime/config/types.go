@@ -142,13 +142,6 @@ type ControllerManagerConfig struct {
 	TerminatedPodThreshold int `json:"terminatedPodThreshold,omitempty"`
 }
 
-// SchedulerConfig configures the scheduler process.
-type SchedulerConfig struct {
-	Client         APIClient      `json:"client"`
-	Health         Health         `json:"health"`
-	LeaderElection LeaderElection `json:"leaderElection"`
-}
-
 // KubeletConfig configures the kubelet process, which carries the pod network too.
 type KubeletConfig struct {
 	NodeName string    `json:"nodeName"`

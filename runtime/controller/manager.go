@@ -7,42 +7,35 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/metadata"
+	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/process/readiness"
 )
 
 // Lease is the name of the leader lease in kube-system.
 const Lease = "gantry-controller-manager"
 
-// Manager is the controller-manager process.
+// Manager is the controller-manager process. It is ready when the controllers run, or
+// when another master's do and this one stands by.
 type Manager struct {
+	*readiness.Status
 	cfg    config.ControllerManagerConfig
 	client *client.Client
 	log    *slog.Logger
-	unfit  atomic.Pointer[error] // why it is not ready; nil: it is
 }
 
 // New returns the manager. It does nothing until Run.
 func New(cfg config.ControllerManagerConfig, c *client.Client, log *slog.Logger) (*Manager, error) {
-	m := &Manager{cfg: cfg, client: c, log: log}
-	m.notReady(errors.New("no leader of the controller-managers is known yet: the API may not answer"))
-	return m, nil
-}
-
-func (m *Manager) notReady(err error) { m.unfit.Store(&err) }
-
-// Ready is nil when the controllers run, or when another master's do and this one
-// stands by.
-func (m *Manager) Ready() error {
-	if p := m.unfit.Load(); p != nil {
-		return *p
-	}
-	return nil
+	return &Manager{
+		Status: readiness.NotReady("no leader of the controller-managers is known yet: the API may not answer"),
+		cfg:    cfg, client: c, log: log,
+	}, nil
 }
 
 // Run waits for the lease and runs the controllers until ctx is done. It fails
@@ -59,13 +52,13 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) leaderSeen(leader string) {
 	if leader != m.cfg.LeaderElection.Identity {
 		m.log.Info("standing by", "leader", leader)
-		m.unfit.Store(nil)
+		m.Set(nil)
 	}
 }
 
 // lead runs all controllers until ctx is done and their work has drained.
 func (m *Manager) lead(ctx context.Context) error {
-	m.notReady(errors.New("the controllers' caches are not filled yet"))
+	m.Set(errors.New("the controllers' caches are not filled yet"))
 	m.log.Info("leading")
 	ca, err := os.ReadFile(m.cfg.RootCAFile)
 	if err != nil {
@@ -78,22 +71,26 @@ func (m *Manager) lead(ctx context.Context) error {
 	// Events and caches outlive the controllers' last reconciliations.
 	ambient, stop := context.WithCancel(context.WithoutCancel(ctx))
 	factory := client.Informers(m.client)
-	list, err := Controllers(Deps{
-		Client: m.client, Objects: objects, Informers: factory, RootCA: ca, Config: m.cfg, Log: m.log,
+	deps := reconcile.Deps{
+		Client: m.client, Metadata: objects, Informers: factory, Clock: clock.RealClock{}, RootCA: ca, Config: m.cfg, Log: m.log,
 		Events: client.Events(ambient, m.client, string(config.ControllerManager)),
-	})
-	if err != nil {
-		stop()
-		return err
+	}
+	all := controllers()
+	made := make([]runner, len(all))
+	for i, c := range all {
+		if made[i], err = c.make(deps); err != nil {
+			stop()
+			return err
+		}
 	}
 	factory.StartWithContext(ambient)
 	defer factory.Shutdown()
 	defer stop()
 
 	var wg sync.WaitGroup
-	errs := make([]error, len(list))
-	for i, c := range list {
-		wg.Go(func() { errs[i] = c.Run(ctx, c.Workers) })
+	errs := make([]error, len(made))
+	for i, c := range made {
+		wg.Go(func() { errs[i] = c.Run(ctx, all[i].workers) })
 	}
 	wg.Go(func() { m.readyOnceFilled(ctx, factory) })
 	wg.Wait()
@@ -106,5 +103,5 @@ func (m *Manager) readyOnceFilled(ctx context.Context, f informers.SharedInforme
 			return
 		}
 	}
-	m.unfit.Store(nil)
+	m.Set(nil)
 }

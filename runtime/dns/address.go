@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,11 @@ func makeLink() (netlink.Link, error) {
 	return link, err
 }
 
+// others are the addresses but the one.
+func others(have []netlink.Addr, one *net.IPNet) []netlink.Addr {
+	return slices.DeleteFunc(slices.Clone(have), func(a netlink.Addr) bool { return a.IPNet.String() == one.String() })
+}
+
 // holdAddress gives the node the cluster DNS address. It stays when the process
 // ends, so that a restart loses no packets on the way.
 func holdAddress(address string) error {
@@ -40,11 +46,9 @@ func holdAddress(address string) error {
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", config.DNSLink, err)
 	}
-	for _, a := range have {
-		if a.IPNet.String() != want.String() { // of an earlier configuration
-			if err := netlink.AddrDel(link, &a); err != nil {
-				return fmt.Errorf("remove address %s from %s: %w", a.IPNet, config.DNSLink, err)
-			}
+	for _, a := range others(have, want) { // of an earlier configuration
+		if err := netlink.AddrDel(link, &a); err != nil {
+			return fmt.Errorf("remove address %s from %s: %w", a.IPNet, config.DNSLink, err)
 		}
 	}
 	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: want}); err != nil && !errors.Is(err, os.ErrExist) {

@@ -54,29 +54,36 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Address, err)
 	}
-	s.probe(ctx)
+	s.probe(ctx, s.lookup)
 	for _, err := range instance.ShutdownCallbacks() {
 		s.log.Warn("CoreDNS did not end cleanly", "error", err)
 	}
 	return instance.Stop()
 }
 
-// probe keeps the readiness until ctx is done.
-func (s *Server) probe(ctx context.Context) {
+// lookup asks this server for the kubernetes Service.
+func (s *Server) lookup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Address, "53"))
 	}}
 	name := "kubernetes.default.svc." + s.cfg.Domain + "."
+	if _, err := resolver.LookupHost(ctx, name); err != nil {
+		return fmt.Errorf("%s is not answered: %w", name, err)
+	}
+	return nil
+}
+
+// probe keeps the readiness until ctx is done.
+func (s *Server) probe(ctx context.Context, lookup func(context.Context) error) {
 	period := 20 * time.Millisecond
 	for {
-		ask, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := resolver.LookupHost(ask, name)
-		cancel()
+		err := lookup(ctx)
+		s.Set(err)
 		if err == nil {
-			s.Set(nil)
 			period = 10 * probePeriod
 		} else {
-			s.Set(fmt.Errorf("%s is not answered: %w", name, err))
 			period = min(2*period, probePeriod)
 		}
 		select {

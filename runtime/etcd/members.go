@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -66,10 +67,7 @@ func Members(ctx context.Context, c config.EtcdClient) ([]Member, error) {
 	out := make([]Member, len(list.Members))
 	var wg sync.WaitGroup
 	for i, m := range list.Members {
-		out[i] = Member{Name: m.Name, Address: serverOf(m.PeerURLs), Role: Voter}
-		if m.IsLearner {
-			out[i].Role = Learner
-		}
+		out[i] = memberOf(m)
 		wg.Go(func() { out[i].ask(ctx, client, m.ID, m.ClientURLs) })
 	}
 	wg.Wait()
@@ -83,8 +81,22 @@ func memberList(ctx context.Context, client *clientv3.Client, opts ...clientv3.O
 	return client.MemberList(ctx, opts...)
 }
 
+// memberOf is a member as the others know it.
+func memberOf(m *etcdserverpb.Member) Member {
+	out := Member{Name: m.Name, Address: serverOf(m.PeerURLs), Role: Voter}
+	if m.IsLearner {
+		out.Role = Learner
+	}
+	return out
+}
+
+// statuser asks the member at an endpoint how it is.
+type statuser interface {
+	Status(ctx context.Context, endpoint string) (*clientv3.StatusResponse, error)
+}
+
 // ask fills in what only the member itself knows.
-func (m *Member) ask(ctx context.Context, client *clientv3.Client, id uint64, urls []string) {
+func (m *Member) ask(ctx context.Context, client statuser, id uint64, urls []string) {
 	if len(urls) == 0 {
 		m.Problem = "it was added and has never been started"
 		return

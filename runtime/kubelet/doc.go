@@ -1,16 +1,24 @@
-// Package kubelet runs the pods that are bound to this node: it registers the
-// node and keeps its heartbeat, starts and stops containers, probes them, fills
-// their volumes and serves their logs and sessions.
+// Package kubelet runs the pods that are bound to this node: it registers the node and
+// keeps its heartbeat, starts and stops containers, probes them, fills their volumes and
+// serves their logs and sessions.
 //
-// One worker per pod does everything for that pod, in order, woken by changes of
-// the pod, by containers that end and by probe results; nothing is polled. What
-// a container should be is computed by pure functions (plan.go, status.go,
-// spec.go); the worker carries it out. All state that has to outlive the process
-// is in the labels of containers and in the kernel, so that a restart adopts
-// what runs.
+// It holds the wiring only. Each room below it has one task and declares the few things
+// that it needs of others:
 //
-// It declares the ContainerRuntime, ImageStore and PodNetwork that it needs; the
-// adapter in runtime/kubelet/containerd and runtime/network implement them and
-// cmd/gantry joins them. It may import runtime/client, runtime/config and its own
-// subpackages.
+//	podsource      which pods are to run here
+//	podworker      a pod's life; podworker/plan decides, purely
+//	admit          whether a pod can run here, one handler a file
+//	containerspec  from a pod to the runtime's description of a container
+//	images         pulls, credentials, back-off, what is in use
+//	volume         volumes, one plugin a file; objects, token: what fills them
+//	cm             cgroups
+//	sandbox        the namespaces that the containers of a pod share
+//	prober, probe, lifecycle   health and hooks
+//	status         the status of pods;  nodestatus: the Node, its conditions, its lease
+//	pleg           the ends of containers
+//	server         health, logs, sessions
+//	containerd     the container runtime;  containertest: a model of it for tests
+//
+// cmd/gantry joins it with containerd and runtime/network. It may import runtime/client,
+// runtime/config, runtime/pod and its own rooms.
 package kubelet

@@ -34,6 +34,12 @@ func LinkName(uid string) string {
 	return config.PodLinkPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
 }
 
+// isPodLink reports whether a link's name is the host's end of a pod's.
+func isPodLink(name string) bool {
+	hash, ok := strings.CutPrefix(name, config.PodLinkPrefix)
+	return ok && len(hash) == 8
+}
+
 // Attach connects the network namespace at nsPath and returns the pod's address.
 // A pod that is attached keeps what it has.
 func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort) (netip.Addr, error) {
@@ -151,15 +157,19 @@ func podRoutes() (map[netip.Addr]int, error) {
 	}
 	out := map[netip.Addr]int{}
 	for _, r := range routes {
-		if r.Dst == nil || r.Gw != nil {
-			continue
-		}
-		ones, _ := r.Dst.Mask.Size()
-		if ip, ok := netip.AddrFromSlice(r.Dst.IP.To4()); ok && ones == 32 {
+		if ip, ok := podOf(r); ok {
 			out[ip] = r.LinkIndex
 		}
 	}
 	return out, nil
+}
+
+// podOf is the pod that a route of ours leads to, if it leads to one.
+func podOf(r netlink.Route) (netip.Addr, bool) {
+	if r.Dst == nil || r.Gw != nil || !single32(r.Dst) {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice(r.Dst.IP.To4())
 }
 
 // Detach removes a pod's link, and with it its address and routes.
@@ -181,19 +191,28 @@ func (n *Network) detachLink(name string) error {
 // Prune removes the links of pods that are not among uids, left by pods that
 // went while nobody looked.
 func (n *Network) Prune(_ context.Context, uids []string) error {
-	keep := map[string]bool{}
-	for _, uid := range uids {
-		keep[LinkName(uid)] = true
-	}
 	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the links: %w", err)
 	}
 	var errs []error
-	for _, l := range links {
-		if name := l.Attrs().Name; strings.HasPrefix(name, config.PodLinkPrefix) && len(name) == len(config.PodLinkPrefix)+8 && !keep[name] {
-			errs = append(errs, n.detachLink(name))
-		}
+	for _, name := range orphans(links, uids) {
+		errs = append(errs, n.detachLink(name))
 	}
 	return errors.Join(errs...)
+}
+
+// orphans are the names of pods' links that belong to none of uids.
+func orphans(links []netlink.Link, uids []string) []string {
+	keep := map[string]bool{}
+	for _, uid := range uids {
+		keep[LinkName(uid)] = true
+	}
+	var out []string
+	for _, l := range links {
+		if name := l.Attrs().Name; isPodLink(name) && !keep[name] {
+			out = append(out, name)
+		}
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -12,6 +13,22 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
+// namePrefix begins the names of what a node has one of.
+const namePrefix = config.LinkPrefix + "-"
+
+// ourLinks are the links that the processes of a node make.
+func ourLinks(links []netlink.Link) []netlink.Link {
+	return slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool {
+		name := l.Attrs().Name
+		return !isPodLink(name) && !strings.HasPrefix(name, namePrefix)
+	})
+}
+
+// ourTables are the nftables tables that the processes of a node make.
+func ourTables(tables []*nftables.Table) []*nftables.Table {
+	return slices.DeleteFunc(slices.Clone(tables), func(t *nftables.Table) bool { return !strings.HasPrefix(t.Name, namePrefix) })
+}
+
 // Cleanup removes every link, route and nftables table that the processes of a
 // node leave in the kernel. On a clean host it does nothing.
 func Cleanup() error {
@@ -20,14 +37,9 @@ func Cleanup() error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("list the links: %w", err))
 	}
-	for _, l := range links {
-		name := l.Attrs().Name
-		pod := strings.HasPrefix(name, config.PodLinkPrefix) && len(name) == len(config.PodLinkPrefix)+8
-		if !pod && !strings.HasPrefix(name, config.LinkPrefix+"-") {
-			continue
-		}
+	for _, l := range ourLinks(links) {
 		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, fmt.Errorf("remove the link %s: %w", name, err))
+			errs = append(errs, fmt.Errorf("remove the link %s: %w", l.Attrs().Name, err))
 		}
 	}
 	routes, err := ourRoutes()
@@ -51,15 +63,12 @@ func removeTables() error {
 	if err != nil {
 		return fmt.Errorf("list the nftables tables: %w", err)
 	}
-	found := false
-	for _, t := range tables {
-		if strings.HasPrefix(t.Name, config.LinkPrefix+"-") {
-			conn.DelTable(t)
-			found = true
-		}
-	}
-	if !found {
+	ours := ourTables(tables)
+	if len(ours) == 0 {
 		return nil
+	}
+	for _, t := range ours {
+		conn.DelTable(t)
 	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("remove our nftables tables: %w", err)

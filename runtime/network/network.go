@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ type Network struct {
 	mtu     int
 	alloc   allocator
 	ports   map[string][]portMapping // by link
+	write   func() error             // writeTable
 }
 
 // New returns the network of a node; nothing is touched before Run.
@@ -70,10 +72,12 @@ func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, erro
 	if !cfg.NodeIP.Is4() {
 		return nil, fmt.Errorf("the pod network needs an IPv4 node address, not %s", cfg.NodeIP)
 	}
-	return &Network{
+	n := &Network{
 		cfg: cfg, api: api, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
 		Status: readiness.NotReady(noPodCIDR),
-	}, nil
+	}
+	n.write = n.writeTable
+	return n, nil
 }
 
 // Run keeps the host's routes as the nodes of the cluster need them. Pods keep
@@ -88,9 +92,7 @@ func (n *Network) Run(ctx context.Context) error {
 		}
 	}
 	synced := client.Watch(informer.Informer(), func(*corev1.Node) { kick() }, func(old, now *corev1.Node) {
-		a, aok := peerOf(old)
-		b, bok := peerOf(now)
-		if a != b || aok != bok { // not for heartbeats
+		if moved(old, now) {
 			kick()
 		}
 	}, func(*corev1.Node) { kick() })
@@ -132,23 +134,19 @@ func (n *Network) sync() error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(nodes, func(x *corev1.Node) bool { return x.Name == n.cfg.NodeName })
-	if i < 0 || nodes[i].Spec.PodCIDR == "" {
+	cidr, err := ownPodCIDR(n.cfg.NodeName, nodes)
+	if err != nil {
+		return err
+	}
+	if !cidr.IsValid() {
 		n.Set(errors.New(noPodCIDR))
 		return nil
-	}
-	cidr, err := netip.ParsePrefix(nodes[i].Spec.PodCIDR)
-	if err != nil {
-		return fmt.Errorf("spec.podCIDR of node %s: %w", n.cfg.NodeName, err)
 	}
 	link, onLink, err := nodeLink(n.cfg.NodeIP)
 	if err != nil {
 		return err
 	}
-	mtu := n.cfg.MTU
-	if mtu == 0 {
-		mtu = link.Attrs().MTU - tunnelOverhead
-	}
+	mtu := cmp.Or(n.cfg.MTU, link.Attrs().MTU-tunnelOverhead)
 	if err := ensureSysctls(); err != nil {
 		return err
 	}
@@ -160,7 +158,7 @@ func (n *Network) sync() error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.writeTable(); err != nil {
+	if err := n.write(); err != nil {
 		return err
 	}
 	n.podCIDR, n.mtu = cidr, mtu
@@ -176,32 +174,37 @@ func nodeLink(ip netip.Addr) (netlink.Link, []netip.Prefix, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the host's addresses: %w", err)
 	}
-	var holder netlink.Link
-	var onLink []netip.Prefix
-	for _, a := range addrs {
-		own, ok := netip.AddrFromSlice(a.IP.To4())
-		bits, _ := a.Mask.Size()
-		if !ok {
-			continue
-		}
-		if own == ip {
-			if holder, err = netlink.LinkByIndex(a.LinkIndex); err != nil {
-				return nil, nil, fmt.Errorf("find the link of %s: %w", ip, err)
-			}
-			onLink = append(onLink, netip.PrefixFrom(own, bits).Masked())
-		}
-	}
-	if holder == nil {
+	index, onLink := holding(ip, addrs)
+	if len(onLink) == 0 {
 		return nil, nil, fmt.Errorf("no link of this host has the node's address %s", ip)
+	}
+	holder, err := netlink.LinkByIndex(index)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find the link of %s: %w", ip, err)
+	}
+	return holder, onLink, nil
+}
+
+// holding is the link that holds an address, and the prefixes that are on it: none where
+// no link holds it.
+func holding(ip netip.Addr, addrs []netlink.Addr) (link int, onLink []netip.Prefix) {
+	prefix := func(a netlink.Addr) netip.Prefix {
+		own, _ := netip.AddrFromSlice(a.IP.To4()) // the zero address of what is not IPv4
+		bits, _ := a.Mask.Size()
+		return netip.PrefixFrom(own, bits)
+	}
+	for _, a := range addrs {
+		if p := prefix(a); p.Addr() == ip {
+			link, onLink = a.LinkIndex, append(onLink, p.Masked())
+		}
 	}
 	// Every other address of the same link reaches its neighbours too.
 	for _, a := range addrs {
-		if own, ok := netip.AddrFromSlice(a.IP.To4()); ok && a.LinkIndex == holder.Attrs().Index {
-			bits, _ := a.Mask.Size()
-			onLink = append(onLink, netip.PrefixFrom(own, bits).Masked())
+		if p := prefix(a); p.Addr() != ip && p.IsValid() && a.LinkIndex == link {
+			onLink = append(onLink, p.Masked())
 		}
 	}
-	return holder, onLink, nil
+	return link, onLink
 }
 
 // ensureSysctls turns forwarding on and the reverse-path check to loose:
@@ -213,13 +216,20 @@ func ensureSysctls() error {
 		"/proc/sys/net/ipv4/conf/all/rp_filter":      "2",
 		"/proc/sys/net/ipv4/conf/all/send_redirects": "0",
 	} {
-		have, err := os.ReadFile(file)
-		if err == nil && len(have) > 0 && string(have[:1]) == want {
-			continue
+		if err := ensureSysctl(file, want); err != nil {
+			return err
 		}
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			return fmt.Errorf("set %s to %s: %w", file, want, err)
-		}
+	}
+	return nil
+}
+
+func ensureSysctl(file, want string) error {
+	have, err := os.ReadFile(file)
+	if err == nil && strings.HasPrefix(string(have), want) {
+		return nil
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+		return fmt.Errorf("set %s to %s: %w", file, want, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,13 +37,7 @@ func PlanRoutes(self string, nodes []*corev1.Node, onLink []netip.Prefix) []Rout
 		}
 	}
 	slices.SortFunc(peers, func(a, b Peer) int {
-		if c := a.PodCIDR.Addr().Compare(b.PodCIDR.Addr()); c != 0 {
-			return c
-		}
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
+		return cmp.Or(a.PodCIDR.Addr().Compare(b.PodCIDR.Addr()), cmp.Compare(a.Name, b.Name))
 	})
 	var out []Route
 	for _, p := range peers {
@@ -72,6 +67,27 @@ func peerOf(n *corev1.Node) (Peer, bool) {
 	return p, true
 }
 
+// moved reports whether what routing knows of a node has changed, as it does not with a
+// heartbeat.
+func moved(old, now *corev1.Node) bool {
+	was, _ := peerOf(old)
+	is, _ := peerOf(now)
+	return was != is
+}
+
+// ownPodCIDR is the pod CIDR that a node was given; the zero prefix when it has none yet.
+func ownPodCIDR(name string, nodes []*corev1.Node) (netip.Prefix, error) {
+	i := slices.IndexFunc(nodes, func(n *corev1.Node) bool { return n.Name == name })
+	if i < 0 || nodes[i].Spec.PodCIDR == "" {
+		return netip.Prefix{}, nil
+	}
+	cidr, err := netip.ParsePrefix(nodes[i].Spec.PodCIDR)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("spec.podCIDR of node %s: %w", name, err)
+	}
+	return cidr, nil
+}
+
 // tunnelMAC is the hardware address of a node's tunnel end. It follows from the
 // node's IP, so that nodes need not tell each other.
 func tunnelMAC(nodeIP netip.Addr) net.HardwareAddr {
@@ -90,19 +106,18 @@ type allocator struct {
 // (broadcast, to some) are never pods'.
 func (a *allocator) next(used map[netip.Addr]bool) (netip.Addr, error) {
 	first := a.cidr.Masked().Addr().Next()
-	if !a.last.IsValid() || !a.cidr.Contains(a.last) {
+	if !a.cidr.Contains(a.last) {
 		a.last = first.Prev()
 	}
-	size := 1 << (32 - a.cidr.Bits())
-	for ip, i := a.last.Next(), 0; i < size; i++ {
-		if !ip.IsValid() || !a.cidr.Contains(ip.Next()) {
+	ip, size := a.last, 1<<(32-a.cidr.Bits())
+	for range size {
+		if ip = ip.Next(); !a.cidr.Contains(ip.Next()) {
 			ip = first
 		}
 		if !used[ip] {
 			a.last = ip
 			return ip, nil
 		}
-		ip = ip.Next()
 	}
 	return netip.Addr{}, fmt.Errorf("all addresses of the node's pod CIDR %s are in use", a.cidr)
 }

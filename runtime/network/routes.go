@@ -25,49 +25,70 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 			return err
 		}
 	}
-	wanted := map[string]bool{n.cfg.ServiceCIDR.String(): true}
 	// What no peer holds must not go to the default route, out of the cluster: the
 	// node's own free addresses end here (/32 routes of pods are more specific).
 	if err := replaceRoute(&netlink.Route{Dst: ipNet(podCIDR), Type: unix.RTN_BLACKHOLE, Protocol: routeProtocol}); err != nil {
 		return err
 	}
-	wanted[podCIDR.String()] = true
+	wanted := []netip.Prefix{n.cfg.ServiceCIDR, podCIDR}
 	for _, r := range plan {
-		route := &netlink.Route{
-			LinkIndex: node.Attrs().Index, Dst: ipNet(r.To), Gw: r.Via.AsSlice(),
-			Src: n.cfg.NodeIP.AsSlice(), Protocol: routeProtocol,
-		}
+		route := straight(r, n.cfg.NodeIP, node.Attrs().Index)
 		if r.Tunnel {
-			// The peer's tunnel end has the first address of its CIDR. The host's own
-			// packets leave with ours, so that answers come back through the tunnel.
-			gw := r.To.Addr()
-			if err := addNeighbour(tunnel, gw, r.Via); err != nil {
+			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
 				return err
 			}
-			route.LinkIndex, route.Gw, route.Src = tunnel.Attrs().Index, gw.AsSlice(), podCIDR.Addr().AsSlice()
-			route.Flags = int(netlink.FLAG_ONLINK)
+			route = tunnelled(r, podCIDR, tunnel.Attrs().Index)
 		}
-		if !slices.ContainsFunc(have, func(h netlink.Route) bool {
-			return h.Dst != nil && h.Dst.String() == route.Dst.String() && h.LinkIndex == route.LinkIndex && h.Gw.Equal(route.Gw) && h.Src.Equal(route.Src)
-		}) {
+		if lacks(have, route) {
 			if err := replaceRoute(route); err != nil {
 				return err
 			}
 		}
-		wanted[r.To.String()] = true
+		wanted = append(wanted, r.To)
 	}
-	for _, h := range have {
-		if h.Dst == nil || wanted[h.Dst.String()] {
-			continue
-		}
-		if ones, _ := h.Dst.Mask.Size(); ones == 32 { // a pod's
-			continue
-		}
+	for _, h := range stale(have, wanted) {
 		if err := netlink.RouteDel(&h); err != nil {
 			return fmt.Errorf("remove the stale route to %s: %w", h.Dst, err)
 		}
 	}
 	return nil
+}
+
+// straight is the route to a peer's pods over the link that both nodes share.
+func straight(r Route, nodeIP netip.Addr, link int) *netlink.Route {
+	return &netlink.Route{LinkIndex: link, Dst: ipNet(r.To), Gw: r.Via.AsSlice(), Src: nodeIP.AsSlice(), Protocol: routeProtocol}
+}
+
+// tunnelled is the route through the tunnel. The peer's end of it has the first address
+// of its CIDR. The host's own packets leave with ours, so that answers come back
+// through the tunnel.
+func tunnelled(r Route, podCIDR netip.Prefix, link int) *netlink.Route {
+	return &netlink.Route{
+		LinkIndex: link, Dst: ipNet(r.To), Gw: r.To.Addr().AsSlice(), Src: podCIDR.Addr().AsSlice(),
+		Protocol: routeProtocol, Flags: int(netlink.FLAG_ONLINK),
+	}
+}
+
+// lacks reports whether a route is not among those that the host has.
+func lacks(have []netlink.Route, want *netlink.Route) bool {
+	return !slices.ContainsFunc(have, func(h netlink.Route) bool {
+		return h.Dst != nil && h.Dst.String() == want.Dst.String() && h.LinkIndex == want.LinkIndex && h.Gw.Equal(want.Gw) && h.Src.Equal(want.Src)
+	})
+}
+
+// stale are the routes of ours that lead to none of the prefixes, nor to a pod.
+func stale(have []netlink.Route, wanted []netip.Prefix) []netlink.Route {
+	keep := map[string]bool{}
+	for _, p := range wanted {
+		keep[p.String()] = true
+	}
+	var out []netlink.Route
+	for _, h := range have {
+		if h.Dst != nil && !keep[h.Dst.String()] && !single32(h.Dst) {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // ensureTunnel makes the VXLAN link. It learns nothing by itself: where a peer

@@ -33,7 +33,7 @@ func (n *Network) setPorts(link string, ip netip.Addr, ports []HostPort) error {
 	if want == nil {
 		delete(n.ports, link)
 	}
-	if err := n.writeTable(); err != nil {
+	if err := n.write(); err != nil {
 		if n.ports[link] = old; !had {
 			delete(n.ports, link)
 		}

@@ -48,18 +48,25 @@ func (n *Network) followHost(ctx context.Context, changed func()) error {
 	}
 	defer drain(links)
 	defer cancel() // before they are drained: both end with it
+	follow(ctx, routes, links, changed)
+	return nil
+}
+
+// follow calls changed when events that concern us have settled, until there are no
+// more.
+func follow(ctx context.Context, routes <-chan netlink.RouteUpdate, links <-chan netlink.LinkUpdate, changed func()) {
 	for {
 		select {
 		case u, ok := <-routes:
 			if !ok {
-				return nil
+				return
 			}
 			if !concerns(u) {
 				continue
 			}
 		case u, ok := <-links:
 			if !ok {
-				return nil
+				return
 			}
 			if strings.HasPrefix(u.Attrs().Name, config.LinkPrefix) {
 				continue

@@ -49,6 +49,13 @@ func metricsHandler() http.Handler {
 	return promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
+func handler(h config.Health, r Runner) http.Handler {
+	if h.Profile {
+		return withProfiles(HealthHandler(r))
+	}
+	return HealthHandler(r)
+}
+
 // withProfiles adds Go's profiles (CPU, heap, goroutines …).
 func withProfiles(h http.Handler) http.Handler {
 	mux := http.NewServeMux()
@@ -69,12 +76,8 @@ func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), 
 	if err != nil {
 		return nil, fmt.Errorf("listen on the health address: %w", err)
 	}
-	handler := HealthHandler(r)
-	if h.Profile {
-		handler = withProfiles(handler)
-	}
 	srv := &http.Server{
-		Handler: handler, TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
+		Handler: handler(h, r), TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -24,7 +23,7 @@ const (
 // collector alone keeps as much garbage as there are live objects for as long as
 // little is allocated, which on an idle server is for good. A busy process is left
 // to the collector. The cost is one collection a minute, some milliseconds.
-func keepLean(ctx context.Context) {
+func keepLean(ctx context.Context, cpuTime func() time.Duration, collect, forgetText func()) {
 	before := cpuTime()
 	wait, first := time.NewTimer(settled), true
 	defer wait.Stop()
@@ -36,7 +35,7 @@ func keepLean(ctx context.Context) {
 		}
 		now := cpuTime()
 		if first || now-before < time.Duration(idleShare*float64(idleCheck)) {
-			debug.FreeOSMemory()
+			collect()
 		}
 		if first {
 			forgetText()
@@ -51,8 +50,10 @@ func cpuTime() time.Duration {
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		return 0
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return spent(u)
 }
+
+func spent(u unix.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
 
 // forgetText takes the pages of the binary out of this process's memory. Every
 // process of the binary runs through the initialisation of all that is linked;
@@ -66,15 +67,27 @@ func forgetText() {
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(string(maps)) {
+	for _, m := range mapped(string(maps), self) {
+		unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED) //nolint:errcheck // only memory is lost
+	}
+}
+
+// mapping is a range of addresses.
+type mapping struct{ from, to uintptr }
+
+// mapped finds a file's pages in the text of /proc/self/maps. Writable ones hold what
+// the program changed: they are not the file's.
+func mapped(maps, file string) []mapping {
+	var out []mapping
+	for line := range strings.Lines(maps) {
 		f := strings.Fields(line)
-		// Writable pages hold what the program changed: they are not the file's.
-		if len(f) < 6 || f[5] != self || strings.Contains(f[1], "w") {
+		if len(f) < 6 || f[5] != file || strings.Contains(f[1], "w") {
 			continue
 		}
-		var from, to uintptr
-		if _, err := fmt.Sscanf(f[0], "%x-%x", &from, &to); err == nil {
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) //nolint:errcheck // only memory is lost
+		var m mapping
+		if _, err := fmt.Sscanf(f[0], "%x-%x", &m.from, &m.to); err == nil {
+			out = append(out, m)
 		}
 	}
+	return out
 }

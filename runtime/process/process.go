@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -50,10 +51,19 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 	}
 	systemd := takeNotifier(log)
 	go notifyReady(ctx, r, systemd, log)
-	go keepLean(ctx)
+	go keepLean(ctx, cpuTime, debug.FreeOSMemory, forgetText)
 
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
+	return ended(ctx, done, func() {
+		systemd.notify(daemon.SdNotifyStopping)
+		log.Info("stopping")
+	})
+}
+
+// ended waits for a component to end: by itself, or once it is told to by ctx, which
+// stopping is called for.
+func ended(ctx context.Context, done <-chan error, stopping func()) error {
 	var err error
 	select {
 	case err = <-done:
@@ -61,8 +71,7 @@ func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Heal
 			err = errors.New("ended without being told to")
 		}
 	case <-ctx.Done():
-		systemd.notify(daemon.SdNotifyStopping)
-		log.Info("stopping")
+		stopping()
 		select {
 		case err = <-done:
 		case <-time.After(drainTimeout):

@@ -131,8 +131,7 @@ func endpointsOf(node Node, all []*discoveryv1.EndpointSlice, port corev1.Servic
 func usable(node Node, ep *discoveryv1.Endpoint, port uint16) []endpoint {
 	c := ep.Conditions
 	ready := c.Ready == nil || *c.Ready
-	serving := (c.Serving == nil && ready) || (c.Serving != nil && *c.Serving)
-	if !ready && !serving {
+	if !ready && (c.Serving == nil || !*c.Serving) {
 		return nil
 	}
 	var out []endpoint

@@ -11,20 +11,33 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// forgetUDP removes the connection-tracking entries of UDP frontends that lost
-// an endpoint or got their first: a UDP "connection" has no end, so a client
-// that keeps sending would stay with an endpoint that is gone, or with none.
+// forgetUDP removes the connection-tracking entries of the frontends that a change
+// makes stale.
 func forgetUDP(before Rules, c Change, log *slog.Logger) {
-	for f, now := range c.Set {
-		if was, ok := before[f]; !ok || lost(was, now) {
-			forget(f, log)
-		}
-	}
-	for f := range c.Remove {
+	for _, f := range staleUDP(before, c) {
 		forget(f, log)
 	}
 }
 
+// staleUDP are the UDP frontends that lost an endpoint or got their first: a UDP
+// "connection" has no end, so a client that keeps sending would stay with an endpoint
+// that is gone, or with none.
+func staleUDP(before Rules, c Change) []Frontend {
+	var out []Frontend
+	for f, now := range c.Set {
+		if f.Protocol == corev1.ProtocolUDP && lost(before[f], now) {
+			out = append(out, f)
+		}
+	}
+	for f := range c.Remove {
+		if f.Protocol == corev1.ProtocolUDP {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// lost reports whether a client that had been with a backend may have to go to another.
 func lost(was, now Backend) bool {
 	return len(was.Endpoints) == 0 || slices.ContainsFunc(was.Endpoints, func(ep netip.AddrPort) bool {
 		return !slices.Contains(now.Endpoints, ep)
@@ -32,9 +45,6 @@ func lost(was, now Backend) bool {
 }
 
 func forget(f Frontend, log *slog.Logger) {
-	if f.Protocol != corev1.ProtocolUDP {
-		return
-	}
 	filter := &netlink.ConntrackFilter{}
 	err := filter.AddProtocol(unix.IPPROTO_UDP)
 	if err == nil {

@@ -35,6 +35,7 @@ type Proxy struct {
 	api          kubernetes.Interface
 	trackMasters func(context.Context)
 	open         func() (kernelTable, error)
+	verifyPeriod time.Duration
 	log          *slog.Logger
 
 	services cache.SharedIndexInformer
@@ -65,7 +66,7 @@ func New(cfg config.ProxyConfig, c *client.Client, log *slog.Logger) (*Proxy, er
 	}
 	return &Proxy{
 		cfg: cfg, api: c, trackMasters: c.TrackMasters, log: log,
-		open:  func() (kernelTable, error) { return OpenTable() },
+		open: func() (kernelTable, error) { return OpenTable() }, verifyPeriod: verifyPeriod,
 		node:  Node{Name: cfg.NodeName, IP: ip},
 		dirty: map[types.NamespacedName]struct{}{},
 		wake:  make(chan struct{}, 1),
@@ -93,7 +94,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return err
 	}
 	rules, full := NewRuleset(), true
-	verify := time.NewTicker(verifyPeriod)
+	verify := time.NewTicker(p.verifyPeriod)
 	defer verify.Stop()
 	for {
 		if err := p.sync(table, rules, full); err != nil {

@@ -27,13 +27,15 @@ type modelTable struct {
 	mu     sync.Mutex
 	rules  Rules
 	writes []int // the number of frontends after each write
+	whole  int   // how many of the writes were of the whole table
 	refuse error
+	unsure error // about whether the table exists
 }
 
 func (m *modelTable) Exists() (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.rules != nil, nil
+	return m.rules != nil, m.unsure
 }
 
 func (m *modelTable) Replace(r Rules) error {
@@ -43,6 +45,7 @@ func (m *modelTable) Replace(r Rules) error {
 		return m.refuse
 	}
 	m.rules = maps.Clone(r)
+	m.whole++
 	m.writes = append(m.writes, len(m.rules))
 	return nil
 }
@@ -87,23 +90,36 @@ func world(count int) []runtime.Object {
 	return out
 }
 
-// start runs a proxy of the model table against api; stop ends it and waits.
-func start(t *testing.T, api *fake.Clientset, table *modelTable) (p *Proxy, stop func()) {
+// newProxy returns a proxy of the model table and api, which does not run yet.
+func newProxy(t *testing.T, api *fake.Clientset, table *modelTable) *Proxy {
 	t.Helper()
 	c, err := client.New(client.Options{Servers: []string{"127.0.0.1:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err = New(config.ProxyConfig{NodeName: "here", NodeIP: "192.168.0.1"}, c, slog.New(slog.DiscardHandler))
+	p, err := New(config.ProxyConfig{NodeName: "here", NodeIP: "192.168.0.1"}, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.api, p.trackMasters = api, func(context.Context) {}
 	p.open = func() (kernelTable, error) { return table, nil }
+	return p
+}
+
+// start runs a proxy of the model table against api; stop ends it and waits.
+func start(t *testing.T, api *fake.Clientset, table *modelTable) (p *Proxy, stop func()) {
+	t.Helper()
+	p = newProxy(t, api, table)
+	return p, run(t, p)
+}
+
+// run runs a proxy; stop ends it and waits.
+func run(t *testing.T, p *Proxy) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	return p, sync.OnceFunc(func() {
+	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/etcd"
@@ -36,8 +37,9 @@ type Cluster struct {
 	// Dir holds credentials and data.
 	Dir string
 
-	t  testing.TB
-	ca *authority
+	t     testing.TB
+	ca    *authority
+	table []kind.Kind
 }
 
 // Option changes the API server's configuration before it starts.
@@ -46,7 +48,13 @@ type Option func(*config.APIServerConfig)
 // Start runs a control plane until the test ends.
 func Start(t testing.TB, opts ...Option) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, Dir: t.TempDir(), ca: newAuthority(t, "test-ca")}
+	return StartKinds(t, kinds.Table(), opts...)
+}
+
+// StartKinds does the same with a table of kinds of the test's own.
+func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, Dir: t.TempDir(), ca: newAuthority(t, "test-ca"), table: table}
 	log := Logger()
 	klog.SetSlogLogger(log)
 
@@ -97,7 +105,7 @@ func Start(t testing.TB, opts ...Option) *Cluster {
 // returns once it has drained.
 func (c *Cluster) StartServer(cfg config.APIServerConfig) (stop func()) {
 	c.t.Helper()
-	srv, err := apiserver.New(cfg, "0.0.0-test", kinds.Table(), Logger())
+	srv, err := apiserver.New(cfg, "0.0.0-test", c.table, Logger())
 	must(c.t, err)
 	return run(c.t, "apiserver", srv)
 }
@@ -123,15 +131,6 @@ func (c *Cluster) Client(user string, groups ...string) *client.Client {
 func (c *Cluster) Options(user string, groups ...string) client.Options {
 	cert, key := c.ca.issue(user, groups...)
 	return client.Options{Servers: []string{c.Address}, CA: c.ca.PEM, Cert: cert, Key: key, UserAgent: "test-" + user}
-}
-
-// APIClient is the configuration of a component of that identity, for tests that
-// start components as the command line does.
-func (c *Cluster) APIClient(user string, groups ...string) config.APIClient {
-	return config.APIClient{
-		Servers: []string{c.Address}, ServerName: config.APIServerName, CAFile: c.Config.ClientCAFile,
-		KeyPair: c.ca.files(c.t.TempDir(), "client", user, groups...),
-	}
 }
 
 // Certificate writes a certificate of the cluster's CA, good for serving on

@@ -1,40 +1,49 @@
 package kinds
 
-// Table returns all rows. The two events rows are one kind in storage: the
-// adapter decides how they share it.
-func Table() []Kind {
-	return []Kind{
-		// core
-		pod(), podTemplate(), replicationController(),
-		namespace(), node(),
-		service(), endpoints(),
-		configMap(), secret(), serviceAccount(),
-		persistentVolume(), persistentVolumeClaim(),
-		limitRange(), resourceQuota(),
-		coreEvent(),
-		// events.k8s.io
-		event(),
-		// apps
-		deployment(), replicaSet(), daemonSet(), statefulSet(), controllerRevision(),
-		// batch
-		job(), cronJob(),
-		// autoscaling, policy
-		horizontalPodAutoscaler(), podDisruptionBudget(),
-		// networking.k8s.io, discovery.k8s.io
-		networkPolicy(), ingress(), ingressClass(), endpointSlice(),
-		// coordination.k8s.io, node.k8s.io, scheduling.k8s.io
-		lease(), runtimeClass(), priorityClass(),
-		// storage.k8s.io
-		storageClass(), csiDriver(), csiNode(), volumeAttachment(),
-		// rbac.authorization.k8s.io
-		role(), roleBinding(), clusterRole(), clusterRoleBinding(),
-		// certificates.k8s.io
-		certificateSigningRequest(),
-		// admissionregistration.k8s.io
-		mutatingWebhookConfiguration(), validatingWebhookConfiguration(),
-		validatingAdmissionPolicy(), validatingAdmissionPolicyBinding(),
-		mutatingAdmissionPolicy(), mutatingAdmissionPolicyBinding(),
-		// flowcontrol.apiserver.k8s.io
-		flowSchema(), priorityLevelConfiguration(),
-	}
+import (
+	"slices"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/admissionregistration"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/apps"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/authentication"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/authorization"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/autoscaling"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/batch"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/certificates"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/coordination"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/discovery"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/events"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/flowcontrol"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/networking"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/node"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/policy"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/scheduling"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/storage"
+)
+
+// Table returns the rows of all groups.
+func Table() []kind.Kind {
+	return slices.Concat(
+		core.Kinds(),
+		events.Kinds(),
+		apps.Kinds(),
+		batch.Kinds(),
+		autoscaling.Kinds(),
+		policy.Kinds(),
+		networking.Kinds(),
+		discovery.Kinds(),
+		coordination.Kinds(),
+		node.Kinds(),
+		scheduling.Kinds(),
+		storage.Kinds(),
+		rbac.Kinds(),
+		authentication.Kinds(),
+		authorization.Kinds(),
+		certificates.Kinds(),
+		admissionregistration.Kinds(),
+		flowcontrol.Kinds(),
+	)
 }

@@ -132,9 +132,7 @@ func (n *Authorizer) ownPod(ctx context.Context, node string, a authorizer.Attri
 		case err != nil && !errors.IsNotFound(err):
 			return false, err
 		case fresh && err != nil:
-			// A pod that is gone: the kubelet shall learn that it is, rather than be
-			// told that it may not ask.
-			return true, nil
+			return true, nil //nolint:nilerr // the pod is gone: the kubelet shall learn that, rather than be told that it may not ask
 		}
 	}
 	return false, nil

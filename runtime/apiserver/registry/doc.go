@@ -1,6 +1,9 @@
 // Package registry maps rows of the kinds table to k8s.io/apiserver's generic
-// registry: scheme, update rules, storage, tables and the subresources that are
-// the same for every kind, and the few that belong to one kind (binding,
-// eviction, logs, tokens …). It may import runtime/apiserver/kinds and the
-// packages below it; it knows neither the HTTP server nor etcd.
+// registry: scheme with versions and conversion, update rules, storage, tables, and
+// the subresources. Those that are the same for every kind follow from the row's
+// fields; those of one kind (binding, eviction, logs, tokens …), and reviews, are
+// named in the row and bound to what they need by [Binder].
+//
+// It may import runtime/apiserver/kinds, services, tokens and runtime/pod; it knows
+// neither the HTTP server nor etcd.
 package registry

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/util/dryrun"
+
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 // maxDisrupted bounds how many evictions a budget tracks at once: above that the
@@ -92,15 +94,6 @@ func disruptsNothing(p *corev1.Pod) bool {
 	return p.DeletionTimestamp != nil
 }
 
-func ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
-
 // ask takes one disruption from the budget of the pod, if it has one.
 func (r *Eviction) ask(ctx context.Context, pod *corev1.Pod, dry bool) error {
 	list, err := ListWhere[*policyv1.PodDisruptionBudgetList](ctx, r.budgets, pod.Namespace, nil, Fresh)
@@ -124,7 +117,7 @@ func (r *Eviction) ask(ctx context.Context, pod *corev1.Pod, dry bool) error {
 }
 
 func (r *Eviction) take(ctx context.Context, b *policyv1.PodDisruptionBudget, pod *corev1.Pod, dry bool) error {
-	if !ready(pod) && unreadyMayGo(b) {
+	if !podutil.IsReady(pod) && unreadyMayGo(b) {
 		return nil
 	}
 	key, err := r.budgets.KeyFunc(genericapirequest.WithNamespace(ctx, b.Namespace), b.Name)

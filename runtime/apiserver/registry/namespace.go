@@ -80,10 +80,12 @@ func (r *Namespaces) terminate(ctx context.Context, ns *corev1.Namespace, admit 
 
 // NewFinalize is namespaces/finalize: the controllers' way to take finalizers out
 // of spec.
-func NewFinalize(s *Store) *Finalize { return &Finalize{newPart(s, finalizeStrategy{s.strategy})} }
+func NewFinalize(s *Store) *Finalize {
+	return &Finalize{newSubresource(s, finalizeStrategy{s.strategy})}
+}
 
 // Finalize is a PUT that the generated client sends to namespaces/<name>/finalize.
-type Finalize struct{ *Part }
+type Finalize struct{ *SubresourceREST }
 
 type finalizeStrategy struct{ strategy }
 
@@ -91,8 +93,8 @@ func (s finalizeStrategy) AllowCreateOnUpdate(context.Context) bool { return fal
 
 func (s finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	finalizers := obj.(*corev1.Namespace).Spec.Finalizers
-	s.parts.keepAllButStatus(obj, old)
-	s.parts.keepStatus(obj, old)
+	s.layout.keepAllButStatus(obj, old)
+	s.layout.keepStatus(obj, old)
 	obj.(*corev1.Namespace).Spec.Finalizers = finalizers
 }
 

@@ -48,8 +48,8 @@ func fromQuery(q url.Values, out any) error {
 }
 
 func setField(f reflect.Value, values []string) error {
-	if t, ok := f.Interface().(*metav1.Time); ok {
-		t = &metav1.Time{}
+	if _, ok := f.Interface().(*metav1.Time); ok {
+		t := &metav1.Time{}
 		f.Set(reflect.ValueOf(t))
 		return t.UnmarshalQueryParameter(values[0])
 	}

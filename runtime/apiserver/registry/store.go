@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,13 +19,13 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // Store is the storage of one kind, and what discovery says of it.
 type Store struct {
 	*genericregistry.Store
-	kind     kinds.Kind
+	kind     *kind.Kind
 	strategy strategy
 }
 
@@ -41,7 +42,7 @@ func (s *Store) ShortNames() []string { return s.kind.ShortNames }
 func (s *Store) Categories() []string { return s.kind.Categories }
 
 // NewStore opens the storage of a kind.
-func NewStore(scheme *runtime.Scheme, k kinds.Kind, opts generic.RESTOptionsGetter) (*Store, error) {
+func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGetter) (*Store, error) {
 	obj, err := scheme.New(k.GVK)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func NewStore(scheme *runtime.Scheme, k kinds.Kind, opts generic.RESTOptionsGett
 	if err != nil {
 		return nil, err
 	}
-	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: k, parts: partsOf(obj)}
+	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: &k, layout: layoutOf(obj)}
 	attrs := attrsOf(k)
 	store := &genericregistry.Store{
 		NewFunc: newLike(obj), NewListFunc: newLike(list),
@@ -62,6 +63,10 @@ func NewStore(scheme *runtime.Scheme, k kinds.Kind, opts generic.RESTOptionsGett
 	if k.GracePeriod != nil {
 		store.DeleteStrategy = gracefulStrategy{st}
 		store.ReturnDeletedObject = true
+	}
+	if k.TTL > 0 {
+		seconds := uint64(k.TTL / time.Second)
+		store.TTLFunc = func(runtime.Object, uint64, bool) (uint64, error) { return seconds, nil }
 	}
 	options := &generic.StoreOptions{RESTOptions: opts, AttrFunc: attrs}
 	if f := k.IndexField; f != "" {
@@ -77,7 +82,7 @@ func NewStore(scheme *runtime.Scheme, k kinds.Kind, opts generic.RESTOptionsGett
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, err
 	}
-	return &Store{Store: store, kind: k, strategy: st}, nil
+	return &Store{Store: store, kind: &k, strategy: st}, nil
 }
 
 func newLike(obj runtime.Object) func() runtime.Object {
@@ -85,7 +90,7 @@ func newLike(obj runtime.Object) func() runtime.Object {
 }
 
 // attrsOf returns the labels and selectable fields of an object.
-func attrsOf(k kinds.Kind) storage.AttrFunc {
+func attrsOf(k kind.Kind) storage.AttrFunc {
 	return func(obj runtime.Object) (labels.Set, fields.Set, error) {
 		m, err := meta.Accessor(obj)
 		if err != nil {
@@ -104,57 +109,57 @@ func attrsOf(k kinds.Kind) storage.AttrFunc {
 	}
 }
 
-// Part is one of an object's subresources that is written like the object, with
+// SubresourceREST is one of an object's subresources that is written like the object, with
 // rules of its own (status, approval, finalize …).
-type Part struct{ store *genericregistry.Store }
+type SubresourceREST struct{ store *genericregistry.Store }
 
 var (
-	_ rest.Patcher             = &Part{}
-	_ rest.Storage             = &Part{}
-	_ rest.ResetFieldsStrategy = &Part{}
-	_ rest.TableConvertor      = &Part{}
+	_ rest.Patcher             = &SubresourceREST{}
+	_ rest.Storage             = &SubresourceREST{}
+	_ rest.ResetFieldsStrategy = &SubresourceREST{}
+	_ rest.TableConvertor      = &SubresourceREST{}
 )
 
-// updateRules is what a [Part] needs of a strategy.
+// updateRules is what a [SubresourceREST] needs of a strategy.
 type updateRules interface {
 	rest.RESTUpdateStrategy
 	rest.ResetFieldsStrategy
 }
 
-func newPart(s *Store, rules updateRules) *Part {
+func newSubresource(s *Store, rules updateRules) *SubresourceREST {
 	c := *s.Store
 	c.UpdateStrategy, c.ResetFieldsStrategy = rules, rules
 	// What is begun when the object is written (allocation of addresses) is not
 	// the business of its parts.
 	c.BeginUpdate, c.BeginCreate = nil, nil
-	return &Part{&c}
+	return &SubresourceREST{&c}
 }
 
 // New returns an empty object of the kind.
-func (p *Part) New() runtime.Object { return p.store.New() }
+func (p *SubresourceREST) New() runtime.Object { return p.store.New() }
 
 // Destroy does nothing: the storage belongs to the main resource.
-func (p *Part) Destroy() {}
+func (p *SubresourceREST) Destroy() {}
 
 // Get reads the whole object.
-func (p *Part) Get(ctx context.Context, name string, o *metav1.GetOptions) (runtime.Object, error) {
+func (p *SubresourceREST) Get(ctx context.Context, name string, o *metav1.GetOptions) (runtime.Object, error) {
 	return p.store.Get(ctx, name, o)
 }
 
 // Update writes the part. It never creates the object.
-func (p *Part) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, _ bool, o *metav1.UpdateOptions) (runtime.Object, bool, error) {
+func (p *SubresourceREST) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, _ bool, o *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	return p.store.Update(ctx, name, info, create, update, false, o)
 }
 
 // GetResetFields names what an apply to the part never owns.
-func (p *Part) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+func (p *SubresourceREST) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return p.store.GetResetFields()
 }
 
 // ConvertToTable prints the whole object.
-func (p *Part) ConvertToTable(ctx context.Context, obj, o runtime.Object) (*metav1.Table, error) {
+func (p *SubresourceREST) ConvertToTable(ctx context.Context, obj, o runtime.Object) (*metav1.Table, error) {
 	return p.store.ConvertToTable(ctx, obj, o)
 }
 
 // Status is the kind's status subresource.
-func (s *Store) Status() *Part { return newPart(s, statusStrategy{s.strategy}) }
+func (s *Store) Status() *SubresourceREST { return newSubresource(s, statusStrategy{s.strategy}) }

@@ -9,11 +9,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // strategy is a row of the table as the generic registry wants it: the rules of
@@ -21,8 +22,8 @@ import (
 type strategy struct {
 	runtime.ObjectTyper
 	names.NameGenerator
-	kind  kinds.Kind
-	parts parts
+	kind   *kind.Kind
+	layout layout
 }
 
 var (
@@ -38,11 +39,11 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 	return !s.kind.RequireResourceVersion
 }
 
-func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	if s.kind.Status {
-		s.parts.clearStatus(obj)
+		s.layout.clearStatus(obj)
 	}
-	if s.parts.spec >= 0 {
+	if s.layout.spec >= 0 {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(1)
 		}
@@ -50,23 +51,34 @@ func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
 	if s.kind.PrepareForCreate != nil {
 		s.kind.PrepareForCreate(obj)
 	}
+	if s.kind.SetRequester != nil {
+		s.kind.SetRequester(obj, requester(ctx))
+	}
+}
+
+func requester(ctx context.Context) kind.Requester {
+	u, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		return kind.Requester{}
+	}
+	return kind.Requester{Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(), Extra: u.GetExtra()}
 }
 
 func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.Status {
-		s.parts.keepStatus(obj, old)
+		s.layout.keepStatus(obj, old)
 	}
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}
-	if s.parts.spec >= 0 && !s.parts.sameContent(obj, old) {
+	if s.layout.spec >= 0 && !s.layout.sameContent(obj, old) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
 	}
 }
 
-func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
 	check := s.kind.ValidateName
 	if check == nil {
 		check = validation.NameIsDNSSubdomain
@@ -77,24 +89,19 @@ func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorLis
 	}
 	// The rest of metadata is checked for every kind alike before this.
 	var errs field.ErrorList
+	if prefix := m.GetGenerateName(); prefix != "" {
+		for _, msg := range check(prefix, true) {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "generateName"), prefix, msg))
+		}
+	}
 	for _, msg := range check(m.GetName(), false) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
 	}
-	if s.kind.Validate != nil {
-		errs = append(errs, s.kind.Validate(obj)...)
-	}
-	return errs
+	return append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
 }
 
-func (s strategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	var errs field.ErrorList
-	if s.kind.Validate != nil {
-		errs = append(errs, s.kind.Validate(obj)...)
-	}
-	if s.kind.ValidateUpdate != nil {
-		errs = append(errs, s.kind.ValidateUpdate(obj, old)...)
-	}
-	return errs
+func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.ErrorsOnUpdate(ctx, obj, old)
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
@@ -125,7 +132,11 @@ func (s strategy) resetFields(paths ...string) map[fieldpath.APIVersion]*fieldpa
 		}
 		set.Insert(path)
 	}
-	return map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
+	out := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, gvk := range servedKinds(*s.kind) {
+		out[fieldpath.APIVersion(gvk.GroupVersion().String())] = set
+	}
+	return out
 }
 
 // gracefulStrategy adds deletion with a grace period.
@@ -147,7 +158,7 @@ type statusStrategy struct{ strategy }
 func (s statusStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
 
 func (s statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
-	s.parts.keepAllButStatus(obj, old)
+	s.layout.keepAllButStatus(obj, old)
 	if m, err := meta.Accessor(obj); err == nil {
 		if o, err := meta.Accessor(old); err == nil {
 			m.SetOwnerReferences(o.GetOwnerReferences())
@@ -159,11 +170,8 @@ func (s statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Obj
 	}
 }
 
-func (s statusStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	if s.kind.ValidateStatusUpdate == nil {
-		return nil
-	}
-	return s.kind.ValidateStatusUpdate(obj, old)
+func (s statusStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.ErrorsOnStatusUpdate(ctx, obj, old)
 }
 
 func (s statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {

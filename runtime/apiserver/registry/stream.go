@@ -17,6 +17,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	utilproxy "k8s.io/apiserver/pkg/util/proxy"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
+
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 // stream is what exec, attach and portforward share: a request that is upgraded
@@ -61,16 +63,8 @@ func pickContainer(pod *corev1.Pod, name string) (string, error) {
 		}
 		return names[0], nil
 	}
-	for _, c := range pod.Spec.InitContainers {
-		names = append(names, c.Name)
-	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		names = append(names, c.Name)
-	}
-	for _, n := range names {
-		if n == name {
-			return name, nil
-		}
+	if c, _ := podutil.FindContainer(&pod.Spec, name); c != nil {
+		return name, nil
 	}
 	return "", errors.NewBadRequest(fmt.Sprintf("container %s is not valid for pod %s", name, pod.Name))
 }

@@ -10,13 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // tables prints objects as the row's columns say.
-type tables struct{ kind kinds.Kind }
+type tables struct{ kind kind.Kind }
 
-func newTables(k kinds.Kind) rest.TableConvertor {
+func newTables(k kind.Kind) rest.TableConvertor {
 	if k.Cells == nil {
 		return rest.NewDefaultTableConvertor(schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/netip"
 	"strconv"
@@ -102,7 +103,8 @@ func (a *Allocator) Allocate(ctx context.Context, s, old *corev1.Service, dryRun
 	if old != nil {
 		held = keys(old)
 	}
-	t := &transaction{a: a, owner: owner(s), held: held, dryRun: dryRun}
+	t := &transaction{a: a, owner: owner(s), held: held, own: keys(s), dryRun: dryRun}
+	maps.Copy(t.own, held)
 	if err := a.complete(ctx, s, t); err != nil {
 		return nil, errors.Join(err, t.undo(context.WithoutCancel(ctx)))
 	}
@@ -179,7 +181,7 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 	if spec.ClusterIP != "" {
 		ip, err := netip.ParseAddr(spec.ClusterIP)
 		if err != nil {
-			return nil // validation says so in its own words
+			return nil //nolint:nilerr // validation says so in its own words
 		}
 		if !a.cidr.Contains(ip) {
 			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: the provided IP is not in the valid range %s", ip, a.cidr))
@@ -221,7 +223,7 @@ func (a *Allocator) pickIP(ctx context.Context, t *transaction) (netip.Addr, err
 		if a.reserved[ip] {
 			return false, nil
 		}
-		return t.reserve(ctx, ipKey(ip))
+		return t.draw(ctx, ipKey(ip))
 	})
 	return ip, err
 }
@@ -246,7 +248,7 @@ func (a *Allocator) nodePort(ctx context.Context, port *int32, t *transaction, p
 	}
 	err := a.pick(int64(a.high-a.low)+1, func(i int64) (bool, error) {
 		*port = a.low + int32(i)
-		return t.reserve(ctx, portKey(*port))
+		return t.draw(ctx, portKey(*port))
 	})
 	if err != nil {
 		*port = 0
@@ -276,6 +278,7 @@ type transaction struct {
 	a        *Allocator
 	owner    string
 	held     map[string]bool // by the object as it was
+	own      map[string]bool // held, named by the object as it is to be, or drawn for it
 	dryRun   bool
 	reserved []string
 }
@@ -294,6 +297,19 @@ func (t *transaction) reserve(ctx context.Context, key string) (bool, error) {
 	ok, err := t.a.ledger.Reserve(ctx, key, t.owner)
 	if ok {
 		t.reserved = append(t.reserved, key)
+	}
+	return ok, err
+}
+
+// draw takes a key that was picked. It must be new: one that the object has already
+// stands for another of its ports.
+func (t *transaction) draw(ctx context.Context, key string) (bool, error) {
+	if t.own[key] {
+		return false, nil
+	}
+	ok, err := t.reserve(ctx, key)
+	if ok {
+		t.own[key] = true
 	}
 	return ok, err
 }

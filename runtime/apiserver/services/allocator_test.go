@@ -242,6 +242,8 @@ func TestNodePorts(t *testing.T) {
 		{"the highest", nodePort(port(80, tcp, 0)), []int64{4}, nil, []int32{30004}, ""},
 		{"not a taken one", nodePort(port(80, tcp, 0)), []int64{0, 1, 2}, taken, []int32{30002}, ""},
 		{"one each", nodePort(port(80, tcp, 0), port(443, tcp, 0)), []int64{3, 1}, nil, []int32{30003, 30001}, ""},
+		{"not its own again", nodePort(port(80, tcp, 0), port(443, tcp, 0)), []int64{1, 1, 2}, nil, []int32{30001, 30002}, ""},
+		{"not one that it names later", nodePort(port(80, tcp, 0), port(443, tcp, 30001)), []int64{1, 2}, nil, []int32{30002, 30001}, ""},
 		{"a given one and another", nodePort(port(80, tcp, 30004), port(443, tcp, 0)), []int64{1}, nil, []int32{30004, 30001}, ""},
 		{"two protocols of a port", nodePort(port(53, udp, 0), port(53, tcp, 0)), []int64{3, 1}, nil, []int32{30003, 30003}, ""},
 		{"two protocols, after another port", nodePort(port(80, tcp, 0), port(53, udp, 0), port(53, tcp, 0)), []int64{3, 1, 2}, nil, []int32{30003, 30001, 30001}, ""},

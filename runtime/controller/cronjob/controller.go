@@ -1,33 +1,27 @@
-// Package cronjob starts the jobs of each CronJob at their times. When they are
-// due is decided without the API (schedule.go). Between times nothing is done. It
-// imports its sibling packages expect, owner and reconcile.
 package cronjob
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	batchlisters "k8s.io/client-go/listers/batch/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = batchv1.SchemeGroupVersion.WithKind("CronJob")
@@ -44,7 +38,7 @@ type Controller struct {
 	client   kubernetes.Interface
 	cronJobs batchlisters.CronJobLister
 	jobIndex cache.Indexer
-	written  expect.Writes
+	written  expectations.Writes
 	events   record.EventRecorder
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
@@ -52,13 +46,13 @@ type Controller struct {
 
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	cronJobs, jobs := f.Batch().V1().CronJobs(), f.Batch().V1().Jobs()
-	if err := owner.AddIndex(jobs.Informer()); err != nil {
+func New(d reconcile.Deps) (*Controller, error) {
+	cronJobs, jobs := d.Informers.Batch().V1().CronJobs(), d.Informers.Batch().V1().Jobs()
+	if err := controllerref.AddIndex(jobs.Informer()); err != nil {
 		return nil, fmt.Errorf("cronjob: %w", err)
 	}
-	r := &Controller{client: c, cronJobs: cronJobs.Lister(), jobIndex: jobs.Informer().GetIndexer(), events: events, clock: clk}
-	r.loop = reconcile.New("cronjob", log, r.reconcile,
+	r := &Controller{client: d.Client, cronJobs: cronJobs.Lister(), jobIndex: jobs.Informer().GetIndexer(), events: d.Events, clock: d.Clock}
+	r.loop = reconcile.New("cronjob", d.Log, r.reconcile,
 		reconcile.Watch(cronJobs.Informer(),
 			func(c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
 			func(_, c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
@@ -81,41 +75,30 @@ func (r *Controller) jobChanged(j *batchv1.Job) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	c, err := r.cronJobs.CronJobs(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
+	c, err := reconcile.Get(r.cronJobs.CronJobs(key.Namespace), "CronJob "+key.String(), key.Name)
+	if c == nil || !r.written.Seen(c) {
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read CronJob %s: %w", key, err)
-	}
-	if !r.written.Seen(c) {
-		return 0, nil
-	}
-	jobs, err := owner.Controlled[*batchv1.Job](r.jobIndex, c.UID)
+	jobs, err := controllerref.Controlled[*batchv1.Job](r.jobIndex, c.UID)
 	if err != nil {
 		return 0, err
 	}
-	c = c.DeepCopy()
-	before := *c.Status.DeepCopy()
-	failed := r.lookAtJobs(ctx, c, jobs)
+	before := c.Status.DeepCopy()
+	failed := r.syncActive(ctx, c, jobs)
 	var again time.Duration
 	if failed == nil && c.DeletionTimestamp == nil {
 		again, failed = r.start(ctx, c)
 	}
-	if !equality.Semantic.DeepEqual(before, c.Status) {
-		made, err := r.client.BatchV1().CronJobs(c.Namespace).UpdateStatus(ctx, c, metav1.UpdateOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return 0, errors.Join(failed, fmt.Errorf("write the status of CronJob %s: %w", key, err))
-		}
-		if err == nil {
-			r.written.Wrote(made)
-		}
+	made, err := reconcile.WriteStatus(ctx, r.client.BatchV1().CronJobs(c.Namespace), kind.Kind, c, before, &c.Status)
+	if err != nil {
+		return 0, errors.Join(failed, err)
 	}
+	r.written.Wrote(made)
 	return again, errors.Join(failed, r.trim(ctx, c, jobs))
 }
 
-// lookAtJobs takes jobs that are over, or gone, from the list of active ones.
-func (r *Controller) lookAtJobs(ctx context.Context, c *batchv1.CronJob, jobs []*batchv1.Job) error {
+// syncActive takes jobs that are over, or gone, from the list of active ones.
+func (r *Controller) syncActive(ctx context.Context, c *batchv1.CronJob, jobs []*batchv1.Job) error {
 	there := map[types.UID]bool{}
 	for _, j := range jobs {
 		there[j.UID] = true
@@ -188,7 +171,7 @@ func (r *Controller) start(ctx context.Context, c *batchv1.CronJob) (time.Durati
 		switch c.Spec.ConcurrencyPolicy {
 		case batchv1.ForbidConcurrent:
 			r.events.Event(c, corev1.EventTypeNormal, "JobAlreadyActive", "Not starting job because prior execution is running and concurrency policy is Forbid")
-			return next, nil // the end of the active one wakes us, and may still be in time
+			return next, nil // the end of the active one queues the key, and may still be in time
 		case batchv1.ReplaceConcurrent:
 			for _, ref := range slices.Clone(c.Status.Active) {
 				if err := r.remove(ctx, c, ref.Name, ref.UID); err != nil {

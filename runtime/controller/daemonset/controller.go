@@ -1,24 +1,17 @@
-// Package daemonset keeps one pod of each DaemonSet on every node that it means,
-// and updates them. Where pods belong (node.go) and what is done (plan.go) are
-// decided without the API. It imports its sibling packages children, expect,
-// history, pods and reconcile.
 package daemonset
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -26,10 +19,10 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/history"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/history"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet")
@@ -45,9 +38,9 @@ type Controller struct {
 	client   kubernetes.Interface
 	sets     appslisters.DaemonSetLister
 	nodes    corelisters.NodeLister
-	pods     *children.Pods
+	pods     *podcontrol.Pods
 	history  *history.Keeper
-	expected *expect.Expectations
+	expected *expectations.Expectations
 	pauses   *flowcontrol.Backoff
 	events   record.EventRecorder
 	clock    clock.PassiveClock
@@ -56,28 +49,28 @@ type Controller struct {
 
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	sets, nodes, revisions := f.Apps().V1().DaemonSets(), f.Core().V1().Nodes(), f.Apps().V1().ControllerRevisions()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+func New(d reconcile.Deps) (*Controller, error) {
+	apps, nodes := d.Informers.Apps().V1(), d.Informers.Core().V1().Nodes()
+	sets, revisions, expected := apps.DaemonSets(), apps.ControllerRevisions(), expectations.New(d.Clock)
+	owned, err := podcontrol.New(kind, d, expected)
 	if err != nil {
 		return nil, fmt.Errorf("daemonset: %w", err)
 	}
-	keeper, err := history.New(kind, appsv1.DefaultDaemonSetUniqueLabelKey, c, revisions.Informer())
+	keeper, err := history.New(kind, appsv1.DefaultDaemonSetUniqueLabelKey, d.Client, revisions.Informer())
 	if err != nil {
 		return nil, fmt.Errorf("daemonset: %w", err)
 	}
 	r := &Controller{
-		client: c, sets: sets.Lister(), nodes: nodes.Lister(), pods: owned, history: keeper, expected: expected,
-		pauses: flowcontrol.NewBackOff(firstPause, longestPause), events: events, clock: clk,
+		client: d.Client, sets: sets.Lister(), nodes: nodes.Lister(), pods: owned, history: keeper, expected: expected,
+		pauses: flowcontrol.NewBackOff(firstPause, longestPause), events: d.Events, clock: d.Clock,
 	}
-	r.loop = reconcile.New("daemonset", log, r.reconcile,
+	r.loop = reconcile.New("daemonset", d.Log, r.reconcile,
 		reconcile.Watch(sets.Informer(),
 			func(ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(_, ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(ds *appsv1.DaemonSet) { r.expected.Forget(ds.UID) }),
-		reconcile.Watch(nodes.Informer(), func(*corev1.Node) { r.wakeAll() }, r.nodeUpdated, func(*corev1.Node) { r.wakeAll() }),
-		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.orphan),
+		reconcile.Watch(nodes.Informer(), func(*corev1.Node) { r.enqueueAll() }, r.nodeUpdated, func(*corev1.Node) { r.enqueueAll() }),
+		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching),
 		revisions.Informer().HasSynced)
 	return r, nil
 }
@@ -87,7 +80,7 @@ func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop
 
 func (r *Controller) enqueue(ds *appsv1.DaemonSet) { r.loop.Add(reconcile.Key(ds)) }
 
-func (r *Controller) wakeAll() {
+func (r *Controller) enqueueAll() {
 	list, err := r.sets.List(labels.Everything())
 	if err != nil {
 		return
@@ -97,16 +90,16 @@ func (r *Controller) wakeAll() {
 	}
 }
 
-// nodeUpdated wakes the sets when something changes by which pods are placed.
+// nodeUpdated queues the sets when something changes by which pods are placed.
 // Heartbeats do not.
 func (r *Controller) nodeUpdated(old, n *corev1.Node) {
 	if !maps.Equal(old.Labels, n.Labels) || !equality.Semantic.DeepEqual(old.Spec.Taints, n.Spec.Taints) {
-		r.wakeAll()
+		r.enqueueAll()
 	}
 }
 
-// orphan wakes the sets that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the sets that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	list, err := r.sets.GetPodDaemonSets(p)
 	if err != nil { // none matches
 		return
@@ -117,18 +110,11 @@ func (r *Controller) orphan(p *corev1.Pod) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	ds, err := r.sets.DaemonSets(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
+	ds, err := reconcile.Get(r.sets.DaemonSets(key.Namespace), "DaemonSet "+key.String(), key.Name)
+	if ds == nil || ds.DeletionTimestamp != nil {
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read DaemonSet %s: %w", key, err)
-	}
-	if ds.DeletionTimestamp != nil {
-		return 0, nil
-	}
-	ds = ds.DeepCopy()
-	before := *ds.Status.DeepCopy()
+	before := ds.Status.DeepCopy()
 	live := func(ctx context.Context) (metav1.Object, error) {
 		return r.client.AppsV1().DaemonSets(ds.Namespace).Get(ctx, ds.Name, metav1.GetOptions{})
 	}
@@ -144,7 +130,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if err != nil {
 		return 0, err
 	}
-	v, err := r.look(ds, r.history.Hash(past.Current), list)
+	v, err := r.viewOf(ds, r.history.Hash(past.Current), list)
 	if err != nil {
 		return 0, err
 	}
@@ -157,7 +143,9 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 			failed = r.history.Trim(ctx, past, ds.Spec.RevisionHistoryLimit, inUse(list))
 		}
 	}
-	wait, err := r.writeStatus(ctx, v, before)
+	var wait time.Duration
+	ds.Status, wait = v.status()
+	_, err = reconcile.WriteStatus(ctx, r.client.AppsV1().DaemonSets(ds.Namespace), kind.Kind, ds, before, &ds.Status)
 	if failed != nil {
 		return 0, failed
 	}
@@ -172,17 +160,17 @@ func inUse(list []*corev1.Pod) func(*appsv1.ControllerRevision) bool {
 	return func(r *appsv1.ControllerRevision) bool { return used[r.Labels[appsv1.DefaultDaemonSetUniqueLabelKey]] }
 }
 
-func (r *Controller) look(ds *appsv1.DaemonSet, hash string, list []*corev1.Pod) (view, error) {
+func (r *Controller) viewOf(ds *appsv1.DaemonSet, hash string, list []*corev1.Pod) (view, error) {
 	nodes, err := r.nodes.List(labels.Everything())
 	if err != nil {
 		return view{}, fmt.Errorf("list nodes: %w", err)
 	}
-	places, err := arrange(ds, nodes, list)
+	nodePods, err := podsByNode(ds, nodes, list)
 	if err != nil {
 		return view{}, fmt.Errorf("DaemonSet %s/%s: %w", ds.Namespace, ds.Name, err)
 	}
 	now := r.clock.Now()
-	return view{ds: ds, hash: hash, places: places, now: now, pause: func(node string) time.Duration {
+	return view{ds: ds, hash: hash, nodes: nodePods, now: now, pause: func(node string) time.Duration {
 		key := pauseKey(ds, node)
 		if !r.pauses.IsInBackOffSinceUpdate(key, now) {
 			return 0
@@ -218,18 +206,4 @@ func (r *Controller) do(ctx context.Context, v view, p plan) error {
 	return r.pods.Create(ctx, v.ds, len(p.create), func(i int) *corev1.Pod {
 		return newPod(v.ds, p.create[i], v.hash, r.pods.Ref(v.ds))
 	})
-}
-
-// writeStatus writes the status when it differs from what the cache had.
-func (r *Controller) writeStatus(ctx context.Context, v view, before appsv1.DaemonSetStatus) (time.Duration, error) {
-	status, wait := v.status()
-	if equality.Semantic.DeepEqual(before, status) {
-		return wait, nil
-	}
-	v.ds.Status = status
-	_, err := r.client.AppsV1().DaemonSets(v.ds.Namespace).UpdateStatus(ctx, v.ds, metav1.UpdateOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("write the status of DaemonSet %s/%s: %w", v.ds.Namespace, v.ds.Name, err)
-	}
-	return wait, nil
 }

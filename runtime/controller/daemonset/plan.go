@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // This file decides from nodes and pods what is to be created and deleted, with
@@ -19,9 +19,9 @@ import (
 // burst bounds the pods created or deleted in one reconciliation.
 const burst = 250
 
-// place is one node as a set sees it: whether its pods belong there, and those
+// nodePods is one node as a set sees it: whether its pods belong there, and those
 // that are there or meant for it, oldest first.
-type place struct {
+type nodePods struct {
 	node          string
 	exists        bool
 	starts, stays bool
@@ -30,10 +30,10 @@ type place struct {
 
 // view is one set and all that it decides on.
 type view struct {
-	ds     *appsv1.DaemonSet
-	hash   string // of the present template
-	places []place
-	now    time.Time
+	ds    *appsv1.DaemonSet
+	hash  string // of the present template
+	nodes []nodePods
+	now   time.Time
 	// pause is how long a node on which a pod failed is still to wait.
 	pause func(node string) time.Duration
 }
@@ -46,32 +46,32 @@ type plan struct {
 	wait   time.Duration // until a pause ends (0: none)
 }
 
-// arrange sorts pods to the nodes.
-func arrange(ds *appsv1.DaemonSet, nodes []*corev1.Node, list []*corev1.Pod) ([]place, error) {
+// podsByNode sorts pods to the nodes.
+func podsByNode(ds *appsv1.DaemonSet, nodes []*corev1.Node, list []*corev1.Pod) ([]nodePods, error) {
 	on := map[string][]*corev1.Pod{}
 	for _, p := range list {
 		on[nodeOf(p)] = append(on[nodeOf(p)], p)
 	}
 	pl := placingOf(ds)
-	places := make([]place, 0, len(nodes))
+	out := make([]nodePods, 0, len(nodes))
 	for _, n := range nodes {
 		starts, stays, err := pl.fits(n)
 		if err != nil {
 			return nil, err
 		}
-		places = append(places, place{node: n.Name, exists: true, starts: starts, stays: stays, pods: on[n.Name]})
+		out = append(out, nodePods{node: n.Name, exists: true, starts: starts, stays: stays, pods: on[n.Name]})
 		delete(on, n.Name)
 	}
 	for node, list := range on {
-		places = append(places, place{node: node, pods: list})
+		out = append(out, nodePods{node: node, pods: list})
 	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.node, b.node) })
-	for _, p := range places {
+	slices.SortFunc(out, func(a, b nodePods) int { return cmp.Compare(a.node, b.node) })
+	for _, p := range out {
 		slices.SortFunc(p.pods, func(a, b *corev1.Pod) int {
 			return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 		})
 	}
-	return places, nil
+	return out, nil
 }
 
 // plan gives each node its pod. Only when each has one, pods are updated.
@@ -96,7 +96,7 @@ func (v view) plan() plan {
 func (v view) fill() plan {
 	var out plan
 	surges, _ := v.limits()
-	for _, pl := range v.places {
+	for _, pl := range v.nodes {
 		switch {
 		case !pl.exists:
 			// What was bound there is left to pod GC, which knows how long a node may be away.
@@ -110,7 +110,7 @@ func (v view) fill() plan {
 			for _, p := range pl.pods {
 				switch {
 				case p.DeletionTimestamp != nil:
-				case pods.Ended(p):
+				case pod.IsTerminal(p):
 					if left := v.pause(pl.node); left > 0 {
 						out.wait = reconcile.Sooner(out.wait, left)
 						continue
@@ -161,7 +161,7 @@ func (v view) updated(p *corev1.Pod) bool {
 }
 
 func (v view) available(p *corev1.Pod) bool {
-	ok, _ := pods.Available(p, v.ds.Spec.MinReadySeconds, v.now)
+	ok, _ := pod.IsAvailable(p, v.ds.Spec.MinReadySeconds, v.now)
 	return ok && p.DeletionTimestamp == nil
 }
 
@@ -173,7 +173,7 @@ func (v view) limits() (surge, unavailable int) {
 		return 0, 1
 	}
 	desired := 0
-	for _, pl := range v.places {
+	for _, pl := range v.nodes {
 		if pl.starts {
 			desired++
 		}
@@ -189,20 +189,21 @@ func (v view) limits() (surge, unavailable int) {
 
 // roll replaces pods of older templates: by deleting them, since fill then makes
 // new ones, or with a surge by starting the new one first. An old pod that is not
-// available costs nothing and is replaced at once.
+// available is replaced at once, since nothing is lost with it, but counts as one of
+// those that may be unavailable.
 func (v view) roll() plan {
 	surge, unavailable := v.limits()
 	var out plan
-	var first, later []place // to be replaced at once; as far as the limit allows
-	used := 0                // of the limit
-	for _, pl := range v.places {
+	var atOnce, later []nodePods // to be replaced at once; as far as the limit allows
+	used := 0                    // of the limit
+	for _, pl := range v.nodes {
 		if !pl.exists || !pl.stays {
 			continue
 		}
 		var old, updated *corev1.Pod
 		for _, p := range pl.pods {
 			switch {
-			case p.DeletionTimestamp != nil || pods.Ended(p):
+			case p.DeletionTimestamp != nil || pod.IsTerminal(p):
 			case v.updated(p):
 				updated = p
 			default:
@@ -221,11 +222,14 @@ func (v view) roll() plan {
 		case updated == nil:
 			target := &later
 			if !v.available(old) {
-				target = &first
+				target = &atOnce
+				if surge == 0 {
+					used++ // it is unavailable, replaced or not
+				}
 			}
 			// A surge starts a pod, which a node may have come to refuse.
 			if surge == 0 || pl.starts {
-				*target = append(*target, place{node: pl.node, pods: []*corev1.Pod{old}})
+				*target = append(*target, nodePods{node: pl.node, pods: []*corev1.Pod{old}})
 			}
 		default: // surged onto
 			used++
@@ -238,7 +242,7 @@ func (v view) roll() plan {
 	if surge > 0 {
 		limit = surge
 	}
-	for _, pl := range append(first, later[:min(len(later), max(0, limit-used))]...) {
+	for _, pl := range append(atOnce, later[:min(len(later), max(0, limit-used))]...) {
 		if surge > 0 {
 			out.create = append(out.create, pl.node)
 		} else {

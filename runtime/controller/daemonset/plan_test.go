@@ -16,7 +16,7 @@ var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // pod reads a pod from words: its name, its node, "new" or "old", then what is
 // true of it: ready, ended, ending, unbound, and its age in minutes.
-func pod(text string) *corev1.Pod {
+func testPod(text string) *corev1.Pod {
 	w := strings.Fields(text)
 	p := newPod(&appsv1.DaemonSet{}, w[1], w[2], metav1.OwnerReference{})
 	p.Name, p.Spec.NodeName = w[0], w[1]
@@ -106,8 +106,16 @@ func TestPlan(t *testing.T) {
 		{name: "then it goes on", strategy: rolling("0", "1"), nodes: three, pods: []string{"p1 a new ready", "p2 b old ready", "p3 c old ready"}, delete: "p2"},
 		{name: "one that is ending counts", strategy: rolling("0", "2"), nodes: three,
 			pods: []string{"p1 a old ending ready", "p2 b old ready", "p3 c old ready"}, delete: "p2"},
-		{name: "old ones that are not available go at once", strategy: rolling("0", "1"), nodes: three,
-			pods: []string{"p1 a old ready", "p2 b old", "p3 c old"}, delete: "p1 p2 p3"},
+		{name: "old ones that are not available go at once, and no other one with them", strategy: rolling("0", "1"), nodes: three,
+			pods: []string{"p1 a old ready", "p2 b old", "p3 c old"}, delete: "p2 p3"},
+		{name: "a second bad template while the first is stuck", strategy: rolling("0", "1"), nodes: three,
+			pods: []string{"p1 a old", "p2 b old ready", "p3 c old ready"}, delete: "p1"},
+		{name: "an old one that is not available counts", strategy: rolling("0", "2"), nodes: three,
+			pods: []string{"p1 a old", "p2 b old ready", "p3 c old ready"}, delete: "p1 p2"},
+		{name: "a new one that is not available counts beside it", strategy: rolling("0", "2"), nodes: three,
+			pods: []string{"p1 a new", "p2 b old", "p3 c old ready"}, delete: "p2"},
+		{name: "a surge replaces an old one that is not available at once", strategy: rolling("1", "0"), nodes: three,
+			pods: []string{"p1 a old", "p2 b old ready", "p3 c old ready"}, create: "a b"},
 		{name: "a share is rounded up", strategy: rolling("0", "34%"), nodes: three,
 			pods: []string{"p1 a old ready", "p2 b old ready", "p3 c old ready"}, delete: "p1 p2"},
 		{name: "missing pods come before updates", strategy: rolling("0", "3"), nodes: three, pods: []string{"p1 a old ready", "p2 b old ready"}, create: "c"},
@@ -129,13 +137,13 @@ func TestPlan(t *testing.T) {
 		ds.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"}
 		var list []*corev1.Pod
 		for _, text := range c.pods {
-			list = append(list, pod(text))
+			list = append(list, testPod(text))
 		}
-		places, err := arrange(ds, c.nodes, list)
+		places, err := podsByNode(ds, c.nodes, list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := view{ds: ds, hash: "new", places: places, now: now, pause: func(n string) time.Duration {
+		p := view{ds: ds, hash: "new", nodes: places, now: now, pause: func(n string) time.Duration {
 			if n == c.paused {
 				return time.Minute
 			}
@@ -162,13 +170,13 @@ func TestStatus(t *testing.T) {
 	ds := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Generation: 4}}
 	ds.Spec.MinReadySeconds = 10
 	nodes := []*corev1.Node{node("a"), node("b"), node("c"), node("d"), node("x", tainted("x", corev1.TaintEffectNoSchedule))}
-	places, err := arrange(ds, nodes, []*corev1.Pod{
-		pod("p1 a new ready"), pod("p2 b old ready"), pod("p3 c new fresh"), pod("p5 x new ready"), pod("p6 gone new ready"),
+	places, err := podsByNode(ds, nodes, []*corev1.Pod{
+		testPod("p1 a new ready"), testPod("p2 b old ready"), testPod("p3 c new fresh"), testPod("p5 x new ready"), testPod("p6 gone new ready"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, wait := view{ds: ds, hash: "new", places: places, now: now}.status()
+	s, wait := view{ds: ds, hash: "new", nodes: places, now: now}.status()
 	want := appsv1.DaemonSetStatus{
 		ObservedGeneration: 4, DesiredNumberScheduled: 4, CurrentNumberScheduled: 3, NumberMisscheduled: 1,
 		NumberReady: 3, NumberAvailable: 2, NumberUnavailable: 2, UpdatedNumberScheduled: 2,

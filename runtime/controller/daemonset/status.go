@@ -7,8 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // status counts nodes. wait is when a pod becomes available without any event.
@@ -17,7 +17,7 @@ func (v view) status() (s appsv1.DaemonSetStatus, wait time.Duration) {
 	s.ObservedGeneration = v.ds.Generation
 	s.DesiredNumberScheduled, s.CurrentNumberScheduled, s.NumberMisscheduled = 0, 0, 0
 	s.NumberReady, s.NumberAvailable, s.UpdatedNumberScheduled = 0, 0, 0
-	for _, pl := range v.places {
+	for _, pl := range v.nodes {
 		switch {
 		case pl.starts:
 			s.DesiredNumberScheduled++
@@ -32,10 +32,10 @@ func (v view) status() (s appsv1.DaemonSetStatus, wait time.Duration) {
 			if v.updated(p) {
 				s.UpdatedNumberScheduled++
 			}
-			if pods.Ready(p) {
+			if pod.IsReady(p) {
 				s.NumberReady++
 			}
-			available, left := pods.Available(p, v.ds.Spec.MinReadySeconds, v.now)
+			available, left := pod.IsAvailable(p, v.ds.Spec.MinReadySeconds, v.now)
 			if available {
 				s.NumberAvailable++
 			}

@@ -1,31 +1,24 @@
-// Package deployment rolls each Deployment's pod template out over replica sets.
-// The arithmetic is pure (rollout.go, sets.go, status.go). It imports its sibling
-// packages owner, pods and reconcile.
 package deployment
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("Deployment")
@@ -42,19 +35,20 @@ type Controller struct {
 
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	deployments, setsInformer, podsInformer := f.Apps().V1().Deployments(), f.Apps().V1().ReplicaSets(), f.Core().V1().Pods()
+func New(d reconcile.Deps) (*Controller, error) {
+	apps := d.Informers.Apps().V1()
+	deployments, setsInformer, podsInformer := apps.Deployments(), apps.ReplicaSets(), d.Informers.Core().V1().Pods()
 	for _, i := range []cache.SharedIndexInformer{setsInformer.Informer(), podsInformer.Informer()} {
-		if err := owner.AddIndex(i); err != nil {
+		if err := controllerref.AddIndex(i); err != nil {
 			return nil, fmt.Errorf("deployment: %w", err)
 		}
 	}
 	r := &Controller{
-		client: c, deployments: deployments.Lister(),
+		client: d.Client, deployments: deployments.Lister(),
 		setIndex: setsInformer.Informer().GetIndexer(), podIndex: podsInformer.Informer().GetIndexer(),
-		events: events, clock: clk,
+		events: d.Events, clock: d.Clock,
 	}
-	r.loop = reconcile.New("deployment", log, r.reconcile,
+	r.loop = reconcile.New("deployment", d.Log, r.reconcile,
 		reconcile.Every(deployments.Informer(), func(d *appsv1.Deployment) { r.loop.Add(reconcile.Key(d)) }),
 		reconcile.Watch(setsInformer.Informer(), r.setChanged, func(old, rs *appsv1.ReplicaSet) {
 			if old.ResourceVersion == rs.ResourceVersion {
@@ -109,33 +103,31 @@ func (r *Controller) podDeleted(p *corev1.Pod) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	d, err := r.deployments.Deployments(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
+	d, err := reconcile.Get(r.deployments.Deployments(key.Namespace), "Deployment "+key.String(), key.Name)
+	if d == nil {
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read Deployment %s: %w", key, err)
-	}
-	d = d.DeepCopy()
 	s, err := r.claim(ctx, d)
 	if err != nil {
 		return 0, err
 	}
-	before := *d.Status.DeepCopy()
+	before := d.Status.DeepCopy()
 	switch {
 	case d.DeletionTimestamp != nil:
 	case d.Spec.Paused:
-		if condition(&d.Status, appsv1.DeploymentProgressing) == nil || condition(&d.Status, appsv1.DeploymentProgressing).Reason != reasonPaused {
+		if c := progressingOf(&d.Status); c == nil || c.Reason != reasonPaused {
 			set(&d.Status, progressing(corev1.ConditionUnknown, reasonPaused, "Deployment is paused"), r.clock.Now())
 		}
 		s, err = r.scaleOnly(ctx, d, s)
 	default:
-		if c := condition(&d.Status, appsv1.DeploymentProgressing); c != nil && c.Reason == reasonPaused {
+		if c := progressingOf(&d.Status); c != nil && c.Reason == reasonPaused {
 			set(&d.Status, progressing(corev1.ConditionUnknown, reasonResumed, "Deployment is resumed"), r.clock.Now())
 		}
 		s, err = r.rollOut(ctx, d, s)
 	}
-	recheck, statusErr := r.writeStatus(ctx, d, before, s)
+	var recheck time.Duration
+	d.Status, recheck = statusOf(d, s, r.clock.Now())
+	_, statusErr := reconcile.WriteStatus(ctx, r.client.AppsV1().Deployments(d.Namespace), kind.Kind, d, before, &d.Status)
 	if err != nil {
 		return 0, err
 	}
@@ -150,11 +142,11 @@ func (r *Controller) claim(ctx context.Context, d *appsv1.Deployment) (sets, err
 	if selector.Empty() { // it would mean every set of the namespace
 		return sets{}, nil
 	}
-	candidates, err := owner.Candidates[*appsv1.ReplicaSet](r.setIndex, d)
+	candidates, err := controllerref.Candidates[*appsv1.ReplicaSet](r.setIndex, d)
 	if err != nil {
 		return sets{}, err
 	}
-	list, err := owner.Objects(ctx, owner.Claim{
+	list, err := controllerref.ClaimObjects(ctx, controllerref.Manager{
 		Owner: d, Kind: kind, Selector: selector,
 		Live: func(ctx context.Context) (metav1.Object, error) {
 			return r.client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
@@ -170,30 +162,15 @@ func (r *Controller) claim(ctx context.Context, d *appsv1.Deployment) (sets, err
 	return sortSets(d, list), nil
 }
 
-// writeStatus writes the status when it differs from what the cache had.
-func (r *Controller) writeStatus(ctx context.Context, d *appsv1.Deployment, before appsv1.DeploymentStatus, s sets) (time.Duration, error) {
-	status, recheck := statusOf(d, s, r.clock.Now())
-	if equality.Semantic.DeepEqual(before, status) {
-		return recheck, nil
-	}
-	updated := d.DeepCopy()
-	updated.Status = status
-	_, err := r.client.AppsV1().Deployments(d.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("write the status of Deployment %s/%s: %w", d.Namespace, d.Name, err)
-	}
-	return recheck, nil
-}
-
 // oldPodsRun says whether a pod of an old set still runs, or may.
 func (r *Controller) oldPodsRun(s sets) (bool, error) {
 	for _, rs := range s.old {
-		list, err := owner.Controlled[*corev1.Pod](r.podIndex, rs.UID)
+		list, err := controllerref.Controlled[*corev1.Pod](r.podIndex, rs.UID)
 		if err != nil {
 			return false, err
 		}
 		for _, p := range list {
-			if !pods.Ended(p) {
+			if !pod.IsTerminal(p) {
 				return true, nil
 			}
 		}

@@ -13,8 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 )
 
 // sets are a deployment's replica sets: the one of the present template, nil when
@@ -44,7 +45,7 @@ func sizeOf(rs *appsv1.ReplicaSet) size {
 	if rs == nil {
 		return size{}
 	}
-	return size{want: replicas(rs.Spec.Replicas), available: rs.Status.AvailableReplicas}
+	return size{want: ptr.Deref(rs.Spec.Replicas, 1), available: rs.Status.AvailableReplicas}
 }
 
 func sizesOf(list []*appsv1.ReplicaSet) []size {
@@ -108,7 +109,7 @@ func newSet(d *appsv1.Deployment, hash string, rev int64) *appsv1.ReplicaSet {
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: d.Name + "-" + hash, Namespace: d.Namespace, Labels: template.Labels,
-			OwnerReferences: []metav1.OwnerReference{owner.Ref(d, kind)},
+			OwnerReferences: []metav1.OwnerReference{controllerref.Ref(d, kind)},
 		},
 		Spec: appsv1.ReplicaSetSpec{
 			Replicas: new(int32), MinReadySeconds: d.Spec.MinReadySeconds, Selector: selector, Template: *template,
@@ -176,7 +177,7 @@ func expired(d *appsv1.Deployment, old []*appsv1.ReplicaSet) []*appsv1.ReplicaSe
 	}
 	var idle []*appsv1.ReplicaSet
 	for _, rs := range old {
-		if rs.DeletionTimestamp == nil && replicas(rs.Spec.Replicas) == 0 && rs.Status.Replicas == 0 && rs.Generation <= rs.Status.ObservedGeneration {
+		if rs.DeletionTimestamp == nil && ptr.Deref(rs.Spec.Replicas, 1) == 0 && rs.Status.Replicas == 0 && rs.Generation <= rs.Status.ObservedGeneration {
 			idle = append(idle, rs)
 		}
 	}

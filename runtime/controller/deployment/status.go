@@ -8,6 +8,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/controller/internal/condition"
 )
 
 // Reasons of conditions, those of upstream.
@@ -35,7 +38,7 @@ func statusOf(d *appsv1.Deployment, s sets, now time.Time) (st appsv1.Deployment
 		st.Replicas += rs.Status.Replicas
 		st.ReadyReplicas += rs.Status.ReadyReplicas
 		st.AvailableReplicas += rs.Status.AvailableReplicas
-		wanted += replicas(rs.Spec.Replicas)
+		wanted += ptr.Deref(rs.Spec.Replicas, 1)
 	}
 	if s.new != nil {
 		st.UpdatedReplicas = s.new.Status.Replicas
@@ -49,7 +52,7 @@ func statusOf(d *appsv1.Deployment, s sets, now time.Time) (st appsv1.Deployment
 
 func availability(d *appsv1.Deployment, st appsv1.DeploymentStatus) appsv1.DeploymentCondition {
 	b, err := boundsOf(d)
-	if err == nil && st.AvailableReplicas >= replicas(d.Spec.Replicas)-b.unavailable {
+	if err == nil && st.AvailableReplicas >= ptr.Deref(d.Spec.Replicas, 1)-b.unavailable {
 		return appsv1.DeploymentCondition{
 			Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue,
 			Reason: reasonAvailable, Message: "Deployment has minimum availability.",
@@ -76,17 +79,17 @@ func setFailure(st *appsv1.DeploymentStatus, s sets, now time.Time) {
 			}
 		}
 	}
-	st.Conditions = slices.DeleteFunc(st.Conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == appsv1.DeploymentReplicaFailure })
+	conditions.Remove(&st.Conditions, appsv1.DeploymentReplicaFailure)
 }
 
 // progress keeps the Progressing condition, whose update time is when the
 // rollout last moved: the deadline counts from there.
 func progress(d *appsv1.Deployment, st *appsv1.DeploymentStatus, s sets, now time.Time) (recheck time.Duration) {
 	if d.Spec.ProgressDeadlineSeconds == nil || *d.Spec.ProgressDeadlineSeconds == 1<<31-1 {
-		st.Conditions = slices.DeleteFunc(st.Conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == appsv1.DeploymentProgressing })
+		conditions.Remove(&st.Conditions, appsv1.DeploymentProgressing)
 		return 0
 	}
-	current := condition(st, appsv1.DeploymentProgressing)
+	current := progressingOf(st)
 	// A rollout that is complete does not begin again because pods came and went.
 	settled := st.Replicas == st.UpdatedReplicas && current != nil && current.Reason == reasonComplete
 	switch {
@@ -98,20 +101,12 @@ func progress(d *appsv1.Deployment, st *appsv1.DeploymentStatus, s sets, now tim
 	case settled:
 		return 0
 	case moved(d, st):
-		c := progressing(corev1.ConditionTrue, reasonUpdated, "%s is progressing.", subject(d, s))
-		if current != nil && current.Status == corev1.ConditionTrue {
-			c.LastTransitionTime = current.LastTransitionTime
-		}
-		remove(st, appsv1.DeploymentProgressing)
-		if c.LastTransitionTime.IsZero() {
-			c.LastTransitionTime = metav1.NewTime(now)
-		}
-		c.LastUpdateTime = metav1.NewTime(now)
-		st.Conditions = append(st.Conditions, c)
+		set(st, progressing(corev1.ConditionTrue, reasonUpdated, "%s is progressing.", subject(d, s)), now)
+		progressingOf(st).LastUpdateTime = metav1.NewTime(now) // also when nothing else of it changed
 	case current == nil || current.Reason == reasonTimedOut:
 		return 0
 	}
-	current = condition(st, appsv1.DeploymentProgressing)
+	current = progressingOf(st)
 	deadline := current.LastUpdateTime.Add(time.Duration(*d.Spec.ProgressDeadlineSeconds) * time.Second)
 	if left := deadline.Sub(now); left > 0 {
 		return left + time.Second
@@ -128,7 +123,7 @@ func subject(d *appsv1.Deployment, s sets) string {
 }
 
 func complete(d *appsv1.Deployment, st *appsv1.DeploymentStatus) bool {
-	want := replicas(d.Spec.Replicas)
+	want := ptr.Deref(d.Spec.Replicas, 1)
 	return st.UpdatedReplicas == want && st.Replicas == want && st.AvailableReplicas == want && st.ObservedGeneration >= d.Generation
 }
 
@@ -145,30 +140,16 @@ func progressing(status corev1.ConditionStatus, reason, format string, args ...a
 	return appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: status, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-func condition(st *appsv1.DeploymentStatus, t appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
-	for i := range st.Conditions {
-		if st.Conditions[i].Type == t {
-			return &st.Conditions[i]
-		}
-	}
-	return nil
+var conditions condition.Of[appsv1.DeploymentCondition, appsv1.DeploymentConditionType] = func(c *appsv1.DeploymentCondition) condition.Fields[appsv1.DeploymentConditionType] {
+	return condition.Fields[appsv1.DeploymentConditionType]{Type: c.Type, Status: &c.Status, Reason: &c.Reason, Message: &c.Message, Time: &c.LastTransitionTime}
 }
 
-func remove(st *appsv1.DeploymentStatus, t appsv1.DeploymentConditionType) {
-	st.Conditions = slices.DeleteFunc(st.Conditions, func(c appsv1.DeploymentCondition) bool { return c.Type == t })
+func progressingOf(st *appsv1.DeploymentStatus) *appsv1.DeploymentCondition {
+	return conditions.Find(st.Conditions, appsv1.DeploymentProgressing)
 }
 
 // set puts a condition unless one with the same status and reason is there.
-func set(st *appsv1.DeploymentStatus, c appsv1.DeploymentCondition, now time.Time) bool {
-	old := condition(st, c.Type)
-	if old != nil && old.Status == c.Status && old.Reason == c.Reason {
-		return false
-	}
-	c.LastUpdateTime, c.LastTransitionTime = metav1.NewTime(now), metav1.NewTime(now)
-	if old != nil && old.Status == c.Status {
-		c.LastTransitionTime = old.LastTransitionTime
-	}
-	remove(st, c.Type)
-	st.Conditions = append(st.Conditions, c)
-	return true
+func set(st *appsv1.DeploymentStatus, c appsv1.DeploymentCondition, now time.Time) {
+	c.LastUpdateTime = metav1.NewTime(now)
+	conditions.Set(&st.Conditions, c, condition.SameReason, metav1.NewTime(now))
 }

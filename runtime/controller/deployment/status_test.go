@@ -55,7 +55,7 @@ func TestProgress(t *testing.T) {
 
 func expectCondition(t *testing.T, st appsv1.DeploymentStatus, typ appsv1.DeploymentConditionType, status corev1.ConditionStatus, reason string) {
 	t.Helper()
-	c := condition(&st, typ)
+	c := conditions.Find(st.Conditions, typ)
 	if c == nil || c.Status != status || c.Reason != reason {
 		t.Errorf("condition %s is %+v, want %s %s", typ, c, status, reason)
 	}

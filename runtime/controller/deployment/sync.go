@@ -10,9 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
-// scaleOnly follows the wished number while the rollout is paused.
+// scaleOnly follows the desired number while the rollout is paused.
 func (r *Controller) scaleOnly(ctx context.Context, d *appsv1.Deployment, s sets) (sets, error) {
 	s, err := r.scale(ctx, d, s)
 	return s, errors.Join(err, r.cleanUp(ctx, d, s))
@@ -41,11 +42,11 @@ func (r *Controller) rollOut(ctx context.Context, d *appsv1.Deployment, s sets) 
 // resized says whether the deployment's size changed since its sets were scaled.
 func resized(d *appsv1.Deployment, s sets) bool {
 	for _, rs := range s.all() {
-		if replicas(rs.Spec.Replicas) == 0 {
+		if ptr.Deref(rs.Spec.Replicas, 1) == 0 {
 			continue
 		}
 		n, err := strconv.Atoi(rs.Annotations[desiredAnnotation])
-		if err == nil && int32(n) != replicas(d.Spec.Replicas) {
+		if err == nil && int32(n) != ptr.Deref(d.Spec.Replicas, 1) {
 			return true
 		}
 	}
@@ -57,11 +58,11 @@ func (r *Controller) roll(ctx context.Context, d *appsv1.Deployment, s sets) (se
 	if err != nil {
 		return s, fmt.Errorf("Deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
-	want := replicas(d.Spec.Replicas)
+	want := ptr.Deref(d.Spec.Replicas, 1)
 	if s, err = r.ensureNew(ctx, d, s, growNew(want, b, sizeOf(s.new), sizesOf(s.old))); err != nil {
 		return s, err
 	}
-	if grown := growNew(want, b, sizeOf(s.new), sizesOf(s.old)); grown != replicas(s.new.Spec.Replicas) {
+	if grown := growNew(want, b, sizeOf(s.new), sizesOf(s.old)); grown != ptr.Deref(s.new.Spec.Replicas, 1) {
 		s.new, err = r.resize(ctx, d, s.new, grown)
 		return s, err // old sets shrink when the new pods are seen
 	}
@@ -77,7 +78,7 @@ func (r *Controller) roll(ctx context.Context, d *appsv1.Deployment, s sets) (se
 func (r *Controller) recreate(ctx context.Context, d *appsv1.Deployment, s sets) (sets, error) {
 	stopped := false
 	for i, rs := range s.old {
-		if replicas(rs.Spec.Replicas) == 0 {
+		if ptr.Deref(rs.Spec.Replicas, 1) == 0 {
 			continue
 		}
 		shrunk, err := r.resize(ctx, d, rs, 0)
@@ -93,7 +94,7 @@ func (r *Controller) recreate(ctx context.Context, d *appsv1.Deployment, s sets)
 	if err != nil || run {
 		return s, err
 	}
-	want := replicas(d.Spec.Replicas)
+	want := ptr.Deref(d.Spec.Replicas, 1)
 	if s, err = r.ensureNew(ctx, d, s, want); err != nil {
 		return s, err
 	}
@@ -118,7 +119,7 @@ func (r *Controller) ensureNew(ctx context.Context, d *appsv1.Deployment, s sets
 }
 
 func (r *Controller) refreshNew(ctx context.Context, d *appsv1.Deployment, s *sets, rev int64) error {
-	if condition(&d.Status, appsv1.DeploymentProgressing) == nil && d.Spec.ProgressDeadlineSeconds != nil {
+	if progressingOf(&d.Status) == nil && d.Spec.ProgressDeadlineSeconds != nil {
 		set(&d.Status, progressing(corev1.ConditionTrue, reasonFoundSet, "Found new replica set %q", s.new.Name), r.clock.Now())
 	}
 	updated := s.new.DeepCopy()
@@ -148,7 +149,7 @@ func (r *Controller) createNew(ctx context.Context, d *appsv1.Deployment, s *set
 	if err != nil {
 		return err
 	}
-	noteSize(rs, replicas(d.Spec.Replicas), replicas(d.Spec.Replicas)+b.surge)
+	noteSize(rs, ptr.Deref(d.Spec.Replicas, 1), ptr.Deref(d.Spec.Replicas, 1)+b.surge)
 	made, err := r.client.AppsV1().ReplicaSets(d.Namespace).Create(ctx, rs, metav1.CreateOptions{})
 	switch {
 	case apierrors.IsAlreadyExists(err):
@@ -213,10 +214,10 @@ func (r *Controller) scale(ctx context.Context, d *appsv1.Deployment, s sets) (s
 	if err != nil {
 		return s, fmt.Errorf("Deployment %s/%s: %w", d.Namespace, d.Name, err)
 	}
-	want := replicas(d.Spec.Replicas)
+	want := ptr.Deref(d.Spec.Replicas, 1)
 	var active []*appsv1.ReplicaSet
 	for _, rs := range s.all() {
-		if replicas(rs.Spec.Replicas) > 0 {
+		if ptr.Deref(rs.Spec.Replicas, 1) > 0 {
 			active = append(active, rs)
 		}
 	}
@@ -248,7 +249,7 @@ func (r *Controller) scale(ctx context.Context, d *appsv1.Deployment, s sets) (s
 	shares := make([]share, len(active))
 	for i, rs := range active {
 		most, _ := strconv.Atoi(rs.Annotations[maxAnnotation]) // 0: not known
-		shares[i] = share{want: replicas(rs.Spec.Replicas), max: int32(most), age: i}
+		shares[i] = share{want: ptr.Deref(rs.Spec.Replicas, 1), max: int32(most), age: i}
 	}
 	for i, n := range proportional(limit, shares) {
 		if err := put(active[i], n); err != nil {
@@ -264,7 +265,7 @@ func (r *Controller) resize(ctx context.Context, d *appsv1.Deployment, rs *appsv
 	if err != nil {
 		return rs, err
 	}
-	want, was := replicas(d.Spec.Replicas), replicas(rs.Spec.Replicas)
+	want, was := ptr.Deref(d.Spec.Replicas, 1), ptr.Deref(rs.Spec.Replicas, 1)
 	updated := rs.DeepCopy()
 	noted := noteSize(updated, want, want+b.surge)
 	if was == n && !(noted && n > 0) {

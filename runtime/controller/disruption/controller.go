@@ -1,31 +1,25 @@
-// Package disruption keeps the status of each PodDisruptionBudget, by which the
-// eviction subresource decides whether a pod may be drained. It imports its
-// sibling packages pods and reconcile.
 package disruption
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	policylisters "k8s.io/client-go/listers/policy/v1"
 	"k8s.io/component-helpers/apps/poddisruptionbudget"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // Controller reconciles PodDisruptionBudgets.
@@ -41,18 +35,18 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	budgets, podsInformer, apps := f.Policy().V1().PodDisruptionBudgets(), f.Core().V1().Pods(), f.Apps().V1()
+func New(d reconcile.Deps) (*Controller, error) {
+	budgets, podsInformer, apps := d.Informers.Policy().V1().PodDisruptionBudgets(), d.Informers.Core().V1().Pods(), d.Informers.Apps().V1()
 	r := &Controller{
-		client: c, budgets: budgets.Lister(), pods: podsInformer.Lister(), clock: clk,
+		client: d.Client, budgets: budgets.Lister(), pods: podsInformer.Lister(), clock: d.Clock,
 		replicaSets: apps.ReplicaSets().Lister(), deployments: apps.Deployments().Lister(), statefulSets: apps.StatefulSets().Lister(),
 	}
-	r.loop = reconcile.New("disruption", log, r.reconcile,
+	r.loop = reconcile.New("disruption", d.Log, r.reconcile,
 		reconcile.Watch(budgets.Informer(),
 			func(b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) },
 			func(_, b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) }, nil),
 		reconcile.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
-			if pods.Ready(old) != pods.Ready(p) || pods.Active(old) != pods.Active(p) || !labels.Equals(old.Labels, p.Labels) {
+			if pod.IsReady(old) != pod.IsReady(p) || pod.IsActive(old) != pod.IsActive(p) || !labels.Equals(old.Labels, p.Labels) {
 				r.podChanged(old)
 				r.podChanged(p)
 			}
@@ -75,12 +69,9 @@ func (r *Controller) podChanged(p *corev1.Pod) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	pdb, err := r.budgets.PodDisruptionBudgets(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read PodDisruptionBudget %s: %w", key, err)
+	pdb, err := reconcile.Get(r.budgets.PodDisruptionBudgets(key.Namespace), "PodDisruptionBudget "+key.String(), key.Name)
+	if pdb == nil {
+		return 0, err
 	}
 	selector, err := metav1.LabelSelectorAsSelector(pdb.Spec.Selector)
 	if err != nil {
@@ -92,7 +83,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	}
 	matching := list[:0:0]
 	for _, p := range list {
-		if !pods.Ended(p) {
+		if !pod.IsTerminal(p) {
 			matching = append(matching, p)
 		}
 	}
@@ -100,16 +91,11 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if err != nil {
 		return 0, fmt.Errorf("PodDisruptionBudget %s: %w", key, err)
 	}
-	updated := pdb.DeepCopy()
-	updated.Status = status
-	poddisruptionbudget.UpdateDisruptionAllowedCondition(updated)
-	if equality.Semantic.DeepEqual(pdb.Status, updated.Status) {
-		return recheck, nil
-	}
-	if _, err := r.client.PolicyV1().PodDisruptionBudgets(key.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("write the status of PodDisruptionBudget %s: %w", key, err)
-	}
-	return recheck, nil
+	before := pdb.Status.DeepCopy()
+	pdb.Status = status
+	poddisruptionbudget.UpdateDisruptionAllowedCondition(pdb)
+	_, err = reconcile.WriteStatus(ctx, r.client.PolicyV1().PodDisruptionBudgets(key.Namespace), "PodDisruptionBudget", pdb, before, &pdb.Status)
+	return recheck, err
 }
 
 // expected is how many pods the owners of these ask for, each owner counted once.
@@ -142,23 +128,16 @@ func (r *Controller) scaleOf(p *corev1.Pod) (types.UID, int32, bool) {
 		}
 		if up := metav1.GetControllerOfNoCopy(rs); up != nil && up.Kind == "Deployment" {
 			if d, err := r.deployments.Deployments(p.Namespace).Get(up.Name); err == nil && d.UID == up.UID {
-				return d.UID, one(d.Spec.Replicas), true
+				return d.UID, ptr.Deref(d.Spec.Replicas, 1), true
 			}
 		}
-		return rs.UID, one(rs.Spec.Replicas), true
+		return rs.UID, ptr.Deref(rs.Spec.Replicas, 1), true
 	case "StatefulSet":
 		s, err := r.statefulSets.StatefulSets(p.Namespace).Get(ref.Name)
 		if err != nil || s.UID != ref.UID {
 			return "", 0, false
 		}
-		return s.UID, one(s.Spec.Replicas), true
+		return s.UID, ptr.Deref(s.Spec.Replicas, 1), true
 	}
 	return "", 0, false
-}
-
-func one(p *int32) int32 {
-	if p == nil {
-		return 1
-	}
-	return *p
 }

@@ -1,7 +1,3 @@
-// Package endpointslices keeps the EndpointSlices of every Service that has a
-// selector. Slices are computed and packed by k8s.io/endpointslice, the library
-// that upstream's controller is made of; what wakes it is here. It imports its
-// sibling package reconcile.
 package endpointslices
 
 import (
@@ -16,18 +12,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 	"k8s.io/endpointslice"
 	"k8s.io/endpointslice/util"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 const (
@@ -55,15 +48,16 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) *Controller {
-	services, pods, slices, nodes := f.Core().V1().Services(), f.Core().V1().Pods(), f.Discovery().V1().EndpointSlices(), f.Core().V1().Nodes()
+func New(d reconcile.Deps) (*Controller, error) {
+	core := d.Informers.Core().V1()
+	services, pods, slices, nodes := core.Services(), core.Pods(), d.Informers.Discovery().V1().EndpointSlices(), core.Nodes()
 	tracker := util.NewEndpointSliceTracker()
 	r := &Controller{
-		services: services.Lister(), pods: pods.Lister(), slices: slices.Lister(), tracker: tracker, clock: clk, log: log,
-		reconciler: endpointslice.NewReconciler(c, nodes.Lister(), perSlice, tracker, nil, events, managedBy,
+		services: services.Lister(), pods: pods.Lister(), slices: slices.Lister(), tracker: tracker, clock: d.Clock, log: d.Log,
+		reconciler: endpointslice.NewReconciler(d.Client, nodes.Lister(), perSlice, tracker, nil, d.Events, managedBy,
 			endpointslice.WithPreferSameTrafficDistributionEnabled(true)),
 	}
-	r.loop = reconcile.New("endpointslice", log, r.reconcile,
+	r.loop = reconcile.New("endpointslice", d.Log, r.reconcile,
 		reconcile.Every(services.Informer(), func(s *corev1.Service) { r.loop.Add(reconcile.Key(s)) }),
 		reconcile.Watch(pods.Informer(),
 			func(p *corev1.Pod) { r.podChanged(nil, p) },
@@ -71,13 +65,13 @@ func New(c kubernetes.Interface, f informers.SharedInformerFactory, events recor
 			func(p *corev1.Pod) { r.podChanged(p, nil) }),
 		reconcile.Watch(slices.Informer(), r.sliceChanged, func(_, s *discoveryv1.EndpointSlice) { r.sliceChanged(s) }, r.sliceDeleted),
 		nodes.Informer().HasSynced)
-	return r
+	return r, nil
 }
 
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
 
-// podChanged wakes the Services that the pod belongs to, before and after.
+// podChanged queues the Services that the pod belongs to, before and after.
 func (r *Controller) podChanged(old, now *corev1.Pod) {
 	// The library tells a missing pod by a nil interface.
 	var before, after any

@@ -1,8 +1,3 @@
-// Package gc deletes objects whose owners are gone, and carries out deletions in
-// the foreground and with orphans. It watches the metadata of every kind that can
-// be deleted and keeps the graph of owners. An owner that the graph does not know
-// is looked for live before anything is deleted for its sake. It imports its
-// sibling package reconcile.
 package gc
 
 import (
@@ -25,7 +20,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/lru"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // Resource is how an object is addressed.
@@ -50,11 +45,11 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(objects metadata.Interface, d discovery.DiscoveryInterface, log *slog.Logger) *Controller {
-	r := &Controller{objects: objects, discovery: d, log: log.With("controller", "gc"), graph: NewGraph(), absent: lru.New(1024)}
+func New(d reconcile.Deps) (*Controller, error) {
+	r := &Controller{objects: d.Metadata, discovery: d.Client.Discovery(), log: d.Log.With("controller", "gc"), graph: NewGraph(), absent: lru.New(1024)}
 	r.monitors = newMonitors(r)
-	r.loop = reconcile.New("gc", log, r.reconcile, r.monitors.synced)
-	return r
+	r.loop = reconcile.New("gc", d.Log, r.reconcile, r.monitors.synced)
+	return r, nil
 }
 
 // Run collects until ctx is done.

@@ -1,30 +1,23 @@
-// Package job runs the pods of each Job to their end, counts them and deletes
-// Jobs whose time to live is over. What pods amount to (tally.go) and what is
-// done (decide.go) are decided without the API. It imports its sibling packages
-// children, expect, pods and reconcile.
 package job
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	batchlisters "k8s.io/client-go/listers/batch/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = batchv1.SchemeGroupVersion.WithKind("Job")
@@ -37,11 +30,11 @@ type Controller struct {
 	client    kubernetes.Interface
 	jobs      batchlisters.JobLister
 	podLister corelisters.PodLister
-	pods      *children.Pods
+	pods      *podcontrol.Pods
 	// expected are pods to be seen; released those to be seen without our finalizer;
 	// written the statuses to be seen.
-	expected, released *expect.Expectations
-	written            expect.Writes
+	expected, released *expectations.Expectations
+	written            expectations.Writes
 	events             record.EventRecorder
 	clock              clock.PassiveClock
 	loop               *reconcile.Loop[types.NamespacedName]
@@ -50,25 +43,25 @@ type Controller struct {
 
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	jobs, podsInformer := f.Batch().V1().Jobs(), f.Core().V1().Pods()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, podsInformer.Informer(), expected, events)
+func New(d reconcile.Deps) (*Controller, error) {
+	jobs, podsInformer := d.Informers.Batch().V1().Jobs(), d.Informers.Core().V1().Pods()
+	expected := expectations.New(d.Clock)
+	owned, err := podcontrol.New(kind, d, expected)
 	if err != nil {
 		return nil, fmt.Errorf("job: %w", err)
 	}
 	r := &Controller{
-		client: c, jobs: jobs.Lister(), podLister: podsInformer.Lister(), pods: owned,
-		expected: expected, released: expect.New(clk), events: events, clock: clk,
+		client: d.Client, jobs: jobs.Lister(), podLister: podsInformer.Lister(), pods: owned,
+		expected: expected, released: expectations.New(d.Clock), events: d.Events, clock: d.Clock,
 	}
 	jobsSeen := reconcile.Watch(jobs.Informer(),
 		func(j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) },
 		func(_, j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) }, r.jobDeleted)
-	// Two handlers: the second is told of finalizers, and wakes after it has noted them.
-	podsSeen := owned.Watch(r.wake, r.orphan)
+	// Two handlers: the second is told of finalizers, and queues keys after it has noted them.
+	podsSeen := owned.Watch(r.enqueueSoon, r.enqueueMatching)
 	tracksSeen := reconcile.Watch(podsInformer.Informer(), r.podTracked, func(_, p *corev1.Pod) { r.podTracked(p) }, r.podGone)
-	r.loop = reconcile.New("job", log, r.reconcile, jobsSeen, podsSeen, tracksSeen)
-	r.orphans = reconcile.New("job-orphans", log, r.releaseOrphan, jobsSeen, tracksSeen)
+	r.loop = reconcile.New("job", d.Log, r.reconcile, jobsSeen, podsSeen, tracksSeen)
+	r.orphans = reconcile.New("job-orphans", d.Log, r.releaseOrphan, jobsSeen, tracksSeen)
 	return r, nil
 }
 
@@ -83,10 +76,10 @@ func (r *Controller) Run(ctx context.Context, workers int) error {
 	return err
 }
 
-func (r *Controller) wake(key types.NamespacedName) { r.loop.AddAfter(key, batch) }
+func (r *Controller) enqueueSoon(key types.NamespacedName) { r.loop.AddAfter(key, batch) }
 
-// orphan wakes the jobs that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the jobs that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	if tracked(p) {
 		r.orphans.Add(reconcile.Key(p))
 	}
@@ -118,7 +111,7 @@ func (r *Controller) podTracked(p *corev1.Pod) {
 func (r *Controller) podGone(p *corev1.Pod) {
 	if ref := metav1.GetControllerOfNoCopy(p); ref != nil && ref.Kind == kind.Kind && !r.released.Fulfilled(ref.UID) {
 		r.released.Deleted(ref.UID, p.UID)
-		r.wake(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
+		r.enqueueSoon(types.NamespacedName{Namespace: p.Namespace, Name: ref.Name})
 	}
 }
 
@@ -138,18 +131,15 @@ func (r *Controller) jobDeleted(j *batchv1.Job) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	j, err := r.jobs.Jobs(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read Job %s: %w", key, err)
+	j, err := reconcile.Get(r.jobs.Jobs(key.Namespace), "Job "+key.String(), key.Name)
+	if j == nil {
+		return 0, err
 	}
 	if m := j.Spec.ManagedBy; m != nil && *m != batchv1.JobControllerName {
 		return 0, nil
 	}
 	if finished(j) != nil {
-		return r.expire(ctx, j)
+		return 0, nil
 	}
 	// Asked before the pods are read: what is fulfilled now is in the cache now. An
 	// event comes for what is not.
@@ -165,41 +155,5 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if j.DeletionTimestamp != nil {
 		return 0, r.release(ctx, j, list)
 	}
-	return r.run(ctx, j.DeepCopy(), list)
-}
-
-// expire deletes a job some time after its end, if it says so.
-func (r *Controller) expire(ctx context.Context, j *batchv1.Job) (time.Duration, error) {
-	left, ok := lifeLeft(j, r.clock.Now())
-	if !ok || left > 0 {
-		return left, nil
-	}
-	live, err := r.client.BatchV1().Jobs(j.Namespace).Get(ctx, j.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read Job %s/%s before deleting it: %w", j.Namespace, j.Name, err)
-	}
-	if left, ok := lifeLeft(live, r.clock.Now()); !ok || left > 0 || live.UID != j.UID { // prolonged meanwhile
-		return left, nil
-	}
-	foreground := metav1.DeletePropagationForeground
-	err = r.client.BatchV1().Jobs(j.Namespace).Delete(ctx, j.Name, metav1.DeleteOptions{
-		PropagationPolicy: &foreground, Preconditions: &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
-	})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return 0, fmt.Errorf("delete Job %s/%s, whose time to live is over: %w", j.Namespace, j.Name, err)
-	}
-	return 0, nil
-}
-
-// lifeLeft is what is left of ttlSecondsAfterFinished; ok is false when the job
-// stays.
-func lifeLeft(j *batchv1.Job, now time.Time) (left time.Duration, ok bool) {
-	end := finished(j)
-	if end == nil || j.Spec.TTLSecondsAfterFinished == nil || j.DeletionTimestamp != nil {
-		return 0, false
-	}
-	return max(0, end.LastTransitionTime.Add(time.Duration(*j.Spec.TTLSecondsAfterFinished)*time.Second).Sub(now)), true
+	return r.run(ctx, j, list)
 }

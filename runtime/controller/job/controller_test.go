@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
+
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // TestNothingIsDecidedFromAnOldCache: the cache shows no pod of a job that asks for
@@ -35,7 +37,9 @@ func TestNothingIsDecidedFromAnOldCache(t *testing.T) {
 		j.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
 		api := fake.NewClientset(j)
 		f := informers.NewSharedInformerFactory(api, 0)
-		r, err := New(api, f, record.NewFakeRecorder(10), clock.RealClock{}, slog.New(slog.DiscardHandler))
+		r, err := New(reconcile.Deps{
+			Client: api, Informers: f, Events: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,7 @@ func failOn(action batchv1.PodFailurePolicyAction, codes ...int32) func(*batchv1
 // pod reads a pod from words: its name, then what is true of it: ok, bad (long
 // ago), fresh (failed just now), exit=N, ending, unbound, free (without finalizer),
 // i=N (its index), tries=N.
-func pod(text string) *corev1.Pod {
+func testPod(text string) *corev1.Pod {
 	w := strings.Fields(text)
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: w[0], UID: types.UID(w[0]), Namespace: "n", Annotations: map[string]string{},
 		Finalizers: []string{batchv1.JobTrackingFinalizer}, CreationTimestamp: metav1.NewTime(now.Add(-2 * time.Hour))}}
@@ -99,7 +99,7 @@ func pod(text string) *corev1.Pod {
 
 func list(texts ...string) (out []*corev1.Pod) {
 	for _, t := range texts {
-		out = append(out, pod(t))
+		out = append(out, testPod(t))
 	}
 	return out
 }
@@ -285,7 +285,7 @@ func TestConclude(t *testing.T) {
 func TestNewPod(t *testing.T) {
 	j := newJob(3, 1, limitPerIndex(5))
 	j.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c"}}
-	p := newPod(j, 2, pod("before bad i=2 tries=1"), metav1.OwnerReference{})
+	p := newPod(j, 2, testPod("before bad i=2 tries=1"), metav1.OwnerReference{})
 	if !tracked(p) || indexOf(p) != 2 || tries(p) != 2 || p.GenerateName != "j-2-" || p.Spec.Hostname != "j-2" || len(p.Spec.Containers[0].Env) != 1 {
 		t.Errorf("%+v %+v", p.ObjectMeta, p.Spec)
 	}
@@ -293,22 +293,7 @@ func TestNewPod(t *testing.T) {
 		t.Error("the template was changed")
 	}
 	j = newJob(3, 1, limitPerIndex(5), failOn(batchv1.PodFailurePolicyActionIgnore, 1))
-	if p := newPod(j, 2, pod("before bad i=2 tries=1"), metav1.OwnerReference{}); number(p, batchv1.JobIndexFailureCountAnnotation) != 1 || tries(p) != 2 {
+	if p := newPod(j, 2, testPod("before bad i=2 tries=1"), metav1.OwnerReference{}); number(p, batchv1.JobIndexFailureCountAnnotation) != 1 || tries(p) != 2 {
 		t.Errorf("an ignored failure: %v", p.Annotations)
-	}
-}
-
-func TestLifeLeft(t *testing.T) {
-	j := newJob(1, 1)
-	j.Spec.TTLSecondsAfterFinished = ptr.To(int32(60))
-	if _, ok := lifeLeft(j, now); ok {
-		t.Error("a job that runs has a time to live")
-	}
-	setCondition(j, batchv1.JobFailed, corev1.ConditionTrue, "", "", now)
-	if left, ok := lifeLeft(j, now.Add(45*time.Second)); !ok || left != 15*time.Second {
-		t.Errorf("%s, %t", left, ok)
-	}
-	if left, ok := lifeLeft(j, now.Add(time.Hour)); !ok || left != 0 {
-		t.Errorf("%s, %t", left, ok)
 	}
 }

@@ -10,7 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // This file makes the pods of a job and reads from them what only jobs know of.
@@ -123,7 +124,7 @@ func endOf(p *corev1.Pod) time.Time {
 			end = t.FinishedAt.Time
 		}
 	}
-	if c := pods.Condition(p, corev1.PodReady); end.IsZero() && c != nil {
+	if c := pod.Condition(&p.Status, corev1.PodReady); end.IsZero() && c != nil {
 		end = c.LastTransitionTime.Time
 	}
 	if end.IsZero() && p.DeletionTimestamp != nil {
@@ -156,7 +157,7 @@ func pause(failures int, last, now time.Time) time.Duration {
 
 // pauseOfAll counts failures since the last success of any pod.
 func pauseOfAll(list []*corev1.Pod, now time.Time) time.Duration {
-	ended := slices.DeleteFunc(slices.Clone(list), func(p *corev1.Pod) bool { return !pods.Ended(p) })
+	ended := slices.DeleteFunc(slices.Clone(list), func(p *corev1.Pod) bool { return !pod.IsTerminal(p) })
 	slices.SortStableFunc(ended, func(a, b *corev1.Pod) int { return endOf(b).Compare(endOf(a)) })
 	n := slices.IndexFunc(ended, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodSucceeded })
 	if n < 0 {

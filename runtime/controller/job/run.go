@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,8 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // run makes one step with a job that is not over. The job is the caller's own.
@@ -85,63 +83,6 @@ func (r *Controller) run(ctx context.Context, j *batchv1.Job, list []*corev1.Pod
 		d.wait = reconcile.Sooner(d.wait, left)
 	}
 	return d.wait, acted
-}
-
-func readyBut(active, without []*corev1.Pod) int {
-	n := 0
-	for _, p := range active {
-		if pods.Ready(p) && !slices.Contains(without, p) {
-			n++
-		}
-	}
-	return n
-}
-
-// write puts the pods that have ended into the status, those not counted yet by UID.
-func (t *tally) write(s *batchv1.JobStatus, j *batchv1.Job) {
-	s.Succeeded, s.Failed = int32(t.settledSucceeded), int32(t.settledFailed)
-	s.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{Succeeded: t.uncountedSucceeded, Failed: t.uncountedFails}
-	if indexed(j) {
-		s.CompletedIndexes = t.completed.String()
-	}
-	if perIndex(j) {
-		s.FailedIndexes = ptr.To(t.failedIndexes.String())
-	}
-}
-
-// counted raises the counters once all finalizers are gone.
-func (t *tally) counted(s *batchv1.JobStatus, j *batchv1.Job) {
-	s.Failed = int32(t.settledFailed + len(t.uncountedFails))
-	if !indexed(j) {
-		s.Succeeded = int32(t.settledSucceeded + len(t.uncountedSucceeded))
-	}
-	s.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{}
-}
-
-// conclude ends a job whose end is decided, once nothing of it runs or is still
-// to be counted. It returns the condition that it set, if it did.
-func conclude(j *batchv1.Job, t tally, now time.Time) *batchv1.JobCondition {
-	if !targeted(j) || len(t.active) > 0 || len(t.terminating) > 0 || len(t.release) == atOnce || t.held() {
-		return nil
-	}
-	end, why := batchv1.JobComplete, condition(j, batchv1.JobSuccessCriteriaMet)
-	if is(j, batchv1.JobFailureTarget) {
-		end, why = batchv1.JobFailed, condition(j, batchv1.JobFailureTarget)
-	} else {
-		j.Status.CompletionTime = ptr.To(metav1.NewTime(now))
-	}
-	setCondition(j, end, corev1.ConditionTrue, why.Reason, why.Message, now)
-	return condition(j, end)
-}
-
-// held says whether a failed pod of an index is still kept for its count.
-func (t *tally) held() bool {
-	for _, p := range t.before {
-		if tracked(p) && !slices.Contains(t.release, p) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *Controller) tellEnd(j *batchv1.Job, end *batchv1.JobCondition) {

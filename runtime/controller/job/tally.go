@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // A pod that has ended is counted once, whatever is interrupted: its UID goes
@@ -59,12 +59,12 @@ func tallyOf(j *batchv1.Job, list []*corev1.Pod) tally {
 	noted := t.settle(j, list)
 	for _, p := range list {
 		switch {
-		case pods.Ended(p):
+		case pod.IsTerminal(p):
 		case p.DeletionTimestamp != nil:
 			t.terminating = append(t.terminating, p)
 		default:
 			t.active = append(t.active, p)
-			if pods.Ready(p) {
+			if pod.IsReady(p) {
 				t.ready++
 			}
 		}

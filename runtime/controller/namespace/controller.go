@@ -1,27 +1,21 @@
-// Package namespace empties namespaces that are being deleted and then lets them
-// go. What there is to delete is asked of discovery each time, so that custom
-// resources are included. It imports its sibling package reconcile.
 package namespace
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // Controller reconciles namespaces, by name.
@@ -35,17 +29,17 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(c kubernetes.Interface, objects metadata.Interface, f informers.SharedInformerFactory, clk clock.PassiveClock, log *slog.Logger) *Controller {
-	namespaces := f.Core().V1().Namespaces()
-	r := &Controller{client: c, discovery: c.Discovery(), objects: objects, namespaces: namespaces.Lister(), clock: clk}
+func New(d reconcile.Deps) (*Controller, error) {
+	namespaces := d.Informers.Core().V1().Namespaces()
+	r := &Controller{client: d.Client, discovery: d.Client.Discovery(), objects: d.Metadata, namespaces: namespaces.Lister(), clock: d.Clock}
 	queue := func(ns *corev1.Namespace) {
 		if ns.DeletionTimestamp != nil {
 			r.loop.Add(ns.Name)
 		}
 	}
-	r.loop = reconcile.New("namespace", log, r.reconcile,
+	r.loop = reconcile.New("namespace", d.Log, r.reconcile,
 		reconcile.Watch(namespaces.Informer(), queue, func(_, ns *corev1.Namespace) { queue(ns) }, nil))
-	return r
+	return r, nil
 }
 
 // Run reconciles until ctx is done.
@@ -74,7 +68,10 @@ func (r *Controller) reconcile(ctx context.Context, name string) (time.Duration,
 		return 0, nil
 	}
 	left := r.empty(ctx, ns)
-	if ns, err = r.writeStatus(ctx, ns, left); err != nil {
+	before := ns.Status.DeepCopy()
+	ns.Status.Phase = corev1.NamespaceTerminating
+	ns.Status.Conditions = left.conditions(ns.Status.Conditions, r.clock.Now())
+	if ns, err = reconcile.WriteStatus(ctx, r.client.CoreV1().Namespaces(), "namespace", ns, before, &ns.Status); err != nil {
 		return 0, err
 	}
 	if err := left.err(); err != nil {
@@ -93,20 +90,6 @@ func finalizes(ns *corev1.Namespace) bool {
 		}
 	}
 	return false
-}
-
-func (r *Controller) writeStatus(ctx context.Context, ns *corev1.Namespace, left remains) (*corev1.Namespace, error) {
-	updated := ns.DeepCopy()
-	updated.Status.Phase = corev1.NamespaceTerminating
-	updated.Status.Conditions = left.conditions(ns.Status.Conditions, r.clock.Now())
-	if equality.Semantic.DeepEqual(ns.Status, updated.Status) {
-		return ns, nil
-	}
-	made, err := r.client.CoreV1().Namespaces().UpdateStatus(ctx, updated, metav1.UpdateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("write the status of namespace %s: %w", ns.Name, err)
-	}
-	return made, nil
 }
 
 // release takes our finalizer away, upon which the server deletes the namespace.

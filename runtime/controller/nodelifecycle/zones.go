@@ -37,59 +37,96 @@ func healthOf(ready, total int) health {
 	return normal
 }
 
-// zones decides how fast pods may be evicted from nodes that are not ready.
+// zones decides how fast pods may be evicted from nodes that are not ready. It is kept
+// up with each change of a node, so that no decision looks at all nodes. The zero value
+// is ready to use.
 type zones struct {
-	limiters map[string]*rate.Limiter
-	// frozen: no node of the cluster is ready, so nothing is evicted at all.
-	frozen bool
+	nodes  map[string]nodeState
+	byName map[string]*zone
+	// alive is the number of zones in which a node is ready.
+	alive int
 }
 
-// assess takes stock of all nodes.
-func (z *zones) assess(nodes []*corev1.Node) {
-	type count struct{ ready, total int }
-	by := map[string]count{}
-	for _, n := range nodes {
-		c := by[topology.GetZoneKey(n)]
-		c.total++
-		if isReady(n) {
-			c.ready++
-		}
-		by[topology.GetZoneKey(n)] = c
+// nodeState is what counts of a node.
+type nodeState struct {
+	zone  string
+	ready bool
+}
+
+type zone struct {
+	ready, total int
+	limiter      *rate.Limiter
+}
+
+// set counts a node that is new or has changed.
+func (z *zones) set(n *corev1.Node) {
+	is := nodeState{topology.GetZoneKey(n), isReady(n)}
+	was, known := z.nodes[n.Name]
+	if known && was == is {
+		return
 	}
-	z.frozen = len(by) > 0
-	if z.limiters == nil {
-		z.limiters = map[string]*rate.Limiter{}
+	if z.nodes == nil {
+		z.nodes, z.byName = map[string]nodeState{}, map[string]*zone{}
 	}
-	for name, c := range by {
-		state := healthOf(c.ready, c.total)
-		if state != full {
-			z.frozen = false
-		}
-		limit := rate.Limit(evictionRate)
-		if state == partial {
-			limit = 0
-			if c.total > largeZone {
-				limit = slowEvictionRate
-			}
-		}
-		if l := z.limiters[name]; l == nil {
-			z.limiters[name] = rate.NewLimiter(limit, 1)
-		} else if l.Limit() != limit {
-			l.SetLimit(limit)
-		}
-	}
-	for name := range z.limiters {
-		if _, still := by[name]; !still {
-			delete(z.limiters, name)
-		}
+	z.nodes[n.Name] = is
+	z.count(is, 1)
+	if known {
+		z.count(was, -1)
 	}
 }
+
+// remove forgets a node that is gone.
+func (z *zones) remove(name string) {
+	if was, known := z.nodes[name]; known {
+		delete(z.nodes, name)
+		z.count(was, -1)
+	}
+}
+
+func (z *zones) count(n nodeState, by int) {
+	c := z.byName[n.zone]
+	if c == nil {
+		c = &zone{limiter: rate.NewLimiter(0, 1)}
+		z.byName[n.zone] = c
+	}
+	wasAlive := c.ready > 0
+	c.total += by
+	if n.ready {
+		c.ready += by
+	}
+	switch isAlive := c.ready > 0; {
+	case isAlive && !wasAlive:
+		z.alive++
+	case wasAlive && !isAlive:
+		z.alive--
+	}
+	if c.total == 0 {
+		delete(z.byName, n.zone)
+		return
+	}
+	if limit := limitOf(c.ready, c.total); limit != c.limiter.Limit() {
+		c.limiter.SetLimit(limit)
+	}
+}
+
+func limitOf(ready, total int) rate.Limit {
+	switch {
+	case healthOf(ready, total) != partial:
+		return evictionRate
+	case total > largeZone:
+		return slowEvictionRate
+	}
+	return 0
+}
+
+// frozen: no node of the cluster is ready, so nothing is evicted at all.
+func (z *zones) frozen() bool { return len(z.byName) > 0 && z.alive == 0 }
 
 // mayEvict says whether pods may be evicted from one more node now.
 func (z *zones) mayEvict(n *corev1.Node, now time.Time) bool {
-	if z.frozen {
+	if z.frozen() {
 		return false
 	}
-	l := z.limiters[topology.GetZoneKey(n)]
-	return l != nil && l.Limit() > 0 && l.AllowN(now, 1)
+	c := z.byName[topology.GetZoneKey(n)]
+	return c != nil && c.limiter.Limit() > 0 && c.limiter.AllowN(now, 1)
 }

@@ -1,6 +1,3 @@
-// Package podcidr gives each node its part of the cluster's pod range. What is
-// taken is read from the nodes at the start, so nothing else is stored. It
-// imports its sibling package reconcile.
 package podcidr
 
 import (
@@ -16,12 +13,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 // Controller reconciles nodes, by name.
@@ -37,22 +33,21 @@ type Controller struct {
 	of   map[string][]netip.Prefix // what each node holds
 }
 
-// New returns the controller of a range divided into blocks with prefixes of size
-// bits; it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, clusterCIDR string, size int, events record.EventRecorder, log *slog.Logger) (*Controller, error) {
-	base, err := netip.ParsePrefix(clusterCIDR)
+// New returns the controller of the configured range; it does nothing until Run.
+func New(d reconcile.Deps) (*Controller, error) {
+	base, err := netip.ParsePrefix(d.Config.ClusterCIDR)
 	if err != nil {
 		return nil, fmt.Errorf("pod CIDRs: %w", err)
 	}
-	pool, err := NewPool(base, size)
+	pool, err := NewPool(base, d.Config.NodeCIDRMaskSize)
 	if err != nil {
 		return nil, fmt.Errorf("pod CIDRs: %w", err)
 	}
-	nodes := f.Core().V1().Nodes()
-	r := &Controller{client: c, nodes: nodes.Lister(), events: events, log: log, pool: pool, of: map[string][]netip.Prefix{}}
+	nodes := d.Informers.Core().V1().Nodes()
+	r := &Controller{client: d.Client, nodes: nodes.Lister(), events: d.Events, log: d.Log, pool: pool, of: map[string][]netip.Prefix{}}
 	// What nodes hold is noted as events arrive: all of it is, before the first
 	// node is given anything, since the loop waits for the initial list.
-	r.loop = reconcile.New("podcidr", log, r.reconcile, reconcile.Watch(nodes.Informer(),
+	r.loop = reconcile.New("podcidr", d.Log, r.reconcile, reconcile.Watch(nodes.Informer(),
 		r.note, func(_, n *corev1.Node) { r.note(n) }, r.freed))
 	return r, nil
 }
@@ -83,7 +78,7 @@ func (r *Controller) note(n *corev1.Node) {
 	}
 }
 
-// freed gives back what a deleted node held, and wakes those that wait.
+// freed gives back what a deleted node held, and queues those that wait.
 func (r *Controller) freed(n *corev1.Node) {
 	r.mu.Lock()
 	for _, p := range r.of[n.Name] {

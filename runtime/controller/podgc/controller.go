@@ -1,26 +1,23 @@
-// Package podgc deletes pods that nothing else will: ended ones beyond a
-// threshold, those bound to nodes that no longer exist, and those deleted before
-// they were ever bound. It imports its sibling package pods.
 package podgc
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 const (
@@ -42,14 +39,14 @@ type Controller struct {
 	missing   map[string]time.Time // node → since when it was not found
 }
 
-// New returns the controller that keeps up to threshold ended pods; it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, threshold int, clk clock.WithTicker, log *slog.Logger) *Controller {
-	p, n := f.Core().V1().Pods(), f.Core().V1().Nodes()
+// New returns the controller; it does nothing until Run.
+func New(d reconcile.Deps) (*Controller, error) {
+	p, n := d.Informers.Core().V1().Pods(), d.Informers.Core().V1().Nodes()
 	return &Controller{
-		client: c, pods: p.Lister(), nodes: n.Lister(), threshold: threshold, clock: clk,
+		client: d.Client, pods: p.Lister(), nodes: n.Lister(), threshold: d.Config.TerminatedPodThreshold, clock: d.Clock,
 		synced: []cache.InformerSynced{p.Informer().HasSynced, n.Informer().HasSynced},
-		log:    log.With("controller", "podgc"), missing: map[string]time.Time{},
-	}
+		log:    d.Log.With("controller", "podgc"), missing: map[string]time.Time{},
+	}, nil
 }
 
 // Run sweeps until ctx is done.
@@ -86,36 +83,6 @@ func (r *Controller) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// victim is a pod to delete and why.
-type victim struct {
-	pod    *corev1.Pod
-	reason string // of the DisruptionTarget condition; empty when it has ended or never ran
-	says   string
-}
-
-// victims picks the pods to delete. gone are nodes that certainly do not exist.
-func victims(all []*corev1.Pod, gone map[string]bool, threshold int) []victim {
-	var out []victim
-	var ended []*corev1.Pod
-	for _, p := range all {
-		switch {
-		case p.Spec.NodeName != "" && gone[p.Spec.NodeName]:
-			out = append(out, victim{p, "DeletionByPodGC", "PodGC: node no longer exists"})
-		case p.Spec.NodeName == "" && p.DeletionTimestamp != nil:
-			out = append(out, victim{pod: p, says: "deleted before it was bound to a node"})
-		case pods.Ended(p) && p.DeletionTimestamp == nil:
-			ended = append(ended, p)
-		}
-	}
-	if threshold > 0 && len(ended) > threshold {
-		slices.SortStableFunc(ended, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-		for _, p := range ended[:len(ended)-threshold] {
-			out = append(out, victim{pod: p, says: "ended, and more than are kept"})
-		}
-	}
-	return out
 }
 
 // goneNodes returns the nodes that pods are bound to and that have been missing for
@@ -155,23 +122,19 @@ func (r *Controller) goneNodes(ctx context.Context, all []*corev1.Pod) (map[stri
 // end is first marked as failed, so that its owner counts it as such.
 func (r *Controller) remove(ctx context.Context, v victim) error {
 	p := v.pod
-	if v.reason != "" && !pods.Ended(p) {
+	if v.reason != "" && !pod.IsTerminal(p) {
 		updated := p.DeepCopy()
-		updated.Status.Phase = corev1.PodFailed
-		pods.SetCondition(&updated.Status, corev1.PodCondition{
-			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: v.reason, Message: v.says,
-		}, metav1.NewTime(r.clock.Now()))
-		if _, err := r.client.CoreV1().Pods(p.Namespace).UpdateStatus(ctx, updated, metav1.UpdateOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("mark pod %s/%s as failed: %w", p.Namespace, p.Name, err)
+		markFailed(updated, v, metav1.NewTime(r.clock.Now()))
+		if _, err := reconcile.WriteStatus(ctx, r.client.CoreV1().Pods(p.Namespace), "pod", updated, &p.Status, &updated.Status); err != nil {
+			return err
 		}
 	}
-	zero := int64(0)
 	err := r.client.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &zero, Preconditions: metav1.NewUIDPreconditions(string(p.UID)),
+		GracePeriodSeconds: ptr.To[int64](0), Preconditions: metav1.NewUIDPreconditions(string(p.UID)),
 	})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("delete pod %s/%s: %w", p.Namespace, p.Name, err)
 	}
-	r.log.Info("pod deleted", "pod", p.Namespace+"/"+p.Name, "node", p.Spec.NodeName, "why", v.says)
+	r.log.Info("pod deleted", "pod", p.Namespace+"/"+p.Name, "node", p.Spec.NodeName, "why", v.message)
 	return nil
 }

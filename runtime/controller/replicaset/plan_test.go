@@ -12,7 +12,7 @@ import (
 
 var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func pod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *corev1.Pod {
+func testPod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))}}
 	p.Spec.NodeName = node
 	p.Status.Phase = corev1.PodRunning
@@ -26,7 +26,7 @@ func pod(name, node string, readyFor time.Duration, edit ...func(*corev1.Pod)) *
 }
 
 func TestPlanReplicas(t *testing.T) {
-	three := []*corev1.Pod{pod("a", "n", time.Hour), pod("b", "n", time.Hour), pod("c", "n", 0)}
+	three := []*corev1.Pod{testPod("a", "n", time.Hour), testPod("b", "n", time.Hour), testPod("c", "n", 0)}
 	if p := planReplicas(5, three, three, now); p.create != 2 || len(p.delete) != 0 {
 		t.Errorf("3 of 5: %+v", p)
 	}
@@ -46,7 +46,7 @@ func TestStatus(t *testing.T) {
 	rs.Spec.MinReadySeconds = 30
 	rs.Spec.Template.Labels = map[string]string{"app": "a"}
 	labelled := func(p *corev1.Pod) { p.Labels = map[string]string{"app": "a"} }
-	s, wait := statusOf(rs, []*corev1.Pod{pod("a", "n", time.Minute, labelled), pod("b", "n", 10*time.Second, labelled), pod("c", "n", 0)}, &condition{"FailedCreate", "no"}, now)
+	s, wait := statusOf(rs, []*corev1.Pod{testPod("a", "n", time.Minute, labelled), testPod("b", "n", 10*time.Second, labelled), testPod("c", "n", 0)}, &failure{"FailedCreate", "no"}, now)
 	if s.Replicas != 3 || s.FullyLabeledReplicas != 2 || s.ReadyReplicas != 2 || s.AvailableReplicas != 1 || s.ObservedGeneration != 7 {
 		t.Errorf("status %+v", s)
 	}

@@ -6,17 +6,15 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/owner"
-	"github.com/gantry-run/gantry/runtime/controller/pods"
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
+	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
 )
 
 // scale creates or deletes pods by plan.
-func (r *Controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod) (*condition, error) {
-	want := 1
-	if rs.Spec.Replicas != nil {
-		want = int(*rs.Spec.Replicas)
-	}
+func (r *Controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod) (*failure, error) {
+	want := int(ptr.Deref(rs.Spec.Replicas, 1))
 	var related []*corev1.Pod
 	if len(active) > want {
 		related = r.related(rs, active)
@@ -28,11 +26,11 @@ func (r *Controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []
 			return pods.FromTemplate(&rs.Spec.Template, rs.Namespace, rs.Name, r.pods.Ref(rs))
 		})
 		if err != nil {
-			return &condition{"FailedCreate", err.Error()}, err
+			return &failure{"FailedCreate", err.Error()}, err
 		}
 	case len(p.delete) > 0:
 		if err := r.pods.Delete(ctx, rs, p.delete); err != nil {
-			return &condition{"FailedDelete", err.Error()}, err
+			return &failure{"FailedDelete", err.Error()}, err
 		}
 	}
 	return nil, nil
@@ -44,7 +42,7 @@ func (r *Controller) related(rs *appsv1.ReplicaSet, own []*corev1.Pod) []*corev1
 	if ref == nil {
 		return own
 	}
-	siblings, err := owner.Controlled[*appsv1.ReplicaSet](r.setIndex, ref.UID)
+	siblings, err := controllerref.Controlled[*appsv1.ReplicaSet](r.setIndex, ref.UID)
 	if err != nil {
 		return own
 	}

@@ -1,23 +1,18 @@
-// Package rootca publishes the cluster's CA certificate in every namespace, as
-// ConfigMap kube-root-ca.crt, for pods to verify the API server by. It imports
-// its sibling package reconcile.
 package rootca
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 const (
@@ -35,21 +30,21 @@ type Controller struct {
 	loop       *reconcile.Loop[string]
 }
 
-// New returns the controller of the given certificates (PEM); it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, ca []byte, log *slog.Logger) *Controller {
-	namespaces, configMaps := f.Core().V1().Namespaces(), f.Core().V1().ConfigMaps()
-	r := &Controller{client: c, ca: string(ca), namespaces: namespaces.Lister(), maps: configMaps.Lister()}
+// New returns the controller; it does nothing until Run.
+func New(d reconcile.Deps) (*Controller, error) {
+	namespaces, configMaps := d.Informers.Core().V1().Namespaces(), d.Informers.Core().V1().ConfigMaps()
+	r := &Controller{client: d.Client, ca: string(d.RootCA), namespaces: namespaces.Lister(), maps: configMaps.Lister()}
 	published := func(m *corev1.ConfigMap) {
 		if m.Name == name {
 			r.loop.Add(m.Namespace)
 		}
 	}
-	r.loop = reconcile.New("rootca", log, r.reconcile,
+	r.loop = reconcile.New("rootca", d.Log, r.reconcile,
 		reconcile.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
 		reconcile.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { published(m) }, published))
-	return r
+	return r, nil
 }
 
 // Run reconciles until ctx is done.

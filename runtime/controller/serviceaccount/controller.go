@@ -1,21 +1,17 @@
-// Package serviceaccount keeps the ServiceAccount "default" in every namespace.
-// It imports its sibling package reconcile.
 package serviceaccount
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 const name = "default"
@@ -29,10 +25,10 @@ type Controller struct {
 }
 
 // New returns the controller; it does nothing until Run.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, log *slog.Logger) *Controller {
-	namespaces, accounts := f.Core().V1().Namespaces(), f.Core().V1().ServiceAccounts()
-	r := &Controller{client: c, namespaces: namespaces.Lister(), accounts: accounts.Lister()}
-	r.loop = reconcile.New("serviceaccount", log, r.reconcile,
+func New(d reconcile.Deps) (*Controller, error) {
+	namespaces, accounts := d.Informers.Core().V1().Namespaces(), d.Informers.Core().V1().ServiceAccounts()
+	r := &Controller{client: d.Client, namespaces: namespaces.Lister(), accounts: accounts.Lister()}
+	r.loop = reconcile.New("serviceaccount", d.Log, r.reconcile,
 		reconcile.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
@@ -41,7 +37,7 @@ func New(c kubernetes.Interface, f informers.SharedInformerFactory, log *slog.Lo
 				r.loop.Add(a.Namespace)
 			}
 		}))
-	return r
+	return r, nil
 }
 
 // Run reconciles until ctx is done.

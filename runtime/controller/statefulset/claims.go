@@ -15,7 +15,7 @@ import (
 // Claims outlive pods. What a set's retention policy says of their end is kept in
 // their owner references, by which the garbage collector goes: the set's, where
 // they are to go with it, or that of the pod, where they are to go with a pod
-// that is shed. They are looked at when the set changes, a pod is made or shed,
+// that is scaled down. They are looked at when the set changes, a pod is made or scaled down,
 // and not otherwise, so nothing of them is held in memory.
 
 // ends is with what a claim ends.
@@ -75,7 +75,7 @@ func (r *Controller) makeClaims(ctx context.Context, set *appsv1.StatefulSet, or
 		if err != nil {
 			return fmt.Errorf("read PersistentVolumeClaim %s/%s: %w", c.Namespace, c.Name, err)
 		}
-		// A pod that was shed took it along; the next one gets a new claim.
+		// A pod that was scaled down took it along; the next one gets a new claim.
 		if there.DeletionTimestamp != nil || slices.ContainsFunc(there.OwnerReferences, func(o metav1.OwnerReference) bool {
 			return o.Kind == "Pod" && o.Name == podName(set, ordinal)
 		}) {

@@ -1,31 +1,24 @@
-// Package statefulset keeps the pods of each StatefulSet, which have lasting names
-// and claims, in their order. What is done is decided without the API (plan.go).
-// It imports its sibling packages children, expect, history, pods and reconcile.
 package statefulset
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	appslisters "k8s.io/client-go/listers/apps/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
-	"github.com/gantry-run/gantry/runtime/controller/children"
-	"github.com/gantry-run/gantry/runtime/controller/expect"
-	"github.com/gantry-run/gantry/runtime/controller/history"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
+	"github.com/gantry-run/gantry/runtime/controller/internal/history"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
+	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
 var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
@@ -38,10 +31,10 @@ const hashLabel = "controller.kubernetes.io/hash"
 type Controller struct {
 	client   kubernetes.Interface
 	sets     appslisters.StatefulSetLister
-	pods     *children.Pods
+	pods     *podcontrol.Pods
 	history  *history.Keeper
-	expected *expect.Expectations
-	written  expect.Writes
+	expected *expectations.Expectations
+	written  expectations.Writes
 	events   record.EventRecorder
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
@@ -49,24 +42,24 @@ type Controller struct {
 
 // New returns the controller; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(c kubernetes.Interface, f informers.SharedInformerFactory, events record.EventRecorder, clk clock.PassiveClock, log *slog.Logger) (*Controller, error) {
-	sets, revisions := f.Apps().V1().StatefulSets(), f.Apps().V1().ControllerRevisions()
-	expected := expect.New(clk)
-	owned, err := children.New(kind, c, f.Core().V1().Pods().Informer(), expected, events)
+func New(d reconcile.Deps) (*Controller, error) {
+	sets, revisions := d.Informers.Apps().V1().StatefulSets(), d.Informers.Apps().V1().ControllerRevisions()
+	expected := expectations.New(d.Clock)
+	owned, err := podcontrol.New(kind, d, expected)
 	if err != nil {
 		return nil, fmt.Errorf("statefulset: %w", err)
 	}
-	keeper, err := history.New(kind, hashLabel, c, revisions.Informer())
+	keeper, err := history.New(kind, hashLabel, d.Client, revisions.Informer())
 	if err != nil {
 		return nil, fmt.Errorf("statefulset: %w", err)
 	}
-	r := &Controller{client: c, sets: sets.Lister(), pods: owned, history: keeper, expected: expected, events: events, clock: clk}
-	r.loop = reconcile.New("statefulset", log, r.reconcile,
+	r := &Controller{client: d.Client, sets: sets.Lister(), pods: owned, history: keeper, expected: expected, events: d.Events, clock: d.Clock}
+	r.loop = reconcile.New("statefulset", d.Log, r.reconcile,
 		reconcile.Watch(sets.Informer(),
 			func(s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(_, s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(s *appsv1.StatefulSet) { r.expected.Forget(s.UID); r.written.Forget(s.UID) }),
-		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.orphan),
+		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching),
 		revisions.Informer().HasSynced)
 	return r, nil
 }
@@ -74,8 +67,8 @@ func New(c kubernetes.Interface, f informers.SharedInformerFactory, events recor
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
 
-// orphan wakes the sets that could adopt a pod.
-func (r *Controller) orphan(p *corev1.Pod) {
+// enqueueMatching queues the sets that could adopt a pod.
+func (r *Controller) enqueueMatching(p *corev1.Pod) {
 	list, err := r.sets.GetPodStatefulSets(p)
 	if err != nil { // none matches
 		return
@@ -88,18 +81,11 @@ func (r *Controller) orphan(p *corev1.Pod) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	set, err := r.sets.StatefulSets(key.Namespace).Get(key.Name)
-	if apierrors.IsNotFound(err) {
-		return 0, nil
+	set, err := reconcile.Get(r.sets.StatefulSets(key.Namespace), "StatefulSet "+key.String(), key.Name)
+	if set == nil || set.DeletionTimestamp != nil || !r.written.Seen(set) {
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("read StatefulSet %s: %w", key, err)
-	}
-	if set.DeletionTimestamp != nil || !r.written.Seen(set) {
-		return 0, nil
-	}
-	set = set.DeepCopy()
-	before := *set.Status.DeepCopy()
+	before := set.Status.DeepCopy()
 	live := func(ctx context.Context) (metav1.Object, error) {
 		return r.client.AppsV1().StatefulSets(set.Namespace).Get(ctx, set.Name, metav1.GetOptions{})
 	}
@@ -189,20 +175,12 @@ func inUse(v view, list []*corev1.Pod) func(*appsv1.ControllerRevision) bool {
 	return func(r *appsv1.ControllerRevision) bool { return used[r.Name] }
 }
 
-// writeStatus writes the status when it differs from what the cache had.
-func (r *Controller) writeStatus(ctx context.Context, v view, before appsv1.StatefulSetStatus) (time.Duration, error) {
-	status, wait := v.status()
-	if equality.Semantic.DeepEqual(before, status) {
-		return wait, nil
+// writeStatus writes the status that the pods give, when it differs.
+func (r *Controller) writeStatus(ctx context.Context, v view, before *appsv1.StatefulSetStatus) (wait time.Duration, err error) {
+	v.set.Status, wait = v.status()
+	made, err := reconcile.WriteStatus(ctx, r.client.AppsV1().StatefulSets(v.set.Namespace), kind.Kind, v.set, before, &v.set.Status)
+	if err == nil {
+		r.written.Wrote(made)
 	}
-	v.set.Status = status
-	made, err := r.client.AppsV1().StatefulSets(v.set.Namespace).UpdateStatus(ctx, v.set, metav1.UpdateOptions{})
-	if apierrors.IsNotFound(err) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("write the status of StatefulSet %s/%s: %w", v.set.Namespace, v.set.Name, err)
-	}
-	r.written.Wrote(made)
-	return wait, nil
+	return wait, err
 }

@@ -9,8 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/gantry-run/gantry/runtime/controller/pods"
-	"github.com/gantry-run/gantry/runtime/controller/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // This file decides what is to be created and deleted, with no API.
@@ -72,14 +71,14 @@ func (v view) revisionFor(ordinal int) string {
 }
 
 func healthy(p *corev1.Pod) bool {
-	return p != nil && p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning && pods.Ready(p)
+	return p != nil && p.DeletionTimestamp == nil && p.Status.Phase == corev1.PodRunning && pod.IsReady(p)
 }
 
 func (v view) available(p *corev1.Pod) bool {
 	if !healthy(p) {
 		return false
 	}
-	ok, _ := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
+	ok, _ := pod.IsAvailable(p, v.set.Spec.MinReadySeconds, v.now)
 	return ok
 }
 
@@ -92,14 +91,14 @@ func (v view) plan() plan {
 		case p == nil:
 			out.create = append(out.create, start(v.set)+i)
 		case p.DeletionTimestamp != nil:
-		case pods.Ended(p):
+		case pod.IsTerminal(p):
 			out.delete = append(out.delete, p)
 		case v.available(p):
 			continue
 		}
 		if v.ordered() {
-			// Pods to be shed are not waited for by those that are to come, but go only
-			// when these are well; the one that is not well may itself be shed.
+			// Pods to be scaled down are not waited for by those that are to come, but go only
+			// when these are well; the one that is not well may itself be scaled down.
 			return out
 		}
 	}
@@ -180,37 +179,4 @@ func (v view) maxUnavailable() int {
 		return 1 // the API refuses what is neither
 	}
 	return max(1, n)
-}
-
-// status counts pods. wait is when a pod becomes available without any event.
-func (v view) status() (s appsv1.StatefulSetStatus, wait time.Duration) {
-	s = *v.set.Status.DeepCopy()
-	s.ObservedGeneration = v.observed
-	s.Replicas, s.ReadyReplicas, s.AvailableReplicas, s.CurrentReplicas, s.UpdatedReplicas = 0, 0, 0, 0, 0
-	s.CurrentRevision, s.UpdateRevision = v.current, v.update
-	for _, p := range slices.Concat(v.slots, v.condemned) {
-		if p == nil {
-			continue
-		}
-		s.Replicas++
-		if p.DeletionTimestamp == nil && revisionOf(p) == v.current {
-			s.CurrentReplicas++
-		}
-		if p.DeletionTimestamp == nil && revisionOf(p) == v.update {
-			s.UpdatedReplicas++
-		}
-		if !healthy(p) {
-			continue
-		}
-		s.ReadyReplicas++
-		available, left := pods.Available(p, v.set.Spec.MinReadySeconds, v.now)
-		if available {
-			s.AvailableReplicas++
-		}
-		wait = reconcile.Sooner(wait, left)
-	}
-	if want := int32(replicas(v.set)); v.rolling() && s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want {
-		s.CurrentRevision, s.CurrentReplicas = v.update, want
-	}
-	return s, wait
 }

@@ -94,7 +94,7 @@ func TestPlan(t *testing.T) {
 		{"one that has ended goes", newSet(2), list("0 new ended", "1 new up"), "", "0"},
 		{"one that is ending is waited for", newSet(2), list("0 new up", "1 new ending"), "", ""},
 
-		{"the highest is shed", newSet(1), list("0 new up", "1 new up", "2 new up"), "", "2"},
+		{"the highest is scaled down", newSet(1), list("0 new up", "1 new up", "2 new up"), "", "2"},
 		{"then the next", newSet(1), list("0 new up", "1 new up", "2 new ending"), "", ""},
 		{"not while another is not available", newSet(1), list("0 new", "1 new up", "2 new up"), "", ""},
 		{"not while a lower one is not well either", newSet(0), list("0 new", "1 new"), "", ""},
@@ -127,7 +127,7 @@ func TestPlan(t *testing.T) {
 		}
 		for _, v := range p.condemned {
 			if n := ordinalOf(c.set, v) - start(c.set); n >= 0 && n < replicas(c.set) {
-				t.Errorf("%s: %s comes back and is taken for shed", c.name, v.Name)
+				t.Errorf("%s: %s comes back and is taken for scaled down", c.name, v.Name)
 			}
 		}
 	}

@@ -2,8 +2,7 @@
 // container runtime and an image store. What has to survive this process and
 // containerd's is in container labels; what a server's reboot ends is in RunDir.
 //
-// It may import runtime/kubelet (whose interfaces it implements) with its
-// packages podlog and cgroup, and runtime/config.
+// It may import runtime/config and the kubelet's packages container, podlog and cm.
 package containerd
 
 import (
@@ -28,7 +27,7 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"github.com/gantry-run/gantry/runtime/config"
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 const (
@@ -61,25 +60,20 @@ func (c *Config) Complete() {
 	}
 }
 
-// Adapter is a kubelet.ContainerRuntime and a kubelet.ImageStore.
+// Adapter is a container runtime and an image store, as the kubelet's rooms declare
+// them.
 type Adapter struct {
 	cfg Config
 	cl  *containerd.Client
 	log *slog.Logger
+	*imageStore
+	*outputs
 
 	shims     shims
 	finishing singleflight.Group // by container ID: its end is recorded once
-	pulling   singleflight.Group // by image name
 	mu        sync.Mutex
-	pumps     map[string]*pump               // by container ID
-	starting  map[string]bool                // containers that have no task yet, by ID
-	images    map[string]ocispec.ImageConfig // by manifest digest
+	starting  map[string]bool // containers that have no task yet, by ID
 }
-
-var (
-	_ kubelet.ContainerRuntime = (*Adapter)(nil)
-	_ kubelet.ImageStore       = (*Adapter)(nil)
-)
 
 // New returns an adapter. It connects when it is first used, and again whenever
 // containerd was away.
@@ -97,8 +91,9 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 		return nil, fmt.Errorf("make a containerd client for %s: %w", cfg.Socket, err)
 	}
 	return &Adapter{
-		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()},
-		pumps: map[string]*pump{}, starting: map[string]bool{}, images: map[string]ocispec.ImageConfig{},
+		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()}, starting: map[string]bool{},
+		imageStore: &imageStore{cl: cl, registries: cfg.RegistriesDir, configs: map[string]ocispec.ImageConfig{}},
+		outputs:    &outputs{dir: cfg.RunDir, pumps: map[string]*pump{}},
 	}, nil
 }
 
@@ -109,7 +104,7 @@ func withNamespace(ctx context.Context) context.Context {
 // away marks an error that only says that containerd does not answer.
 func away(err error) error {
 	if errdefs.IsUnavailable(err) {
-		return fmt.Errorf("%w: %v", kubelet.ErrUnavailable, err)
+		return fmt.Errorf("%w: %v", container.ErrUnavailable, err)
 	}
 	return err
 }
@@ -125,19 +120,13 @@ func (a *Adapter) Version(ctx context.Context) (string, error) {
 
 // Close flushes the logs that are being written and leaves all containers running.
 func (a *Adapter) Close() error {
-	a.mu.Lock()
-	pumps := a.pumps
-	a.pumps = map[string]*pump{}
-	a.mu.Unlock()
-	for _, p := range pumps {
-		p.abandon()
-	}
+	a.abandonAll()
 	return a.cl.Close()
 }
 
 // List returns the containers of a pod, or of all pods, and takes up the output of
 // those that run.
-func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, error) {
+func (a *Adapter) List(ctx context.Context, uid string) ([]container.Container, error) {
 	ctx = withNamespace(ctx)
 	filter := fmt.Sprintf("labels.%q", labelPodUID)
 	if uid != "" {
@@ -147,7 +136,7 @@ func (a *Adapter) List(ctx context.Context, uid string) ([]kubelet.Container, er
 	if err != nil {
 		return nil, fmt.Errorf("list the containers: %w", err)
 	}
-	out := make([]kubelet.Container, 0, len(all))
+	out := make([]container.Container, 0, len(all))
 	for _, c := range all {
 		if a.isStarting(c.ID()) {
 			continue // without a task it would be taken for one that has ended
@@ -180,10 +169,10 @@ func (a *Adapter) setStarting(id string, is bool) {
 
 // inspect reads a container and, when it ended without anybody recording it,
 // records that.
-func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.Container, error) {
+func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (container.Container, error) {
 	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
 	if err != nil {
-		return kubelet.Container{}, err
+		return container.Container{}, err
 	}
 	v, err := fromLabels(c.ID(), info.CreatedAt, info.Labels)
 	if err != nil || v.Exit != nil {
@@ -193,7 +182,7 @@ func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.
 	if err == nil {
 		var st containerd.Status
 		if st, err = task.Status(ctx); err == nil && st.Status == containerd.Running || st.Status == containerd.Paused {
-			return v, a.adoptIO(v, st.Status)
+			return v, a.adoptIO(v)
 		}
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
@@ -203,7 +192,7 @@ func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (kubelet.
 }
 
 // Watch follows the ends of containers.
-func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(kubelet.Container)) error {
+func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(container.Container)) error {
 	ctx, cancel := context.WithCancel(withNamespace(ctx))
 	defer cancel()
 	events, errs := a.cl.EventService().Subscribe(ctx, `topic=="/tasks/exit"`)
@@ -252,7 +241,8 @@ func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(kubel
 	}
 }
 
-// Signal implements kubelet.ContainerRuntime.
+// Signal sends a signal to the container's first process; to one that has ended it
+// does nothing.
 func (a *Adapter) Signal(ctx context.Context, id string, sig syscall.Signal) error {
 	ctx = withNamespace(ctx)
 	c, err := a.cl.LoadContainer(ctx, id)
@@ -272,7 +262,8 @@ func (a *Adapter) Signal(ctx context.Context, id string, sig syscall.Signal) err
 	return nil
 }
 
-// Remove implements kubelet.ContainerRuntime.
+// Remove kills and deletes a container and its writable layer; one that does not
+// exist is no error.
 func (a *Adapter) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(withNamespace(ctx), callTimeout)
 	defer cancel()

@@ -13,11 +13,12 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
-// Exec implements kubelet.ContainerRuntime. When ctx ends the command is killed.
-func (a *Adapter) Exec(ctx context.Context, id string, cmd []string, s kubelet.Streams) (int, error) {
+// Exec runs a command beside the container's first process. When ctx ends the command
+// is killed.
+func (a *Adapter) Exec(ctx context.Context, id string, cmd []string, s container.Streams) (int, error) {
 	ctx = withNamespace(ctx)
 	c, err := a.cl.LoadContainer(ctx, id)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/errdefs"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
-	"github.com/gantry-run/gantry/runtime/kubelet/cgroup"
+	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 )
 
@@ -25,26 +25,26 @@ const maxMessage = 2 << 10
 // shim ends with its last container, and writes the exit into the labels, which
 // is what is left of a container. It is done once, also when asked at the same
 // time by the event and by a list.
-func (a *Adapter) finish(ctx context.Context, id string) (kubelet.Container, error) {
+func (a *Adapter) finish(ctx context.Context, id string) (container.Container, error) {
 	v, err, _ := a.finishing.Do(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		return a.record(ctx, id)
 	})
 	if err != nil {
-		return kubelet.Container{}, err
+		return container.Container{}, err
 	}
-	return v.(kubelet.Container), nil
+	return v.(container.Container), nil
 }
 
-func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, error) {
+func (a *Adapter) record(ctx context.Context, id string) (container.Container, error) {
 	c, err := a.cl.LoadContainer(ctx, id)
 	if err != nil {
-		return kubelet.Container{}, err
+		return container.Container{}, err
 	}
 	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
 	if err != nil {
-		return kubelet.Container{}, err
+		return container.Container{}, err
 	}
 	v, err := fromLabels(id, info.CreatedAt, info.Labels)
 	if err != nil || v.Exit != nil {
@@ -52,7 +52,7 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 	}
 	// Without a task nobody knows how it ended: the server lost power, or the shim
 	// was killed.
-	exit := &kubelet.Exit{Code: 255, At: time.Now(), Reason: "Unknown"}
+	exit := &container.Exit{Code: 255, At: time.Now(), Reason: container.ReasonUnknown}
 	task, err := c.Task(ctx, nil)
 	switch {
 	case err == nil:
@@ -64,10 +64,10 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 			return v, nil
 		}
 		if err == nil && st.Status == containerd.Stopped {
-			exit = &kubelet.Exit{Code: int32(st.ExitStatus), At: st.ExitTime}
+			exit = &container.Exit{Code: int32(st.ExitStatus), At: st.ExitTime}
 		}
 		// The cgroup is there until the task is deleted.
-		exit.OOMKilled = cgroup.OOMKilled(info.Labels[labelCgroup])
+		exit.OOMKilled = cm.OOMKilled(info.Labels[labelCgroup])
 		err = a.shims.deleting(v.Pod.UID, func() error {
 			_, err := task.Delete(ctx, containerd.WithProcessKill)
 			return err
@@ -87,7 +87,7 @@ func (a *Adapter) record(ctx context.Context, id string) (kubelet.Container, err
 	if _, err := c.SetLabels(ctx, map[string]string{labelExit: string(data)}); err != nil {
 		return v, fmt.Errorf("record the exit of container %s: %w", id, err)
 	}
-	v.Exit, v.State = exit, kubelet.StateExited
+	v.Exit, v.State = exit, container.StateExited
 	return v, nil
 }
 

@@ -2,19 +2,24 @@ package containerd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	dockerconfig "github.com/containerd/containerd/v2/core/remotes/docker/config"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/singleflight"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 // Normalize gives a name as people write it ("nginx") its full form
@@ -22,43 +27,52 @@ import (
 func Normalize(name string) (string, error) {
 	ref, err := reference.ParseDockerRef(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is %w: %v", name, kubelet.ErrInvalidImageName, err)
+		return "", fmt.Errorf("%q is %w: %v", name, container.ErrInvalidImageName, err)
 	}
 	return ref.String(), nil
 }
 
-// Image implements kubelet.ImageStore.
-func (a *Adapter) Image(ctx context.Context, name string) (kubelet.Image, bool, error) {
+// imageStore is the part of the adapter that keeps images.
+type imageStore struct {
+	cl         *containerd.Client
+	registries string             // directory of hosts.toml files
+	pulling    singleflight.Group // by image name
+	mu         sync.Mutex
+	configs    map[string]ocispec.ImageConfig // by manifest digest
+}
+
+// Image returns an image by the name that a pod uses, and whether it is present.
+func (s *imageStore) Image(ctx context.Context, name string) (container.Image, bool, error) {
 	ctx = withNamespace(ctx)
 	full, err := Normalize(name)
 	if err != nil {
-		return kubelet.Image{}, false, err
+		return container.Image{}, false, err
 	}
-	img, err := a.cl.GetImage(ctx, full)
+	img, err := s.cl.GetImage(ctx, full)
 	if errdefs.IsNotFound(err) {
-		return kubelet.Image{}, false, nil
+		return container.Image{}, false, nil
 	}
 	if err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
+		return container.Image{}, false, fmt.Errorf("look for image %s: %w", full, away(err))
 	}
 	if ok, err := img.IsUnpacked(ctx, snapshotter); err != nil {
-		return kubelet.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
+		return container.Image{}, false, fmt.Errorf("look for image %s: %w", full, err)
 	} else if !ok {
 		if err := img.Unpack(ctx, snapshotter); err != nil {
-			return kubelet.Image{}, false, fmt.Errorf("unpack image %s: %w", full, err)
+			return container.Image{}, false, fmt.Errorf("unpack image %s: %w", full, err)
 		}
 	}
-	out, err := a.describe(ctx, img)
+	out, err := s.describe(ctx, img)
 	return out, err == nil, err
 }
 
-func (a *Adapter) describe(ctx context.Context, img containerd.Image) (kubelet.Image, error) {
-	cfg, err := a.imageConfig(ctx, img)
+func (s *imageStore) describe(ctx context.Context, img containerd.Image) (container.Image, error) {
+	cfg, err := s.imageConfig(ctx, img)
 	if err != nil {
-		return kubelet.Image{}, fmt.Errorf("read the configuration of image %s: %w", img.Name(), err)
+		return container.Image{}, fmt.Errorf("read the configuration of image %s: %w", img.Name(), err)
 	}
 	digest := img.Target().Digest.String()
-	out := kubelet.Image{Name: img.Name(), ID: digest, Names: []string{img.Name()}, StopSignal: cfg.StopSignal}
+	out := container.Image{Name: img.Name(), ID: digest, Names: []string{img.Name()}, StopSignal: cfg.StopSignal}
 	if named, err := reference.ParseNormalizedNamed(img.Name()); err == nil {
 		out.ID = named.Name() + "@" + digest
 		if !slices.Contains(out.Names, out.ID) {
@@ -75,17 +89,16 @@ func (a *Adapter) describe(ctx context.Context, img containerd.Image) (kubelet.I
 	return out, nil
 }
 
-// Images implements kubelet.ImageStore. What cannot be read (a half-fetched
-// image) is left out.
-func (a *Adapter) Images(ctx context.Context) ([]kubelet.Image, error) {
+// Images lists the store. What cannot be read (a half-fetched image) is left out.
+func (s *imageStore) Images(ctx context.Context) ([]container.Image, error) {
 	ctx = withNamespace(ctx)
-	all, err := a.cl.ListImages(ctx)
+	all, err := s.cl.ListImages(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the images: %w", err)
 	}
-	var out []kubelet.Image
+	var out []container.Image
 	for _, img := range all {
-		d, err := a.describe(ctx, img)
+		d, err := s.describe(ctx, img)
 		if err != nil {
 			continue
 		}
@@ -97,13 +110,13 @@ func (a *Adapter) Images(ctx context.Context) ([]kubelet.Image, error) {
 	return out, nil
 }
 
-// Pull implements kubelet.ImageStore. Pods that want the same image at the same
-// time wait for one pull.
-func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.RegistryAuth) (kubelet.Image, error) {
+// Pull fetches and unpacks an image. Pods that want the same one at the same time
+// wait for one pull.
+func (s *imageStore) Pull(ctx context.Context, name string, auth []container.RegistryAuth) (container.Image, error) {
 	ctx = withNamespace(ctx)
 	full, err := Normalize(name)
 	if err != nil {
-		return kubelet.Image{}, err
+		return container.Image{}, err
 	}
 	credentials := func(host string) (string, string, error) {
 		for _, c := range auth {
@@ -118,25 +131,35 @@ func (a *Adapter) Pull(ctx context.Context, name string, auth []kubelet.Registry
 		return "", "", nil
 	}
 	hosts := dockerconfig.ConfigureHosts(ctx, dockerconfig.HostOptions{
-		HostDir:     dockerconfig.HostDirFromRoot(a.cfg.RegistriesDir),
+		HostDir:     dockerconfig.HostDirFromRoot(s.registries),
 		Credentials: credentials,
 	})
 	key := fmt.Sprint(full, auth) // other credentials may see other images
-	v, err, _ := a.pulling.Do(key, func() (any, error) {
-		return a.cl.Pull(ctx, full, containerd.WithPullUnpack, containerd.WithPullSnapshotter(snapshotter),
+	v, err, _ := s.pulling.Do(key, func() (any, error) {
+		return s.cl.Pull(ctx, full, containerd.WithPullUnpack, containerd.WithPullSnapshotter(snapshotter),
 			containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{Hosts: hosts})))
 	})
 	if err != nil {
-		return kubelet.Image{}, fmt.Errorf("pull image %s: %w", full, err)
+		return container.Image{}, fmt.Errorf("pull image %s: %w", full, err)
 	}
-	return a.describe(ctx, v.(containerd.Image))
+	return s.describe(ctx, v.(containerd.Image))
+}
+
+// RemoveImage takes an image's name out of the store; what no other name refers to is
+// collected. An image that is not there is no error.
+func (s *imageStore) RemoveImage(ctx context.Context, name string) error {
+	err := s.cl.ImageService().Delete(withNamespace(ctx), name)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("remove image %s: %w", name, away(err))
+	}
+	return nil
 }
 
 // Import stores the images of an OCI layout or Docker archive and unpacks them,
 // so that pods start from them at once. It returns their names.
-func (a *Adapter) Import(ctx context.Context, archive io.Reader) ([]string, error) {
+func (s *imageStore) Import(ctx context.Context, archive io.Reader) ([]string, error) {
 	ctx = withNamespace(ctx)
-	imported, err := a.cl.Import(ctx, archive, containerd.WithImageRefTranslator(func(ref string) string {
+	imported, err := s.cl.Import(ctx, archive, containerd.WithImageRefTranslator(func(ref string) string {
 		if full, err := Normalize(ref); err == nil {
 			return full
 		}
@@ -150,22 +173,49 @@ func (a *Adapter) Import(ctx context.Context, archive io.Reader) ([]string, erro
 		if full, err := Normalize(i.Name); err == nil && full != i.Name {
 			short := i.Name
 			i.Name = full
-			if _, err := a.cl.ImageService().Create(ctx, i); errdefs.IsAlreadyExists(err) {
-				_, err = a.cl.ImageService().Update(ctx, i, "target")
+			if _, err := s.cl.ImageService().Create(ctx, i); errdefs.IsAlreadyExists(err) {
+				_, err = s.cl.ImageService().Update(ctx, i, "target")
 				if err != nil {
 					return names, fmt.Errorf("name image %s: %w", full, err)
 				}
 			} else if err != nil {
 				return names, fmt.Errorf("name image %s: %w", full, err)
 			}
-			if err := a.cl.ImageService().Delete(ctx, short); err != nil && !errdefs.IsNotFound(err) {
+			if err := s.cl.ImageService().Delete(ctx, short); err != nil && !errdefs.IsNotFound(err) {
 				return names, fmt.Errorf("rename image %s: %w", short, err)
 			}
 		}
-		if err := containerd.NewImage(a.cl, i).Unpack(ctx, snapshotter); err != nil {
+		if err := containerd.NewImage(s.cl, i).Unpack(ctx, snapshotter); err != nil {
 			return names, fmt.Errorf("unpack image %s: %w", i.Name, err)
 		}
 		names = append(names, i.Name)
 	}
 	return names, nil
+}
+
+// imageConfig reads an image's configuration, once per image.
+func (s *imageStore) imageConfig(ctx context.Context, img containerd.Image) (ocispec.ImageConfig, error) {
+	key := img.Target().Digest.String()
+	s.mu.Lock()
+	cfg, ok := s.configs[key]
+	s.mu.Unlock()
+	if ok {
+		return cfg, nil
+	}
+	desc, err := img.Config(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	data, err := content.ReadBlob(ctx, s.cl.ContentStore(), desc)
+	if err != nil {
+		return cfg, err
+	}
+	var full ocispec.Image
+	if err := json.Unmarshal(data, &full); err != nil {
+		return cfg, err
+	}
+	s.mu.Lock()
+	s.configs[key] = full.Config
+	s.mu.Unlock()
+	return full.Config, nil
 }

@@ -1,7 +1,6 @@
 package containerd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 )
 
@@ -52,11 +50,36 @@ type chunk struct {
 	data   []byte
 }
 
-func (a *Adapter) ioDir(id string) string { return filepath.Join(a.cfg.RunDir, id) }
+// outputs are the pumps of running containers.
+type outputs struct {
+	dir   string // on a tmpfs
+	mu    sync.Mutex
+	pumps map[string]*pump // by container ID
+}
+
+// pump is that of a container; nil when it does not run.
+func (o *outputs) pump(id string) *pump {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pumps[id]
+}
+
+// abandonAll stops all pumps; the containers go on.
+func (o *outputs) abandonAll() {
+	o.mu.Lock()
+	pumps := o.pumps
+	o.pumps = map[string]*pump{}
+	o.mu.Unlock()
+	for _, p := range pumps {
+		p.abandon()
+	}
+}
+
+func (o *outputs) ioDir(id string) string { return filepath.Join(o.dir, id) }
 
 // startIO makes the FIFOs and begins to copy.
-func (a *Adapter) startIO(id, logPath string, tty, stdin bool) (cio.Config, error) {
-	dir := a.ioDir(id)
+func (o *outputs) startIO(id, logPath string, tty, stdin bool) (cio.Config, error) {
+	dir := o.ioDir(id)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return cio.Config{}, fmt.Errorf("make the directory of container %s: %w", id, err)
 	}
@@ -102,9 +125,9 @@ func (a *Adapter) startIO(id, logPath string, tty, stdin bool) (cio.Config, erro
 		p.subs = nil
 		close(p.done)
 	}()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.pumps[id] = p
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pumps[id] = p
 	return cfg, nil
 }
 
@@ -176,31 +199,28 @@ func (p *pump) tee(stream string, b []byte) {
 }
 
 // adoptIO takes up the output of a container that an earlier process started.
-func (a *Adapter) adoptIO(c kubelet.Container, _ containerd.ProcessStatus) error {
-	a.mu.Lock()
-	_, have := a.pumps[c.ID]
-	a.mu.Unlock()
-	if have {
+func (o *outputs) adoptIO(c container.Container) error {
+	if o.pump(c.ID) != nil {
 		return nil
 	}
-	_, err := os.Stat(filepath.Join(a.ioDir(c.ID), "stderr"))
-	_, err2 := os.Stat(filepath.Join(a.ioDir(c.ID), "stdin"))
-	if _, err := a.startIO(c.ID, c.LogPath, err != nil, err2 == nil); err != nil {
+	_, err := os.Stat(filepath.Join(o.ioDir(c.ID), "stderr"))
+	_, err2 := os.Stat(filepath.Join(o.ioDir(c.ID), "stdin"))
+	if _, err := o.startIO(c.ID, c.LogPath, err != nil, err2 == nil); err != nil {
 		return fmt.Errorf("take up the output of container %s: %w", c.ID, err)
 	}
 	return nil
 }
 
 // endIO ends a container's log and removes its FIFOs.
-func (a *Adapter) endIO(id string) {
-	a.mu.Lock()
-	p := a.pumps[id]
-	delete(a.pumps, id)
-	a.mu.Unlock()
+func (o *outputs) endIO(id string) {
+	o.mu.Lock()
+	p := o.pumps[id]
+	delete(o.pumps, id)
+	o.mu.Unlock()
 	if p != nil {
 		p.finish()
 	}
-	os.RemoveAll(a.ioDir(id)) //nolint:errcheck // on a tmpfs; nothing reads it again
+	os.RemoveAll(o.ioDir(id)) // on a tmpfs; nothing reads it again
 }
 
 // directIO is what the client library asks of a creator: the paths. The pump
@@ -211,107 +231,3 @@ func (d directIO) Config() cio.Config { return d.cfg }
 func (directIO) Cancel()              {}
 func (directIO) Wait()                {}
 func (directIO) Close() error         { return nil }
-
-// Attach implements kubelet.ContainerRuntime.
-func (a *Adapter) Attach(ctx context.Context, id string, s kubelet.Streams) error {
-	ctx, cancel := context.WithCancel(withNamespace(ctx))
-	defer cancel()
-	a.mu.Lock()
-	p := a.pumps[id]
-	a.mu.Unlock()
-	if p == nil {
-		return fmt.Errorf("container %s does not run", id)
-	}
-	sub := make(chan chunk, 256)
-	p.mu.Lock()
-	if p.subs == nil {
-		p.mu.Unlock()
-		return fmt.Errorf("container %s has ended", id)
-	}
-	p.subs[sub] = struct{}{}
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		delete(p.subs, sub)
-		p.mu.Unlock()
-	}()
-	if s.In != nil {
-		in, err := os.OpenFile(filepath.Join(p.dir, "stdin"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
-			return fmt.Errorf("container %s has no standard input: %w", id, err)
-		}
-		go func() {
-			defer in.Close()
-			_, err := io.Copy(in, s.In)
-			if cerr := a.endStdin(ctx, id); err != nil || cerr != nil {
-				cancel()
-			}
-		}()
-	}
-	if s.Resize != nil {
-		go a.resize(ctx, s.Resize, func(w, h uint32) error {
-			c, err := a.cl.LoadContainer(ctx, id)
-			if err != nil {
-				return err
-			}
-			t, err := c.Task(ctx, nil)
-			if err != nil {
-				return err
-			}
-			return t.Resize(ctx, w, h)
-		})
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case c, ok := <-sub:
-			if !ok {
-				return nil
-			}
-			w := s.Out
-			if c.stream == "stderr" {
-				w = s.Err
-			}
-			if w == nil {
-				continue
-			}
-			if _, err := w.Write(c.data); err != nil {
-				return nil //nolint:nilerr // the client went
-			}
-		}
-	}
-}
-
-// endStdin ends a container's standard input if it was for one session only.
-func (a *Adapter) endStdin(ctx context.Context, id string) error {
-	c, err := a.cl.LoadContainer(ctx, id)
-	if err != nil {
-		return err
-	}
-	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
-	if err != nil || info.Labels[labelIO] != stdinOnce {
-		return err
-	}
-	task, err := c.Task(ctx, nil)
-	if err != nil {
-		return err
-	}
-	return task.CloseIO(ctx, containerd.WithStdinCloser)
-}
-
-func (a *Adapter) resize(ctx context.Context, sizes <-chan kubelet.TerminalSize, set func(w, h uint32) error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case size, ok := <-sizes:
-			if !ok {
-				return
-			}
-			if err := set(uint32(size.Width), uint32(size.Height)); err != nil {
-				a.log.Debug("cannot resize a terminal", "error", err)
-			}
-		}
-	}
-}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 // Labels of containers. The first four are those of every Kubernetes runtime, so
@@ -17,25 +17,26 @@ const (
 	labelPodUID       = "io.kubernetes.pod.uid"
 	labelContainer    = "io.kubernetes.container.name"
 
-	labelSandbox  = "gantry.run/sandbox"
-	labelRestarts = "gantry.run/restarts"
-	labelBackoff  = "gantry.run/backoff"
-	labelSpecHash = "gantry.run/spec-hash"
-	labelImage    = "gantry.run/image"
-	labelImageID  = "gantry.run/image-id"
-	labelLogPath  = "gantry.run/log-path"
-	labelIO       = "gantry.run/io" // of standard input: "once" when it ends with the first session
-	labelMessage  = "gantry.run/termination-message"
-	labelFromLog  = "gantry.run/message-from-log"
-	labelCgroup   = "gantry.run/cgroup"
-	labelExit     = "gantry.run/exit"
+	labelSandbox   = "gantry.run/sandbox"
+	labelRestarts  = "gantry.run/restarts"
+	labelBackoff   = "gantry.run/backoff"
+	labelSpecHash  = "gantry.run/spec-hash"
+	labelResources = "gantry.run/resources-hash"
+	labelImage     = "gantry.run/image"
+	labelImageID   = "gantry.run/image-id"
+	labelLogPath   = "gantry.run/log-path"
+	labelIO        = "gantry.run/io" // of standard input: "once" when it ends with the first session
+	labelMessage   = "gantry.run/termination-message"
+	labelFromLog   = "gantry.run/message-from-log"
+	labelCgroup    = "gantry.run/cgroup"
+	labelExit      = "gantry.run/exit"
 )
 
-func toLabels(s kubelet.ContainerSpec) map[string]string {
+func toLabels(s container.Spec) map[string]string {
 	return map[string]string{
 		labelPodName: s.Pod.Name, labelPodNamespace: s.Pod.Namespace, labelPodUID: s.Pod.UID, labelContainer: s.Name,
 		labelSandbox: s.Sandbox, labelRestarts: strconv.Itoa(int(s.Restarts)), labelBackoff: s.Backoff.String(),
-		labelSpecHash: s.SpecHash, labelImage: s.Image, labelImageID: s.ImageID, labelLogPath: s.LogPath,
+		labelSpecHash: s.SpecHash, labelResources: s.ResourcesHash, labelImage: s.Image, labelImageID: s.ImageID, labelLogPath: s.LogPath,
 		labelIO: stdinLabel(s), labelMessage: s.TerminationMessage,
 		labelFromLog: strconv.FormatBool(s.MessageFromLog), labelCgroup: s.Resources.CgroupPath,
 	}
@@ -43,33 +44,33 @@ func toLabels(s kubelet.ContainerSpec) map[string]string {
 
 const stdinOnce = "once"
 
-func stdinLabel(s kubelet.ContainerSpec) string {
+func stdinLabel(s container.Spec) string {
 	if s.Stdin && s.StdinOnce {
 		return stdinOnce
 	}
 	return ""
 }
 
-func fromLabels(id string, created time.Time, l map[string]string) (kubelet.Container, error) {
+func fromLabels(id string, created time.Time, l map[string]string) (container.Container, error) {
 	restarts, err := strconv.ParseInt(l[labelRestarts], 10, 32)
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelRestarts, l[labelRestarts], err)
+		return container.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelRestarts, l[labelRestarts], err)
 	}
 	backoff, err := time.ParseDuration(l[labelBackoff])
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelBackoff, l[labelBackoff], err)
+		return container.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelBackoff, l[labelBackoff], err)
 	}
-	c := kubelet.Container{
+	c := container.Container{
 		ID:   id,
-		Pod:  kubelet.PodRef{Namespace: l[labelPodNamespace], Name: l[labelPodName], UID: l[labelPodUID]},
+		Pod:  container.PodRef{Namespace: l[labelPodNamespace], Name: l[labelPodName], UID: l[labelPodUID]},
 		Name: l[labelContainer], Sandbox: l[labelSandbox], Restarts: int32(restarts), Backoff: backoff,
-		SpecHash: l[labelSpecHash], Image: l[labelImage], ImageID: l[labelImageID], LogPath: l[labelLogPath],
+		SpecHash: l[labelSpecHash], ResourcesHash: l[labelResources], Image: l[labelImage], ImageID: l[labelImageID], LogPath: l[labelLogPath],
 		StartedAt: created,
 	}
 	if exit := l[labelExit]; exit != "" {
-		c.Exit, c.State = &kubelet.Exit{}, kubelet.StateExited
+		c.Exit, c.State = &container.Exit{}, container.StateExited
 		if err := json.Unmarshal([]byte(exit), c.Exit); err != nil {
-			return kubelet.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelExit, exit, err)
+			return container.Container{}, fmt.Errorf("container %s has the label %s=%q: %w", id, labelExit, exit, err)
 		}
 	}
 	return c, nil

@@ -16,14 +16,14 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
-	"github.com/gantry-run/gantry/runtime/kubelet/cgroup"
+	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 const shimGroup = "io.containerd.runc.v2.group"
 
 // specOptions translates a container into changes of the default OCI spec.
-func specOptions(s kubelet.ContainerSpec, img ocispec.ImageConfig) ([]oci.SpecOpts, error) {
+func specOptions(s container.Spec, img ocispec.ImageConfig) ([]oci.SpecOpts, error) {
 	args, err := commandLine(s, img)
 	if err != nil {
 		return nil, err
@@ -53,12 +53,21 @@ func specOptions(s kubelet.ContainerSpec, img ocispec.ImageConfig) ([]oci.SpecOp
 		opts = append(opts, requireNonRoot)
 	}
 	opts = append(opts, securityOptions(s.Security)...)
-	return opts, nil
+	return append(opts, deviceOptions(s.Devices)...), nil
+}
+
+// deviceOptions add device nodes, and let the container use them.
+func deviceOptions(devices []container.Device) []oci.SpecOpts {
+	opts := make([]oci.SpecOpts, 0, len(devices))
+	for _, d := range devices {
+		opts = append(opts, oci.WithDevices(d.HostPath, d.ContainerPath, d.Permissions))
+	}
+	return opts
 }
 
 // commandLine joins the pod's command and args with the image's: a command
 // replaces the image's entrypoint and its arguments, args only the arguments.
-func commandLine(s kubelet.ContainerSpec, img ocispec.ImageConfig) ([]string, error) {
+func commandLine(s container.Spec, img ocispec.ImageConfig) ([]string, error) {
 	var line []string
 	switch {
 	case len(s.Command) > 0:
@@ -92,13 +101,13 @@ func withEnv(image, pod []string, tty bool) oci.SpecOpts {
 	}
 }
 
-func withPlainProcess(c kubelet.ContainerSpec) oci.SpecOpts {
+func withPlainProcess(c container.Spec) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		s.Process.Terminal = c.TTY
 		s.Process.NoNewPrivileges = c.Security.NoNewPrivileges
 		// The default limit of 1024 files is the library's, not the server's.
 		s.Process.Rlimits = nil
-		if c.Namespaces.UTS == kubelet.HostNamespace {
+		if c.Namespaces.UTS == container.HostNamespace {
 			s.Hostname = "" // it is the host's; setting it would change the server's name
 		}
 		if len(c.Sysctls) > 0 {
@@ -109,18 +118,18 @@ func withPlainProcess(c kubelet.ContainerSpec) oci.SpecOpts {
 	}
 }
 
-func withNamespaces(n kubelet.Namespaces) oci.SpecOpts {
+func withNamespaces(n container.Namespaces) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		out := []specs.LinuxNamespace{{Type: specs.MountNamespace}}
 		for _, ns := range []struct {
 			kind specs.LinuxNamespaceType
 			path string
 		}{{specs.NetworkNamespace, n.Net}, {specs.IPCNamespace, n.IPC}, {specs.UTSNamespace, n.UTS}, {specs.PIDNamespace, n.PID}} {
-			if ns.path != kubelet.HostNamespace {
+			if ns.path != container.HostNamespace {
 				out = append(out, specs.LinuxNamespace{Type: ns.kind, Path: ns.path})
 			}
 		}
-		if cgroup.Unified() {
+		if cm.Unified() {
 			out = append(out, specs.LinuxNamespace{Type: specs.CgroupNamespace})
 		}
 		s.Linux.Namespaces = out
@@ -128,7 +137,7 @@ func withNamespaces(n kubelet.Namespaces) oci.SpecOpts {
 	}
 }
 
-func withResources(r kubelet.Resources) oci.SpecOpts {
+func withResources(r container.Resources) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		res := s.Linux.Resources
 		res.CPU = &specs.LinuxCPU{Shares: &r.CPUShares}
@@ -138,7 +147,7 @@ func withResources(r kubelet.Resources) oci.SpecOpts {
 		if r.MemoryLimit > 0 {
 			res.Memory = &specs.LinuxMemory{Limit: &r.MemoryLimit}
 		}
-		if score, ok := cgroup.AllowedOOMScoreAdj(r.OOMScoreAdj); ok {
+		if score, ok := cm.AllowedOOMScoreAdj(r.OOMScoreAdj); ok {
 			s.Process.OOMScoreAdj = &score
 		}
 		return nil
@@ -147,7 +156,7 @@ func withResources(r kubelet.Resources) oci.SpecOpts {
 
 // withMounts adds the pod's mounts, parents before children, and replaces the
 // default ones that they cover.
-func withMounts(c kubelet.ContainerSpec) oci.SpecOpts {
+func withMounts(c container.Spec) oci.SpecOpts {
 	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		mode := "ro"
 		if c.Security.Privileged {
@@ -157,17 +166,17 @@ func withMounts(c kubelet.ContainerSpec) oci.SpecOpts {
 			Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
 			Options: []string{"nosuid", "noexec", "nodev", "relatime", mode},
 		})
-		if c.Namespaces.PID == kubelet.HostNamespace || c.Namespaces.Net == kubelet.HostNamespace {
+		if c.Namespaces.PID == container.HostNamespace || c.Namespaces.Net == container.HostNamespace {
 			for i, m := range s.Mounts {
 				// sysfs of a foreign network namespace cannot be mounted everywhere;
 				// the host's own, read-only, always can.
-				if m.Destination == "/sys" && c.Namespaces.Net == kubelet.HostNamespace {
+				if m.Destination == "/sys" && c.Namespaces.Net == container.HostNamespace {
 					s.Mounts[i] = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"nosuid", "noexec", "nodev", "rbind", mode}}
 				}
 			}
 		}
 		mounts := slices.Clone(c.Mounts)
-		slices.SortStableFunc(mounts, func(a, b kubelet.Mount) int {
+		slices.SortStableFunc(mounts, func(a, b container.Mount) int {
 			return strings.Count(filepath.Clean(a.ContainerPath), "/") - strings.Count(filepath.Clean(b.ContainerPath), "/")
 		})
 		for _, m := range mounts {
@@ -202,7 +211,7 @@ func withMounts(c kubelet.ContainerSpec) oci.SpecOpts {
 	}
 }
 
-func userOptions(sec kubelet.Security, imageUser string) []oci.SpecOpts {
+func userOptions(sec container.Security, imageUser string) []oci.SpecOpts {
 	var opts []oci.SpecOpts
 	switch {
 	case sec.User != nil && sec.Group != nil:
@@ -225,6 +234,9 @@ func userOptions(sec kubelet.Security, imageUser string) []oci.SpecOpts {
 			})
 		}
 	}
+	if name := userName(sec, imageUser); name != "" && sec.ImageGroups {
+		opts = append(opts, oci.WithAdditionalGIDs(name))
+	}
 	return append(opts, func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 		for _, g := range sec.Groups {
 			if gid := uint32(g); !slices.Contains(s.Process.User.AdditionalGids, gid) {
@@ -235,6 +247,19 @@ func userOptions(sec kubelet.Security, imageUser string) []oci.SpecOpts {
 	})
 }
 
+// userName is how the image's /etc/passwd and /etc/group know the user that the process
+// runs as; "" for root, whom no group gives anything and for whom it is not looked up.
+func userName(sec container.Security, imageUser string) string {
+	name, _, _ := strings.Cut(imageUser, ":")
+	if sec.User != nil {
+		name = strconv.FormatInt(*sec.User, 10)
+	}
+	if name == "0" || name == "root" {
+		return ""
+	}
+	return name
+}
+
 // requireNonRoot checks runAsNonRoot once the user is known.
 func requireNonRoot(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
 	if s.Process.User.UID == 0 {
@@ -243,7 +268,7 @@ func requireNonRoot(_ context.Context, _ oci.Client, _ *containers.Container, s 
 	return nil
 }
 
-func securityOptions(sec kubelet.Security) []oci.SpecOpts {
+func securityOptions(sec container.Security) []oci.SpecOpts {
 	if sec.Privileged {
 		return []oci.SpecOpts{
 			oci.WithAllCurrentCapabilities, withInheritedCaps, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil),

@@ -2,42 +2,39 @@ package containerd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/gantry-run/gantry/runtime/kubelet"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
-// Start implements kubelet.ContainerRuntime.
-func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet.Container, err error) {
+// Start creates a container and starts it. On an error nothing is left.
+func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Container, err error) {
 	ctx = withNamespace(ctx)
 	img, err := a.cl.GetImage(ctx, s.ResolvedImage)
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("start container %s: image %s: %w", s.Name, s.ResolvedImage, away(err))
+		return container.Container{}, fmt.Errorf("start container %s: image %s: %w", s.Name, s.ResolvedImage, away(err))
 	}
 	imgCfg, err := a.imageConfig(ctx, img)
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("start container %s: read the configuration of image %s: %w", s.Name, s.ResolvedImage, err)
+		return container.Container{}, fmt.Errorf("start container %s: read the configuration of image %s: %w", s.Name, s.ResolvedImage, err)
 	}
 	specOpts, err := specOptions(s, imgCfg)
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
+		return container.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
 	}
 	// A start that was cut short by this process's end left the same ID behind.
 	if _, err := a.cl.LoadContainer(ctx, s.ID); err == nil {
 		if err := a.Remove(ctx, s.ID); err != nil {
-			return kubelet.Container{}, err
+			return container.Container{}, err
 		}
 	}
 	if err := a.cl.SnapshotService(snapshotter).Remove(ctx, s.ID); err != nil && !errdefs.IsNotFound(err) {
-		return kubelet.Container{}, fmt.Errorf("start container %s: remove an unused layer: %w", s.Name, err)
+		return container.Container{}, fmt.Errorf("start container %s: remove an unused layer: %w", s.Name, err)
 	}
 	defer func() {
 		if err != nil {
@@ -56,49 +53,22 @@ func (a *Adapter) Start(ctx context.Context, s kubelet.ContainerSpec) (_ kubelet
 		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtimeName, nil),
 		containerd.WithNewSpec(specOpts...))
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
+		return container.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
 	}
 	task, err := a.newTask(ctx, c, s.Pod.UID, func(id string) (cio.IO, error) {
 		cfg, err := a.startIO(id, s.LogPath, s.TTY, s.Stdin)
 		return directIO{cfg}, err
 	})
 	if err != nil {
-		return kubelet.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, away(err))
+		return container.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, away(err))
 	}
 	if err := task.Start(ctx); err != nil {
-		return kubelet.Container{}, fmt.Errorf("start the process of container %s: %w", s.Name, away(err))
+		return container.Container{}, fmt.Errorf("start the process of container %s: %w", s.Name, away(err))
 	}
 	started := s.Container
-	started.State, started.Exit, started.StartedAt = kubelet.StateRunning, nil, time.Now()
+	started.State, started.Exit, started.StartedAt = container.StateRunning, nil, time.Now()
 	if info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata); err == nil {
 		started.StartedAt = info.CreatedAt // what a later process reads back
 	}
 	return started, nil
-}
-
-// imageConfig reads an image's configuration, once per image.
-func (a *Adapter) imageConfig(ctx context.Context, img containerd.Image) (ocispec.ImageConfig, error) {
-	key := img.Target().Digest.String()
-	a.mu.Lock()
-	cfg, ok := a.images[key]
-	a.mu.Unlock()
-	if ok {
-		return cfg, nil
-	}
-	desc, err := img.Config(ctx)
-	if err != nil {
-		return cfg, err
-	}
-	data, err := content.ReadBlob(ctx, a.cl.ContentStore(), desc)
-	if err != nil {
-		return cfg, err
-	}
-	var full ocispec.Image
-	if err := json.Unmarshal(data, &full); err != nil {
-		return cfg, err
-	}
-	a.mu.Lock()
-	a.images[key] = full.Config
-	a.mu.Unlock()
-	return full.Config, nil
 }

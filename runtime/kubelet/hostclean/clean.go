@@ -1,7 +1,7 @@
 // Package hostclean ends whatever runs in pods' cgroups and removes their
 // cgroups and mounts, without asking containerd, which may be stopped or broken.
-// It is what a wipe of a server begins with. It may import the kubelet's cgroup
-// package.
+// It is what a wipe of a server begins with. It may import the kubelet's packages cm
+// and mount.
 package hostclean
 
 import (
@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/gantry-run/gantry/runtime/kubelet/cgroup"
+	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 )
 
 const patience = 10 * time.Second
@@ -28,7 +27,7 @@ func Clean(ctx context.Context, cgroupRoot string, dirs ...string) error {
 	var errs []error
 	deadline := time.Now().Add(patience)
 	for ctx.Err() == nil {
-		pids := append(cgroup.Processes(cgroupRoot), shims(dirs)...)
+		pids := append(cm.Processes(cgroupRoot), shims(dirs)...)
 		if len(pids) == 0 {
 			break
 		}
@@ -41,9 +40,9 @@ func Clean(ctx context.Context, cgroupRoot string, dirs ...string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	errs = append(errs, cgroup.Remove(cgroupRoot))
+	errs = append(errs, cm.Remove(cgroupRoot))
 	for _, dir := range dirs {
-		errs = append(errs, unmountBelow(dir))
+		errs = append(errs, mount.Table{}.Detach(dir))
 	}
 	return errors.Join(append(errs, ctx.Err())...)
 }
@@ -72,23 +71,4 @@ func shims(dirs []string) []int {
 		}
 	}
 	return out
-}
-
-func unmountBelow(dir string) error {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(string(data), "\n")
-	var errs []error
-	for i := len(lines) - 1; i >= 0; i-- { // the last mounted first
-		f := strings.Fields(lines[i])
-		if len(f) < 5 || (f[4] != dir && !strings.HasPrefix(f[4], dir+"/")) {
-			continue
-		}
-		if err := unix.Unmount(f[4], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
-			errs = append(errs, fmt.Errorf("unmount %s: %w", f[4], err))
-		}
-	}
-	return errors.Join(errs...)
 }

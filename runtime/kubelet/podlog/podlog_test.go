@@ -55,7 +55,9 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 func TestFormatAndOptions(t *testing.T) {
 	w, path := newTestWriter(t)
 	for i := range 5 {
-		w.Copy([]string{"stdout", "stderr"}[i%2], strings.NewReader(fmt.Sprintf("line %d\n", i)), nil)
+		if err := w.Copy([]string{"stdout", "stderr"}[i%2], strings.NewReader(fmt.Sprintf("line %d\n", i)), nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	raw, _ := os.ReadFile(path)
 	if first := strings.SplitN(string(raw), "\n", 2)[0]; first != "2027-01-15T08:00:01.000000000Z stdout F line 0" {
@@ -106,11 +108,14 @@ func TestFollowAcrossRotation(t *testing.T) {
 	go func() {
 		defer close(done)
 		end := false
-		Read(context.Background(), path, Options{Follow: true, Tail: -1}, &out, func() bool {
+		err := Read(context.Background(), path, Options{Follow: true, Tail: -1}, &out, func() bool {
 			was := end
 			end = strings.HasSuffix(out.String(), "0299\n")
 			return was
 		})
+		if err != nil {
+			t.Error(err)
+		}
 	}()
 	var want strings.Builder
 	for i := range 300 {

@@ -1,7 +1,8 @@
 // Package sandbox keeps the namespaces that the containers of a pod share. They
 // are pinned by bind mounts, not held by a process, so they outlive every
 // container of the pod and this process. They lie on a tmpfs: a reboot ends
-// them, and with them the pod's incarnation. It imports nothing of ours.
+// them, and with them the pod's incarnation. It may import
+// runtime/kubelet/container.
 package sandbox
 
 import (
@@ -53,6 +54,11 @@ func (s Sandbox) Shm() string { return filepath.Join(s.dir, "shm") }
 // process was killed does not.
 func (s Sandbox) Whole() bool {
 	return s.ID != "" && (!s.Options.PID || holder(s.dir) > 0)
+}
+
+// Open returns the sandbox with that ID, without looking whether it is there.
+func (s Store) Open(uid, id string, o Options) Sandbox {
+	return Sandbox{ID: id, dir: filepath.Join(s.Dir, uid), Options: o}
 }
 
 const idFile = "id"
@@ -144,7 +150,7 @@ func (s Store) Remove(uid string) error {
 	if uid == "" || strings.Contains(uid, "/") {
 		return fmt.Errorf("%q is no UID", uid)
 	}
-	os.Remove(filepath.Join(dir, idFile)) //nolint:errcheck // first, so that a half removed one is not taken for whole
+	os.Remove(filepath.Join(dir, idFile)) // first, so that a half removed one is not taken for whole
 	stopHolder(dir)
 	for _, k := range []string{holderFile, "pid", "net", "ipc", "uts", "shm"} {
 		p := filepath.Join(dir, k)

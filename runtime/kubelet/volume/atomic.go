@@ -1,9 +1,3 @@
-// Package volume writes the files of configuration volumes so that a container
-// sees either all of the old content or all of the new. It imports nothing of
-// ours.
-//
-// Files lie in a directory with a unique name; ..data is a symlink to it that is
-// replaced in one step, and every visible name is a symlink through ..data.
 package volume
 
 import (
@@ -16,6 +10,9 @@ import (
 	"strings"
 )
 
+// Files lie in a directory with a unique name; ..data is a symlink to it that is
+// replaced in one step, and every visible name is a symlink through ..data. So a
+// container sees either all of the old content or all of the new.
 const dataLink = "..data"
 
 // File is the content of one file; Path is relative to the volume.
@@ -49,7 +46,7 @@ func Write(dir string, files []File, gid int) (changed bool, err error) {
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(next) //nolint:errcheck // the first error tells more
+			os.RemoveAll(next) // the first error tells more
 		}
 	}()
 	if err := os.Chmod(next, 0o755); err != nil {
@@ -61,7 +58,7 @@ func Write(dir string, files []File, gid int) (changed bool, err error) {
 		}
 	}
 	tmp := filepath.Join(dir, "..data_tmp")
-	os.Remove(tmp) //nolint:errcheck // left by a crash
+	os.Remove(tmp) // left by a crash
 	if err := os.Symlink(filepath.Base(next), tmp); err != nil {
 		return false, err
 	}
@@ -72,7 +69,7 @@ func Write(dir string, files []File, gid int) (changed bool, err error) {
 		return true, fmt.Errorf("write the volume %s: %w", dir, err)
 	}
 	if old != "" {
-		os.RemoveAll(filepath.Join(dir, old)) //nolint:errcheck // unreachable by now
+		os.RemoveAll(filepath.Join(dir, old)) // unreachable by now
 	}
 	return true, nil
 }

@@ -1,16 +1,25 @@
-// Package core decides where a pod goes. It holds the state of the cluster as
-// compiled nodes and pods, kept up to date change by change, and answers one
-// question: on which node is this pod placed, or why on none. It knows no API
-// client, no clock and no randomness: ties are broken by a function that is passed
-// in, so equal input gives equal placements.
+// Package core decides where a pod goes. A [Snapshot] holds the cluster as it is
+// known at the beginning of a scheduling cycle; [Profile.Schedule] answers on
+// which node a pod is placed, or why on none ([FitError]). It knows no API client,
+// no clock and no randomness: ties are broken by a function that is passed in, so
+// equal input gives equal placements.
 //
-// A decision runs through three stages:
+// A profile is a list of plugins for each extension point. Each plugin is a file
+// under its upstream name, which holds its rule, the reasons and the status code
+// with which it rejects a node, and the cluster events after which a pod that it
+// rejected is worth another attempt. The extension points, in the order in which
+// they run:
 //
-//  1. prepare: what is the same for all nodes is computed once per pod (matching
-//     counts of affinity and spread constraints by topology).
-//  2. filter: which nodes can take the pod, in order of cost; with many nodes the
-//     search ends when enough are found (see sampleSize).
-//  3. score: the feasible nodes are rated 0–100 by each scorer, weighted, summed.
+//	PreFilter   once per pod: what is the same for all nodes, or which nodes count
+//	Filter      per node: can it take the pod? The search ends when enough can (see
+//	            numFeasibleNodesToFind)
+//	PostFilter  when no node can: preemption tries on a [DryRun] what would help
+//	Score       the feasible nodes are rated 0–100, weighted, summed
+//	Reserve     a node is chosen: take what is not in the snapshot (volumes, devices)
+//	Permit      the binding may be delayed or refused
+//	PreBind     in the binding cycle: what must be done before the pod is bound
 //
-// A Cluster is not safe for concurrent use: its owner serializes access.
+// A Snapshot is not safe for concurrent use: the scheduling cycle owns it.
+//
+// It imports nothing of ours but runtime/pod.
 package core

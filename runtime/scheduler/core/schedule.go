@@ -1,109 +1,141 @@
 package core
 
 import (
+	"context"
 	"fmt"
 	"slices"
-	"strings"
+
+	"k8s.io/kube-scheduler/framework"
 )
 
-// Placement is a decision.
-type Placement struct {
-	Node string
-	// Evaluated and Feasible count the nodes looked at and those that could take
-	// the pod.
-	Evaluated, Feasible int
+// Schedule decides where a pod goes, without putting it there. tie picks one of n
+// equally good nodes, as a number below n. The error is a *FitError when no node can
+// take the pod.
+func (pr *Profile) Schedule(ctx context.Context, s *Snapshot, p *PodInfo, tie func(n int) int) (*Decision, error) {
+	c, err := newCycle(s, pr, p)
+	if err != nil {
+		return nil, err
+	}
+	d := &Decision{Pod: p, profile: pr, states: c.states}
+	feasible, err := c.findFeasibleNodes()
+	d.Evaluated, d.Feasible = c.evaluated, len(feasible)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(feasible) == 0:
+		return nil, c.unschedulable(ctx)
+	case len(feasible) == 1:
+		d.Node = feasible[0].name
+	default:
+		d.Node = selectHost(feasible, c.score(feasible), tie)
+	}
+	return d, nil
 }
 
-// Unschedulable says why no node takes a pod.
-type Unschedulable struct {
-	Nodes   int
-	Reasons map[string]int // how many nodes, by reason; a node may have several
-}
-
-// Error words it as upstream does, for events and conditions.
-func (u *Unschedulable) Error() string {
-	if u.Nodes == 0 {
-		return "no nodes available to schedule pods"
-	}
-	parts := make([]string, 0, len(u.Reasons))
-	for r, n := range u.Reasons {
-		parts = append(parts, fmt.Sprintf("%d %s", n, r))
-	}
-	slices.Sort(parts)
-	return fmt.Sprintf("0/%d nodes are available: %s.", u.Nodes, strings.Join(parts, ", "))
-}
-
-// decision is the work on one pod.
-type decision struct {
-	cluster *Cluster
-	pod     *Pod
-
-	repelled       map[domain]bool
-	affine, averse []map[domain]int
-	first          bool
-	spread         []spreadCount
-}
-
-// Schedule decides where a pod goes, without placing it. tie picks one of n equally
-// good nodes, as a number below n. The error is *Unschedulable.
-func (c *Cluster) Schedule(p *Pod, tie func(n int) int) (Placement, error) {
-	d := &decision{cluster: c, pod: p}
-	d.prepareAffinity()
-	d.prepareSpread()
-	feasible, evaluated, why := d.search()
-	if len(feasible) == 0 {
-		return Placement{}, &Unschedulable{Nodes: len(c.nodes), Reasons: why}
-	}
-	if len(feasible) == 1 {
-		return Placement{Node: feasible[0].name, Evaluated: evaluated, Feasible: 1}, nil
-	}
-	scores := d.score(feasible)
+// selectHost returns one of the nodes with the highest score.
+func selectHost(nodes []*NodeInfo, scores []int64, tie func(n int) int) string {
 	best := slices.Max(scores)
-	var top []*node
-	for i, s := range scores {
-		if s == best {
-			top = append(top, feasible[i])
+	var top []*NodeInfo
+	for i, score := range scores {
+		if score == best {
+			top = append(top, nodes[i])
 		}
 	}
-	return Placement{Node: top[tie(len(top))].name, Evaluated: evaluated, Feasible: len(feasible)}, nil
+	return top[tie(len(top))].name
 }
 
-// search goes round the nodes from where the last search ended, so that all get
-// their turn, until enough feasible ones are found.
-func (d *decision) search() (feasible []*node, evaluated int, why map[string]int) {
-	c := d.cluster
-	if name := d.pod.Obj.Spec.NodeName; name != "" {
-		if n := c.byName[name]; n != nil && n.obj != nil && len(d.filter(n)) == 0 {
-			return []*node{n}, 1, nil
+// findFeasibleNodes looks at the node that the pod is nominated to and, if that
+// cannot take it, goes round the nodes from where the last search ended, so that all
+// get their turn, until enough feasible ones are found.
+func (c *Cycle) findFeasibleNodes() ([]*NodeInfo, error) {
+	s := c.snapshot
+	s.statuses.reset(s.nodes, c.others)
+	if c.rejected {
+		return nil, nil
+	}
+	if at := s.nominated[c.pod.Pod.UID]; at != nil && at.node.node != nil {
+		c.evaluated++
+		if status := c.Filter(at.node); status.IsSuccess() {
+			return []*NodeInfo{at.node}, nil
 		}
 	}
-	enough := sampleSize(len(c.nodes))
-	why = map[string]int{}
-	for ; evaluated < len(c.nodes) && len(feasible) < enough; evaluated++ {
-		n := c.nodes[(c.next+evaluated)%len(c.nodes)]
-		reasons := d.filter(n)
-		if len(reasons) == 0 {
+	nodes, start := s.nodes, s.nextStartNodeIndex
+	if c.only != nil {
+		nodes, start = c.namedNodes(), 0
+	}
+	enough, looked := numFeasibleNodesToFind(len(nodes), c.profile.percentageOfNodesToScore), 0
+	var feasible []*NodeInfo
+	for ; looked < len(nodes) && len(feasible) < enough; looked++ {
+		n := nodes[(start+looked)%len(nodes)]
+		status := c.Filter(n)
+		switch {
+		case status.IsSuccess():
 			feasible = append(feasible, n)
-		}
-		for _, r := range reasons {
-			why[r]++
+		case status.IsError():
+			return nil, fmt.Errorf("filter node %s by %s: %w", n.name, status.Plugin(), status.AsError())
+		default:
+			s.statuses.statuses[n.index] = status
 		}
 	}
-	if len(c.nodes) > 0 {
-		c.next = (c.next + evaluated) % len(c.nodes)
+	c.evaluated += looked
+	if len(s.nodes) > 0 && c.only == nil {
+		s.nextStartNodeIndex = (start + looked) % len(s.nodes)
 	}
-	return feasible, evaluated, why
+	return feasible, nil
 }
 
-// A search among this many nodes or fewer looks at all of them.
-const smallCluster = 100
+// namedNodes are the nodes that PreFilter left, in the snapshot's order.
+func (c *Cycle) namedNodes() []*NodeInfo {
+	var out []*NodeInfo
+	for name := range c.only {
+		if n := c.snapshot.Node(name); n != nil {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b *NodeInfo) int { return a.index - b.index })
+	return out
+}
 
-// sampleSize is how many feasible nodes are enough to choose among: in a large
-// cluster a share of it that falls from 50 to 5 per cent.
-func sampleSize(nodes int) int {
-	if nodes <= smallCluster {
+// minFeasibleNodesToFind: a search among so many nodes or fewer looks at all of them.
+const minFeasibleNodesToFind = 100
+
+// numFeasibleNodesToFind is how many feasible nodes are enough to choose among: a
+// percentage of all; if that is 0, one that falls from 50 to 5 as clusters grow.
+func numFeasibleNodesToFind(nodes, percentage int) int {
+	if nodes <= minFeasibleNodesToFind {
 		return nodes
 	}
-	percent := max(5, 50-nodes/125)
-	return max(smallCluster, nodes*percent/100)
+	if percentage == 0 {
+		percentage = max(5, 50-nodes/125)
+	}
+	return max(minFeasibleNodesToFind, nodes*percentage/100)
+}
+
+// score sums the weighted ratings of the nodes, in their order.
+func (c *Cycle) score(nodes []*NodeInfo) []int64 {
+	total, ratings := make([]int64, len(nodes)), make([]int64, len(nodes))
+	for _, pl := range c.profile.score {
+		clear(ratings)
+		pl.plugin.Score(c.states[pl.index], c.snapshot, c.pod, nodes, ratings)
+		for i, rating := range ratings {
+			total[i] += pl.weight * rating
+		}
+	}
+	return total
+}
+
+// normalize maps ratings onto 0–100. Ratings that are all equal say nothing and
+// become 0.
+func normalize(ratings []int64, lessIsBetter bool) {
+	low, high := slices.Min(ratings), slices.Max(ratings)
+	for i, v := range ratings {
+		switch {
+		case low == high:
+			ratings[i] = 0
+		case lessIsBetter:
+			ratings[i] = framework.MaxNodeScore * (high - v) / (high - low)
+		default:
+			ratings[i] = framework.MaxNodeScore * (v - low) / (high - low)
+		}
+	}
 }

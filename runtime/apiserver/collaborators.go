@@ -1,0 +1,70 @@
+package apiserver
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math/big"
+	"net/http"
+
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	restclient "k8s.io/client-go/rest"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/apiserver/services"
+	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
+	"github.com/gantry-run/gantry/runtime/config"
+)
+
+// Prefixes of the keys that are no API objects.
+const (
+	ledgerPrefix  = "/gantry/services"
+	mastersPrefix = "/gantry/masters"
+)
+
+// collaborators are what the storages of single kinds work with.
+func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer, verifier authenticator.Token) (registry.Collaborators, error) {
+	kubelet, err := kubeletTransport(s.cfg.Kubelet)
+	if err != nil {
+		return registry.Collaborators{}, err
+	}
+	// What answers in a pod has a certificate of its own, or none.
+	plain := http.DefaultTransport.(*http.Transport).Clone()
+	plain.Proxy = nil
+	if a.addresses, err = s.allocator(a); err != nil {
+		return registry.Collaborators{}, err
+	}
+	return registry.Collaborators{
+		Kubelet: kubelet, Proxy: plain, Addresses: a.addresses,
+		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: verifier, Audiences: a.generic.Authentication.APIAudiences,
+		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
+	}, nil
+}
+
+// kubeletTransport dials kubelets as this API server. It speaks HTTP/1.1, since
+// streams are upgraded.
+func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
+	t, err := restclient.TransportFor(&restclient.Config{TLSClientConfig: restclient.TLSClientConfig{
+		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, NextProtos: []string{"http/1.1"},
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("credentials for kubelets: %w", err)
+	}
+	return t, nil
+}
+
+// allocator gives Services their addresses.
+func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
+	first, err := services.First(s.cfg.ServiceCIDR)
+	if err != nil {
+		return nil, fmt.Errorf("serviceCIDR: %w", err)
+	}
+	random := func(n int64) int64 {
+		i, err := rand.Int(rand.Reader, big.NewInt(n))
+		if err != nil {
+			return 0 // the search in order that follows still finds one
+		}
+		return i.Int64()
+	}
+	return services.New(s.cfg.ServiceCIDR, s.cfg.ServiceNodePortRange, []string{first.String(), s.cfg.ClusterDNS},
+		services.NewLedger(a.etcd, ledgerPrefix), random)
+}

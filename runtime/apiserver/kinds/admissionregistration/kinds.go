@@ -1,0 +1,15 @@
+package admissionregistration
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		mutatingWebhookConfiguration(),
+		validatingWebhookConfiguration(),
+		validatingAdmissionPolicy(),
+		validatingAdmissionPolicyBinding(),
+		mutatingAdmissionPolicy(),
+		mutatingAdmissionPolicyBinding(),
+	}
+}

@@ -1,0 +1,41 @@
+package admissionregistration
+
+import (
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func validatingAdmissionPolicyBinding() kind.Kind {
+	return kind.Kind{
+		GVK:      admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
+		Resource: "validatingadmissionpolicybindings",
+		Default: kind.On(func(b *admissionv1.ValidatingAdmissionPolicyBinding) {
+			defaultParamRef(b.Spec.ParamRef)
+			defaultMatch(b.Spec.MatchResources)
+		}),
+		Declared: kind.Declared(Validate_ValidatingAdmissionPolicyBinding),
+		Validate: kind.Check(func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
+			s, spec := &b.Spec, field.NewPath("spec")
+			errs := validatePolicyBinding(s.ParamRef, s.MatchResources, spec)
+			actions := sets.New(s.ValidationActions...)
+			for i, a := range s.ValidationActions {
+				errs = append(errs, validate.OneOf(a, spec.Child("validationActions").Index(i), admissionv1.Deny, admissionv1.Warn, admissionv1.Audit)...)
+			}
+			if actions.HasAll(admissionv1.Deny, admissionv1.Warn) {
+				errs = append(errs, field.Invalid(spec.Child("validationActions"), s.ValidationActions, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"))
+			}
+			return errs
+		}),
+		Columns: printers.Columns("Name", "PolicyName", "ParamRef", "Age"),
+		Cells: kind.Cells(func(b *admissionv1.ValidatingAdmissionPolicyBinding, now time.Time) []any {
+			return []any{b.Name, b.Spec.PolicyName, paramRefText(b.Spec.ParamRef), printers.Age(b.ObjectMeta, now)}
+		}),
+	}
+}

@@ -1,0 +1,105 @@
+package apps
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func daemonSet() kind.Kind {
+	return kind.Kind{
+		GVK:        appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
+		Resource:   "daemonsets",
+		ShortNames: []string{"ds"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Status:     true,
+
+		Default:  kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		Declared: kind.Declared(Validate_DaemonSet),
+		Validate: kind.Check(validateDaemonSet),
+		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.DaemonSet) field.ErrorList {
+			return validate.Immutable(d.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))
+		}),
+		ValidateStatusUpdate: kind.CheckUpdate(validateDaemonSetStatus),
+
+		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "#Up-to-date", "#Available", "Node Selector", "Age",
+			"+Containers", "+Images", "+Selector"),
+		Cells: kind.Cells(func(d *appsv1.DaemonSet, now time.Time) []any {
+			s := d.Status
+			names, refs := printers.Images(d.Spec.Template.Spec.Containers)
+			return []any{
+				d.Name, int64(s.DesiredNumberScheduled), int64(s.CurrentNumberScheduled), int64(s.NumberReady),
+				int64(s.UpdatedNumberScheduled), int64(s.NumberAvailable), printers.Labels(d.Spec.Template.Spec.NodeSelector),
+				printers.Age(d.ObjectMeta, now), names, refs, printers.Selector(d.Spec.Selector),
+			}
+		}),
+	}
+}
+
+func defaultDaemonSet(d *appsv1.DaemonSet) {
+	s := &d.Spec
+	kind.SetDefaultPtr(&s.RevisionHistoryLimit, defaultHistory)
+	kind.SetDefault(&s.UpdateStrategy.Type, appsv1.RollingUpdateDaemonSetStrategyType)
+	if s.UpdateStrategy.Type == appsv1.RollingUpdateDaemonSetStrategyType {
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate, appsv1.RollingUpdateDaemonSet{})
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.MaxSurge, intstr.FromInt32(0))
+	}
+	core.DefaultPodTemplate(&s.Template)
+}
+
+func validateDaemonSet(d *appsv1.DaemonSet) field.ErrorList {
+	s, spec := &d.Spec, field.NewPath("spec")
+	errs := validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)
+	errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
+	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
+	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
+	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
+
+	strategy := spec.Child("updateStrategy")
+	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy.Child("type"),
+		appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType)...)
+	if s.UpdateStrategy.Type != appsv1.RollingUpdateDaemonSetStrategyType {
+		return errs
+	}
+	r, rolling := s.UpdateStrategy.RollingUpdate, strategy.Child("rollingUpdate")
+	if r == nil {
+		return append(errs, field.Required(rolling, ""))
+	}
+	errs = append(errs, rollingPace(r.MaxUnavailable, r.MaxSurge, rolling)...)
+	errs = append(errs, validate.IntOrPercent(r.MaxSurge, 100, rolling.Child("maxSurge"))...)
+	// A node has room for one pod of a set, so there is no third way.
+	if !validate.IsZero(r.MaxUnavailable) && r.MaxSurge != nil && !validate.IsZero(r.MaxSurge) {
+		errs = append(errs, field.Invalid(rolling.Child("maxSurge"), r.MaxSurge.String(), "may not be set when maxUnavailable is non-zero"))
+	}
+	return errs
+}
+
+func validateDaemonSetStatus(d, _ *appsv1.DaemonSet) field.ErrorList {
+	s, path := d.Status, field.NewPath("status")
+	var errs field.ErrorList
+	for _, f := range []struct {
+		name string
+		n    int32
+	}{
+		{"currentNumberScheduled", s.CurrentNumberScheduled},
+		{"numberMisscheduled", s.NumberMisscheduled},
+		{"desiredNumberScheduled", s.DesiredNumberScheduled},
+		{"numberReady", s.NumberReady},
+		{"updatedNumberScheduled", s.UpdatedNumberScheduled},
+		{"numberAvailable", s.NumberAvailable},
+		{"numberUnavailable", s.NumberUnavailable},
+	} {
+		errs = append(errs, validate.NonNegative(f.n, path.Child(f.name))...)
+	}
+	return append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
+}

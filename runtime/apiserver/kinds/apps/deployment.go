@@ -1,0 +1,111 @@
+package apps
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func deployment() kind.Kind {
+	return kind.Kind{
+		GVK:        appsv1.SchemeGroupVersion.WithKind("Deployment"),
+		Resource:   "deployments",
+		ShortNames: []string{"deploy"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Status:     true,
+		Scale: kind.ScaleOf(
+			func(d *appsv1.Deployment) (int32, int32) { return ptr.Deref(d.Spec.Replicas, 1), d.Status.Replicas },
+			func(d *appsv1.Deployment, n int32) { d.Spec.Replicas = &n },
+			func(d *appsv1.Deployment) string { return selectorString(d.Spec.Selector) },
+		),
+
+		Default:  kind.On(SetObjectDefaults_Deployment, defaultDeployment),
+		Declared: kind.Declared(Validate_Deployment),
+		Validate: kind.Check(validateDeployment),
+		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.Deployment) field.ErrorList {
+			return validate.Immutable(d.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))
+		}),
+		ValidateStatusUpdate: kind.CheckUpdate(func(d, _ *appsv1.Deployment) field.ErrorList {
+			return validateDeploymentStatus(&d.Status, field.NewPath("status"))
+		}),
+
+		Columns: printers.Columns("Name", "Ready", "Up-to-date", "Available", "Age", "+Containers", "+Images", "+Selector"),
+		Cells: kind.Cells(func(d *appsv1.Deployment, now time.Time) []any {
+			names, refs := printers.Images(d.Spec.Template.Spec.Containers)
+			return []any{
+				d.Name, fmt.Sprintf("%d/%d", d.Status.ReadyReplicas, ptr.Deref(d.Spec.Replicas, 1)),
+				int64(d.Status.UpdatedReplicas), int64(d.Status.AvailableReplicas),
+				printers.Age(d.ObjectMeta, now), names, refs, printers.Selector(d.Spec.Selector),
+			}
+		}),
+	}
+}
+
+func defaultDeployment(d *appsv1.Deployment) {
+	s := &d.Spec
+	kind.SetDefaultPtr(&s.Replicas, 1)
+	kind.SetDefaultPtr(&s.RevisionHistoryLimit, defaultHistory)
+	kind.SetDefaultPtr(&s.ProgressDeadlineSeconds, 600)
+	kind.SetDefault(&s.Strategy.Type, appsv1.RollingUpdateDeploymentStrategyType)
+	if s.Strategy.Type == appsv1.RollingUpdateDeploymentStrategyType {
+		kind.SetDefaultPtr(&s.Strategy.RollingUpdate, appsv1.RollingUpdateDeployment{})
+		kind.SetDefaultPtr(&s.Strategy.RollingUpdate.MaxUnavailable, intstr.FromString("25%"))
+		kind.SetDefaultPtr(&s.Strategy.RollingUpdate.MaxSurge, intstr.FromString("25%"))
+	}
+	core.DefaultPodTemplate(&s.Template)
+}
+
+func validateDeployment(d *appsv1.Deployment) field.ErrorList {
+	s, spec := &d.Spec, field.NewPath("spec")
+	errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
+	errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
+	errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
+	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
+	errs = append(errs, validateDeploymentStrategy(&s.Strategy, spec.Child("strategy"))...)
+	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
+	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
+	if p := s.ProgressDeadlineSeconds; p != nil {
+		at := spec.Child("progressDeadlineSeconds")
+		errs = append(errs, validate.NonNegative(*p, at)...)
+		if *p <= s.MinReadySeconds {
+			errs = append(errs, field.Invalid(at, *p, "must be greater than minReadySeconds"))
+		}
+	}
+	return errs
+}
+
+func validateDeploymentStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.ErrorList {
+	errs := validate.OneOf(s.Type, path.Child("type"), appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType)
+	rolling := path.Child("rollingUpdate")
+	switch {
+	case s.Type == appsv1.RecreateDeploymentStrategyType && s.RollingUpdate != nil:
+		errs = append(errs, field.Forbidden(rolling, "may not be specified when strategy `type` is 'Recreate'"))
+	case s.Type == appsv1.RollingUpdateDeploymentStrategyType && s.RollingUpdate == nil:
+		errs = append(errs, field.Required(rolling, "this should be defaulted and never be nil"))
+	case s.Type == appsv1.RollingUpdateDeploymentStrategyType:
+		errs = append(errs, rollingPace(s.RollingUpdate.MaxUnavailable, s.RollingUpdate.MaxSurge, rolling)...)
+	}
+	return errs
+}
+
+func validateDeploymentStatus(s *appsv1.DeploymentStatus, path *field.Path) field.ErrorList {
+	errs := validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))
+	errs = append(errs, validate.NonNegative(s.Replicas, path.Child("replicas"))...)
+	errs = append(errs, validate.AtMost(s.UpdatedReplicas, s.Replicas, path.Child("updatedReplicas"), "status.replicas")...)
+	errs = append(errs, validate.AtMost(s.ReadyReplicas, s.Replicas, path.Child("readyReplicas"), "status.replicas")...)
+	errs = append(errs, validate.AtMost(s.AvailableReplicas, s.Replicas, path.Child("availableReplicas"), "status.replicas")...)
+	errs = append(errs, validate.AtMost(s.AvailableReplicas, s.ReadyReplicas, path.Child("availableReplicas"), "readyReplicas")...)
+	errs = append(errs, validate.NonNegative(s.UnavailableReplicas, path.Child("unavailableReplicas"))...)
+	return errs
+}

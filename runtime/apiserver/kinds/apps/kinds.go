@@ -1,0 +1,14 @@
+package apps
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		deployment(),
+		replicaSet(),
+		daemonSet(),
+		statefulSet(),
+		controllerRevision(),
+	}
+}

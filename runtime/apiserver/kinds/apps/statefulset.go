@@ -1,0 +1,160 @@
+package apps
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func statefulSet() kind.Kind {
+	return kind.Kind{
+		GVK:        appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
+		Resource:   "statefulsets",
+		ShortNames: []string{"sts"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Status:     true,
+		Scale: kind.ScaleOf(
+			func(s *appsv1.StatefulSet) (int32, int32) { return ptr.Deref(s.Spec.Replicas, 1), s.Status.Replicas },
+			func(s *appsv1.StatefulSet, n int32) { s.Spec.Replicas = &n },
+			func(s *appsv1.StatefulSet) string { return selectorString(s.Spec.Selector) },
+		),
+
+		Default:        kind.On(SetObjectDefaults_StatefulSet, defaultStatefulSet),
+		Declared:       kind.Declared(Validate_StatefulSet),
+		Validate:       kind.Check(validateStatefulSet),
+		ValidateUpdate: kind.CheckUpdate(validateStatefulSetUpdate),
+		ValidateStatusUpdate: kind.CheckUpdate(func(s, _ *appsv1.StatefulSet) field.ErrorList {
+			st, path := s.Status, field.NewPath("status")
+			errs := validate.ReplicaCounts(st.Replicas, st.Replicas, st.ReadyReplicas, st.AvailableReplicas, path)
+			errs = append(errs, validate.AtMost(st.CurrentReplicas, st.Replicas, path.Child("currentReplicas"), "status.replicas")...)
+			return append(errs, validate.AtMost(st.UpdatedReplicas, st.Replicas, path.Child("updatedReplicas"), "status.replicas")...)
+		}),
+		// A stateful set's name becomes its pods' host names.
+		ValidateName: apivalidation.NameIsDNSLabel,
+
+		Columns: printers.Columns("Name", "Ready", "Age", "+Containers", "+Images"),
+		Cells: kind.Cells(func(s *appsv1.StatefulSet, now time.Time) []any {
+			names, refs := printers.Images(s.Spec.Template.Spec.Containers)
+			return []any{s.Name, fmt.Sprintf("%d/%d", s.Status.ReadyReplicas, ptr.Deref(s.Spec.Replicas, 1)), printers.Age(s.ObjectMeta, now), names, refs}
+		}),
+	}
+}
+
+func defaultStatefulSet(set *appsv1.StatefulSet) {
+	s := &set.Spec
+	kind.SetDefaultPtr(&s.Replicas, 1)
+	kind.SetDefaultPtr(&s.RevisionHistoryLimit, defaultHistory)
+	kind.SetDefault(&s.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
+	kind.SetDefault(&s.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
+	if s.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate, appsv1.RollingUpdateStatefulSetStrategy{})
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.Partition, 0)
+		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
+	}
+	kind.SetDefaultPtr(&s.PersistentVolumeClaimRetentionPolicy, appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{})
+	kind.SetDefault(&s.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	kind.SetDefault(&s.PersistentVolumeClaimRetentionPolicy.WhenScaled, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
+	for i := range s.VolumeClaimTemplates {
+		c := &s.VolumeClaimTemplates[i]
+		c.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"}
+		core.DefaultPersistentVolumeClaim(c)
+	}
+	core.DefaultPodTemplate(&s.Template)
+}
+
+func validateStatefulSet(set *appsv1.StatefulSet) field.ErrorList {
+	s, spec := &set.Spec, field.NewPath("spec")
+	errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
+	errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
+	errs = append(errs, validateSetTemplate(s, spec)...)
+	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
+	errs = append(errs, validate.OneOf(s.PodManagementPolicy, spec.Child("podManagementPolicy"), appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)...)
+	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
+	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
+	if s.Ordinals != nil {
+		errs = append(errs, validate.NonNegative(s.Ordinals.Start, spec.Child("ordinals", "start"))...)
+	}
+
+	strategy := spec.Child("updateStrategy")
+	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy.Child("type"),
+		appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType)...)
+	if r := s.UpdateStrategy.RollingUpdate; r != nil {
+		if s.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+			errs = append(errs, field.Invalid(strategy.Child("rollingUpdate"), r, "only allowed for updateStrategy 'RollingUpdate'"))
+		} else {
+			errs = append(errs, validate.NonNegativePtr(r.Partition, strategy.Child("rollingUpdate", "partition"))...)
+			errs = append(errs, validate.IntOrPercent(r.MaxUnavailable, 100, strategy.Child("rollingUpdate", "maxUnavailable"))...)
+			if validate.IsZero(r.MaxUnavailable) {
+				errs = append(errs, field.Invalid(strategy.Child("rollingUpdate", "maxUnavailable"), r.MaxUnavailable.String(), "cannot be 0"))
+			}
+		}
+	}
+	if p := s.PersistentVolumeClaimRetentionPolicy; p != nil {
+		at := spec.Child("persistentVolumeClaimRetentionPolicy")
+		for _, f := range []struct {
+			name string
+			v    appsv1.PersistentVolumeClaimRetentionPolicyType
+		}{
+			{"whenDeleted", p.WhenDeleted},
+			{"whenScaled", p.WhenScaled},
+		} {
+			errs = append(errs, validate.OneOf(f.v, at.Child(f.name), appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType)...)
+		}
+	}
+	return errs
+}
+
+// validateSetTemplate checks the pod template as its pods will be: with a volume
+// for each claim template, which the containers may mount.
+func validateSetTemplate(s *appsv1.StatefulSetSpec, spec *field.Path) field.ErrorList {
+	template := s.Template.DeepCopy()
+	claimed := map[string]bool{}
+	for _, c := range s.VolumeClaimTemplates {
+		claimed[c.Name] = true
+	}
+	// A claim template stands before a volume of the same name.
+	volumes := template.Spec.Volumes
+	template.Spec.Volumes = nil
+	for _, v := range volumes {
+		if !claimed[v.Name] {
+			template.Spec.Volumes = append(template.Spec.Volumes, v)
+		}
+	}
+	for _, c := range s.VolumeClaimTemplates {
+		template.Spec.Volumes = append(template.Spec.Volumes, corev1.Volume{Name: c.Name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: c.Name},
+		}})
+	}
+	return core.ValidatePodTemplate(template, spec.Child("template"), corev1.RestartPolicyAlways)
+}
+
+func validateStatefulSetUpdate(set, old *appsv1.StatefulSet) field.ErrorList {
+	allowed := set.Spec.DeepCopy()
+	was := &old.Spec
+	allowed.Replicas = was.Replicas
+	allowed.Ordinals = was.Ordinals
+	allowed.Template = was.Template
+	allowed.UpdateStrategy = was.UpdateStrategy
+	allowed.RevisionHistoryLimit = was.RevisionHistoryLimit
+	allowed.PersistentVolumeClaimRetentionPolicy = was.PersistentVolumeClaimRetentionPolicy
+	allowed.MinReadySeconds = was.MinReadySeconds
+	if equality.Semantic.DeepEqual(allowed, was) {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(field.NewPath("spec"), "updates to statefulset spec for fields other than 'replicas', 'ordinals', "+
+		"'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")}
+}

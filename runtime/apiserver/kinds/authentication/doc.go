@@ -1,0 +1,3 @@
+// Package authentication holds the kinds of authentication.k8s.io: questions, which are
+// answered and not stored.
+package authentication

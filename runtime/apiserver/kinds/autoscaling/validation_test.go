@@ -1,0 +1,92 @@
+package autoscaling
+
+import (
+	"testing"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
+)
+
+func TestRows(t *testing.T) { kindtest.Properties(t, Kinds()) }
+
+const sampleHPA = `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  minReplicas: 2
+  maxReplicas: 9
+  scaleTargetRef: {kind: Deployment, name: web}
+  behavior:
+    scaleUp: {stabilizationWindowSeconds: 3600, selectPolicy: Max, tolerance: "0.1", policies: [{type: Pods, value: 4, periodSeconds: 1800}]}
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}
+  - {type: ContainerResource, containerResource: {name: cpu, container: app, target: {type: AverageValue, averageValue: 1}}}
+  - {type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: 5}}}
+  - {type: Object, object: {describedObject: {kind: Service, name: s}, metric: {name: rate}, target: {type: Value, value: 7}}}
+  - {type: External, external: {metric: {name: queue}, target: {type: Value, value: 8}}}
+`
+
+func TestHPAValidation(t *testing.T) {
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleHPA, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("fine", "", "", ""),
+		c("none", "minReplicas: 2", "minReplicas: 0", "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"),
+		c("no most", "maxReplicas: 9", "maxReplicas: 0", "spec.maxReplicas: Required value"),
+		c("most below least", "maxReplicas: 9", "maxReplicas: 1", "must be greater than or equal to `minReplicas`"),
+		c("most and least", "maxReplicas: 9", "maxReplicas: 2", ""),
+		c("target kind", "{kind: Deployment, name: web}", "{name: web}", "spec.scaleTargetRef.kind: Required value"),
+		c("target name", "{kind: Deployment, name: web}", "{kind: Deployment}", "spec.scaleTargetRef.name: Required value"),
+		c("window", "stabilizationWindowSeconds: 3600", "stabilizationWindowSeconds: 3601", "must be less than or equal to 3600"),
+		c("negative window", "stabilizationWindowSeconds: 3600", "stabilizationWindowSeconds: -1", "behavior.scaleUp.stabilizationWindowSeconds: Invalid value"),
+		c("policy choice", "selectPolicy: Max", "selectPolicy: Odd", "selectPolicy: Unsupported value"),
+		c("tolerance", `tolerance: "0.1"`, `tolerance: "-0.1"`, "tolerance: Invalid value"),
+		c("policy type", "type: Pods, value: 4", "type: Cats, value: 4", "policies[0].type: Unsupported value"),
+		c("policy value", "value: 4", "value: 0", "policies[0].value: Invalid value"),
+		c("period", "periodSeconds: 1800", "periodSeconds: 1801", "must be less than or equal to 1800"),
+		c("no period", "periodSeconds: 1800", "periodSeconds: 0", "must be greater than zero"),
+		c("metric type", "type: External", "type: Inner", "metrics[4].type: Unsupported value"),
+		c("metric of another type", "type: External", "type: Pods", "metrics[4].pods: Required value: must populate information for the given metric source"),
+		c("resource name", "resource: {name: cpu, target: {type: Util", "resource: {target: {type: Util", "resource.name: Required value"),
+		c("container", ", container: app", "", "containerResource.container: Required value"),
+		c("container's resource", "containerResource: {name: cpu, ", "containerResource: {", "containerResource.name: Required value"),
+		c("pods metric", "pods: {metric: {name: hits}", "pods: {metric: {}", "pods.metric.name: Required value"),
+		c("object metric", "metric: {name: rate}", "metric: {}", "object.metric.name: Required value"),
+		c("object kind", "describedObject: {kind: Service, name: s}", "describedObject: {name: s}", "describedObject.kind: Required value"),
+		c("object name", "describedObject: {kind: Service, name: s}", "describedObject: {kind: Service}", "describedObject.name: Required value"),
+		c("external metric", "metric: {name: queue}", "metric: {}", "external.metric.name: Required value"),
+		c("target type", "type: Utilization", "type: Guess", "target.type: Unsupported value"),
+		c("utilization", "averageUtilization: 60", "averageUtilization: 0", "averageUtilization: Invalid value"),
+		c("average", "averageValue: 5", "averageValue: 0", "averageValue: Invalid value"),
+		c("value", "value: 8}", "value: 0}", "target.value: Invalid value"),
+		c("no target", ", averageUtilization: 60", "", "must set either a target value"),
+	})
+}
+
+func TestDefaults(t *testing.T) {
+	_, obj := kindtest.Row(t, Kinds(), "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nspec: {maxReplicas: 3, behavior: {scaleDown: {selectPolicy: Min}}}")
+	s := obj.(*autoscalingv2.HorizontalPodAutoscaler).Spec
+	up, down := s.Behavior.ScaleUp, s.Behavior.ScaleDown
+	if len(s.Metrics) != 1 || *s.Metrics[0].Resource.Target.AverageUtilization != 80 || *s.MinReplicas != 1 ||
+		*up.StabilizationWindowSeconds != 0 || len(up.Policies) != 2 || up.Policies[0].Value != 4 || *up.SelectPolicy != autoscalingv2.MaxChangePolicySelect ||
+		down.StabilizationWindowSeconds != nil || len(down.Policies) != 1 || *down.SelectPolicy != autoscalingv2.MinChangePolicySelect {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestCells(t *testing.T) {
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{
+		{Name: "autoscaler", Manifest: `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: web}}
+`, Want: "web | Deployment/web | cpu: <unknown>/80% | 1 | 3 | 0 | <unknown>"},
+		{Name: "metrics", Manifest: sampleHPA + "status: {currentMetrics: [{type: Resource, resource: {name: cpu, current: {averageUtilization: 50}}}, {type: ContainerResource, containerResource: {name: cpu, container: app, current: {averageValue: 2}}}]}", Want: "web | Deployment/web | cpu: 50%/60%, cpu: 2/1 (avg) + 3 more... | 2 | 9 | 0 | <unknown>"},
+		{Name: "pods and object", Manifest: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: w}\nspec: {maxReplicas: 3, scaleTargetRef: {kind: D, name: w}, metrics: [{type: Pods, pods: {metric: {name: h}, target: {averageValue: 5}}}, {type: Object, object: {target: {value: 7}}}]}\nstatus: {currentMetrics: [{type: Pods, pods: {current: {averageValue: 6}}}, {type: Object, object: {current: {value: 8}}}]}", Want: "w | D/w | 6/5 (avg), 8/7 | 1 | 3 | 0 | <unknown>"},
+		{Name: "external", Manifest: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: w}\nspec: {maxReplicas: 3, scaleTargetRef: {kind: D, name: w}, metrics: [{type: External, external: {target: {value: 7}}}, {type: Other}]}", Want: "w | D/w | <unknown>/7, <unknown type> | 1 | 3 | 0 | <unknown>"},
+	})
+}

@@ -1,0 +1,92 @@
+package batch
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+// maxCronJobName leaves the 11 characters that the controller adds to name a
+// job of a CronJob, within the 63 of a label.
+const maxCronJobName = 52
+
+func cronJob() kind.Kind {
+	return kind.Kind{
+		GVK:        batchv1.SchemeGroupVersion.WithKind("CronJob"),
+		Resource:   "cronjobs",
+		ShortNames: []string{"cj"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Status:     true,
+
+		Default:  kind.On(SetObjectDefaults_CronJob, defaultCronJob),
+		Declared: kind.Declared(Validate_CronJob, "WorkloadWithJob"),
+		Validate: kind.Check(validateCronJob),
+
+		Columns: printers.Columns("Name", "Schedule", "Timezone", "Suspend", "#Active", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
+		Cells: kind.Cells(func(c *batchv1.CronJob, now time.Time) []any {
+			last := printers.None
+			if t := c.Status.LastScheduleTime; t != nil {
+				last = printers.Since(*t, now)
+			}
+			suspend := "False"
+			if ptr.Deref(c.Spec.Suspend, false) {
+				suspend = "True"
+			}
+			names, refs := printers.Images(c.Spec.JobTemplate.Spec.Template.Spec.Containers)
+			return []any{
+				c.Name, c.Spec.Schedule, ptr.Deref(c.Spec.TimeZone, printers.None), suspend, int64(len(c.Status.Active)), last,
+				printers.Age(c.ObjectMeta, now), names, refs, printers.Selector(c.Spec.JobTemplate.Spec.Selector),
+			}
+		}),
+	}
+}
+
+func defaultCronJob(c *batchv1.CronJob) {
+	s := &c.Spec
+	kind.SetDefault(&s.ConcurrencyPolicy, batchv1.AllowConcurrent)
+	kind.SetDefaultPtr(&s.Suspend, false)
+	kind.SetDefaultPtr(&s.SuccessfulJobsHistoryLimit, 3)
+	kind.SetDefaultPtr(&s.FailedJobsHistoryLimit, 1)
+	defaultJobSpec(&s.JobTemplate.Spec)
+}
+
+func validateCronJob(c *batchv1.CronJob) field.ErrorList {
+	s, spec := &c.Spec, field.NewPath("spec")
+	var errs field.ErrorList
+	if len(c.Name) > maxCronJobName {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), c.Name, fmt.Sprintf("must be no more than %d characters", maxCronJobName)))
+	}
+	switch {
+	case s.Schedule == "":
+		// declared
+	case strings.Contains(s.Schedule, "TZ"):
+		errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
+	default:
+		if err := cronSyntax(s.Schedule); err != nil {
+			errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, err.Error()))
+		}
+	}
+	errs = append(errs, validateTimeZone(s.TimeZone, spec.Child("timeZone"))...)
+	errs = append(errs, validate.NonNegativePtr(s.StartingDeadlineSeconds, spec.Child("startingDeadlineSeconds"))...)
+	errs = append(errs, validate.OneOf(s.ConcurrencyPolicy, spec.Child("concurrencyPolicy"),
+		batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent)...)
+	errs = append(errs, validate.NonNegativePtr(s.SuccessfulJobsHistoryLimit, spec.Child("successfulJobsHistoryLimit"))...)
+	errs = append(errs, validate.NonNegativePtr(s.FailedJobsHistoryLimit, spec.Child("failedJobsHistoryLimit"))...)
+
+	template := spec.Child("jobTemplate")
+	errs = append(errs, validate.Labels(s.JobTemplate.Labels, template.Child("metadata", "labels"))...)
+	errs = append(errs, validateJobSpec(&s.JobTemplate.Spec, template.Child("spec"))...)
+	if ptr.Deref(s.JobTemplate.Spec.ManualSelector, false) {
+		errs = append(errs, field.NotSupported(template.Child("spec", "manualSelector"), true, []string{"nil", "false"}))
+	}
+	return errs
+}

@@ -1,0 +1,24 @@
+package core
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		pod(),
+		podTemplate(),
+		replicationController(),
+		namespace(),
+		node(),
+		service(),
+		endpoints(),
+		configMap(),
+		secret(),
+		serviceAccount(),
+		persistentVolume(),
+		persistentVolumeClaim(),
+		limitRange(),
+		resourceQuota(),
+		event(),
+	}
+}

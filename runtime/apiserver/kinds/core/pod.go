@@ -1,0 +1,143 @@
+package core
+
+import (
+	"context"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/operation"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
+)
+
+func pod() kind.Kind {
+	return kind.Kind{
+		GVK:        corev1.SchemeGroupVersion.WithKind("Pod"),
+		Resource:   "pods",
+		ShortNames: []string{"po"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Status:     true,
+		Subresources: []kind.Subresource{
+			{Name: "binding", Served: kind.PodBinding},
+			{Name: "eviction", Served: kind.PodEviction},
+			{Name: "ephemeralcontainers", Served: kind.EphemeralContainers},
+			{Name: "log", Served: kind.PodLog},
+			{Name: "exec", Served: kind.PodExec},
+			{Name: "attach", Served: kind.PodAttach},
+			{Name: "portforward", Served: kind.PodPortForward},
+			{Name: "proxy", Served: kind.PodProxy},
+		},
+
+		Default:                kind.On(SetObjectDefaults_Pod, defaultPod),
+		PrepareForCreate:       kind.On(preparePod),
+		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
+		Declared:               kind.Declared(declaredPod),
+		Validate:               kind.Check(validatePod),
+		ValidateUpdate:         kind.CheckUpdate(validatePodUpdate),
+		ValidateStatusUpdate:   kind.CheckUpdate(validatePodStatusUpdate),
+		Warnings:               kind.Warnings(podWarnings),
+		GracePeriod:            podGracePeriod,
+
+		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
+		Cells:   kind.Cells(podCells),
+		Fields: kind.Fields(func(p *corev1.Pod) fields.Set {
+			return fields.Set{
+				"spec.nodeName":            p.Spec.NodeName,
+				"spec.restartPolicy":       string(p.Spec.RestartPolicy),
+				"spec.schedulerName":       p.Spec.SchedulerName,
+				"spec.serviceAccountName":  p.Spec.ServiceAccountName,
+				"spec.hostNetwork":         strconv.FormatBool(p.Spec.HostNetwork),
+				"status.phase":             string(p.Status.Phase),
+				"status.podIP":             p.Status.PodIP,
+				"status.nominatedNodeName": p.Status.NominatedNodeName,
+			}
+		}),
+		IndexField: "spec.nodeName",
+	}
+}
+
+func preparePod(p *corev1.Pod) {
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: podutil.ComputeQOSClass(p)}
+	if len(p.Spec.SchedulingGates) > 0 {
+		p.Status.Conditions = []corev1.PodCondition{{
+			Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
+			Reason: corev1.PodReasonSchedulingGated, Message: "Scheduling is blocked due to non-empty scheduling gates",
+		}}
+	}
+}
+
+// preparePodStatus keeps what a reporter may leave out or may not change, and
+// makes the singular addresses agree with the lists.
+func preparePodStatus(p, old *corev1.Pod) {
+	p.DeletionTimestamp = old.DeletionTimestamp
+	kind.SetDefault(&p.Status.QOSClass, old.Status.QOSClass)
+	s := &p.Status
+	switch {
+	case s.PodIP == "" && len(s.PodIPs) > 0:
+		s.PodIP = s.PodIPs[0].IP
+	case s.PodIP != "" && (len(s.PodIPs) == 0 || s.PodIPs[0].IP != s.PodIP):
+		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
+	}
+	if s.HostIP != "" && len(s.HostIPs) == 0 {
+		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
+	}
+}
+
+// declaredPod looks at the part of a pod that a write is of: status is written far
+// more often than the rest.
+func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, p, old *corev1.Pod) field.ErrorList {
+	switch {
+	case old == nil:
+		return Validate_PodSpec(ctx, op, path.Child("spec"), &p.Spec, nil)
+	case len(op.Request.Subresources) > 0:
+		return Validate_PodStatus(ctx, op, path.Child("status"), &p.Status, &old.Status)
+	}
+	return Validate_PodSpec(ctx, op, path.Child("spec"), &p.Spec, &old.Spec)
+}
+
+func validatePod(p *corev1.Pod) field.ErrorList {
+	return validatePodSpec(&p.Spec, field.NewPath("spec"))
+}
+
+func podWarnings(p *corev1.Pod) []string {
+	var out []string
+	for i := range p.Spec.Containers {
+		seen := map[string]bool{}
+		for _, e := range p.Spec.Containers[i].Env {
+			if seen[e.Name] {
+				out = append(out, field.NewPath("spec", "containers").Index(i).Child("env").String()+": hides previous definition of \""+e.Name+"\"")
+			}
+			seen[e.Name] = true
+		}
+	}
+	return out
+}
+
+// podGracePeriod: a pod that no node runs is removed at once; others get the
+// wished time, or the one in their spec, for their kubelet to stop them.
+func podGracePeriod(obj runtime.Object, wish *int64) (int64, bool) {
+	p := obj.(*corev1.Pod)
+	if p.Spec.NodeName == "" || podutil.IsTerminal(p) {
+		return 0, true
+	}
+	seconds := ptr.Deref(p.Spec.TerminationGracePeriodSeconds, defaultGracePeriod)
+	if wish != nil {
+		seconds = *wish
+	}
+	if seconds < 0 {
+		seconds = 1
+	}
+	return seconds, true
+}
+
+func conditionTrue(p *corev1.Pod, t corev1.PodConditionType) bool {
+	c := podutil.Condition(&p.Status, t)
+	return c != nil && c.Status == corev1.ConditionTrue
+}

@@ -1,0 +1,225 @@
+package core
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+// ValidateTolerations checks which taints are tolerated.
+func ValidateTolerations(ts []corev1.Toleration, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, t := range ts {
+		p := path.Index(i)
+		if t.Key != "" {
+			errs = append(errs, validate.QualifiedName(t.Key, p.Child("key"))...)
+		} else if t.Operator != corev1.TolerationOpExists {
+			errs = append(errs, field.Invalid(p.Child("operator"), t.Operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\""))
+		}
+		if t.TolerationSeconds != nil && t.Effect != corev1.TaintEffectNoExecute {
+			errs = append(errs, field.Invalid(p.Child("effect"), t.Effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+		}
+		switch t.Operator {
+		case corev1.TolerationOpEqual, "":
+			errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(t.Value), p.Child("value"), t.Value)...)
+		case corev1.TolerationOpExists:
+			if t.Value != "" {
+				errs = append(errs, field.Invalid(p.Child("operator"), t, "value must be empty when `operator` is 'Exists'"))
+			}
+		case corev1.TolerationOpLt, corev1.TolerationOpGt:
+			if _, err := strconv.ParseInt(t.Value, 10, 64); err != nil {
+				errs = append(errs, field.Invalid(p.Child("value"), t.Value, fmt.Sprintf("value must be an integer when `operator` is '%s'", t.Operator)))
+			}
+		default:
+			errs = append(errs, field.NotSupported(p.Child("operator"), t.Operator, []corev1.TolerationOperator{
+				corev1.TolerationOpEqual, corev1.TolerationOpExists, corev1.TolerationOpGt, corev1.TolerationOpLt}))
+		}
+		errs = append(errs, taintEffect(t.Effect, p.Child("effect"))...)
+	}
+	return errs
+}
+
+// taintEffect checks an effect; the empty one is for callers to judge.
+func taintEffect(e corev1.TaintEffect, path *field.Path) field.ErrorList {
+	return validate.OneOfOrEmpty(e, path, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute)
+}
+
+func validateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
+	if a == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if n := a.NodeAffinity; n != nil {
+		p := path.Child("nodeAffinity")
+		if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
+			errs = append(errs, validateNodeSelector(r, p.Child("requiredDuringSchedulingIgnoredDuringExecution"))...)
+		}
+		for i, t := range n.PreferredDuringSchedulingIgnoredDuringExecution {
+			tp := p.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
+			errs = append(errs, weight(t.Weight, tp.Child("weight"))...)
+			errs = append(errs, validateNodeSelectorTerm(t.Preference, tp.Child("preference"))...)
+		}
+	}
+	if pa := a.PodAffinity; pa != nil {
+		errs = append(errs, validatePodTerms(pa.RequiredDuringSchedulingIgnoredDuringExecution,
+			pa.PreferredDuringSchedulingIgnoredDuringExecution, path.Child("podAffinity"))...)
+	}
+	if pa := a.PodAntiAffinity; pa != nil {
+		errs = append(errs, validatePodTerms(pa.RequiredDuringSchedulingIgnoredDuringExecution,
+			pa.PreferredDuringSchedulingIgnoredDuringExecution, path.Child("podAntiAffinity"))...)
+	}
+	return errs
+}
+
+func weight(w int32, path *field.Path) field.ErrorList {
+	if w < 1 || w > 100 {
+		return field.ErrorList{field.Invalid(path, w, "must be in the range 1-100")}
+	}
+	return nil
+}
+
+func validateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
+	terms := path.Child("nodeSelectorTerms")
+	if len(s.NodeSelectorTerms) == 0 {
+		return field.ErrorList{field.Required(terms, "must have at least one node selector term")}
+	}
+	var errs field.ErrorList
+	for i, t := range s.NodeSelectorTerms {
+		errs = append(errs, validateNodeSelectorTerm(t, terms.Index(i))...)
+	}
+	return errs
+}
+
+func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, r := range t.MatchExpressions {
+		p := path.Child("matchExpressions").Index(i)
+		errs = append(errs, validateNodeRequirement(r, p)...)
+		errs = append(errs, validate.QualifiedName(r.Key, p.Child("key"))...)
+	}
+	for i, r := range t.MatchFields {
+		p := path.Child("matchFields").Index(i)
+		errs = append(errs, validate.OneOf(r.Key, p.Child("key"), "metadata.name")...)
+		errs = append(errs, validate.OneOf(r.Operator, p.Child("operator"), corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn)...)
+		if len(r.Values) != 1 {
+			errs = append(errs, field.Required(p.Child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+		}
+	}
+	return errs
+}
+
+func validateNodeRequirement(r corev1.NodeSelectorRequirement, path *field.Path) field.ErrorList {
+	values := path.Child("values")
+	switch r.Operator {
+	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
+		if len(r.Values) == 0 {
+			return field.ErrorList{field.Required(values, "must be specified when `operator` is 'In' or 'NotIn'")}
+		}
+	case corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist:
+		if len(r.Values) > 0 {
+			return field.ErrorList{field.Forbidden(values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")}
+		}
+	case corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt:
+		if len(r.Values) != 1 {
+			return field.ErrorList{field.Required(values, "must be specified single value when `operator` is 'Lt' or 'Gt'")}
+		}
+		if _, err := strconv.ParseInt(r.Values[0], 10, 64); err != nil {
+			return field.ErrorList{field.Invalid(values.Index(0), r.Values[0], "must be an integer when `operator` is 'Lt' or 'Gt'")}
+		}
+	default:
+		return field.ErrorList{field.Invalid(path.Child("operator"), r.Operator, "not a valid selector operator")}
+	}
+	return nil
+}
+
+func validatePodTerms(hard []corev1.PodAffinityTerm, soft []corev1.WeightedPodAffinityTerm, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, t := range hard {
+		errs = append(errs, validatePodTerm(t, path.Child("requiredDuringSchedulingIgnoredDuringExecution").Index(i))...)
+	}
+	for i, t := range soft {
+		p := path.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
+		errs = append(errs, weight(t.Weight, p.Child("weight"))...)
+		errs = append(errs, validatePodTerm(t.PodAffinityTerm, p.Child("podAffinityTerm"))...)
+	}
+	return errs
+}
+
+func validatePodTerm(t corev1.PodAffinityTerm, path *field.Path) field.ErrorList {
+	errs := validate.LabelSelector(t.LabelSelector, path.Child("labelSelector"))
+	errs = append(errs, validate.LabelSelector(t.NamespaceSelector, path.Child("namespaceSelector"))...)
+	for i, ns := range t.Namespaces {
+		errs = append(errs, validate.DNSLabel(ns, path.Child("namespaces").Index(i))...)
+	}
+	if t.TopologyKey == "" {
+		errs = append(errs, field.Required(path.Child("topologyKey"), "can not be empty"))
+	} else {
+		errs = append(errs, validate.QualifiedName(t.TopologyKey, path.Child("topologyKey"))...)
+	}
+	errs = append(errs, matchLabelKeys(t.MatchLabelKeys, t.LabelSelector != nil, path.Child("matchLabelKeys"))...)
+	return append(errs, matchLabelKeys(t.MismatchLabelKeys, t.LabelSelector != nil, path.Child("mismatchLabelKeys"))...)
+}
+
+func matchLabelKeys(keys []string, haveSelector bool, path *field.Path) field.ErrorList {
+	if len(keys) == 0 {
+		return nil
+	}
+	if !haveSelector {
+		return field.ErrorList{field.Forbidden(path, "must not be specified when labelSelector is not set")}
+	}
+	var errs field.ErrorList
+	for i, k := range keys {
+		errs = append(errs, validate.QualifiedName(k, path.Index(i))...)
+	}
+	return errs
+}
+
+func validateSpread(cs []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
+	type key struct {
+		topology string
+		when     corev1.UnsatisfiableConstraintAction
+	}
+	seen := sets.New[key]()
+	var errs field.ErrorList
+	for i, c := range cs {
+		p := path.Index(i)
+		errs = append(errs, validate.Positive(c.MaxSkew, p.Child("maxSkew"))...)
+		if c.TopologyKey == "" {
+			errs = append(errs, field.Required(p.Child("topologyKey"), "can not be empty"))
+		} else {
+			errs = append(errs, validate.QualifiedName(c.TopologyKey, p.Child("topologyKey"))...)
+		}
+		errs = append(errs, validate.OneOf(c.WhenUnsatisfiable, p.Child("whenUnsatisfiable"), corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
+		k := key{c.TopologyKey, c.WhenUnsatisfiable}
+		if seen.Has(k) {
+			errs = append(errs, field.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", k.topology, k.when)))
+		}
+		seen.Insert(k)
+		if c.MinDomains != nil {
+			errs = append(errs, validate.Positive(*c.MinDomains, p.Child("minDomains"))...)
+			if c.WhenUnsatisfiable != corev1.DoNotSchedule {
+				errs = append(errs, field.Invalid(p.Child("minDomains"), *c.MinDomains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule"))
+			}
+		}
+		for _, f := range []struct {
+			name   string
+			policy *corev1.NodeInclusionPolicy
+		}{
+			{"nodeAffinityPolicy", c.NodeAffinityPolicy},
+			{"nodeTaintsPolicy", c.NodeTaintsPolicy},
+		} {
+			if f.policy != nil {
+				errs = append(errs, validate.OneOf(*f.policy, p.Child(f.name), corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
+			}
+		}
+		errs = append(errs, validate.LabelSelector(c.LabelSelector, p.Child("labelSelector"))...)
+		errs = append(errs, matchLabelKeys(c.MatchLabelKeys, c.LabelSelector != nil, p.Child("matchLabelKeys"))...)
+	}
+	return errs
+}

@@ -1,0 +1,70 @@
+package kind
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/operation"
+	apivalidate "k8s.io/apimachinery/pkg/api/validate"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Declared is for validation that is generated from the tags of the published
+// types. Rules that Kubernetes declares in shadow only (+k8s:alpha) are not
+// enforced. off are the feature gates that the type's tags name; none of them is on.
+func Declared[T runtime.Object](f func(ctx context.Context, op operation.Operation, path *field.Path, obj, old T) field.ErrorList, off ...string) func(context.Context, operation.Operation, runtime.Object, runtime.Object) field.ErrorList {
+	gates := make(map[string]bool, len(off))
+	for _, gate := range off {
+		gates[gate] = false
+	}
+	return func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList {
+		op.Options = gates
+		was, _ := old.(T) // the zero T on create
+		errs := f(ctx, op, nil, obj.(T), was)
+		if len(errs) == 0 {
+			return nil
+		}
+		return apivalidate.FilterEnforcedDeclarativeErrors(ctx, errs, true)
+	}
+}
+
+// ErrorsOnCreate are what is wrong with a new object, by Validate and Declared.
+func (k *Kind) ErrorsOnCreate(ctx context.Context, obj runtime.Object) field.ErrorList {
+	var errs field.ErrorList
+	if k.Validate != nil {
+		errs = k.Validate(obj)
+	}
+	if k.Declared != nil {
+		errs = append(errs, k.Declared(ctx, operation.Operation{Type: operation.Create}, obj, nil)...)
+	}
+	return errs
+}
+
+// ErrorsOnUpdate are what is wrong with a write to the object itself.
+func (k *Kind) ErrorsOnUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	var errs field.ErrorList
+	if k.Validate != nil {
+		errs = k.Validate(obj)
+	}
+	if k.ValidateUpdate != nil {
+		errs = append(errs, k.ValidateUpdate(obj, old)...)
+	}
+	if k.Declared != nil {
+		errs = append(errs, k.Declared(ctx, operation.Operation{Type: operation.Update}, obj, old)...)
+	}
+	return errs
+}
+
+// ErrorsOnStatusUpdate are what is wrong with a write to the status subresource,
+// which has taken everything else from the old object.
+func (k *Kind) ErrorsOnStatusUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	var errs field.ErrorList
+	if k.ValidateStatusUpdate != nil {
+		errs = k.ValidateStatusUpdate(obj, old)
+	}
+	if k.Declared != nil {
+		op := operation.Operation{Type: operation.Update, Request: operation.Request{Subresources: []string{"status"}}}
+		errs = append(errs, k.Declared(ctx, op, obj, old)...)
+	}
+	return errs
+}

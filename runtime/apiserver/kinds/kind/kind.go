@@ -1,0 +1,113 @@
+package kind
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/operation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Kind is one row of the table. Functions may be nil where a kind has no such
+// rule. Objects are always of the row's Go type; functions that get old may not
+// change it.
+type Kind struct {
+	GVK        schema.GroupVersionKind // the version that is stored, and served first
+	Resource   string                  // plural, as in the path
+	ShortNames []string
+	Categories []string // "all"
+	Namespaced bool
+
+	// Versions are the other versions of the group in which objects are served. The
+	// rules of the row are applied after conversion.
+	Versions []Version
+
+	// Storage serves the objects. Where Review is set instead they are not stored,
+	// and nothing below but names applies.
+	Storage Storage
+	Review  Review
+	// Alias, where set, says that the objects are stored as those of another kind.
+	Alias *Alias
+	// NoWatchCache leaves the kind out of the watch cache: reads and watches go to
+	// etcd. A cache costs memory, and a timer every second, whether there are objects
+	// or not; it is for kinds that are read more often than they are written.
+	NoWatchCache bool
+	// TTL is how long an object is kept after its last write; 0 is for ever.
+	TTL time.Duration
+
+	// Status says that status is a subresource: a write to the object leaves
+	// status as it was, a write to status changes nothing but status (and
+	// metadata where Kubernetes allows it).
+	Status bool
+	// Scale, where set, serves the scale subresource.
+	Scale *Scale
+	// Subresources are the others.
+	Subresources []Subresource
+
+	// Default fills defaults, when an object is decoded and before it is stored.
+	// It must be idempotent.
+	Default func(obj runtime.Object)
+	// PrepareForCreate and PrepareForUpdate set what clients may not (generation
+	// and status are reset by the registry already).
+	PrepareForCreate       func(obj runtime.Object)
+	PrepareForUpdate       func(obj, old runtime.Object)
+	PrepareForStatusUpdate func(obj, old runtime.Object)
+	// SetRequester writes who creates the object into it, after PrepareForCreate.
+	SetRequester func(obj runtime.Object, by Requester)
+
+	// Validate checks an object on create, and on update before ValidateUpdate.
+	// Object metadata is validated by the registry, with ValidateName.
+	Validate             func(obj runtime.Object) field.ErrorList
+	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
+	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
+	// Declared checks what the tags of the published type declare, on each of these
+	// writes; old is nil on create.
+	Declared func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList
+	// ValidateName reports what is wrong with a name; prefix is true for a
+	// generateName. Nil takes the DNS subdomain rule.
+	ValidateName func(name string, prefix bool) []string
+	// Warnings are sent to the client with a create or update that succeeds.
+	Warnings func(obj runtime.Object) []string
+
+	// GracePeriod returns the seconds between a delete and the object's removal,
+	// given the client's wish (nil: none); ok is false for kinds that are removed
+	// at once.
+	GracePeriod func(obj runtime.Object, wish *int64) (seconds int64, ok bool)
+
+	// Columns and Cells are what kubectl get prints: one cell per column. A nil
+	// Cells gives name and creation time.
+	Columns []metav1.TableColumnDefinition
+	Cells   func(obj runtime.Object, now time.Time) []any
+
+	// Fields are selectable besides metadata.name and metadata.namespace. The keys
+	// must be the same for every object of the kind, in each version.
+	Fields func(obj runtime.Object) fields.Set
+	// IndexField is one of Fields by which watches are looked up without going
+	// through all objects ("spec.nodeName" of pods).
+	IndexField string
+
+	// CreateOnUpdate: a PUT to a name that does not exist creates it (leases,
+	// events, endpoints, RBAC …).
+	CreateOnUpdate bool
+	// RequireResourceVersion: an update without resourceVersion is refused.
+	RequireResourceVersion bool
+}
+
+// Scale maps a kind to its autoscaling/v1 Scale.
+type Scale struct {
+	Replicas    func(obj runtime.Object) (spec, status int32)
+	SetReplicas func(obj runtime.Object, n int32)
+	// Selector is the label selector of the kind's pods, serialized.
+	Selector func(obj runtime.Object) string
+}
+
+// Requester is the user of a request.
+type Requester struct {
+	Username, UID string
+	Groups        []string
+	Extra         map[string][]string
+}

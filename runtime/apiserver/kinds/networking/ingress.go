@@ -1,0 +1,140 @@
+package networking
+
+import (
+	"strings"
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func ingress() kind.Kind {
+	return kind.Kind{
+		GVK:        networkingv1.SchemeGroupVersion.WithKind("Ingress"),
+		Resource:   "ingresses",
+		ShortNames: []string{"ing"},
+		Namespaced: true,
+		Status:     true,
+		Validate:   kind.Check(validateIngress),
+		Columns:    printers.Columns("Name", "Class", "Hosts", "Address", "Ports", "Age"),
+		Cells:      kind.Cells(ingressCells),
+	}
+}
+
+func validateIngress(i *networkingv1.Ingress) field.ErrorList {
+	s, spec := &i.Spec, field.NewPath("spec")
+	var errs field.ErrorList
+	if len(s.Rules) == 0 && s.DefaultBackend == nil {
+		errs = append(errs, field.Invalid(spec, s.Rules, "either `defaultBackend` or `rules` must be specified"))
+	}
+	if s.DefaultBackend != nil {
+		errs = append(errs, validateBackend(s.DefaultBackend, spec.Child("defaultBackend"))...)
+	}
+	if s.IngressClassName != nil {
+		errs = append(errs, validate.DNSSubdomain(*s.IngressClassName, spec.Child("ingressClassName"))...)
+	}
+	for k, t := range s.TLS {
+		for h, host := range t.Hosts {
+			errs = append(errs, ingressHost(host, spec.Child("tls").Index(k).Child("hosts").Index(h))...)
+		}
+	}
+	for k := range s.Rules {
+		r, at := &s.Rules[k], spec.Child("rules").Index(k)
+		if r.Host != "" {
+			errs = append(errs, ingressHost(r.Host, at.Child("host"))...)
+		}
+		if r.HTTP == nil {
+			continue
+		}
+		if len(r.HTTP.Paths) == 0 {
+			errs = append(errs, field.Required(at.Child("http", "paths"), ""))
+		}
+		for n := range r.HTTP.Paths {
+			errs = append(errs, validateIngressPath(&r.HTTP.Paths[n], at.Child("http", "paths").Index(n))...)
+		}
+	}
+	return errs
+}
+
+func ingressHost(host string, path *field.Path) field.ErrorList {
+	if strings.HasPrefix(host, "*") {
+		return validate.InvalidIf(validation.IsWildcardDNS1123Subdomain(host), path, host)
+	}
+	return validate.DNSSubdomain(host, path)
+}
+
+func validateIngressPath(p *networkingv1.HTTPIngressPath, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if p.PathType == nil {
+		errs = append(errs, field.Required(path.Child("pathType"), "pathType must be specified"))
+	} else {
+		errs = append(errs, validate.OneOf(*p.PathType, path.Child("pathType"), networkingv1.PathTypeExact,
+			networkingv1.PathTypePrefix, networkingv1.PathTypeImplementationSpecific)...)
+		anyPath := *p.PathType == networkingv1.PathTypeImplementationSpecific && p.Path == ""
+		if !anyPath && !strings.HasPrefix(p.Path, "/") {
+			errs = append(errs, field.Invalid(path.Child("path"), p.Path, "must be an absolute path"))
+		}
+	}
+	return append(errs, validateBackend(&p.Backend, path.Child("backend"))...)
+}
+
+func validateBackend(b *networkingv1.IngressBackend, path *field.Path) field.ErrorList {
+	switch {
+	case b.Service != nil && b.Resource != nil:
+		return field.ErrorList{field.Invalid(path, "", "cannot set both resource and service backends")}
+	case b.Resource != nil:
+		errs := validate.Required(b.Resource.Kind, path.Child("resource", "kind"))
+		return append(errs, validate.Required(b.Resource.Name, path.Child("resource", "name"))...)
+	case b.Service == nil:
+		return field.ErrorList{field.Required(path.Child("service", "name"), "")}
+	}
+	at := path.Child("service")
+	var errs field.ErrorList
+	if b.Service.Name == "" {
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	} else {
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1035Label(b.Service.Name), at.Child("name"), b.Service.Name)...)
+	}
+	switch p := b.Service.Port; {
+	case p.Name != "" && p.Number != 0:
+		errs = append(errs, field.Invalid(at.Child("port"), "", "cannot set both port name & port number"))
+	case p.Name != "":
+		errs = append(errs, validate.InvalidIf(validation.IsValidPortName(p.Name), at.Child("port", "name"), p.Name)...)
+	case p.Number != 0:
+		errs = append(errs, validate.PortNumber(p.Number, at.Child("port", "number"))...)
+	default:
+		errs = append(errs, field.Required(at.Child("port"), "port name or number is required"))
+	}
+	return errs
+}
+
+func ingressCells(i *networkingv1.Ingress, now time.Time) []any {
+	var hosts, addresses []string
+	for _, r := range i.Spec.Rules {
+		if r.Host != "" {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	hostText := "*"
+	if len(hosts) > 0 {
+		hostText = printers.FirstOf(hosts, 3)
+	}
+	for _, a := range i.Status.LoadBalancer.Ingress {
+		if a.IP != "" {
+			addresses = append(addresses, a.IP)
+		} else if a.Hostname != "" {
+			addresses = append(addresses, a.Hostname)
+		}
+	}
+	ports := "80"
+	if len(i.Spec.TLS) > 0 {
+		ports = "80, 443"
+	}
+	return []any{i.Name, ptr.Deref(i.Spec.IngressClassName, printers.None), hostText, strings.Join(addresses, ","), ports, printers.Age(i.ObjectMeta, now)}
+}

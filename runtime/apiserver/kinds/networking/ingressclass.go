@@ -1,0 +1,63 @@
+package networking
+
+import (
+	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func ingressClass() kind.Kind {
+	return kind.Kind{
+		GVK:          networkingv1.SchemeGroupVersion.WithKind("IngressClass"),
+		Resource:     "ingressclasses",
+		NoWatchCache: true,
+		Default: kind.On(func(c *networkingv1.IngressClass) {
+			if c.Spec.Parameters != nil {
+				kind.SetDefaultPtr(&c.Spec.Parameters.Scope, networkingv1.IngressClassParametersReferenceScopeCluster)
+			}
+		}),
+		Declared: kind.Declared(Validate_IngressClass),
+		Validate: kind.Check(validateIngressClass),
+		ValidateUpdate: kind.CheckUpdate(func(c, old *networkingv1.IngressClass) field.ErrorList {
+			return validate.Immutable(c.Spec.Controller, old.Spec.Controller, field.NewPath("spec", "controller"))
+		}),
+		Columns: printers.Columns("Name", "Controller", "Parameters", "Age"),
+		Cells: kind.Cells(func(c *networkingv1.IngressClass, now time.Time) []any {
+			params := printers.None
+			if p := c.Spec.Parameters; p != nil {
+				params = p.Kind
+				if p.APIGroup != nil {
+					params += "." + *p.APIGroup
+				}
+				params += "/" + p.Name
+			}
+			return []any{c.Name, c.Spec.Controller, params, printers.Age(c.ObjectMeta, now)}
+		}),
+	}
+}
+
+func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
+	spec := field.NewPath("spec")
+	errs := validation.IsDomainPrefixedPath(spec.Child("controller"), c.Spec.Controller)
+	p, path := c.Spec.Parameters, spec.Child("parameters")
+	if p == nil {
+		return errs
+	}
+	scope := ptr.Deref(p.Scope, "")
+	errs = append(errs, validate.OneOf(scope, path.Child("scope"),
+		networkingv1.IngressClassParametersReferenceScopeCluster, networkingv1.IngressClassParametersReferenceScopeNamespace)...)
+	switch {
+	case scope == networkingv1.IngressClassParametersReferenceScopeNamespace && p.Namespace == nil:
+		errs = append(errs, field.Required(path.Child("namespace"), "`parameters.scope` is set to 'Namespace'"))
+	case scope == networkingv1.IngressClassParametersReferenceScopeCluster && p.Namespace != nil:
+		errs = append(errs, field.Forbidden(path.Child("namespace"), "`parameters.scope` is set to 'Cluster'"))
+	}
+	return errs
+}

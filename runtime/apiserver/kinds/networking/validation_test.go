@@ -1,0 +1,118 @@
+package networking
+
+import (
+	"testing"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
+)
+
+func TestRows(t *testing.T) { kindtest.Properties(t, Kinds()) }
+
+const samplePolicy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p}
+spec:
+  podSelector: {matchLabels: {a: b}}
+  policyTypes: [Ingress, Egress]
+  ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {podSelector: {}, namespaceSelector: {}}], ports: [{port: 80, endPort: 90}, {port: web, protocol: UDP}]}]
+  egress: [{to: [{podSelector: {matchLabels: {c: d}}}], ports: [{port: 53}]}]
+`
+
+const sampleIngress = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i}
+spec:
+  ingressClassName: web
+  defaultBackend: {resource: {kind: Bucket, name: b}}
+  tls: [{hosts: [a.example.com]}]
+  rules: [{host: "*.example.com", http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+status: {loadBalancer: {ingress: [{ip: 10.0.0.1}, {hostname: lb}]}}
+`
+
+const sampleClass = `
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: c}
+spec: {controller: example.com/a, parameters: {apiGroup: g, kind: K, name: nm, scope: Namespace, namespace: ns}}
+`
+
+func TestNetworkPolicyValidation(t *testing.T) {
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, samplePolicy, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("fine", "", "", ""),
+		c("selector", "{a: b}", "{'/': b}", "spec.podSelector"),
+		c("types", "[Ingress, Egress]", "[Ingress, Egress, Ingress]", "may not specify more than two policyTypes"),
+		c("type", "[Ingress, Egress]", "[Sideways]", "spec.policyTypes[0]: Unsupported value"),
+		c("port", "port: 80, endPort", "port: 0, endPort", "spec.ingress[0].ports[0].port: Invalid value"),
+		c("protocol", "protocol: UDP", "protocol: X", "ports[1].protocol: Unsupported value"),
+		c("end without a beginning", "port: 80, endPort: 90", "endPort: 90", "may not be empty when `endPort` is specified"),
+		c("end of a name", "port: 80, endPort: 90", "port: web, endPort: 90", "may not be specified when `port` is non-numeric"),
+		c("end before the beginning", "endPort: 90", "endPort: 79", "must be greater than or equal to `port`"),
+		c("end at the beginning", "endPort: 90", "endPort: 80", ""),
+		c("end", "endPort: 90", "endPort: 70000", "endPort: Invalid value"),
+		c("no peer", "{podSelector: {}, namespaceSelector: {}}", "{}", "must specify a peer"),
+		c("block and pods", "{ipBlock", "{podSelector: {}, ipBlock", "may not specify both ipBlock and another peer"),
+		c("block and namespaces", "{ipBlock", "{namespaceSelector: {}, ipBlock", "may not specify both ipBlock and another peer"),
+		c("block", "10.0.0.0/8", "10.0.0.0/80", "ipBlock.cidr: Invalid value"),
+		c("no block", "cidr: 10.0.0.0/8, ", "", "ipBlock.cidr: Required value"),
+		c("outside the block", "10.1.0.0/16", "11.1.0.0/16", "must be a strict subset of `cidr`"),
+		c("all of the block", "10.1.0.0/16", "10.0.0.0/8", "must be a strict subset of `cidr`"),
+		c("exception", "10.1.0.0/16", "10.1.0.0/160", "except[0]: Invalid value"),
+		c("peer's pods", "{c: d}", "{'/': d}", "spec.egress[0].to[0].podSelector"),
+	})
+}
+
+func TestIngressValidation(t *testing.T) {
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleIngress, from, to, want)
+	}
+	k := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleClass, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("fine", "", "", ""),
+		c("class", "ingressClassName: web", "ingressClassName: W", "spec.ingressClassName: Invalid value"),
+		c("backend kind", "kind: Bucket, ", "", "spec.defaultBackend.resource.kind: Required value"),
+		c("backend name", ", name: b}", "}", "spec.defaultBackend.resource.name: Required value"),
+		c("two backends", "{resource: {", "{service: {name: a, port: {number: 1}}, resource: {", "cannot set both resource and service backends"),
+		c("no backend", "backend: {service: {name: web, port: {number: 80}}}", "backend: {}", "backend.service.name: Required value"),
+		c("tls host", "[a.example.com]", "[A_]", "spec.tls[0].hosts[0]: Invalid value"),
+		c("host", `"*.example.com"`, "A_", "spec.rules[0].host: Invalid value"),
+		c("star", `"*.example.com"`, `"*example.com"`, "spec.rules[0].host: Invalid value"),
+		c("no paths", "paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]", "paths: []", "http.paths: Required value"),
+		c("path", "path: /", "path: a", "must be an absolute path"),
+		c("path of the controller", "path: /, pathType: Prefix", "pathType: ImplementationSpecific", ""),
+		c("odd path of the controller", "path: /, pathType: Prefix", "path: a, pathType: ImplementationSpecific", "must be an absolute path"),
+		c("no path", "path: /, pathType", "pathType", "must be an absolute path"),
+		c("path type", "pathType: Prefix", "pathType: X", "pathType: Unsupported value"),
+		c("no path type", "pathType: Prefix, ", "", "pathType must be specified"),
+		c("service", "{name: web, port", "{name: 9web, port", "service.name: Invalid value"),
+		c("no service", "{name: web, port", "{port", "service.name: Required value"),
+		c("port", "{number: 80}", "{number: 70000}", "service.port.number: Invalid value"),
+		c("port name", "{number: 80}", "{name: '-'}", "service.port.name: Invalid value"),
+		c("both ports", "{number: 80}", "{number: 80, name: a}", "cannot set both port name & port number"),
+		c("no port", "{number: 80}", "{}", "port name or number is required"),
+		kindtest.Change("no rules", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nspec: {}", "", "", "either `defaultBackend` or `rules` must be specified"),
+		k("fine", "", "", ""),
+		k("controller", "example.com/a", "a", "spec.controller: Invalid value"),
+		k("kind", "kind: K, ", "", "spec.parameters.kind: Required value"),
+		k("name", "name: nm, scope", "scope", "spec.parameters.name: Required value"),
+		k("scope", "scope: Namespace", "scope: Planet", "spec.parameters.scope: Unsupported value"),
+		k("no namespace", ", namespace: ns", "", "`parameters.scope` is set to 'Namespace'"),
+		k("a namespace of the cluster", "scope: Namespace", "scope: Cluster", "`parameters.scope` is set to 'Cluster'"),
+		k("cluster", "scope: Namespace, namespace: ns", "scope: Cluster", ""),
+	})
+	kindtest.Update(t, Kinds(), []kindtest.Case{k("controller", "example.com/a", "example.com/b", "field is immutable"), k("parameters", "name: nm,", "name: other,", "")})
+}
+
+func TestCells(t *testing.T) {
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{
+		{Name: "policy", Manifest: samplePolicy, Want: "p | a=b | <unknown>"},
+		{Name: "ingress", Manifest: sampleIngress, Want: "i | web | *.example.com | 10.0.0.1,lb | 80, 443 | <unknown>"},
+		{Name: "class", Manifest: sampleClass, Want: "c | example.com/a | K.g/nm | <unknown>"},
+	})
+}

@@ -1,0 +1,2 @@
+// Package policy holds the kinds of policy.
+package policy

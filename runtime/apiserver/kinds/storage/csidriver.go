@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func csiDriver() kind.Kind {
+	return kind.Kind{
+		GVK:          storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
+		Resource:     "csidrivers",
+		NoWatchCache: true,
+		Default: kind.On(func(d *storagev1.CSIDriver) {
+			s := &d.Spec
+			kind.SetDefaultPtr(&s.AttachRequired, true)
+			kind.SetDefaultPtr(&s.PodInfoOnMount, false)
+			kind.SetDefaultPtr(&s.StorageCapacity, false)
+			kind.SetDefaultPtr(&s.FSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)
+			kind.SetDefaultPtr(&s.RequiresRepublish, false)
+			kind.SetDefaultPtr(&s.SELinuxMount, false)
+			if len(s.VolumeLifecycleModes) == 0 {
+				s.VolumeLifecycleModes = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent}
+			}
+		}),
+		Validate: kind.Check(func(d *storagev1.CSIDriver) field.ErrorList {
+			s, spec := &d.Spec, field.NewPath("spec")
+			var errs field.ErrorList
+			if s.FSGroupPolicy != nil {
+				errs = append(errs, validate.OneOf(*s.FSGroupPolicy, spec.Child("fsGroupPolicy"), storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy,
+					storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy)...)
+			}
+			for i, m := range s.VolumeLifecycleModes {
+				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes").Index(i), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
+			}
+			audiences := sets.New[string]()
+			for i, t := range s.TokenRequests {
+				at := spec.Child("tokenRequests").Index(i)
+				if audiences.Has(t.Audience) {
+					errs = append(errs, field.Duplicate(at.Child("audience"), t.Audience))
+				}
+				audiences.Insert(t.Audience)
+				if t.ExpirationSeconds != nil && *t.ExpirationSeconds < 600 {
+					errs = append(errs, field.Invalid(at.Child("expirationSeconds"), *t.ExpirationSeconds, "may not specify a duration less than 10 minutes"))
+				}
+			}
+			return errs
+		}),
+		ValidateUpdate: kind.CheckUpdate(func(d, old *storagev1.CSIDriver) field.ErrorList {
+			spec := field.NewPath("spec")
+			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachRequired"))
+			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
+		}),
+		Columns: printers.Columns("Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"),
+		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
+			var tokens, modes []string
+			for _, t := range d.Spec.TokenRequests {
+				tokens = append(tokens, t.Audience)
+			}
+			for _, m := range d.Spec.VolumeLifecycleModes {
+				modes = append(modes, string(m))
+			}
+			return []any{d.Name, ptr.Deref(d.Spec.AttachRequired, true), ptr.Deref(d.Spec.PodInfoOnMount, false), ptr.Deref(d.Spec.StorageCapacity, false),
+				storageText(tokens), ptr.Deref(d.Spec.RequiresRepublish, false), storageText(modes), printers.Age(d.ObjectMeta, now)}
+		}),
+		RequireResourceVersion: true,
+	}
+}
+
+// storageText prints a list of names, cut short after ten.
+func storageText(items []string) string {
+	if len(items) == 0 {
+		return printers.Unset
+	}
+	if len(items) > 10 {
+		return fmt.Sprintf("%s,...", strings.Join(items[:10], ","))
+	}
+	return strings.Join(items, ",")
+}

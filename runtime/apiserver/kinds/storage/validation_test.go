@@ -1,0 +1,77 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
+)
+
+func TestRows(t *testing.T) { kindtest.Properties(t, Kinds()) }
+
+const (
+	sampleClass  = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: c, annotations: {storageclass.kubernetes.io/is-default-class: 'true'}}\nprovisioner: a.example.com\nparameters: {a: b}"
+	sampleDriver = "apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {name: d}\nspec: {fsGroupPolicy: File, volumeLifecycleModes: [Persistent], tokenRequests: [{audience: a, expirationSeconds: 600}, {audience: b}]}"
+	sampleNode   = "apiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {name: n1}\nspec: {drivers: [{name: a, nodeID: i, topologyKeys: [zone], allocatable: {count: 3}}]}"
+	sampleAttach = "apiVersion: storage.k8s.io/v1\nkind: VolumeAttachment\nmetadata: {name: v}\nspec: {attacher: a.example.com, nodeName: n1, source: {persistentVolumeName: p}}"
+)
+
+func TestValidation(t *testing.T) {
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleClass, from, to, want)
+	}
+	d := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleDriver, from, to, want)
+	}
+	n := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleNode, from, to, want)
+	}
+	a := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleAttach, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("fine", "", "", ""),
+		c("no provisioner", "provisioner: a.example.com\n", "", "provisioner: Required value"),
+		c("provisioner", "provisioner: a.example.com", "provisioner: '/'", "provisioner: Invalid value"),
+		c("nameless parameter", "{a: b}", "{'': b}", "field can not be empty."),
+		c("too much", "{a: b}", "{a: "+strings.Repeat("b", 256*1024)+"}", "parameters: Too long"),
+		c("just not too much", "{a: b}", "{a: "+strings.Repeat("b", 256*1024-1)+"}", ""),
+		c("reclaim", "parameters: {a: b}", "reclaimPolicy: Recycle", "reclaimPolicy: Unsupported value"),
+		c("binding", "parameters: {a: b}", "volumeBindingMode: Never", "volumeBindingMode: Unsupported value"),
+		d("fine", "", "", ""),
+		d("group policy", "fsGroupPolicy: File", "fsGroupPolicy: X", "spec.fsGroupPolicy: Unsupported value"),
+		d("life", "[Persistent]", "[Brief]", "spec.volumeLifecycleModes[0]: Unsupported value"),
+		d("audience twice", "audience: b", "audience: a", "spec.tokenRequests[1].audience: Duplicate value"),
+		d("token life", "600", "599", "may not specify a duration less than 10 minutes"),
+		n("fine", "", "", ""),
+		n("name", "{name: a", "{name: A_", "spec.drivers[0].name: Invalid value"),
+		n("twice", "drivers: [", "drivers: [{name: a, nodeID: j}, ", "spec.drivers[1].name: Duplicate value"),
+		n("node", "nodeID: i, ", "", "spec.drivers[0].nodeID: Required value"),
+		n("topology", "[zone]", "['/']", "spec.drivers[0].topologyKeys[0]: Invalid value"),
+		n("count", "count: 3", "count: -3", "spec.drivers[0].allocatable.count: Invalid value"),
+		a("fine", "", "", ""),
+		a("no attacher", "attacher: a.example.com, ", "", "spec.attacher: Required value"),
+		a("attacher", "a.example.com", "a_b", "spec.attacher: Invalid value"),
+		a("long attacher", "a.example.com", strings.Repeat("a", 64), "spec.attacher: Too long"),
+		a("node", "nodeName: n1", "nodeName: N_", "spec.nodeName: Invalid value"),
+		a("nothing", "{persistentVolumeName: p}", "{}", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"),
+		a("both", "{persistentVolumeName: p}", "{persistentVolumeName: p, inlineVolumeSpec: {}}", "spec.source: Forbidden"),
+		a("empty name", "{persistentVolumeName: p}", "{persistentVolumeName: ''}", "spec.source.persistentVolumeName: Required value"),
+	})
+	kindtest.Update(t, Kinds(), []kindtest.Case{
+		c("parameters", "a: b", "a: c", "parameters: Invalid value: null: field is immutable"),
+		c("provisioner", "a.example.com", "b.example.com", "provisioner: Invalid value"),
+		c("reclaim", "parameters", "reclaimPolicy: Retain\nparameters", "reclaimPolicy: Invalid value"),
+		c("binding", "parameters", "volumeBindingMode: WaitForFirstConsumer\nparameters", "volumeBindingMode: Invalid value"),
+		c("expansion", "parameters", "allowVolumeExpansion: true\nparameters", ""),
+		d("attach", "fsGroupPolicy: File", "fsGroupPolicy: File, attachRequired: false", "spec.attachRequired: Invalid value"),
+		d("life", "[Persistent]", "[Ephemeral]", "spec.volumeLifecycleModes: Invalid value"),
+		a("node", "nodeName: n1", "nodeName: m1", "spec: Invalid value"),
+	})
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{
+		{Name: "class", Manifest: sampleClass, Want: "c (default) | a.example.com | Delete | Immediate | false | <unknown>"},
+		{Name: "driver", Manifest: sampleDriver, Want: "d | true | false | false | a,b | false | Persistent | <unknown>"},
+		{Name: "node", Manifest: sampleNode, Want: "n1 | 1 | <unknown>"},
+		{Name: "attachment", Manifest: sampleAttach, Want: "v | a.example.com | p | n1 | false | <unknown>"},
+	})
+}

@@ -1,0 +1,44 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+)
+
+func volumeAttachment() kind.Kind {
+	return kind.Kind{
+		GVK:          storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
+		Resource:     "volumeattachments",
+		Status:       true,
+		NoWatchCache: true,
+		Declared:     kind.Declared(Validate_VolumeAttachment),
+		Validate: kind.Check(func(a *storagev1.VolumeAttachment) field.ErrorList {
+			spec := field.NewPath("spec")
+			errs := validate.DNSSubdomain(a.Spec.NodeName, spec.Child("nodeName"))
+			source := a.Spec.Source
+			switch {
+			case source.PersistentVolumeName == nil && source.InlineVolumeSpec == nil:
+				errs = append(errs, field.Required(spec.Child("source"), "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
+			case source.PersistentVolumeName != nil && source.InlineVolumeSpec != nil:
+				errs = append(errs, field.Forbidden(spec.Child("source"), "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
+			case source.PersistentVolumeName != nil:
+				errs = append(errs, validate.Required(*source.PersistentVolumeName, spec.Child("source", "persistentVolumeName"))...)
+			}
+			return errs
+		}),
+		Columns: printers.Columns("Name", "Attacher", "PV", "Node", "Attached", "Age"),
+		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
+			return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName,
+				fmt.Sprint(a.Status.Attached), printers.Age(a.ObjectMeta, now)}
+		}),
+		RequireResourceVersion: true,
+	}
+}

@@ -1,0 +1,179 @@
+package validate
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// EndpointIP refuses the addresses that would let a service reach what is
+// local to a node.
+func EndpointIP(ip netip.Addr, path *field.Path) field.ErrorList {
+	reason := ""
+	switch {
+	case ip.IsUnspecified():
+		reason = "may not be unspecified (0.0.0.0 or ::)"
+	case ip.IsLoopback():
+		reason = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+	case ip.IsLinkLocalUnicast():
+		reason = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+	case ip.IsLinkLocalMulticast():
+		reason = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+	default:
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, ip.String(), reason)}
+}
+
+// Immutable refuses a change of a field.
+func Immutable(now, old any, path *field.Path) field.ErrorList {
+	return apivalidation.ValidateImmutableField(now, old, path)
+}
+
+// InvalidIf turns the messages of a format check into errors about value.
+func InvalidIf(messages []string, path *field.Path, value any) field.ErrorList {
+	var errs field.ErrorList
+	for _, m := range messages {
+		errs = append(errs, field.Invalid(path, value, m))
+	}
+	return errs
+}
+
+// Required refuses the empty string.
+func Required(s string, path *field.Path) field.ErrorList {
+	if s == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return nil
+}
+
+// DNSLabel checks a name that is one label of a DNS name.
+func DNSLabel(s string, path *field.Path) field.ErrorList {
+	if s == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return InvalidIf(validation.IsDNS1123Label(s), path, s)
+}
+
+// DNSSubdomain checks a name that is a DNS name in lower case.
+func DNSSubdomain(s string, path *field.Path) field.ErrorList {
+	if s == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return InvalidIf(validation.IsDNS1123Subdomain(s), path, s)
+}
+
+// QualifiedName checks a name that may have a DNS name as prefix (labels, taints).
+func QualifiedName(s string, path *field.Path) field.ErrorList {
+	return metavalidation.ValidateLabelName(s, path)
+}
+
+// PathSegmentName is the name rule of kinds whose names may hold anything that
+// is one segment of a URL path (RBAC).
+func PathSegmentName(name string, prefix bool) []string {
+	if !prefix && (name == "." || name == "..") {
+		return []string{fmt.Sprintf("may not be %q", name)}
+	}
+	var out []string
+	for _, c := range []string{"/", "%"} {
+		if strings.Contains(name, c) {
+			out = append(out, fmt.Sprintf("may not contain %q", c))
+		}
+	}
+	return out
+}
+
+// OneOf refuses values that are not among those listed; the empty one is
+// reported as missing.
+func OneOf[T ~string](v T, path *field.Path, valid ...T) field.ErrorList {
+	if v == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return OneOfOrEmpty(v, path, valid...)
+}
+
+// OneOfOrEmpty refuses values that are neither empty nor among those listed.
+func OneOfOrEmpty[T ~string](v T, path *field.Path, valid ...T) field.ErrorList {
+	if v == "" {
+		return nil
+	}
+	for _, x := range valid {
+		if v == x {
+			return nil
+		}
+	}
+	return field.ErrorList{field.NotSupported(path, v, valid)}
+}
+
+// Labels checks keys and values of labels, in the order of the keys.
+func Labels(m map[string]string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		errs = append(errs, metavalidation.ValidateLabels(map[string]string{k: m[k]}, path)...)
+	}
+	return errs
+}
+
+// LabelSelector checks a selector that may be missing.
+func LabelSelector(s *metav1.LabelSelector, path *field.Path) field.ErrorList {
+	if s == nil {
+		return nil
+	}
+	errs := Labels(s.MatchLabels, path.Child("matchLabels"))
+	rest := &metav1.LabelSelector{MatchExpressions: s.MatchExpressions}
+	return append(errs, metavalidation.ValidateLabelSelector(rest, metavalidation.LabelSelectorValidationOptions{}, path)...)
+}
+
+// WorkloadSelector checks the selector of a kind that makes pods from a
+// template: it is present, not empty, and selects what the template makes.
+func WorkloadSelector(s *metav1.LabelSelector, template map[string]string, spec *field.Path) field.ErrorList {
+	path := spec.Child("selector")
+	if s == nil {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	errs := LabelSelector(s, path)
+	if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		return append(errs, field.Invalid(path, s, "empty selector is invalid for this kind"))
+	}
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		return append(errs, field.Invalid(path, s, "invalid label selector"))
+	}
+	if !selector.Matches(labels.Set(template)) {
+		errs = append(errs, field.Invalid(spec.Child("template", "metadata", "labels"), template, "`selector` does not match template `labels`"))
+	}
+	return errs
+}
+
+// Protocol checks the protocol of a port.
+func Protocol(p corev1.Protocol, path *field.Path) field.ErrorList {
+	return OneOf(p, path, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)
+}
+
+// UniqueName refuses a name that is in seen, and else adds it.
+func UniqueName(name string, seen sets.Set[string], path *field.Path) field.ErrorList {
+	if seen.Has(name) {
+		return field.ErrorList{field.Duplicate(path.Child("name"), name)}
+	}
+	seen.Insert(name)
+	return nil
+}
+
+// TooLong refuses a total size above max, in bytes.
+func TooLong(total, max int, at *field.Path) field.ErrorList {
+	if total > max {
+		return field.ErrorList{field.TooLong(at, fmt.Sprint(total), max)}
+	}
+	return nil
+}

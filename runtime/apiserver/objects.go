@@ -1,0 +1,82 @@
+package apiserver
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+)
+
+// objects are the stores of the kinds that the server itself reads.
+type objects struct {
+	pods, nodes, services, configMaps, secrets, serviceAccounts, claims, priorityClasses *registry.Store
+
+	roles, roleBindings, clusterRoles, clusterRoleBindings *registry.Store
+}
+
+func findObjects(st *registry.Stores) (*objects, error) {
+	o := &objects{}
+	for _, err := range []error{
+		registry.Find[*corev1.Pod](st, &o.pods),
+		registry.Find[*corev1.Node](st, &o.nodes),
+		registry.Find[*corev1.Service](st, &o.services),
+		registry.Find[*corev1.ConfigMap](st, &o.configMaps),
+		registry.Find[*corev1.Secret](st, &o.secrets),
+		registry.Find[*corev1.ServiceAccount](st, &o.serviceAccounts),
+		registry.Find[*corev1.PersistentVolumeClaim](st, &o.claims),
+		registry.Find[*schedulingv1.PriorityClass](st, &o.priorityClasses),
+		registry.Find[*rbacv1.Role](st, &o.roles),
+		registry.Find[*rbacv1.RoleBinding](st, &o.roleBindings),
+		registry.Find[*rbacv1.ClusterRole](st, &o.clusterRoles),
+		registry.Find[*rbacv1.ClusterRoleBinding](st, &o.clusterRoleBindings),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// readThrough reads from the cache, and from etcd what the cache does not have.
+func readThrough[T runtime.Object](ctx context.Context, s *registry.Store, namespace, name string) (T, error) {
+	obj, err := registry.Read[T](ctx, s, namespace, name, registry.Cached)
+	if errors.IsNotFound(err) {
+		return registry.Read[T](ctx, s, namespace, name, registry.Fresh)
+	}
+	return obj, err
+}
+
+// nodeObjects is the cluster as the node authorizer sees it.
+type nodeObjects struct{ *objects }
+
+func freshness(fresh bool) string {
+	if fresh {
+		return registry.Fresh
+	}
+	return registry.Cached
+}
+
+// Pods returns those bound to a node.
+func (n nodeObjects) Pods(ctx context.Context, node string, fresh bool) ([]corev1.Pod, error) {
+	list, err := registry.ListWhere[*corev1.PodList](ctx, n.pods, "", fields.Set{"spec.nodeName": node}, freshness(fresh))
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// Pod returns one.
+func (n nodeObjects) Pod(ctx context.Context, namespace, name string, fresh bool) (*corev1.Pod, error) {
+	return registry.Read[*corev1.Pod](ctx, n.pods, namespace, name, freshness(fresh))
+}
+
+// Claim returns a claim of a pod's volume.
+func (n nodeObjects) Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	return registry.Read[*corev1.PersistentVolumeClaim](ctx, n.claims, namespace, name, registry.Cached)
+}

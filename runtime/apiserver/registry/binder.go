@@ -1,0 +1,154 @@
+package registry
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/services"
+	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
+)
+
+// Collaborators are what rows name beyond the store of their own kind.
+type Collaborators struct {
+	// Kubelet dials kubelets as the API server; it speaks HTTP/1.1, since streams
+	// are upgraded. Proxy dials pods and Services.
+	Kubelet, Proxy http.RoundTripper
+	// Addresses gives Services their cluster IPs and node ports.
+	Addresses *services.Allocator
+	// Tokens issues those of service accounts, for Audience where a request names
+	// none. Verifier knows whose a token is; Audiences are the server's own.
+	Tokens    *tokens.Issuer
+	Audience  string
+	Verifier  authenticator.Token
+	Audiences authenticator.Audiences
+	// Authorizer and Rules answer the questions about what users may do.
+	Authorizer authorizer.UnconditionalAuthorizer
+	Rules      authorizer.RuleResolver
+	Log        *slog.Logger
+}
+
+// Binder makes the storages that rows name, bound to their collaborators.
+type Binder struct {
+	with     Collaborators
+	stores   *Stores
+	kubelets *Kubelets
+
+	pods, nodes, secrets, budgets *Store
+}
+
+// NewBinder returns a binder for the kinds that are stored in stores. It says
+// which kinds are missing that subresources of others need.
+func NewBinder(stores *Stores, with Collaborators) (*Binder, error) {
+	b := &Binder{with: with, stores: stores}
+	for _, err := range []error{
+		Find[*corev1.Pod](stores, &b.pods), Find[*corev1.Node](stores, &b.nodes), Find[*corev1.Secret](stores, &b.secrets),
+		Find[*policyv1.PodDisruptionBudget](stores, &b.budgets),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	b.kubelets = NewKubelets(b.nodes, with.Kubelet)
+	return b, nil
+}
+
+// Bind returns what serves a kind, by its path below the group version.
+func (b *Binder) Bind(k kind.Kind) (map[string]rest.Storage, error) {
+	if k.Review != kind.NoReview {
+		r, err := b.review(k)
+		return map[string]rest.Storage{k.Resource: r}, err
+	}
+	s := b.stores.byKind[k.GVK.GroupKind()]
+	objects, err := b.objects(s, k)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]rest.Storage{k.Resource: objects}
+	if k.Status {
+		out[k.Resource+"/status"] = s.Status()
+	}
+	if k.Scale != nil {
+		out[k.Resource+"/scale"] = s.Scale()
+	}
+	for _, sub := range k.Subresources {
+		served, err := b.subresource(s, sub.Served)
+		if err != nil {
+			return nil, fmt.Errorf("kind %s: subresource %s: %w", k.GVK, sub.Name, err)
+		}
+		out[k.Resource+"/"+sub.Name] = served
+	}
+	return out, nil
+}
+
+// objects is what serves the objects themselves. It changes s, whose copies serve
+// the subresources that are written like the object.
+func (b *Binder) objects(s *Store, k kind.Kind) (rest.Storage, error) {
+	switch k.Storage {
+	case kind.Generic:
+		return s, nil
+	case kind.FinalizedBySpec:
+		return NewNamespaces(s), nil
+	case kind.WithAddresses:
+		AllocateServices(s, b.with.Addresses, b.with.Log)
+		return s, nil
+	}
+	return nil, fmt.Errorf("kind %s: there is no storage %q", k.GVK, k.Storage)
+}
+
+func (b *Binder) subresource(s *Store, served kind.Serving) (rest.Storage, error) {
+	switch served {
+	case kind.Approval:
+		return NewApproval(s), nil
+	case kind.Finalize:
+		return NewFinalize(s), nil
+	case kind.EphemeralContainers:
+		return NewEphemeralContainers(s), nil
+	case kind.PodBinding:
+		return NewBinding(s), nil
+	case kind.PodEviction:
+		return NewEviction(s, b.budgets), nil
+	case kind.PodLog:
+		return NewLog(s, b.kubelets), nil
+	case kind.PodExec:
+		return NewExec(s, b.kubelets), nil
+	case kind.PodAttach:
+		return NewAttach(s, b.kubelets), nil
+	case kind.PodPortForward:
+		return NewPortForward(s, b.kubelets), nil
+	case kind.PodProxy:
+		return NewPodProxy(s, b.with.Proxy), nil
+	case kind.ServiceProxy:
+		return NewServiceProxy(s, b.with.Proxy), nil
+	case kind.NodeProxy:
+		return NewNodeProxy(b.kubelets), nil
+	case kind.AccountToken:
+		return NewToken(s, b.pods, b.nodes, b.secrets, b.with.Tokens, b.with.Audience), nil
+	}
+	return nil, fmt.Errorf("nothing serves %q", served)
+}
+
+func (b *Binder) review(k kind.Kind) (rest.Storage, error) {
+	switch k.Review {
+	case kind.TokenReview:
+		return TokenReviews(b.with.Verifier, b.with.Audiences), nil
+	case kind.SelfSubjectReview:
+		return SelfSubjectReviews(), nil
+	case kind.SubjectAccessReview:
+		return SubjectAccessReviews(b.with.Authorizer), nil
+	case kind.LocalSubjectAccessReview:
+		return LocalSubjectAccessReviews(b.with.Authorizer), nil
+	case kind.SelfSubjectAccessReview:
+		return SelfSubjectAccessReviews(b.with.Authorizer), nil
+	case kind.SelfSubjectRulesReview:
+		return SelfSubjectRulesReviews(b.with.Rules), nil
+	}
+	return nil, fmt.Errorf("kind %s: nobody answers %q", k.GVK, k.Review)
+}

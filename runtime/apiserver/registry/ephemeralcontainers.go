@@ -1,0 +1,58 @@
+package registry
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// NewEphemeralContainers is pods/ephemeralcontainers: debug containers are added
+// to a running pod, and are never changed or taken away.
+func NewEphemeralContainers(s *Store) *SubresourceREST {
+	return newSubresource(s, ephemeralStrategy{s.strategy})
+}
+
+type ephemeralStrategy struct{ strategy }
+
+func (s ephemeralStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
+
+func (s ephemeralStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	added := obj.(*corev1.Pod).Spec.EphemeralContainers
+	s.layout.keepAllButStatus(obj, old)
+	s.layout.keepStatus(obj, old)
+	pod := obj.(*corev1.Pod)
+	pod.Spec.EphemeralContainers = added
+	if !equality.Semantic.DeepEqual(added, old.(*corev1.Pod).Spec.EphemeralContainers) {
+		pod.Generation++
+	}
+}
+
+func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	path := field.NewPath("spec", "ephemeralContainers")
+	pod, was := obj.(*corev1.Pod), old.(*corev1.Pod)
+	var errs field.ErrorList
+	now := map[string]*corev1.EphemeralContainer{}
+	for i := range pod.Spec.EphemeralContainers {
+		now[pod.Spec.EphemeralContainers[i].Name] = &pod.Spec.EphemeralContainers[i]
+	}
+	for i := range was.Spec.EphemeralContainers {
+		c := &was.Spec.EphemeralContainers[i]
+		if n := now[c.Name]; n == nil {
+			errs = append(errs, field.Forbidden(path, "existing ephemeral containers "+c.Name+" may not be removed"))
+		} else if !equality.Semantic.DeepEqual(n, c) {
+			errs = append(errs, field.Forbidden(path, "existing ephemeral containers "+c.Name+" may not be changed"))
+		}
+	}
+	if s.kind.Validate != nil {
+		errs = append(errs, s.kind.Validate(obj)...)
+	}
+	return errs
+}
+
+func (s ephemeralStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return s.resetFields("status")
+}

@@ -1,0 +1,367 @@
+package registry_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
+)
+
+// TestServed asks what only a running server answers: refusals and answers of the
+// subresources and reviews, each with its reason.
+func TestServed(t *testing.T) {
+	c := apitest.Start(t)
+	for name, f := range map[string]func(*testing.T, *apitest.Cluster, string){
+		"proxies": proxies, "bindings": bindings, "evictions": evictions, "tokens": accountTokens,
+		"namespaces": namespaceDeletion, "services": serviceDeletion, "reviews": reviews,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := name
+			if _, err := c.Admin().CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Admin().CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			f(t, c, ns)
+		})
+	}
+}
+
+// refusal checks that err is of a status and says why; 0 is no error.
+func refusal(t *testing.T, what string, err error, code int32, why string) {
+	t.Helper()
+	if code == 0 {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		return
+	}
+	status, is := err.(errors.APIStatus)
+	if !is || status.Status().Code != code || !strings.Contains(err.Error(), why) {
+		t.Errorf("%s: got %v, want %d %q", what, err, code, why)
+	}
+}
+
+func newPod(t *testing.T, k kubernetes.Interface, ns, name string, labels map[string]string) *corev1.Pod {
+	t.Helper()
+	p, err := k.CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i:1", Ports: []corev1.ContainerPort{{ContainerPort: 80}}}}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func proxies(t *testing.T, c *apitest.Cluster, ns string) {
+	k := c.Admin()
+	newPod(t, k, ns, "p", nil)
+	for name, ip := range map[string]string{"headless": corev1.ClusterIPNone, "there": ""} {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{ClusterIP: ip, Ports: []corev1.ServicePort{{Port: 80}}}}
+		if _, err := k.CoreV1().Services(ns).Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get := func(path string) error {
+		return k.CoreV1().RESTClient().Get().RequestURI("/api/v1" + path).Do(t.Context()).Error()
+	}
+	in := "/namespaces/" + ns
+	refusal(t, "a pod without an address", get(in+"/pods/p/proxy/"), http.StatusServiceUnavailable, "has no address yet")
+	refusal(t, "no pod", get(in+"/pods/q/proxy/"), http.StatusNotFound, "not found")
+	refusal(t, "an odd pod", get(in+"/pods/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid pod request")
+	refusal(t, "a headless service", get(in+"/services/headless/proxy/"), http.StatusServiceUnavailable, "has no cluster IP")
+	refusal(t, "an odd service", get(in+"/services/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid service request")
+	refusal(t, "no node", get("/nodes/n/proxy/"), http.StatusNotFound, "not found")
+	refusal(t, "an odd node", get("/nodes/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid node request")
+	refusal(t, "the log of a pod nowhere", get(in+"/pods/p/log"), http.StatusBadRequest, "does not have a host assigned")
+	refusal(t, "the log of no container", get(in+"/pods/p/log?container=x"), http.StatusBadRequest, "container x is not valid for pod p")
+	if _, err := k.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "quiet"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	refusal(t, "a node without an address", get("/nodes/quiet/proxy/"), http.StatusServiceUnavailable, "has not reported an address and a kubelet port")
+}
+
+func bindings(t *testing.T, c *apitest.Cluster, ns string) {
+	k := c.Admin()
+	p := newPod(t, k, ns, "p", nil)
+	bind := func(name, node string, change func(*corev1.Binding)) error {
+		b := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: ns}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}
+		if change != nil {
+			change(b)
+		}
+		return k.CoreV1().RESTClient().Post().Namespace(ns).Resource("pods").Name(name).SubResource("binding").Body(b).Do(t.Context()).Error()
+	}
+	refusal(t, "another name", bind("p", "n", func(b *corev1.Binding) { b.Name = "q" }), http.StatusBadRequest, "")
+	refusal(t, "no node", bind("p", "", nil), http.StatusBadRequest, "a node is required")
+	refusal(t, "no Node", bind("p", "n", func(b *corev1.Binding) { b.Target.Kind = "Pod" }), http.StatusBadRequest, "pods are bound to a Node")
+	refusal(t, "no pod", bind("q", "n", func(b *corev1.Binding) { b.Name = "q" }), http.StatusNotFound, "not found")
+	refusal(t, "another pod of the name", bind("p", "n", func(b *corev1.Binding) { b.UID = "other" }), http.StatusConflict, "")
+	refusal(t, "an older pod", bind("p", "n", func(b *corev1.Binding) { b.ResourceVersion = "1" }), http.StatusConflict, "")
+	refusal(t, "the pod", bind("p", "n", func(b *corev1.Binding) {
+		b.UID, b.ResourceVersion, b.Annotations = p.UID, p.ResourceVersion, map[string]string{"a": "b"}
+	}), 0, "")
+	got, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
+	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" {
+		t.Errorf("bound: %v, %+v", err, got)
+	}
+}
+
+func evictions(t *testing.T, c *apitest.Cluster, ns string) {
+	ctx, k := t.Context(), c.Admin()
+	one := intstr.FromInt32(1)
+	for _, name := range []string{"one", "both", "other"} {
+		b := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: policyv1.PodDisruptionBudgetSpec{MinAvailable: &one, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{name: "x"}}}}
+		b, err := k.PolicyV1().PodDisruptionBudgets(ns).Create(ctx, b, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Status = policyv1.PodDisruptionBudgetStatus{ObservedGeneration: b.Generation, DisruptionsAllowed: 1, CurrentHealthy: 2, DesiredHealthy: 1, ExpectedPods: 2}
+		if _, err := k.PolicyV1().PodDisruptionBudgets(ns).UpdateStatus(ctx, b, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allowed := func() int32 {
+		b, err := k.PolicyV1().PodDisruptionBudgets(ns).Get(ctx, "one", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Status.DisruptionsAllowed
+	}
+	run := func(name string, labels map[string]string, ready corev1.ConditionStatus) {
+		p := newPod(t, k, ns, name, labels)
+		p.Status.Phase = corev1.PodRunning
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+		if _, err := k.CoreV1().Pods(ns).UpdateStatus(ctx, p, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	evict := func(name string, change func(*policyv1.Eviction)) error {
+		e := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns}}
+		if change != nil {
+			change(e)
+		}
+		return k.CoreV1().RESTClient().Post().Namespace(ns).Resource("pods").Name(name).SubResource("eviction").Body(e).Do(ctx).Error()
+	}
+	run("plain", map[string]string{"one": "x"}, corev1.ConditionTrue)
+	run("twice", map[string]string{"both": "x", "other": "x"}, corev1.ConditionTrue)
+	run("unready", map[string]string{"one": "x"}, corev1.ConditionFalse)
+	run("free", nil, corev1.ConditionTrue)
+	newPod(t, k, ns, "pending", map[string]string{"one": "x"})
+	refusal(t, "another name", evict("plain", func(e *policyv1.Eviction) { e.Name = "q" }), http.StatusBadRequest, "")
+	refusal(t, "no pod", evict("q", nil), http.StatusNotFound, "not found")
+	refusal(t, "of two budgets", evict("twice", nil), http.StatusInternalServerError, "more than one PodDisruptionBudget")
+	refusal(t, "of another pod", evict("free", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions("other")}
+	}), http.StatusConflict, "")
+	refusal(t, "to try", evict("plain", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}
+	}), 0, "")
+	refusal(t, "what does not run", evict("pending", nil), 0, "")
+	refusal(t, "what serves nothing", evict("unready", nil), 0, "")
+	if n := allowed(); n != 1 {
+		t.Errorf("%d disruptions are left, none was made", n)
+	}
+	refusal(t, "with consent", evict("plain", nil), 0, "")
+	if n := allowed(); n != 0 {
+		t.Errorf("%d disruptions are left", n)
+	}
+	refusal(t, "of no budget", evict("free", nil), 0, "")
+	for _, name := range []string{"plain", "unready", "free", "pending"} {
+		if _, err := k.CoreV1().Pods(ns).Get(ctx, name, metav1.GetOptions{}); !errors.IsNotFound(err) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
+	}
+}
+
+func accountTokens(t *testing.T, c *apitest.Cluster, ns string) {
+	ctx, k := t.Context(), c.Admin()
+	p := newPod(t, k, ns, "p", nil)
+	if _, err := k.CoreV1().ServiceAccounts(ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "other"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := k.CoreV1().Secrets(ns).Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(account string, seconds int64, kind, name string, uid types.UID) (*authenticationv1.TokenRequest, error) {
+		r := &authenticationv1.TokenRequest{}
+		if seconds != 0 {
+			r.Spec.ExpirationSeconds = &seconds
+		}
+		if kind != "" {
+			r.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: kind, Name: name, UID: uid}
+		}
+		return k.CoreV1().ServiceAccounts(ns).CreateToken(ctx, account, r, metav1.CreateOptions{})
+	}
+	for _, tt := range []struct {
+		what, account string
+		seconds       int64
+		kind, name    string
+		uid           types.UID
+		code          int32
+		why           string
+	}{
+		{"of no account", "nobody", 0, "", "", "", http.StatusNotFound, "not found"},
+		{"too short", "default", 599, "", "", "", http.StatusBadRequest, "may not be less than 600"},
+		{"shortest", "default", 600, "", "", "", 0, ""},
+		{"of the pod", "default", 0, "Pod", "p", p.UID, 0, ""},
+		{"of a pod by name", "default", 0, "Pod", "p", "", 0, ""},
+		{"of another pod of the name", "default", 0, "Pod", "p", "x", http.StatusConflict, "does not match"},
+		{"of another's pod", "other", 0, "Pod", "p", p.UID, http.StatusBadRequest, "runs as service account"},
+		{"of the secret", "default", 0, "Secret", "s", s.UID, 0, ""},
+		{"of no secret", "default", 0, "Secret", "t", "", http.StatusNotFound, "not found"},
+		{"of no node", "default", 0, "Node", "n", "", http.StatusNotFound, "not found"},
+		{"of a service", "default", 0, "Service", "s", "", http.StatusBadRequest, "is bound to a Pod, Node or Secret"},
+	} {
+		_, err := ask(tt.account, tt.seconds, tt.kind, tt.name, tt.uid)
+		refusal(t, tt.what, err, tt.code, tt.why)
+	}
+	long, err := ask("default", 7*24*3600, "", "", "")
+	if err != nil || *long.Spec.ExpirationSeconds != 24*3600 || len(long.Spec.Audiences) != 1 || long.Status.Token == "" {
+		t.Errorf("a week: %v, %+v", err, long)
+	}
+	if def, err := ask("default", 0, "", "", ""); err != nil || *def.Spec.ExpirationSeconds != 3600 {
+		t.Errorf("by default: %v, %+v", err, def)
+	}
+}
+
+func namespaceDeletion(t *testing.T, c *apitest.Cluster, ns string) {
+	ctx, k := t.Context(), c.Admin()
+	del := func(o metav1.DeleteOptions) error { return k.CoreV1().Namespaces().Delete(ctx, ns, o) }
+	deleted := func() bool {
+		n, err := k.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.DeletionTimestamp != nil
+	}
+	refusal(t, "another of the name", del(metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions("x")}), http.StatusConflict, "the UID in the precondition (x) does not match")
+	refusal(t, "to try", del(metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}), 0, "")
+	if deleted() {
+		t.Error("a dry run marks the namespace")
+	}
+	refusal(t, "for real", del(metav1.DeleteOptions{}), 0, "")
+	if !deleted() {
+		t.Error("the namespace is not marked")
+	}
+	refusal(t, "again", del(metav1.DeleteOptions{}), 0, "")
+	if !deleted() {
+		t.Error("a namespace with finalizers is gone")
+	}
+	refusal(t, "nothing", k.CoreV1().Namespaces().Delete(ctx, "nothing", metav1.DeleteOptions{}), http.StatusNotFound, "not found")
+}
+
+func serviceDeletion(t *testing.T, c *apitest.Cluster, ns string) {
+	ctx, k := t.Context(), c.Admin()
+	create := func(name, ip string, o metav1.CreateOptions) (*corev1.Service, error) {
+		return k.CoreV1().Services(ns).Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{ClusterIP: ip, Ports: []corev1.ServicePort{{Port: 80}}}}, o)
+	}
+	a, err := create("a", "", metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusal(t, "to try", k.CoreV1().Services(ns).Delete(ctx, "a", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}), 0, "")
+	_, err = create("b", a.Spec.ClusterIP, metav1.CreateOptions{})
+	refusal(t, "an address that is still taken", err, http.StatusUnprocessableEntity, "")
+	refusal(t, "for real", k.CoreV1().Services(ns).Delete(ctx, "a", metav1.DeleteOptions{}), 0, "")
+	_, err = create("b", a.Spec.ClusterIP, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	refusal(t, "to try the free address", err, 0, "")
+	_, err = create("c", a.Spec.ClusterIP, metav1.CreateOptions{})
+	refusal(t, "the free address", err, 0, "")
+}
+
+func reviews(t *testing.T, c *apitest.Cluster, ns string) {
+	ctx, k := t.Context(), c.Admin()
+	if _, err := k.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "ann"}, Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: "ann"}},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	get := &authorizationv1.ResourceAttributes{Verb: "get", Resource: "pods", Namespace: ns}
+	path := &authorizationv1.NonResourceAttributes{Verb: "get", Path: "/version"}
+	ask := func(user string, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) (bool, error) {
+		s, err := k.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: r, NonResourceAttributes: n}}, metav1.CreateOptions{})
+		if err != nil {
+			return false, err
+		}
+		return s.Status.Allowed, nil
+	}
+	_, err := ask("", get, nil)
+	refusal(t, "nobody", err, http.StatusBadRequest, "at least one of user or groups must be specified")
+	_, err = ask("ann", get, path)
+	refusal(t, "both", err, http.StatusBadRequest, "exactly one of resourceAttributes and nonResourceAttributes")
+	_, err = ask("ann", nil, nil)
+	refusal(t, "nothing", err, http.StatusBadRequest, "exactly one of resourceAttributes and nonResourceAttributes")
+	await := func(what string, want bool, f func() (bool, error)) {
+		t.Helper()
+		for range 100 {
+			got, err := f()
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+				return
+			}
+			if got == want {
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		t.Errorf("%s: %t", what, !want)
+	}
+	await("ann gets pods", true, func() (bool, error) { return ask("ann", get, nil) })
+	await("bob gets pods", false, func() (bool, error) { return ask("bob", get, nil) })
+	await("ann gets pods elsewhere", false, func() (bool, error) {
+		return ask("ann", &authorizationv1.ResourceAttributes{Verb: "get", Resource: "pods", Namespace: "default"}, nil)
+	})
+	await("anyone gets the version", true, func() (bool, error) { return ask("bob", nil, path) })
+	await("bob posts to it", false, func() (bool, error) {
+		return ask("bob", nil, &authorizationv1.NonResourceAttributes{Verb: "get", Path: "/metrics"})
+	})
+
+	local := func(in, of string) (bool, error) {
+		s, err := k.AuthorizationV1().LocalSubjectAccessReviews(in).Create(ctx, &authorizationv1.LocalSubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "ann", ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "get", Resource: "pods", Namespace: of}}}, metav1.CreateOptions{})
+		if err != nil {
+			return false, err
+		}
+		return s.Status.Allowed, nil
+	}
+	await("here", true, func() (bool, error) { return local(ns, "") })
+	_, err = local(ns, "default")
+	refusal(t, "another namespace", err, http.StatusBadRequest, "must be "+ns)
+	_, err = k.AuthorizationV1().LocalSubjectAccessReviews(ns).Create(ctx, &authorizationv1.LocalSubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: "ann", NonResourceAttributes: path}}, metav1.CreateOptions{})
+	refusal(t, "a path in a namespace", err, http.StatusBadRequest, "required in a LocalSubjectAccessReview")
+
+	ann := c.Client("ann")
+	rules, err := ann.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}, metav1.CreateOptions{})
+	if err != nil || len(rules.Status.ResourceRules) == 0 || len(rules.Status.NonResourceRules) == 0 {
+		t.Errorf("what ann may: %v, %+v", err, rules)
+	}
+	_, err = ann.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{}, metav1.CreateOptions{})
+	refusal(t, "rules of nowhere", err, http.StatusBadRequest, "spec.namespace: required")
+	me, err := ann.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil || me.Status.UserInfo.Username != "ann" {
+		t.Errorf("who am I: %v, %+v", err, me)
+	}
+	_, err = k.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{}, metav1.CreateOptions{})
+	refusal(t, "no token", err, http.StatusBadRequest, "spec.token: required")
+	bad, err := k.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "x"}}, metav1.CreateOptions{})
+	if err != nil || bad.Status.Authenticated {
+		t.Errorf("a bad token: %v, %+v", err, bad)
+	}
+}

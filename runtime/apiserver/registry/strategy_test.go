@@ -1,0 +1,315 @@
+package registry
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+)
+
+// strategyOf is that of a kind of the table, by its Go type.
+func strategyOf(t *testing.T, obj runtime.Object) strategy {
+	t.Helper()
+	scheme, err := NewScheme(kinds.Table())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gvks, _, err := scheme.ObjectKinds(obj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kinds.Table() {
+		for _, gvk := range gvks {
+			if k.GVK == gvk {
+				return strategy{ObjectTyper: scheme, kind: &k, layout: layoutOf(obj)}
+			}
+		}
+	}
+	t.Fatalf("no row of %T", obj)
+	return strategy{}
+}
+
+func budget(generation int64, min int, healthy int32, labels map[string]string) *policyv1.PodDisruptionBudget {
+	n := intstr.FromInt(min)
+	return &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "b", Generation: generation, Labels: labels},
+		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: &n},
+		Status:     policyv1.PodDisruptionBudgetStatus{CurrentHealthy: healthy},
+	}
+}
+
+func TestCreateResets(t *testing.T) {
+	ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "ann", UID: "1", Groups: []string{"dev"}, Extra: map[string][]string{"k": {"v"}}})
+	b := budget(7, 1, 3, nil)
+	strategyOf(t, b).PrepareForCreate(ctx, b)
+	if b.Generation != 1 || b.Status.CurrentHealthy != 0 || b.Spec.MinAvailable.IntVal != 1 {
+		t.Errorf("a kind with spec and status: %+v", b)
+	}
+	m := &corev1.ConfigMap{Data: map[string]string{"a": "b"}}
+	strategyOf(t, m).PrepareForCreate(ctx, m)
+	if m.Generation != 0 || m.Data["a"] != "b" {
+		t.Errorf("a kind with neither: %+v", m)
+	}
+	p := &corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+	strategyOf(t, p).PrepareForCreate(ctx, p)
+	if p.Status.Phase != corev1.PodPending {
+		t.Errorf("a kind that prepares itself: %+v", p.Status)
+	}
+	r := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{Username: "root", Groups: []string{"system:masters"}}}
+	strategyOf(t, r).PrepareForCreate(ctx, r)
+	if s := r.Spec; s.Username != "ann" || s.UID != "1" || len(s.Groups) != 1 || s.Groups[0] != "dev" || s.Extra["k"][0] != "v" {
+		t.Errorf("who asks: %+v", s)
+	}
+	strategyOf(t, r).PrepareForCreate(t.Context(), r)
+	if s := r.Spec; s.Username != "" || s.Groups != nil || s.Extra != nil {
+		t.Errorf("nobody asks: %+v", s)
+	}
+}
+
+func TestUpdateKeepsStatusAndCountsGenerations(t *testing.T) {
+	old := budget(3, 1, 2, map[string]string{"a": "b"})
+	for name, tt := range map[string]struct {
+		obj        *policyv1.PodDisruptionBudget
+		generation int64
+	}{
+		"nothing":  {budget(3, 1, 2, map[string]string{"a": "b"}), 3},
+		"metadata": {budget(3, 1, 2, nil), 3},
+		"status":   {budget(3, 1, 9, nil), 3},
+		"spec":     {budget(3, 2, 9, nil), 4},
+	} {
+		labels := len(tt.obj.Labels)
+		strategyOf(t, old).PrepareForUpdate(t.Context(), tt.obj, old)
+		if tt.obj.Generation != tt.generation || tt.obj.Status.CurrentHealthy != 2 || len(tt.obj.Labels) != labels {
+			t.Errorf("%s: %+v", name, tt.obj)
+		}
+	}
+	// Of a kind without a spec there are no generations.
+	m, was := &corev1.ConfigMap{Data: map[string]string{"a": "b"}}, &corev1.ConfigMap{}
+	strategyOf(t, m).PrepareForUpdate(t.Context(), m, was)
+	if m.Generation != 0 {
+		t.Errorf("generation %d", m.Generation)
+	}
+}
+
+func TestStatusUpdateKeepsTheRest(t *testing.T) {
+	deleted := metav1.Now()
+	old := budget(3, 1, 2, map[string]string{"a": "b"})
+	old.OwnerReferences, old.DeletionTimestamp = []metav1.OwnerReference{{Name: "o"}}, &deleted
+	obj := budget(3, 5, 9, map[string]string{"c": "d"})
+	s := statusStrategy{strategyOf(t, old)}
+	s.PrepareForUpdate(t.Context(), obj, old)
+	if obj.Spec.MinAvailable.IntVal != 1 || obj.Status.CurrentHealthy != 9 || obj.Labels["c"] != "d" || obj.Generation != 3 ||
+		len(obj.OwnerReferences) != 1 || obj.DeletionTimestamp == nil {
+		t.Errorf("%+v", obj)
+	}
+	if s.AllowCreateOnUpdate(t.Context()) || s.WarningsOnUpdate(t.Context(), obj, old) != nil {
+		t.Error("a status write creates or warns")
+	}
+	obj.Status.CurrentHealthy = -1
+	if errs := s.ValidateUpdate(t.Context(), obj, old); len(errs) != 1 || errs[0].Field != "status.currentHealthy" {
+		t.Errorf("%v", errs)
+	}
+	if errs := s.strategy.ValidateUpdate(t.Context(), obj, old); len(errs) != 0 {
+		t.Errorf("a write to the object is not one to status: %v", errs)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		obj            metav1.Object
+		name, generate string
+		want           string
+	}{
+		{&corev1.ConfigMap{}, "a.b", "", ""},
+		{&corev1.ConfigMap{}, "A", "", "metadata.name"},
+		{&corev1.ConfigMap{}, "a-x", "a-", ""},
+		{&corev1.ConfigMap{}, "a", "Abc-", "metadata.generateName"},
+		{&corev1.ConfigMap{}, "A", "Abc-", "metadata.generateName metadata.name"},
+		{&corev1.Namespace{}, "a.b", "", "metadata.name"},
+		{&corev1.Namespace{}, "a", "", ""},
+	} {
+		tt.obj.SetName(tt.name)
+		tt.obj.SetGenerateName(tt.generate)
+		var got []string
+		for _, e := range strategyOf(t, tt.obj.(runtime.Object)).Validate(t.Context(), tt.obj.(runtime.Object)) {
+			if len(got) == 0 || got[len(got)-1] != e.Field {
+				got = append(got, e.Field)
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%T %q %q: %v", tt.obj, tt.name, tt.generate, got)
+		}
+	}
+}
+
+// What an apply never owns, in each version.
+func TestResetFields(t *testing.T) {
+	s := strategyOf(t, &autoscalingv2.HorizontalPodAutoscaler{})
+	own, status := s.GetResetFields(), statusStrategy{s}.GetResetFields()
+	for _, version := range []string{"autoscaling/v1", "autoscaling/v2"} {
+		if got := own[fieldpath.APIVersion(version)]; got == nil || got.String() != ".status\n" && strings.TrimSpace(got.String()) != ".status" {
+			t.Errorf("%s: %v", version, got)
+		}
+		got := status[fieldpath.APIVersion(version)]
+		for _, want := range []string{".spec", ".metadata.ownerReferences", ".metadata.deletionTimestamp"} {
+			if got == nil || !strings.Contains(got.String(), want) {
+				t.Errorf("%s: %v lacks %s", version, got, want)
+			}
+		}
+	}
+	if got := strategyOf(t, &corev1.ConfigMap{}).GetResetFields(); got != nil {
+		t.Errorf("of a kind without status: %v", got)
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	for _, tt := range []struct {
+		obj                           runtime.Object
+		namespaced, create, untracked bool
+	}{
+		{&corev1.ConfigMap{}, true, false, true}, {&corev1.Node{}, false, false, true}, {&corev1.Endpoints{}, true, true, true},
+	} {
+		s := strategyOf(t, tt.obj)
+		if s.NamespaceScoped() != tt.namespaced || s.AllowCreateOnUpdate(t.Context()) != tt.create || s.AllowUnconditionalUpdate(t.Context()) != tt.untracked {
+			t.Errorf("%T: %+v", tt.obj, tt)
+		}
+	}
+	k := kind.Kind{RequireResourceVersion: true}
+	if (strategy{kind: &k}).AllowUnconditionalUpdate(t.Context()) {
+		t.Error("an update without resourceVersion is let through")
+	}
+}
+
+func TestGracefulDelete(t *testing.T) {
+	s := gracefulStrategy{strategyOf(t, &corev1.Pod{})}
+	bound := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}
+	o := &metav1.DeleteOptions{}
+	if !s.CheckGracefulDelete(t.Context(), bound, o) || *o.GracePeriodSeconds != 30 {
+		t.Errorf("%+v", o)
+	}
+	k := kind.Kind{GracePeriod: func(runtime.Object, *int64) (int64, bool) { return 9, false }}
+	o = &metav1.DeleteOptions{}
+	if (gracefulStrategy{strategy{kind: &k}}).CheckGracefulDelete(t.Context(), bound, o) || o.GracePeriodSeconds != nil {
+		t.Errorf("a kind that goes at once: %+v", o)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{{Name: "A"}, {Name: "A"}}}}}}
+	s := strategyOf(t, p)
+	if w := s.WarningsOnUpdate(t.Context(), p, p); len(w) != 1 || !strings.Contains(w[0], "hides previous definition") {
+		t.Errorf("%v", w)
+	}
+	if w := strategyOf(t, &corev1.Node{}).WarningsOnCreate(t.Context(), &corev1.Node{}); w != nil {
+		t.Errorf("%v", w)
+	}
+}
+
+func TestApprovalWritesConditionsOnly(t *testing.T) {
+	old := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{Username: "ann"}, Status: certificatesv1.CertificateSigningRequestStatus{Certificate: []byte("c")}}
+	obj := old.DeepCopy()
+	obj.Spec.Username, obj.Status.Certificate = "eve", []byte("d")
+	obj.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue}}
+	approvalStrategy{statusStrategy{strategyOf(t, old)}}.PrepareForUpdate(t.Context(), obj, old)
+	if obj.Spec.Username != "ann" || string(obj.Status.Certificate) != "c" || len(obj.Status.Conditions) != 1 {
+		t.Errorf("%+v", obj)
+	}
+}
+
+func TestFinalizeWritesFinalizersOnly(t *testing.T) {
+	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"kubernetes"}}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}}
+	obj := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}}
+	s := finalizeStrategy{strategyOf(t, old)}
+	s.PrepareForUpdate(t.Context(), obj, old)
+	if len(obj.Spec.Finalizers) != 0 || obj.Status.Phase != corev1.NamespaceTerminating {
+		t.Errorf("%+v", obj)
+	}
+	obj.Spec.Finalizers = []corev1.FinalizerName{"/"}
+	if errs := s.ValidateUpdate(t.Context(), obj, old); len(errs) == 0 {
+		t.Error("a bad finalizer is taken")
+	}
+	// Any other write leaves them alone.
+	strategyOf(t, old).PrepareForUpdate(t.Context(), obj, old)
+	if len(obj.Spec.Finalizers) != 1 || obj.Spec.Finalizers[0] != "kubernetes" {
+		t.Errorf("%+v", obj.Spec)
+	}
+}
+
+func TestEphemeralContainersAreAddedOnly(t *testing.T) {
+	debug := func(names ...string) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}}}
+		for _, n := range names {
+			p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: n, Image: "i"}})
+		}
+		strategyOf(t, p).kind.Default(p)
+		return p
+	}
+	s := ephemeralStrategy{strategyOf(t, &corev1.Pod{})}
+	changed := debug("x")
+	changed.Spec.EphemeralContainers[0].Image = "j"
+	for name, tt := range map[string]struct {
+		old, obj   *corev1.Pod
+		generation int64
+		want       string
+	}{
+		"added":   {debug("x"), debug("x", "y"), 2, ""},
+		"nothing": {debug("x"), debug("x"), 1, ""},
+		"removed": {debug("x"), debug(), 2, "may not be removed"},
+		"changed": {debug("x"), changed, 2, "may not be changed"},
+		"invalid": {debug(), debug("a"), 2, "Duplicate value"},
+	} {
+		tt.obj.Spec.Containers[0].Image, tt.obj.Status.Phase = "other", corev1.PodFailed
+		s.PrepareForUpdate(t.Context(), tt.obj, tt.old)
+		if tt.obj.Generation != tt.generation || tt.obj.Spec.Containers[0].Image != "i" || tt.obj.Status.Phase != "" {
+			t.Errorf("%s: prepared as generation %d, %+v", name, tt.obj.Generation, tt.obj.Spec)
+		}
+		errs := s.ValidateUpdate(t.Context(), tt.obj, tt.old)
+		got := ""
+		if err := errs.ToAggregate(); err != nil {
+			got = err.Error()
+		}
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	if s.AllowCreateOnUpdate(context.Background()) {
+		t.Error("debugging creates a pod")
+	}
+}
+
+// Layout finds the fields that strategies reset.
+func TestLayout(t *testing.T) {
+	old := budget(1, 1, 2, nil)
+	l := layoutOf(old)
+	if !l.sameContent(budget(9, 1, 9, nil), old) || l.sameContent(budget(1, 2, 2, nil), old) {
+		t.Error("content is all but metadata and status")
+	}
+	obj := budget(9, 3, 4, nil)
+	l.clearStatus(obj)
+	if obj.Status.CurrentHealthy != 0 || obj.Spec.MinAvailable.IntVal != 3 {
+		t.Errorf("%+v", obj)
+	}
+	m := &corev1.ConfigMap{Data: map[string]string{"a": "b"}}
+	was := m.DeepCopy()
+	lm := layoutOf(m)
+	lm.clearStatus(m)
+	lm.keepStatus(m, &corev1.ConfigMap{})
+	if !equality.Semantic.DeepEqual(m, was) || lm.spec >= 0 || lm.status >= 0 {
+		t.Errorf("of a kind without status: %+v", m)
+	}
+}

@@ -1,0 +1,100 @@
+package podgc
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
+)
+
+func boundTo(name, node string, phase corev1.PodPhase) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "d", UID: "uid"}, Spec: corev1.PodSpec{NodeName: node}, Status: corev1.PodStatus{Phase: phase}}
+}
+
+func start(t *testing.T, threshold int, objects ...runtime.Object) (*controllertest.Fixture, *Controller) {
+	t.Helper()
+	f := controllertest.New(objects...)
+	f.Deps.Config.TerminatedPodThreshold = threshold
+	r, err := New(f.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync(t)
+	return f, r
+}
+
+func sweep(t *testing.T, f *controllertest.Fixture, r *Controller, want ...string) {
+	t.Helper()
+	f.API.ClearActions()
+	if err := r.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Writes(); !slices.Equal(got, want) {
+		t.Errorf("writes %v, want %v", got, want)
+	}
+}
+
+func TestPodsOfANodeThatIsGone(t *testing.T) {
+	here := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "here"}}
+	f, r := start(t, 10, here, boundTo("a", "here", corev1.PodRunning), boundTo("b", "gone", corev1.PodRunning), boundTo("c", "gone", corev1.PodSucceeded))
+	sweep(t, f, r) // the nodes' informer may be behind
+	f.Clock.Step(quarantine - 1)
+	sweep(t, f, r)
+	f.Clock.Step(1)
+	sweep(t, f, r, "delete pods b", "delete pods c", "update pods/status b")
+}
+
+func TestANodeThatComesBack(t *testing.T) {
+	f, r := start(t, 10, boundTo("b", "away", corev1.PodRunning))
+	sweep(t, f, r)
+	f.Clock.Step(time.Hour)
+	if _, err := f.API.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "away"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// Whether the cache has it yet or not: it is looked for live before anything is deleted.
+	sweep(t, f, r)
+}
+
+func TestPodsThatWereNeverBoundOrHaveEnded(t *testing.T) {
+	deleted := boundTo("never", "", corev1.PodPending)
+	deleted.DeletionTimestamp, deleted.Finalizers = &metav1.Time{Time: controllertest.Start}, []string{"x/y"}
+	old := boundTo("old", "n", corev1.PodSucceeded)
+	old.CreationTimestamp = metav1.NewTime(controllertest.Start.Add(-time.Hour))
+	fresh := boundTo("fresh", "n", corev1.PodFailed)
+	fresh.CreationTimestamp = metav1.NewTime(controllertest.Start)
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}
+	f, r := start(t, 1, n, deleted, old, fresh, boundTo("waits", "", corev1.PodPending))
+	sweep(t, f, r, "delete pods never", "delete pods old")
+	f, r = start(t, 0, n, old, fresh) // no threshold: all are kept
+	sweep(t, f, r)
+}
+
+func TestMarkFailed(t *testing.T) {
+	p := boundTo("b", "gone", corev1.PodRunning)
+	markFailed(p, victim{pod: p, reason: "DeletionByPodGC", message: "gone"}, metav1.NewTime(controllertest.Start))
+	c := p.Status.Conditions
+	if p.Status.Phase != corev1.PodFailed || len(c) != 1 || c[0].Type != corev1.DisruptionTarget || c[0].Status != corev1.ConditionTrue || c[0].Reason != "DeletionByPodGC" {
+		t.Errorf("%+v", p.Status)
+	}
+}
+
+func TestRunSweepsAtAPace(t *testing.T) {
+	f, r := start(t, 10, boundTo("b", "gone", corev1.PodRunning))
+	done := make(chan error, 1)
+	go func() { done <- r.Run(t.Context(), 1) }()
+	for range 1000 {
+		if slices.Contains(f.Writes(), "delete pods b") {
+			return
+		}
+		if f.Clock.HasWaiters() {
+			f.Clock.Step(period)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("nothing was swept")
+}

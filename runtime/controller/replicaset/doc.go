@@ -1,0 +1,2 @@
+// Package replicaset keeps the number of pods that each ReplicaSet asks for.
+package replicaset

@@ -1,0 +1,2 @@
+// Package serviceaccount keeps the ServiceAccount "default" in every namespace.
+package serviceaccount

@@ -1,0 +1,3 @@
+// Package tainteviction evicts pods from nodes with NoExecute taints, when their
+// tolerations end.
+package tainteviction

@@ -1,0 +1,10 @@
+package container
+
+// Sandbox is what the containers of a pod share. ID is another one whenever it was made
+// anew; "" before it is made.
+type Sandbox struct {
+	ID         string
+	Namespaces Namespaces
+	// Shm is the directory that containers see as /dev/shm.
+	Shm string
+}

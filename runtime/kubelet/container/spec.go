@@ -1,0 +1,73 @@
+package container
+
+import corev1 "k8s.io/api/core/v1"
+
+// Spec is everything a runtime needs to start a container.
+type Spec struct {
+	Container
+	// ShimGroup makes the containers of a pod share one shim process.
+	ShimGroup string
+	// ResolvedImage is the name in the image store.
+	ResolvedImage string
+	Args          []string // the whole command line; empty: the image's
+	Command       []string // replaces the image's entrypoint; Args then follow it
+	Env           []string
+	WorkingDir    string
+	TTY, Stdin    bool
+	StdinOnce     bool // standard input ends with the first session that is attached
+	Mounts        []Mount
+	Devices       []Device
+	Namespaces    Namespaces
+	Hostname      string
+	Sysctls       map[string]string
+	Security      Security
+	Resources     Resources
+	// TerminationMessage is the host's file that the container may write; with
+	// MessageFromLog the end of a failed container's log stands in for an empty one.
+	TerminationMessage string
+	MessageFromLog     bool
+}
+
+// Mount is a bind mount of a host path.
+type Mount struct {
+	HostPath, ContainerPath string
+	ReadOnly                bool
+	Propagation             corev1.MountPropagationMode
+}
+
+// Device is a device node of the host that the container may use; Permissions are
+// letters of "rwm", as the kernel's device controller has them.
+type Device struct{ HostPath, ContainerPath, Permissions string }
+
+// Namespaces are paths of pinned namespaces; "" is a private one, HostNamespace the
+// host's. PID may be a path such as /proc/7/ns/pid.
+type Namespaces struct{ Net, IPC, UTS, PID string }
+
+// HostNamespace stands for the host's own namespace.
+const HostNamespace = "host"
+
+// Security is what a process may do.
+type Security struct {
+	User, Group *int64 // nil: the image's
+	Groups      []int64
+	// ImageGroups adds the groups that the image's /etc/group names for the user.
+	ImageGroups       bool
+	Privileged        bool
+	ReadOnlyRoot      bool
+	NoNewPrivileges   bool
+	AddCaps, DropCaps []corev1.Capability
+	SeccompUnconfined bool
+	SeccompProfile    string // path of a profile on the host
+	UnmaskedProc      bool
+	RequireNonRoot    bool
+}
+
+// Resources are the container's cgroup and its values.
+type Resources struct {
+	CgroupPath  string // relative to the hierarchies' roots
+	CPUShares   uint64
+	CPUQuota    int64 // microseconds per CPUPeriod; 0: no limit
+	CPUPeriod   uint64
+	MemoryLimit int64 // bytes; 0: no limit
+	OOMScoreAdj int
+}

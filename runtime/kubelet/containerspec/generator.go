@@ -1,0 +1,98 @@
+package containerspec
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
+)
+
+// Objects reads the ConfigMaps and Secrets of the API.
+type Objects interface {
+	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+}
+
+// Volumes says where volumes that are set up are on the host.
+type Volumes interface {
+	Path(pod *corev1.Pod, name string) (path string, readOnly bool, err error)
+}
+
+// Cgroups gives containers their cgroup and its values.
+type Cgroups interface {
+	Container(pod *corev1.Pod, c *corev1.Container, id string) container.Resources
+}
+
+// Generator makes the specs of this node's containers.
+type Generator struct {
+	NodeName    string
+	Allocatable corev1.ResourceList
+	Layout      poddir.Layout
+	Objects     Objects
+	Services    corelisters.ServiceLister
+	Volumes     Volumes
+	Cgroups     Cgroups
+}
+
+// Incarnation is the one container that a spec is for.
+type Incarnation struct {
+	Pod *corev1.Pod
+	// Status holds the pod's addresses, for the downward API.
+	Status    *corev1.PodStatus
+	Container *corev1.Container
+	Image     container.Image
+	Sandbox   container.Sandbox
+	Restarts  int32
+	Backoff   time.Duration
+}
+
+// Generate makes the spec, and on the disk what its mounts need.
+func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spec, error) {
+	pod, c, uid := in.Pod, in.Container, string(in.Pod.UID)
+	src, err := g.fetch(ctx, pod, c)
+	if err != nil {
+		return container.Spec{}, err
+	}
+	env, err := environment(pod, c, in.Status, g.Allocatable, src)
+	if err != nil {
+		return container.Spec{}, err
+	}
+	ref := container.PodRef{Namespace: pod.Namespace, Name: pod.Name, UID: uid}
+	id := container.ID(uid, in.Sandbox.ID, c.Name, in.Restarts)
+	hostname := podfiles.Hostname(pod, g.NodeName)
+	s := container.Spec{
+		Container: container.Container{
+			ID: id, Pod: ref, Name: c.Name, Sandbox: in.Sandbox.ID, Restarts: in.Restarts, Backoff: in.Backoff,
+			SpecHash: container.SpecHash(c), ResourcesHash: container.ResourcesHash(c),
+			Image: c.Image, ImageID: in.Image.ID, LogPath: g.Layout.ContainerLog(ref, c.Name, in.Restarts),
+		},
+		ShimGroup: uid, ResolvedImage: in.Image.Name,
+		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env),
+		// A container sees its host name in its environment, as everywhere; a variable
+		// of the pod's own comes later and wins.
+		Env:        append([]string{"HOSTNAME=" + hostname}, env...),
+		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin, StdinOnce: c.StdinOnce,
+		Hostname: hostname, Namespaces: in.Sandbox.Namespaces,
+		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
+		Resources:      g.Cgroups.Container(pod, c, id),
+		Security:       security(pod, c, g.Layout),
+	}
+	if s.Security.RequireNonRoot && isRoot(in.Image.User) && (s.Security.User == nil || *s.Security.User == 0) {
+		return container.Spec{}, fmt.Errorf("container has runAsNonRoot and image will run as root (pod: %q, container: %s)", pod.Name+"_"+pod.Namespace+"("+uid+")", c.Name)
+	}
+	if sc := pod.Spec.SecurityContext; sc != nil && len(sc.Sysctls) > 0 {
+		s.Sysctls = map[string]string{}
+		for _, y := range sc.Sysctls {
+			s.Sysctls[y.Name] = y.Value
+		}
+	}
+	return s, g.addMounts(pod, c, in.Sandbox, &s)
+}
+
+func isRoot(user *int64) bool { return user != nil && *user == 0 }

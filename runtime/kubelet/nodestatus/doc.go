@@ -1,0 +1,3 @@
+// Package nodestatus registers this node with the API and keeps its status, its
+// conditions and its lease. It may import the kubelet's packages container and stats.
+package nodestatus

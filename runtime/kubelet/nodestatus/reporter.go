@@ -1,0 +1,170 @@
+package nodestatus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+)
+
+// Intervals of a node's reports.
+const (
+	heartbeat  = 10 * time.Second
+	fullReport = 5 * time.Minute
+	retryDelay = time.Second
+	// A node that is not ready looks again this soon, and this often at the most: a new
+	// one waits for its pod CIDR, which is there within a second.
+	quickDelay   = 100 * time.Millisecond
+	quickReports = 600
+)
+
+// Images lists the image store.
+type Images interface {
+	Images(ctx context.Context) ([]container.Image, error)
+}
+
+// Stats says how much of the server is free.
+type Stats interface{ Node() stats.Node }
+
+// Network says why pods cannot be attached to it yet.
+type Network interface{ Ready() error }
+
+// Config of a Reporter.
+type Config struct {
+	API      kubernetes.Interface
+	NodeName string
+	Address  string // of the node
+	Port     int32  // of the kubelet's server
+	Version  string // that the node reports
+	Labels   map[string]string
+	Taints   []corev1.Taint // of a new node
+
+	Machine               stats.Machine
+	Capacity, Allocatable corev1.ResourceList
+
+	Images  Images
+	Stats   Stats
+	Network Network
+	Log     *slog.Logger
+}
+
+// Reporter keeps the Node of this server.
+type Reporter struct {
+	cfg     Config
+	runtime *RuntimeState
+	started time.Time // when this process was
+
+	wake       chan struct{}
+	registered atomic.Bool
+}
+
+// New returns a reporter. Nothing is written before Run.
+func New(cfg Config) *Reporter {
+	r := &Reporter{cfg: cfg, started: time.Now(), wake: make(chan struct{}, 1)}
+	r.runtime = NewRuntimeState(r.Wake)
+	return r
+}
+
+// Runtime is what the node reports of the container runtime.
+func (r *Reporter) Runtime() *RuntimeState { return r.runtime }
+
+// Registered reports whether the node is registered.
+func (r *Reporter) Registered() bool { return r.registered.Load() }
+
+// Wake makes the reporter look at once.
+func (r *Reporter) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run registers the node and keeps its lease and status until ctx is done.
+func (r *Reporter) Run(ctx context.Context) {
+	var lease sync.WaitGroup
+	defer lease.Wait()
+	var last *corev1.Node // as the API has it; nil: not registered
+	var reported time.Time
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	quick := 0
+	for ctx.Err() == nil {
+		var err error
+		if last == nil {
+			if last, err = r.register(ctx); err == nil {
+				reported = time.Time{}
+				if !r.registered.Swap(true) {
+					lease.Go(func() { r.renewLease(ctx) })
+				}
+				r.cfg.Log.Info("the node is registered", "node", r.cfg.NodeName)
+			}
+		}
+		if err == nil {
+			var written *corev1.Node
+			if written, err = r.report(ctx, last, time.Since(reported) >= fullReport); written != nil {
+				last, reported = written, time.Now()
+			}
+		}
+		if apierrors.IsNotFound(err) {
+			last = nil // deleted: register again
+		}
+		var wait <-chan time.Time
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				r.cfg.Log.Warn("the node's state is not reported yet", "error", err)
+			}
+			wait = time.After(retryDelay)
+		case !isReady(last.Status) && quick < quickReports:
+			quick++
+			wait = time.After(quickDelay)
+		default:
+			quick = 0
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-r.wake:
+		case <-wait:
+		}
+	}
+}
+
+// report writes the node's status when it changed, or when full, and returns the node
+// as it was written.
+func (r *Reporter) report(ctx context.Context, last *corev1.Node, full bool) (*corev1.Node, error) {
+	status := compute(last.Status, r.observe(ctx))
+	if !full && sameStatus(last.Status, status) {
+		return nil, nil
+	}
+	old, err := json.Marshal(corev1.Node{Status: last.Status})
+	if err != nil {
+		return nil, err
+	}
+	now, err := json.Marshal(corev1.Node{Status: status})
+	if err != nil {
+		return nil, err
+	}
+	patch, err := strategicpatch.CreateTwoWayMergePatch(old, now, corev1.Node{})
+	if err != nil {
+		return nil, fmt.Errorf("compute the change of the node's status: %w", err)
+	}
+	node, err := r.cfg.API.CoreV1().Nodes().Patch(ctx, r.cfg.NodeName, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	if err != nil {
+		return nil, fmt.Errorf("write the status of node %s: %w", r.cfg.NodeName, err)
+	}
+	return node, nil
+}

@@ -1,0 +1,160 @@
+package nodestatus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+)
+
+// surroundings are what a reporter looks at.
+type surroundings struct{ network atomic.Pointer[error] }
+
+func (*surroundings) Images(context.Context) ([]container.Image, error) { return nil, nil }
+func (*surroundings) Node() stats.Node {
+	return stats.Node{MemoryAvailable: 1 << 30, DiskFree: 50, ProcessesFree: 50}
+}
+func (s *surroundings) Ready() error {
+	if err := s.network.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
+	s := &surroundings{}
+	return New(Config{
+		API: api, NodeName: "n", Address: "192.0.2.1", Machine: stats.Machine{Arch: "amd64", BootID: "b"},
+		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
+		Images: s, Stats: s, Network: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}), s
+}
+
+func TestRegister(t *testing.T) {
+	api := fake.NewClientset()
+	r, _ := newReporter(api)
+	node, err := r.register(t.Context())
+	if err != nil || node.Labels["pool"] != "a" || node.Labels[corev1.LabelHostname] != "n" || node.Labels[corev1.LabelArchStable] != "amd64" || len(node.Spec.Taints) != 1 {
+		t.Fatalf("%+v, %v", node, err)
+	}
+	// Whatever the operator did stays, but for the labels that are ours.
+	node.Labels, node.Spec.Taints = map[string]string{"pool": "b", "mine": "1"}, nil
+	if _, err := api.CoreV1().Nodes().Update(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		api.ClearActions()
+		node, err = r.register(t.Context())
+		if err != nil || node.Labels["pool"] != "a" || node.Labels["mine"] != "1" || len(node.Spec.Taints) != 0 {
+			t.Errorf("%+v, %v", node, err)
+		}
+	}
+	for _, a := range api.Actions() {
+		if a.GetVerb() == "patch" {
+			t.Error("labels that are right are written again")
+		}
+	}
+	api.PrependReactor("create", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("forbidden")
+	})
+	if _, err := r.register(t.Context()); err == nil {
+		t.Error("a node that could not be registered is no error")
+	}
+}
+
+// TestRun: the node becomes ready as soon as its runtime and network are, says when the
+// runtime is away for long, and is registered again when somebody deletes it.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := fake.NewClientset()
+		// The fake does not know the status of nodes: this one merges it.
+		nodes := corev1.SchemeGroupVersion.WithResource("nodes")
+		api.PrependReactor("patch", "nodes", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			o, err := api.Tracker().Get(nodes, "", "n")
+			if err != nil {
+				return true, nil, err
+			}
+			old, err := json.Marshal(o)
+			if err != nil {
+				return true, nil, err
+			}
+			merged, err := strategicpatch.StrategicMergePatch(old, a.(clienttesting.PatchAction).GetPatch(), corev1.Node{})
+			if err != nil {
+				return true, nil, err
+			}
+			node := &corev1.Node{}
+			return true, node, errors.Join(json.Unmarshal(merged, node), api.Tracker().Update(nodes, node, ""))
+		})
+		r, s := newReporter(api)
+		notYet := errors.New("no CIDR")
+		s.network.Store(&notYet)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.Run(ctx) }()
+		ready := func() string {
+			synctest.Wait()
+			node, err := api.CoreV1().Nodes().Get(ctx, "n", metav1.GetOptions{})
+			if err != nil {
+				return "gone"
+			}
+			for _, c := range node.Status.Conditions {
+				if c.Type == corev1.NodeReady {
+					return string(c.Status) + " " + c.Message
+				}
+			}
+			return ""
+		}
+		want := func(when, want string) {
+			t.Helper()
+			if got := ready(); got != want {
+				t.Errorf("%s: %s, want %s", when, got, want)
+			}
+		}
+		want("at first", "False container runtime: container runtime was not reached yet")
+		if !r.Registered() {
+			t.Error("it is not registered")
+		}
+		r.Runtime().Reached("containerd://2")
+		want("the runtime is there", "False pod network: no CIDR")
+		s.network.Store(nil)
+		time.Sleep(quickDelay)
+		want("the network is there", "True kubelet is posting ready status")
+		r.Runtime().Lost(errors.New("away"))
+		time.Sleep(runtimeGrace - time.Millisecond)
+		want("the runtime is away", "True kubelet is posting ready status")
+		time.Sleep(2 * time.Millisecond)
+		want("for long", "False container runtime: away")
+		r.Runtime().Lost(errors.New("still away"))
+		r.Runtime().Reached("containerd://2")
+		want("it is back", "True kubelet is posting ready status")
+		if err := r.Runtime().Err(); err != nil {
+			t.Error(err)
+		}
+		if err := api.CoreV1().Nodes().Delete(ctx, "n", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(fullReport + 3*heartbeat)
+		want("deleted", "True kubelet is posting ready status")
+		lease, err := api.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, "n", metav1.GetOptions{})
+		if err != nil || time.Since(lease.Spec.RenewTime.Time) > heartbeat+time.Second || *lease.Spec.LeaseDurationSeconds != 40 || *lease.Spec.HolderIdentity != "n" {
+			t.Errorf("lease %+v, %v", lease.Spec, err)
+		}
+		cancel()
+		<-done
+	})
+}

@@ -1,0 +1,67 @@
+package podfiles
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+)
+
+// Names of the files in a pod's directory, by where containers see them.
+var atContainer = map[string]string{"/etc/hosts": "etc-hosts", "/etc/hostname": "hostname", "/etc/resolv.conf": "resolv.conf"}
+
+// Files writes them.
+type Files struct {
+	Layout        poddir.Layout
+	NodeName      string
+	ClusterDNS    []string
+	ClusterDomain string
+	// HostResolv and HostHosts are the server's own files.
+	HostResolv, HostHosts string
+}
+
+// Write writes the files of a pod with that address.
+func (f Files) Write(pod *corev1.Pod, podIP string) error {
+	resolv, err := readIfThere(f.HostResolv)
+	if err != nil {
+		return err
+	}
+	hosts, err := readIfThere(f.HostHosts)
+	if err != nil {
+		return err
+	}
+	name := Hostname(pod, f.NodeName)
+	for at, content := range map[string]string{
+		"/etc/hosts":       hostsFile(pod, podIP, name, f.ClusterDomain, hosts),
+		"/etc/hostname":    name + "\n",
+		"/etc/resolv.conf": podResolver(pod, f.ClusterDNS, f.ClusterDomain, parseResolver(resolv)).String(),
+	} {
+		file := filepath.Join(f.Layout.Pod(string(pod.UID)), atContainer[at])
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			return fmt.Errorf("write %s of pod %s/%s: %w", at, pod.Namespace, pod.Name, err)
+		}
+	}
+	return nil
+}
+
+// Paths are the files of a pod by where containers see them.
+func Paths(layout poddir.Layout, uid string) map[string]string {
+	out := make(map[string]string, len(atContainer))
+	for at, file := range atContainer {
+		out[at] = filepath.Join(layout.Pod(uid), file)
+	}
+	return out
+}
+
+func readIfThere(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(b), err
+}

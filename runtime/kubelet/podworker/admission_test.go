@@ -1,0 +1,65 @@
+package podworker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+)
+
+// atMost admits that many pods.
+type atMost int
+
+func (n atMost) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
+	if len(a.Others) >= int(n) {
+		return &admit.Rejection{Reason: "Full"}
+	}
+	return nil
+}
+
+// TestPodsAreAdmittedOneAfterAnother: however many come at once, no more than fit are
+// admitted; those that have ended, or went, make room.
+func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
+	a := &admission{handler: atMost(3), pods: map[*mailbox]bool{}}
+	boxes := make([]*mailbox, 20)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	in := 0
+	for i := range boxes {
+		p := &corev1.Pod{}
+		p.Name = fmt.Sprint(i)
+		boxes[i] = &mailbox{pod: p, wakeC: make(chan struct{}, 1)}
+		a.add(boxes[i])
+	}
+	for _, m := range boxes {
+		wg.Go(func() {
+			if a.admit(t.Context(), m, m.pod) == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				in++
+			}
+		})
+	}
+	wg.Wait()
+	if in != 3 || len(a.admitted()) != 3 {
+		t.Errorf("%d were admitted, %d count", in, len(a.admitted()))
+	}
+	left := a.admitted()
+	for _, m := range boxes {
+		switch p, _ := m.admittedPod(); p {
+		case left[0]:
+			ended := p.DeepCopy()
+			ended.Status.Phase = corev1.PodSucceeded
+			m.update(ended, false)
+		case left[1]:
+			a.remove(m)
+		}
+	}
+	if got := a.admitted(); len(got) != 1 || got[0] != left[2] {
+		t.Errorf("%d count after one ended and one went", len(got))
+	}
+}

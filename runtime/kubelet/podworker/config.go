@@ -1,0 +1,153 @@
+package podworker
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+	"github.com/gantry-run/gantry/runtime/kubelet/probe"
+)
+
+// Runtime keeps containers. A container that ended stays, with its exit, until it is
+// removed.
+type Runtime interface {
+	// List returns the containers of the pod, or of all pods when uid is "".
+	List(ctx context.Context, uid string) ([]container.Container, error)
+	// Start creates a container and starts it. On an error nothing is left.
+	Start(ctx context.Context, spec container.Spec) (container.Container, error)
+	// Signal sends a signal to the container's first process; to one that has
+	// ended it does nothing.
+	Signal(ctx context.Context, id string, sig syscall.Signal) error
+	// Remove kills and deletes a container and its writable layer; one that does
+	// not exist is no error.
+	Remove(ctx context.Context, id string) error
+	// UpdateResources sets the values of a running container's cgroup, and keeps hash
+	// with it.
+	UpdateResources(ctx context.Context, id string, r container.Resources, hash string) error
+}
+
+// Images makes sure of images.
+type Images interface {
+	EnsureImage(ctx context.Context, pod *corev1.Pod, c *corev1.Container, pulling func()) (container.Image, error)
+	// Use notes the images that the containers of an earlier process use.
+	Use(uid string, images ...string)
+	// StopSignal is the one that an image names; "" for none.
+	StopSignal(ctx context.Context, image string) string
+}
+
+// Sandboxes keeps what the containers of a pod share.
+type Sandboxes interface {
+	// Ensure makes the pod's, unless it is there.
+	Ensure(pod *corev1.Pod) (container.Sandbox, error)
+	// Healthy reports whether the one with that ID still works.
+	Healthy(pod *corev1.Pod, id string) bool
+	Remove(uid string) error
+	// List returns the UIDs of pods that have one.
+	List() ([]string, error)
+}
+
+// Network gives pods their addresses.
+type Network interface {
+	// Ready says why pods cannot be attached yet.
+	Ready() error
+	// Attach connects the network namespace at nsPath; doing it twice is no change.
+	Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error)
+	// Detach undoes it; for a pod that is not attached it does nothing.
+	Detach(ctx context.Context, uid string) error
+	// Prune detaches every pod whose UID is not among uids.
+	Prune(ctx context.Context, uids []string) error
+}
+
+// Volumes keeps the volumes of pods.
+type Volumes interface {
+	SetUp(ctx context.Context, pod *corev1.Pod, status *corev1.PodStatus, changed func()) error
+	// Refresh brings content up to date when that is due, and says when it is next
+	// (zero: never).
+	Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.PodStatus, changed func()) (time.Time, error)
+	// Outdate makes a refresh due.
+	Outdate(uid string)
+	// Release stops to tell of changes.
+	Release(uid string)
+	// TearDown takes a pod's volumes away, and its directory.
+	TearDown(uid string) error
+}
+
+// Cgroups keeps the cgroups of pods.
+type Cgroups interface {
+	EnsurePod(pod *corev1.Pod) error
+	RemovePod(uid string) error
+	Container(pod *corev1.Pod, c *corev1.Container, id string) container.Resources
+}
+
+// Specs makes the descriptions of containers.
+type Specs interface {
+	Generate(ctx context.Context, in containerspec.Incarnation) (container.Spec, error)
+}
+
+// Files writes the files that every container of a pod has.
+type Files interface {
+	Write(pod *corev1.Pod, podIP string) error
+}
+
+// Prober probes running containers.
+type Prober interface {
+	Add(ctx context.Context, pod *corev1.Pod, spec *corev1.Container, c container.Container, ip string, changed func())
+	StopRestarts(id string)
+	Remove(id string)
+	Health(id string) (container.Health, bool)
+}
+
+// Hooks runs the lifecycle hooks of containers.
+type Hooks interface {
+	Run(ctx context.Context, h *corev1.LifecycleHandler, target probe.Target) error
+}
+
+// Status writes the status of pods.
+type Status interface {
+	Write(ctx context.Context, pod *corev1.Pod, status corev1.PodStatus) error
+	// Delete deletes a pod of which nothing is left.
+	Delete(ctx context.Context, pod *corev1.Pod) error
+}
+
+// Recorder records events.
+type Recorder interface {
+	Event(object runtime.Object, eventtype, reason, message string)
+}
+
+// Config is what the workers work with.
+type Config struct {
+	NodeIP      string
+	Allocatable corev1.ResourceList
+	Layout      poddir.Layout
+
+	Runtime   Runtime
+	Images    Images
+	Sandboxes Sandboxes
+	Network   Network
+	Volumes   Volumes
+	Cgroups   Cgroups
+	Specs     Specs
+	Files     Files
+	Prober    Prober
+	Hooks     Hooks
+	Admission admit.Handler
+	Status    Status
+	Events    Recorder
+	Log       *slog.Logger
+
+	// StartsAtOnce bounds the containers that are being started. Many pods at once: a
+	// few starts at a time get each of them there sooner than all together, which share
+	// the processors and all end late.
+	StartsAtOnce int
+	// Forget is told the UID of each pod of which nothing is left.
+	Forget func(uid string)
+}

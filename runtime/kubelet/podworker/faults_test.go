@@ -1,0 +1,294 @@
+package podworker
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/containertest"
+)
+
+// TestProcessesOutliveTheKubelet: a restart changes nothing, and what ended meanwhile is
+// seen.
+func TestProcessesOutliveTheKubelet(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("i1", containertest.Program{Lasts: time.Second})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "i1", "s1", "a", "b"))
+		pass(time.Minute)
+		before := time.Now()
+		writes := n.api.version
+		n.restart()
+		pass(time.Minute)
+		n.want("a restart", n.happened(before), "")
+		if n.api.version != writes {
+			t.Errorf("%d status updates for a restart", n.api.version-writes)
+		}
+		n.stop()
+		n.rt.Exit(n.newest("a").ID, 3)
+		pass(time.Minute)
+		again := time.Now()
+		n.start()
+		pass(time.Minute)
+		n.want("an exit meanwhile", n.happened(again), "a#1:started@0")
+		if s := n.api.current().Status.ContainerStatuses[0]; s.RestartCount != 1 || s.LastTerminationState.Terminated.ExitCode != 3 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// TestTheNetworkComesUpAfterTheKubelet: a pod that runs stays as it was reported.
+func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("i1", containertest.Program{Lasts: time.Second})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "i1", "s1", "a"))
+		pass(time.Minute)
+		n.stop()
+		writes, again := n.api.version, time.Now()
+		n.held.set("ready", &n.held.fails, errors.New("the node has no pod CIDR yet"))
+		n.start()
+		pass(adoptGrace - time.Second)
+		if n.api.version != writes || n.events.count("NetworkNotReady") > 0 {
+			t.Errorf("%d status updates while the network is away, events %v", n.api.version-writes, n.events.all)
+		}
+		pass(5 * time.Second)
+		if said := n.events.count("NetworkNotReady"); n.api.version != writes || said < 3 || said > 6 {
+			t.Errorf("%d status updates while the network stays away, said %d times", n.api.version-writes, said)
+		}
+		n.held.set("ready", &n.held.fails, nil)
+		pass(time.Minute)
+		n.want("then", n.happened(again), "")
+		if n.api.version != writes {
+			t.Errorf("%d status updates in all", n.api.version-writes)
+		}
+	})
+}
+
+// TestAPodThatWentMeanwhile: whatever it left is removed by the next kubelet.
+func TestAPodThatWentMeanwhile(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		n.stop()
+		n.api.edit(func(*corev1.Pod) *corev1.Pod { return nil })
+		if err := n.held.make("network", "older", ""); err != nil { // of a pod without any other trace
+			t.Fatal(err)
+		}
+		n.start()
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
+func TestTheRuntimeIsAway(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.SetAway(true)
+		n.restart()
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a", "b"))
+		pass(time.Minute)
+		n.want("phase", string(n.phase()), "Pending")
+		n.rt.SetAway(false)
+		back := time.Now()
+		pass(time.Minute)
+		n.want("the start", n.happened(back), "a#0:started@0 b#0:started@0")
+		b := n.newest("b").ID
+		n.rt.SetAway(true)
+		pass(time.Second)
+		n.rt.Exit(b, 1)
+		pass(time.Minute)
+		n.rt.SetAway(false)
+		back = time.Now()
+		pass(time.Minute)
+		n.want("after an exit that nobody saw", n.happened(back), "b#1:started@0")
+		if n.events.count("Failed") != 0 {
+			t.Error("the pod is blamed for it")
+		}
+	})
+}
+
+func TestAStartThatFails(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		broken := errors.New("no such command")
+		for range 4 {
+			n.rt.Fail(containertest.Fault{Op: "Start", Err: broken})
+		}
+		began := time.Now()
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(5 * time.Second)
+		if w := n.api.current().Status.ContainerStatuses[0].State.Waiting; w == nil || w.Reason != "RunContainerError" || w.Message != "no such command" {
+			t.Errorf("it waits for %+v", w)
+		}
+		pass(5 * time.Minute)
+		n.want("tries", n.happened(began), "a#0:started@150") // after 10, 20, 40 and 80 s
+	})
+}
+
+// TestAStartThatNobodyKnowsOf: the runtime went away in the middle, and the container runs.
+func TestAStartThatNobodyKnowsOf(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Fail(containertest.Fault{Op: "Start", Err: container.ErrUnavailable, Done: true})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(500 * time.Millisecond)
+		n.api.remove(0)
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
+func TestARejectedPod(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.reject = &admit.Rejection{Reason: "OutOfcpu", Message: "too much"}
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "too much" {
+			t.Errorf("status %+v", s)
+		}
+		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted()) > 0 {
+			t.Error("it was started, or counts")
+		}
+		n.api.remove(0)
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
+// TestAnAdmittedPodIsNotJudgedAgain: a kubelet that restarts finds it running.
+func TestAnAdmittedPodIsNotJudgedAgain(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		if got := n.workers.admission.admitted(); len(got) != 1 {
+			t.Errorf("%d pods count", len(got))
+		}
+		n.reject = &admit.Rejection{Reason: "NodeAffinity"}
+		n.restart()
+		pass(time.Minute)
+		n.want("phase", string(n.phase()), "Running")
+	})
+}
+
+// TestAResizeTouchesNoProcess: the cgroup is changed, in place.
+func TestAResizeTouchesNoProcess(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "s1", "a"))
+		pass(time.Minute)
+		began := time.Now()
+		n.rt.Fail(containertest.Fault{Op: "UpdateResources", Err: errors.New("busy")})
+		limits := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+		n.api.edit(func(p *corev1.Pod) *corev1.Pod { p.Spec.Containers[0].Resources.Limits = limits; return p })
+		pass(time.Minute)
+		n.want("a resize", n.happened(began), "a#0:resized@1")
+		n.restart()
+		pass(time.Minute)
+		n.want("after a restart", n.happened(began), "a#0:resized@1")
+		began = time.Now()
+		n.api.edit(func(p *corev1.Pod) *corev1.Pod { p.Spec.InitContainers[0].Resources.Limits = limits; return p })
+		pass(time.Minute)
+		n.want("of a sidecar", n.happened(began), "s1#0:resized@0")
+	})
+}
+
+// TestAContainerOfAnEarlierVersion, which did not record its resources, stays as it is.
+func TestAContainerOfAnEarlierVersion(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		if err := n.rt.UpdateResources(t.Context(), n.newest("a").ID, container.Resources{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		began := time.Now()
+		n.restart()
+		pass(time.Minute)
+		n.want("after the upgrade", n.happened(began), "")
+	})
+}
+
+func TestAnotherImageStartsAnew(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		began := time.Now()
+		n.api.edit(func(p *corev1.Pod) *corev1.Pod { p.Spec.Containers[0].Image = "j"; return p })
+		pass(time.Minute)
+		n.want("events", n.happened(began), "a#0:terminated@0 a#0:exited@0 a#1:started@0")
+	})
+}
+
+// TestAFinalizerKeepsAPod: it has ended all the same, and says so once.
+func TestAFinalizerKeepsAPod(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Finalizers = []string{"example.org/keep"}
+		n.api.create(p)
+		pass(time.Minute)
+		n.api.remove(time.Second)
+		pass(time.Minute)
+		n.want("phase", string(n.phase()), "Succeeded")
+		n.nothingLeft()
+		n.api.edit(func(*corev1.Pod) *corev1.Pod { return nil })
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
+// TestWhatCannotBeGivenBackIsTriedAgain: the pod stays in the API until all of it is gone.
+func TestWhatCannotBeGivenBackIsTriedAgain(t *testing.T) {
+	for _, kind := range []string{"network", "sandbox", "volumes", "cgroup"} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+			pass(time.Minute)
+			n.held.set(kind, &n.held.busy, errors.New("busy"))
+			n.api.remove(0)
+			pass(time.Minute)
+			n.want(kind+" is busy", string(n.phase()), "Running")
+			n.held.set(kind, &n.held.busy, nil)
+			pass(2 * time.Second)
+			n.want(kind+" is free", string(n.phase()), "gone")
+			n.nothingLeft()
+		})
+	}
+}
+
+// TestWhatCannotBeMadeIsTriedAgain: and the reason is recorded.
+func TestWhatCannotBeMadeIsTriedAgain(t *testing.T) {
+	for kind, reason := range map[string]string{"network": "FailedCreatePodSandBox", "sandbox": "FailedCreatePodSandBox", "volumes": "FailedMount", "cgroup": "FailedCreatePodSandBox"} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.held.set(kind, &n.held.fails, errors.New("full"))
+			n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+			pass(10 * time.Second)
+			if len(n.rt.Events()) > 0 || n.events.count(reason) < 2 {
+				t.Errorf("without %s: %v, events %v", kind, n.happened(time.Time{}), n.events.all)
+			}
+			n.held.set(kind, &n.held.fails, nil)
+			pass(2 * time.Second)
+			n.want("then", string(n.phase()), "Running")
+		})
+	}
+}
+
+// TestTheOldPodOfANameIsFinished while the new one begins.
+func TestTheOldPodOfANameIsFinished(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		old := n.api.current()
+		next := testPod(corev1.RestartPolicyAlways, "a")
+		next.UID = "uid2"
+		n.workers.DeletePod(old)
+		n.api.create(next)
+		pass(time.Minute)
+		all, err := n.rt.List(t.Context(), "")
+		if err != nil || len(all) != 1 || all[0].Pod.UID != "uid2" {
+			t.Errorf("containers %+v, %v", all, err)
+		}
+		if got := strings.Join(n.held.left(), ", "); got != "cgroup of uid2, network of uid2, sandbox of uid2, volumes of uid2" {
+			t.Errorf("held are %s", got)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+package podworker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
+)
+
+// observe takes up a container or its end.
+func (w *worker) observe(c container.Container) {
+	if dropped := w.put(&c); dropped != nil {
+		w.discarded = append(w.discarded, dropped)
+	}
+	if c.State != container.StateExited {
+		return
+	}
+	w.Prober.Remove(c.ID)
+	w.kills.ended(c.ID)
+}
+
+// observeEnded takes up what ended.
+func (w *worker) observeEnded() {
+	for _, c := range w.takeEnded() {
+		w.observe(c)
+	}
+	w.publish(w.running())
+}
+
+func (w *worker) view(p *corev1.Pod) plan.View {
+	v := plan.View{
+		Pod: p, Sandbox: w.sandbox.ID, Containers: w.newest, Previous: w.previous, Failures: w.failures,
+		Health: map[string]container.Health{}, Now: time.Now(),
+	}
+	for _, c := range w.newest {
+		if h, ok := w.Prober.Health(c.ID); ok {
+			v.Health[c.ID] = h
+		}
+	}
+	return v
+}
+
+// report writes the pod's status, and says when to try again if it could not be written.
+func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
+	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
+		HostIP: w.NodeIP, PodIP: w.ip, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "", Failed: w.failed, Terminated: w.terminated,
+	}))
+	if err == nil || ctx.Err() != nil {
+		return time.Time{}
+	}
+	w.log.Warn("a pod's status is not written yet", "error", err)
+	return time.Now().Add(retryDelay)
+}
+
+// recordBackoff records once per container that its successor has to wait.
+func (w *worker) recordBackoff(p *corev1.Pod, ended *container.Container) {
+	if w.backingOff[ended.Name] == ended.ID {
+		return
+	}
+	w.backingOff[ended.Name] = ended.ID
+	w.Events.Event(p, corev1.EventTypeWarning, "BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)",
+		ended.Name, w.ref.Name, w.ref.Namespace, w.ref.UID))
+}

@@ -1,0 +1,164 @@
+package plan
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/pod"
+)
+
+// Decide computes what a pod that is to run needs.
+func Decide(v View) Decision {
+	p := &planner{View: v}
+	p.initContainers()
+	if p.d.Initialized {
+		p.mainContainers()
+	}
+	switch {
+	case p.d.Finished:
+		p.d.Start = nil
+		for _, c := range ToStop(v) {
+			p.d.Kill = append(p.d.Kill, Kill{c, "Stopping container " + c.Name})
+		}
+	case p.d.Initialized:
+		p.ephemeralContainers()
+	}
+	return p.d
+}
+
+type planner struct {
+	View
+	d       Decision
+	started bool // a main container was started in this sandbox
+}
+
+func (p *planner) initContainers() {
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.MainContainers) {
+		p.started = p.started || p.Current(c.Name) != nil
+	}
+	// One that failed for good decides, whatever became of the sidecars before it.
+	if p.d.Finished = !p.started && p.initFailed(); p.d.Finished {
+		return
+	}
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.InitContainers) {
+		cur := p.Current(c.Name)
+		if pod.IsSidecar(c) {
+			if p.sidecar(c, cur) {
+				continue
+			}
+			return
+		}
+		switch {
+		case p.started:
+			// Done before the main containers were started; its record may be gone.
+		case cur == nil:
+			p.startWhenDue(c)
+			return
+		case cur.State == container.StateRunning:
+			return
+		case cur.Exit.Code != 0:
+			p.startWhenDue(c)
+			return
+		}
+	}
+	p.d.Initialized = true
+}
+
+// initFailed says whether an init container has failed and is not run again.
+func (p *planner) initFailed() bool {
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.InitContainers) {
+		cur := p.Current(c.Name)
+		if !pod.IsSidecar(c) && cur != nil && cur.Exit != nil && cur.Exit.Code != 0 && !Restarts(p.Pod, c, cur.Exit) {
+			return true
+		}
+	}
+	return false
+}
+
+// sidecar keeps a sidecar running, and says whether what follows it may start.
+func (p *planner) sidecar(c *corev1.Container, cur *container.Container) bool {
+	switch {
+	case cur == nil || cur.State == container.StateExited:
+		p.startWhenDue(c)
+		return p.started
+	case p.unhealthy(cur):
+		return true
+	}
+	p.resize(c, cur)
+	return p.Health[cur.ID].Started || p.started
+}
+
+func (p *planner) mainContainers() {
+	done := true
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.MainContainers) {
+		cur := p.Current(c.Name)
+		switch {
+		case cur == nil:
+			// One that ended for good in an earlier sandbox is not run again.
+			if old := p.Containers[c.Name]; old != nil && old.State == container.StateExited && !Restarts(p.Pod, c, old.Exit) && old.Exit.Reason != container.ReasonUnknown {
+				continue
+			}
+			done = false
+			p.startWhenDue(c)
+		case cur.State == container.StateRunning:
+			done = false
+			switch {
+			case p.unhealthy(cur):
+			case cur.SpecHash != container.SpecHash(c):
+				p.d.Kill = append(p.d.Kill, Kill{cur, fmt.Sprintf("Container %s definition changed, will be restarted", c.Name)})
+			default:
+				p.resize(c, cur)
+			}
+		case Restarts(p.Pod, c, cur.Exit):
+			done = false
+			p.startWhenDue(c)
+		}
+	}
+	p.d.Finished = done
+}
+
+// ephemeralContainers are run once, beside whatever else runs, and decide nothing.
+func (p *planner) ephemeralContainers() {
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.EphemeralContainers) {
+		if p.Containers[c.Name] == nil {
+			p.startWhenDue(c)
+		}
+	}
+}
+
+// unhealthy has a container killed whose probes want that, and says whether they do.
+func (p *planner) unhealthy(c *container.Container) bool {
+	probe := p.Health[c.ID].Unhealthy
+	if probe != "" {
+		p.d.Kill = append(p.d.Kill, Kill{c, fmt.Sprintf("Container %s failed %s, will be restarted", c.Name, probe)})
+	}
+	return probe != ""
+}
+
+// resize has the cgroup of a running container follow its spec. What an earlier version
+// started has no hash, and stays as it is.
+func (p *planner) resize(c *corev1.Container, cur *container.Container) {
+	if cur.ResourcesHash != "" && cur.ResourcesHash != container.ResourcesHash(c) {
+		p.d.Resize = append(p.d.Resize, Resize{cur, c})
+	}
+}
+
+func (p *planner) startWhenDue(c *corev1.Container) {
+	prev := p.Containers[c.Name]
+	a := Start{Container: c}
+	if prev != nil {
+		a.Restarts, a.Backoff = prev.Restarts+1, nextBackoff(prev)
+	}
+	if due := p.Due(c.Name); due.After(p.Now) {
+		if p.d.WakeAt.IsZero() || due.Before(p.d.WakeAt) {
+			p.d.WakeAt = due
+		}
+		if cur := p.Current(c.Name); cur != nil && cur.Exit != nil {
+			p.d.BackingOff = append(p.d.BackingOff, cur)
+		}
+		return
+	}
+	p.d.Start = append(p.d.Start, a)
+}

@@ -1,0 +1,118 @@
+package podworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/pod"
+)
+
+// prepareError is why a pod's containers cannot be started, with the event's reason.
+type prepareError struct {
+	reason string
+	err    error
+}
+
+func (e prepareError) Error() string { return e.err.Error() }
+func (e prepareError) Unwrap() error { return e.err }
+
+func prepareReason(err error) string {
+	var p prepareError
+	if errors.As(err, &p) {
+		return p.reason
+	}
+	return "FailedCreatePodSandBox"
+}
+
+// prepare makes the pod's cgroup, namespaces, address and volumes. What is there
+// already is kept, so that a restart of the kubelet changes nothing. It says when the
+// volumes are to be refreshed (zero: never).
+func (w *worker) prepare(ctx context.Context, p *corev1.Pod) (refresh time.Time, err error) {
+	if !sameMetadata(p, w.seen) {
+		w.Volumes.Outdate(w.ref.UID)
+	}
+	w.seen = p
+	if w.sandbox.ID == "" || !w.Sandboxes.Healthy(p, w.sandbox.ID) {
+		if err := w.makeSandbox(ctx, p); err != nil {
+			return time.Time{}, err
+		}
+	}
+	next, err := w.Volumes.Refresh(ctx, p, w.fields(p), w.wake)
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("a pod's volumes are not brought up to date", "error", err)
+	}
+	return next, nil
+}
+
+func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
+	if !p.Spec.HostNetwork {
+		if err := w.Network.Ready(); err != nil {
+			return prepareError{"NetworkNotReady", fmt.Errorf("network is not ready: %w", err)}
+		}
+	}
+	if err := os.MkdirAll(w.Layout.Pod(w.ref.UID), 0o750); err != nil {
+		return fmt.Errorf("make the pod's directory: %w", err)
+	}
+	if err := w.Cgroups.EnsurePod(p); err != nil {
+		return err
+	}
+	var sb container.Sandbox
+	var ip netip.Addr
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		if sb, err = w.Sandboxes.Ensure(p); err != nil || p.Spec.HostNetwork {
+			return err
+		}
+		ip, err = w.Network.Attach(gctx, w.ref.UID, sb.Namespaces.Net, hostPorts(p))
+		return err
+	})
+	g.Go(func() error {
+		if err := w.Volumes.SetUp(gctx, p, w.fields(p), w.wake); err != nil {
+			return prepareError{"FailedMount", err}
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	w.ip = w.NodeIP
+	if ip.IsValid() {
+		w.ip = ip.String()
+	}
+	if err := w.Files.Write(p, w.ip); err != nil {
+		return err
+	}
+	w.sandbox, w.released = sb, false
+	if !p.Spec.HostNetwork {
+		w.setNetwork(sb.Namespaces.Net)
+	}
+	return nil
+}
+
+func hostPorts(p *corev1.Pod) []container.HostPort {
+	var out []container.HostPort
+	for _, port := range pod.HostPorts(&p.Spec) {
+		out = append(out, container.HostPort{
+			Protocol: string(port.Protocol), HostIP: port.HostIP, HostPort: uint16(port.HostPort), ContainerPort: uint16(port.ContainerPort),
+		})
+	}
+	return out
+}
+
+// fields is what the downward API knows of the pod's status.
+func (w *worker) fields(p *corev1.Pod) *corev1.PodStatus {
+	s := p.Status.DeepCopy()
+	s.HostIP, s.HostIPs = w.NodeIP, []corev1.HostIP{{IP: w.NodeIP}}
+	if w.ip != "" {
+		s.PodIP, s.PodIPs = w.ip, []corev1.PodIP{{IP: w.ip}}
+	}
+	return s
+}

@@ -1,0 +1,188 @@
+package podworker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
+	"github.com/gantry-run/gantry/runtime/pod"
+)
+
+const (
+	// adoptDelay is the pause before a pod that runs is tried to be taken over again,
+	// for the first adoptGrace of this process.
+	adoptDelay = 100 * time.Millisecond
+	adoptGrace = 10 * time.Second
+)
+
+// worker does everything for one pod. Beside the mailbox, its fields belong to its own
+// goroutine.
+type worker struct {
+	mailbox
+	*Config
+	admission *admission
+	starting  chan struct{} // slots for containers that are being started
+	ref       container.PodRef
+	log       *slog.Logger
+
+	history
+	failures   failures
+	kills      kills
+	backingOff map[string]string      // by name, the container whose back-off was recorded
+	discarded  []*container.Container // that are to be removed
+
+	sandbox    container.Sandbox
+	ip         string
+	created    time.Time // when this worker was
+	startTime  metav1.Time
+	seen       *corev1.Pod     // whose metadata the volumes show
+	failed     *status.Failure // for which the pod ends
+	terminated bool            // deleted, and nothing of it runs any more
+	released   bool            // ended, and what it held is given back
+}
+
+func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod, containers []container.Container) *worker {
+	w := &worker{
+		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: cfg, admission: a, starting: starting,
+		ref:     container.PodRef{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
+		history: newHistory(), failures: failures{}, backingOff: map[string]string{},
+		created: time.Now(), startTime: metav1.Now(), seen: p,
+	}
+	w.log = cfg.Log.With("pod", w.ref.String())
+	w.kills = kills{Config: cfg, log: w.log, active: map[string]*kill{}}
+	if p.Status.StartTime != nil {
+		w.startTime = *p.Status.StartTime
+	}
+	// What an earlier process started was admitted by it.
+	w.admitted = len(containers) > 0 || p.Status.StartTime != nil
+	for _, c := range containers {
+		w.observe(c)
+		cfg.Images.Use(w.ref.UID, c.ImageID)
+	}
+	w.publish(w.running())
+	return w
+}
+
+// run serves the pod until it is gone or ctx is done.
+func (w *worker) run(ctx context.Context) {
+	defer func() {
+		w.Volumes.Release(w.ref.UID)
+		for _, c := range w.all() {
+			w.Prober.Remove(c.ID)
+		}
+	}()
+	for {
+		next, done := w.sync(ctx)
+		if done || ctx.Err() != nil {
+			return
+		}
+		var timer <-chan time.Time
+		if !next.IsZero() {
+			timer = time.After(max(time.Until(next), 0))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wakeC:
+		case <-timer:
+		}
+	}
+}
+
+// sync does what can be done now, and says when to look again without being woken
+// (zero: never), or that nothing of the pod is left.
+func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
+	p, deleted, startCtx, stop := w.take(ctx)
+	defer stop()
+	w.observeEnded()
+	w.discard(ctx)
+	switch {
+	case deleted || p.DeletionTimestamp != nil:
+		return w.terminate(ctx, p, deleted)
+	case pod.IsTerminal(p):
+		return w.finish(ctx, p), false
+	}
+	if _, ok := w.admittedPod(); !ok && w.failed == nil {
+		if r := w.admission.admit(ctx, &w.mailbox, p); r != nil {
+			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
+		}
+	}
+	next = w.enforceDeadline(p)
+	if w.failed != nil {
+		if !w.stopAll(ctx, p, plan.Grace(p)) {
+			return time.Time{}, false
+		}
+		return w.report(ctx, p), false
+	}
+	refresh, err := w.prepare(startCtx, p)
+	if err != nil {
+		// An earlier process made what this one has not found again yet (the network may
+		// come up after it): what was reported of a pod that runs holds until then.
+		adopting := w.sandbox.ID == "" && len(w.running()) > 0
+		if adopting && time.Since(w.created) < adoptGrace {
+			return time.Now().Add(adoptDelay), false
+		}
+		if startCtx.Err() == nil {
+			w.log.Warn("pod cannot start yet", "error", err)
+			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
+		}
+		next = time.Now().Add(retryDelay)
+		if !adopting {
+			next = earliest(next, w.report(ctx, p))
+		}
+		return next, false
+	}
+	next = earliest(next, refresh)
+	next = earliest(next, w.runContainers(ctx, startCtx, p))
+	return earliest(next, w.report(ctx, p)), false
+}
+
+// runContainers starts, kills and resizes containers until nothing can be done now, and
+// says when something can (zero: when it is woken). Starts are made with startCtx.
+func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (next time.Time) {
+	for {
+		d := plan.Decide(w.view(p))
+		for _, k := range d.Kill {
+			w.kills.kill(ctx, p, k.Container, w.ip, plan.KillGrace(p, k.Container.Name), k.Message)
+		}
+		for _, r := range d.Resize {
+			if !w.resize(ctx, p, r) {
+				next = earliest(next, time.Now().Add(retryDelay))
+			}
+		}
+		for _, c := range d.BackingOff {
+			w.recordBackoff(p, c)
+		}
+		next = earliest(next, d.WakeAt)
+		started := false
+		for _, a := range d.Start {
+			started = w.startContainer(startCtx, ctx, p, a) || started
+		}
+		w.superviseProbes(ctx, p)
+		if !started {
+			break
+		}
+		w.observeEnded()
+	}
+	return earliest(next, w.failures.next())
+}
+
+// enforceDeadline ends a pod that ran for longer than it may, or says until when it may.
+func (w *worker) enforceDeadline(p *corev1.Pod) (end time.Time) {
+	if p.Spec.ActiveDeadlineSeconds == nil || w.failed != nil {
+		return time.Time{}
+	}
+	end = w.startTime.Add(time.Duration(*p.Spec.ActiveDeadlineSeconds) * time.Second)
+	if time.Now().Before(end) {
+		return end
+	}
+	w.failed = &status.Failure{Reason: "DeadlineExceeded", Message: "Pod was active on the node longer than the specified deadline"}
+	w.Events.Event(p, corev1.EventTypeNormal, "DeadlineExceeded", w.failed.Message)
+	return time.Time{}
+}

@@ -1,0 +1,320 @@
+package podworker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/containertest"
+)
+
+// testPod has containers by name: i… init containers, s… sidecars, others main ones.
+func testPod(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
+	p := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, TerminationGracePeriodSeconds: ptr.To[int64](30)}}
+	p.Name, p.Namespace, p.UID, p.Generation = "p", "ns", "uid", 1
+	p.Status.Phase = corev1.PodPending
+	for _, n := range names {
+		c := corev1.Container{Name: n, Image: "i"}
+		switch n[0] {
+		case 's':
+			c.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+			fallthrough
+		case 'i':
+			p.Spec.InitContainers = append(p.Spec.InitContainers, c)
+		default:
+			p.Spec.Containers = append(p.Spec.Containers, c)
+		}
+	}
+	return p
+}
+
+// scenario runs a test on a clock of its own, with a node whose kubelet runs.
+func scenario(t *testing.T, test func(t *testing.T, n *node)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.start()
+		defer func() {
+			n.stop()
+			for _, v := range n.rt.Violations() {
+				t.Error(v)
+			}
+		}()
+		test(t, n)
+	})
+}
+
+// pass lets time pass, until everything has settled.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// happened are the events of containers since a moment, as name#restarts:kind@seconds.
+func (n *node) happened(since time.Time, kinds ...containertest.Kind) string {
+	var out []string
+	for _, e := range n.rt.Events() {
+		if e.At.Before(since) || len(kinds) > 0 && !slices.Contains(kinds, e.Kind) {
+			continue
+		}
+		what := string(e.Kind)
+		if e.Kind == containertest.Signaled {
+			what = e.Signal.String()
+		}
+		out = append(out, fmt.Sprintf("%s#%d:%s@%d", e.Container.Name, e.Container.Restarts, what, int(e.At.Sub(since).Seconds())))
+	}
+	return strings.Join(out, " ")
+}
+
+func (n *node) want(what, got, want string) {
+	n.t.Helper()
+	if got != want {
+		n.t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+// newest is the newest incarnation of a container in the runtime.
+func (n *node) newest(name string) container.Container {
+	all, err := n.rt.List(n.t.Context(), "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	out := container.Container{Restarts: -1}
+	for _, c := range all {
+		if c.Name == name && c.Restarts > out.Restarts {
+			out = c
+		}
+	}
+	return out
+}
+
+func (n *node) phase() corev1.PodPhase {
+	if p := n.api.current(); p != nil {
+		return p.Status.Phase
+	}
+	return "gone"
+}
+
+func (n *node) nothingLeft() {
+	n.t.Helper()
+	all, err := n.rt.List(n.t.Context(), "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if left := n.held.left(); len(all) > 0 || len(left) > 0 {
+		n.t.Errorf("left are %d containers and %v", len(all), left)
+	}
+	if dirs, err := n.layout.UIDs(); err != nil || len(dirs) > 0 || len(n.workers.workers) > 0 {
+		n.t.Errorf("left are %d workers, directories %v, %v", len(n.workers.workers), dirs, err)
+	}
+}
+
+func TestAPodFromStartToEnd(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		began := time.Now()
+		n.rt.Program("i1", containertest.Program{Lasts: 2 * time.Second})
+		n.rt.Program("i2", containertest.Program{Lasts: 3 * time.Second})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "i1", "s1", "i2", "a", "b"))
+		pass(time.Minute)
+		n.want("the start", n.happened(began, containertest.Started), "i1#0:started@0 s1#0:started@2 i2#0:started@2 a#0:started@5 b#0:started@5")
+		p := n.api.current()
+		if n.phase() != corev1.PodRunning || p.Status.PodIP != "10.0.0.7" || p.Status.HostIP != "192.0.2.1" {
+			t.Errorf("status %+v", p.Status)
+		}
+		if !n.workers.Running("uid", n.newest("a").ID) || n.workers.Running("uid", n.newest("i1").ID) || n.workers.Running("other", "x") {
+			t.Error("what runs is not known")
+		}
+		deleted := time.Now()
+		n.rt.Program("a", containertest.Program{Stops: 4 * time.Second})
+		n.api.remove(30 * time.Second)
+		pass(time.Minute)
+		n.want("the end", n.happened(deleted, containertest.Exited), "b#0:exited@0 a#0:exited@4 s1#0:exited@4")
+		n.want("phase", string(n.phase()), "gone")
+		n.nothingLeft()
+	})
+}
+
+func TestSidecarsEndInReverseOrder(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		for _, s := range []string{"s1", "s2", "s3"} {
+			n.rt.Program(s, containertest.Program{Stops: 2 * time.Second})
+		}
+		n.rt.Program("job", containertest.Program{Lasts: 5 * time.Second})
+		began := time.Now()
+		n.api.create(testPod(corev1.RestartPolicyNever, "s1", "s2", "s3", "job"))
+		pass(time.Minute)
+		n.want("the end", n.happened(began, containertest.Signaled), "s3#0:terminated@5 s2#0:terminated@7 s1#0:terminated@9")
+		n.want("phase", string(n.phase()), "Succeeded")
+		if left := n.held.left(); len(left) > 0 {
+			t.Errorf("a pod that has ended holds %v", left)
+		}
+	})
+}
+
+func TestTheGraceIsKept(t *testing.T) {
+	for _, c := range []struct {
+		grace time.Duration
+		want  string
+	}{
+		{0, "a#0:killed@0 a#0:exited@0"},
+		{10 * time.Second, "a#0:terminated@0 a#0:killed@10 a#0:exited@10"},
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.rt.Program("a", containertest.Program{Stops: -1})
+			n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+			pass(time.Minute)
+			deleted := time.Now()
+			n.api.remove(c.grace)
+			pass(time.Minute)
+			n.want(c.grace.String(), n.happened(deleted, containertest.Signaled, containertest.Exited), c.want)
+			n.nothingLeft()
+		})
+	}
+}
+
+// TestAGraceCanBeShortened: by a second deletion, or because the API has forgotten the pod.
+func TestAGraceCanBeShortened(t *testing.T) {
+	for name, again := range map[string]func(n *node){
+		"deleted again": func(n *node) { n.api.remove(time.Second) },
+		"forced":        func(n *node) { n.api.edit(func(*corev1.Pod) *corev1.Pod { return nil }) },
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.rt.Program("a", containertest.Program{Stops: -1})
+			n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+			pass(time.Minute)
+			deleted := time.Now()
+			n.api.remove(30 * time.Second)
+			pass(5 * time.Second)
+			again(n)
+			pass(time.Minute)
+			n.want(name, n.happened(deleted, containertest.Signaled), "a#0:terminated@0 a#0:killed@6")
+			n.nothingLeft()
+		})
+	}
+}
+
+// TestAHookThatTakesTheWholeGrace: the container is told to end all the same, and has two
+// seconds more.
+func TestAHookThatTakesTheWholeGrace(t *testing.T) {
+	for _, c := range []struct {
+		hook time.Duration
+		want string
+	}{
+		{2 * time.Second, "a#0:terminated@2 a#0:killed@6"}, {time.Minute, "a#0:terminated@6 a#0:killed@8"},
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.hooks = c.hook
+			n.rt.Program("a", containertest.Program{Stops: -1})
+			p := testPod(corev1.RestartPolicyAlways, "a")
+			p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
+			n.api.create(p)
+			pass(time.Minute)
+			deleted := time.Now()
+			n.api.remove(6 * time.Second)
+			pass(time.Minute)
+			n.want(c.hook.String(), n.happened(deleted, containertest.Signaled), c.want)
+		})
+	}
+}
+
+func TestAContainerWhosePostStartHookFailsIsKilled(t *testing.T) {
+	for hookErr, want := range map[error]string{
+		nil: "a#0:started@0", errors.New("no"): "a#0:started@0 a#0:terminated@2 a#0:exited@2",
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			p := testPod(corev1.RestartPolicyNever, "a")
+			p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}}
+			n.hooks, n.hookErr = 2*time.Second, hookErr
+			began := time.Now()
+			n.api.create(p)
+			pass(time.Minute)
+			n.want(fmt.Sprint(hookErr), n.happened(began), want)
+		})
+	}
+}
+
+func TestActiveDeadline(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Spec.ActiveDeadlineSeconds = ptr.To[int64](20)
+		began := time.Now()
+		n.api.create(p)
+		pass(time.Minute)
+		n.want("events", n.happened(began), "a#0:started@0 a#0:terminated@20 a#0:exited@20")
+		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "DeadlineExceeded" {
+			t.Errorf("status %+v", s)
+		}
+		if n.events.count("DeadlineExceeded") != 1 {
+			t.Error("the deadline is not recorded once")
+		}
+	})
+}
+
+func TestAnUnhealthyContainerIsReplaced(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{TerminationGracePeriodSeconds: ptr.To[int64](3)}
+		n.rt.Program("a", containertest.Program{Stops: -1})
+		n.api.create(p)
+		pass(time.Minute)
+		began := time.Now()
+		n.health.set(n.newest("a").ID, container.Health{Started: true, Unhealthy: "liveness probe"})
+		pass(time.Minute)
+		n.want("events", n.happened(began), "a#0:terminated@0 a#0:killed@3 a#0:exited@3 a#1:started@3")
+		if n.events.count("Killing") != 1 {
+			t.Errorf("events %v", n.events.all)
+		}
+	})
+}
+
+// TestOldIncarnationsGo: the newest and the one before it stay, for their logs.
+func TestOldIncarnationsGo(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("a", containertest.Program{Lasts: time.Second, Code: 1})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(2 * time.Minute)
+		all, err := n.rt.List(t.Context(), "uid")
+		if err != nil || len(all) != 2 {
+			t.Errorf("%d incarnations are kept, %v", len(all), err)
+		}
+		if got := n.events.count("BackOff"); got != 4 { // from the third incarnation on
+			t.Errorf("%d back-offs are recorded", got)
+		}
+	})
+}
+
+// TestAnEphemeralContainerRunsOnce: and decides nothing.
+func TestAnEphemeralContainerRunsOnce(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		began := time.Now()
+		n.rt.Program("debug", containertest.Program{Lasts: 5 * time.Second, Code: 1})
+		n.api.edit(func(p *corev1.Pod) *corev1.Pod {
+			p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "i"}}}
+			return p
+		})
+		pass(time.Minute)
+		n.want("events", n.happened(began), "debug#0:started@0 debug#0:exited@5")
+		if s := n.api.current().Status; s.Phase != corev1.PodRunning || s.EphemeralContainerStatuses[0].State.Terminated.ExitCode != 1 {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+func TestSignalNames(t *testing.T) {
+	for name, want := range map[string]syscall.Signal{"SIGQUIT": syscall.SIGQUIT, "quit": syscall.SIGQUIT, "3": syscall.SIGQUIT, "64": 64, "65": 0, "0": 0, "-1": 0, "what": 0, "": 0} {
+		if got, ok := signalByName(name); ok != (want != 0) || ok && got != want {
+			t.Errorf("%q is %v, %v", name, got, ok)
+		}
+	}
+}

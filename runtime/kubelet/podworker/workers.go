@@ -1,0 +1,159 @@
+package podworker
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+)
+
+// Workers are those of this node's pods.
+type Workers struct {
+	cfg       Config
+	admission *admission
+	starting  chan struct{} // slots for containers that are being started
+
+	mu      sync.Mutex
+	workers map[string]*worker // by pod UID
+	running sync.WaitGroup
+}
+
+// New returns workers without pods.
+func New(cfg Config) *Workers {
+	return &Workers{
+		cfg: cfg, starting: make(chan struct{}, cfg.StartsAtOnce), workers: map[string]*worker{},
+		admission: &admission{handler: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{}},
+	}
+}
+
+// Adopt takes over what runs, before anything else is done: containers of pods that
+// still exist go on under a worker; what belongs to pods that went is removed. It
+// returns when the workers run; what is removed may take longer.
+func (ws *Workers) Adopt(ctx context.Context, pods []*corev1.Pod, containers []container.Container) {
+	byUID := map[string][]container.Container{}
+	for _, c := range containers {
+		byUID[c.Pod.UID] = append(byUID[c.Pod.UID], c)
+	}
+	keep := make([]string, 0, len(pods))
+	for _, p := range pods {
+		keep = append(keep, string(p.UID))
+	}
+	// Before any new pod is attached, which would not be among those that are kept.
+	if err := ws.cfg.Network.Prune(ctx, keep); err != nil {
+		ws.cfg.Log.Warn("the network of pods that went is not removed", "error", err)
+	}
+	for _, p := range pods {
+		ws.start(ctx, p, byUID[string(p.UID)])
+		delete(byUID, string(p.UID))
+	}
+	ws.running.Go(func() { ws.removeOrphans(ctx, byUID, keep) })
+}
+
+// UpdatePod hands a pod to its worker, which is started when there is none.
+func (ws *Workers) UpdatePod(ctx context.Context, p *corev1.Pod) {
+	if w := ws.worker(string(p.UID)); w != nil {
+		w.update(p, false)
+		return
+	}
+	ws.start(ctx, p, nil)
+}
+
+// DeletePod tells the worker of a pod that the API does not have it any more.
+func (ws *Workers) DeletePod(p *corev1.Pod) {
+	if w := ws.worker(string(p.UID)); w != nil {
+		w.update(p, true)
+	}
+}
+
+// Exited hands containers that have ended to the workers of their pods. To tell one
+// twice does no harm.
+func (ws *Workers) Exited(containers ...container.Container) {
+	for _, c := range containers {
+		if w := ws.worker(c.Pod.UID); w != nil && c.State == container.StateExited {
+			w.exited(c)
+		}
+	}
+}
+
+// Running reports whether a container of a pod is known to run. Any goroutine may ask.
+func (ws *Workers) Running(uid, id string) bool {
+	w := ws.worker(uid)
+	return w != nil && w.isRunning(id)
+}
+
+// Dial connects to a port of a pod as a process in it would.
+func (ws *Workers) Dial(ctx context.Context, uid string, port int32) (net.Conn, error) {
+	w := ws.worker(uid)
+	if w == nil {
+		return nil, errNoNetwork
+	}
+	path, host := w.network()
+	return dial(ctx, path, host, port)
+}
+
+// Wait returns when no worker runs any more: each ends with the ctx that it was started
+// with.
+func (ws *Workers) Wait() { ws.running.Wait() }
+
+func (ws *Workers) worker(uid string) *worker {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return ws.workers[uid]
+}
+
+func (ws *Workers) start(ctx context.Context, p *corev1.Pod, containers []container.Container) {
+	uid := string(p.UID)
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.workers[uid] != nil || ctx.Err() != nil {
+		return
+	}
+	w := newWorker(&ws.cfg, ws.admission, ws.starting, p, containers)
+	ws.workers[uid] = w
+	ws.admission.add(&w.mailbox)
+	ws.running.Go(func() {
+		w.run(ctx)
+		ws.admission.remove(&w.mailbox)
+		ws.mu.Lock()
+		defer ws.mu.Unlock()
+		delete(ws.workers, uid)
+	})
+}
+
+// removeOrphans removes what pods left that went while this process was away.
+func (ws *Workers) removeOrphans(ctx context.Context, orphans map[string][]container.Container, keep []string) {
+	log := ws.cfg.Log
+	for _, list := range orphans {
+		for _, c := range list {
+			log.Info("removing a container whose pod is gone", "pod", c.Pod.String(), "container", c.Name)
+			if err := ws.cfg.Runtime.Remove(ctx, c.ID); err != nil {
+				log.Warn("an orphaned container is not removed", "container", c.ID, "error", err)
+			}
+			if err := removeLogs(ws.cfg.Layout, c.Pod); err != nil {
+				log.Warn("the logs of a pod that is gone are not removed", "pod", c.Pod.String(), "error", err)
+			}
+		}
+	}
+	dirs, err := ws.cfg.Layout.UIDs()
+	if err != nil {
+		log.Warn("cannot list the directories of pods", "error", err)
+	}
+	sandboxes, err := ws.cfg.Sandboxes.List()
+	if err != nil {
+		log.Warn("cannot list the sandboxes of pods", "error", err)
+	}
+	uids := slices.Concat(dirs, sandboxes)
+	slices.Sort(uids)
+	for _, uid := range slices.Compact(uids) {
+		if slices.Contains(keep, uid) || ws.worker(uid) != nil {
+			continue
+		}
+		if err := ws.cfg.release(ctx, uid); err != nil {
+			log.Warn("the remains of a pod are not removed", "uid", uid, "error", err)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
+)
+
+// node is what the server looks at: one pod, ns/p, with containers a and b.
+type node struct {
+	synced     bool
+	pod        *corev1.Pod
+	containers []container.Container
+	err        error
+	ready      error
+}
+
+func (n *node) Synced() bool        { return n.synced }
+func (n *node) Pods() []*corev1.Pod { return []*corev1.Pod{n.pod} }
+func (n *node) Pod(namespace, name string) *corev1.Pod {
+	if namespace == "ns" && name == "p" {
+		return n.pod
+	}
+	return nil
+}
+
+func (n *node) List(_ context.Context, uid string) ([]container.Container, error) {
+	if uid != "u" {
+		return nil, errors.New("another pod")
+	}
+	return append([]container.Container(nil), n.containers...), n.err
+}
+
+func (n *node) Exec(context.Context, string, []string, container.Streams) (int, error) { return 0, nil }
+func (n *node) Attach(context.Context, string, container.Streams) error                { return nil }
+func (n *node) Running(string, string) bool                                            { return false }
+func (n *node) Dial(context.Context, string, int32) (net.Conn, error) {
+	return nil, errors.New("no network")
+}
+
+func newServer(t *testing.T) (*Server, *node) {
+	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}, {Name: "b"}}}}
+	p.Name, p.Namespace, p.UID = "p", "ns", "u"
+	n := &node{synced: true, pod: p}
+	return &Server{cfg: Config{Pods: n, Runtime: n, Workers: n, Ready: func() error { return n.ready }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}, n
+}
+
+// get asks as the holder of a certificate; "" has none.
+func get(s *Server, path, user string, groups ...string) (int, string) {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	if user != "" {
+		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: user, Organization: groups}}}}
+	}
+	w := httptest.NewRecorder()
+	s.handler().ServeHTTP(w, r)
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+func TestWhoMayLookIntoPods(t *testing.T) {
+	s, n := newServer(t)
+	for _, c := range []struct {
+		path, user, group string
+		want              int
+	}{
+		{"/healthz", "", "", 200}, {"/livez", "somebody", "", 200}, {"/readyz", "", "", 200}, {"/metrics", "somebody", "", 200},
+		{"/pods", config.APIServerKubeletUser, "", 200}, {"/pods/", "admin", config.MastersGroup, 200},
+		{"/pods", "", "", 403}, {"/pods", "system:node:x", "system:nodes", 403}, {"/containerLogs/ns/p/a", "somebody", "", 403},
+		{"/exec/ns/p/a", "somebody", "", 403}, {"/attach/ns/p/a", "somebody", "", 403}, {"/portForward/ns/p", "somebody", "", 403},
+		{"/exec/ns/p/a", "admin", config.MastersGroup, 400}, {"/portForward/ns/none", "admin", config.MastersGroup, 404}, {"/nothing", "admin", config.MastersGroup, 404},
+	} {
+		if got, body := get(s, c.path, c.user, c.group); got != c.want {
+			t.Errorf("%s as %q of %q: %d %s, want %d", c.path, c.user, c.group, got, body, c.want)
+		}
+	}
+	n.ready = errors.New("not registered")
+	if got, body := get(s, "/readyz", ""); got != 503 || body != "not registered" {
+		t.Errorf("while it is not ready: %d %s", got, body)
+	}
+	if _, body := get(s, "/pods", config.APIServerKubeletUser); !strings.Contains(body, `"kind":"PodList"`) || !strings.Contains(body, `"name":"p"`) {
+		t.Errorf("the pods are %s", body)
+	}
+	n.synced = false
+	for path, want := range map[string]int{"/pods": 503, "/containerLogs/ns/p/a": 400, "/portForward/ns/p": 404} {
+		if got, body := get(s, path, config.APIServerKubeletUser); got != want || body != errNotSynced.Error() {
+			t.Errorf("%s before the pods are known: %d %s", path, got, body)
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	const runs, ended = container.StateRunning, container.StateExited
+	c := func(name string, restarts int32, state container.State) container.Container {
+		return container.Container{Name: name, Restarts: restarts, State: state}
+	}
+	waits := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "a", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}}}}}
+	over := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "b"}, {Name: "a", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}}}
+	for _, x := range []struct {
+		name     string
+		pod      *corev1.Pod
+		all      []container.Container
+		previous bool
+		want     string
+	}{
+		{"the newest", waits, []container.Container{c("a", 1, ended), c("b", 9, runs), c("a", 2, runs)}, false, "2"},
+		{"the one before it", waits, []container.Container{c("a", 1, ended), c("b", 9, runs), c("a", 2, runs)}, true, "1"},
+		{"of one that waits", waits, []container.Container{c("a", 2, ended), c("a", 1, ended)}, false, "2"},
+		{"before one that waits", waits, []container.Container{c("a", 1, ended), c("a", 2, ended)}, true, "2"},
+		{"before one that ended for good", over, []container.Container{c("a", 1, ended), c("a", 2, ended)}, true, "1"},
+		{"none before", waits, []container.Container{c("a", 0, runs)}, true, "previous terminated container"},
+		{"none", waits, []container.Container{c("b", 0, runs)}, false, "is waiting to start"},
+		{"none at all", waits, nil, true, "previous terminated container"},
+	} {
+		got, err := pick(x.pod, "a", x.all, x.previous)
+		text := fmt.Sprint(got.Restarts)
+		if err != nil {
+			text = err.Error()
+		}
+		if text != x.want && (err == nil || !strings.Contains(text, x.want)) {
+			t.Errorf("%s: %s, want %s", x.name, text, x.want)
+		}
+	}
+}
+
+func TestLogs(t *testing.T) {
+	s, n := newServer(t)
+	path := filepath.Join(t.TempDir(), "0.log")
+	lines := "2026-01-01T00:00:00.000000000Z stdout F one\n2026-01-01T00:00:01.000000000Z stderr F two\n2026-01-01T00:00:02.000000000Z stdout F three\n"
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.containers = []container.Container{{Name: "a", LogPath: path, State: container.StateExited}, {Name: "b", LogPath: path + ".none"}}
+	for query, want := range map[string]string{
+		"": "one\ntwo\nthree", "tailLines=1": "three", "follow=true": "one\ntwo\nthree", "stream=Stderr": "two", "stream=Stdout&tailLines=2": "three",
+		"sinceTime=2026-01-01T00:00:01Z": "two\nthree", "limitBytes=3": "one", "timestamps=true&tailLines=1": "2026-01-01T00:00:02.000000000Z three",
+	} {
+		if code, got := get(s, "/containerLogs/ns/p/a?"+query, config.APIServerKubeletUser); code != 200 || got != want {
+			t.Errorf("%q: %d %q, want %q", query, code, got, want)
+		}
+	}
+	for path, want := range map[string]string{
+		"/containerLogs/ns/p/c": `container "c" is not valid`, "/containerLogs/ns/q/a": "pod ns/q is not on this node", "/containerLogs/ns/p/a?tailLines=-1": "no number of at least 0",
+		"/containerLogs/ns/p/a?sinceTime=then": "sinceTime",
+	} {
+		if code, got := get(s, path, config.APIServerKubeletUser); code != 400 || !strings.Contains(got, want) {
+			t.Errorf("%s: %d %s, want %q", path, code, got, want)
+		}
+	}
+	if code, _ := get(s, "/containerLogs/ns/p/b", config.APIServerKubeletUser); code != 500 {
+		t.Errorf("a log that is not there: %d", code)
+	}
+	n.err = errors.New("away")
+	if code, got := get(s, "/containerLogs/ns/p/a", config.APIServerKubeletUser); code != 400 || got != "away" {
+		t.Errorf("while the runtime is away: %d %s", code, got)
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for query, want := range map[string]podlog.Options{
+		"":                              {Tail: -1},
+		"tailLines=0&limitBytes=9":      {Tail: 0, Limit: 9},
+		"sinceSeconds=60&follow=true":   {Tail: -1, Follow: true, Since: now.Add(-time.Minute)},
+		"sinceSeconds=0":                {Tail: -1, Since: now},
+		"stream=All":                    {Tail: -1},
+		"stream=Stdout&timestamps=true": {Tail: -1, Stream: "stdout", Timestamps: true},
+	} {
+		values := map[string]string{}
+		for _, kv := range strings.Split(query, "&") {
+			k, v, _ := strings.Cut(kv, "=")
+			values[k] = v
+		}
+		got, err := logOptions(func(k string) string { return values[k] }, now)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v, want %+v", query, got, err, want)
+		}
+	}
+}
+
+// TestASessionNeedsARunningContainer.
+func TestASessionNeedsARunningContainer(t *testing.T) {
+	s, n := newServer(t)
+	n.containers = []container.Container{{Name: "a", State: container.StateExited}}
+	for path, want := range map[string]string{"/exec/ns/p/a?stdout=true&command=id": `container "a" does not run`, "/attach/ns/p/b?stdout=true": "is waiting to start"} {
+		if code, got := get(s, path, config.APIServerKubeletUser); code != 404 || !strings.Contains(got, want) {
+			t.Errorf("%s: %d %s", path, code, got)
+		}
+	}
+}

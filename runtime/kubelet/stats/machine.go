@@ -1,0 +1,73 @@
+package stats
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine is what this server is, and has from its start.
+type Machine struct {
+	CPUs         int64
+	Memory, Disk int64 // bytes
+
+	Arch, Kernel, OSImage         string
+	Hostname                      string
+	MachineID, SystemUUID, BootID string
+}
+
+// ReadMachine reads the facts of this server. dir lies on the disk that counts; it
+// need not exist yet.
+func ReadMachine(dir string) (Machine, error) {
+	m := Machine{CPUs: int64(runtime.NumCPU()), Arch: runtime.GOARCH}
+	memory, err := readMemory()
+	if err != nil {
+		return m, fmt.Errorf("read what this machine has: %w", err)
+	}
+	m.Memory = memory.total
+	if st, err := diskOf(dir); err == nil {
+		m.Disk = int64(st.Blocks) * st.Bsize
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return m, fmt.Errorf("uname: %w", err)
+	}
+	m.Kernel, m.Hostname = unix.ByteSliceToString(uts.Release[:]), unix.ByteSliceToString(uts.Nodename[:])
+	m.MachineID, m.BootID = read("/etc/machine-id"), read("/proc/sys/kernel/random/boot_id")
+	if m.SystemUUID = read("/sys/class/dmi/id/product_uuid"); m.SystemUUID == "" {
+		m.SystemUUID = m.MachineID
+	}
+	m.OSImage = osImage(read("/etc/os-release"))
+	return m, nil
+}
+
+// read returns a small file of the kernel or the distribution; "" when it is not there.
+func read(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func osImage(release string) string {
+	for line := range strings.Lines(release) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			return strings.Trim(v, `"`)
+		}
+	}
+	return "Linux"
+}
+
+// diskOf is the file system of dir, or of its nearest parent that exists.
+func diskOf(dir string) (st unix.Statfs_t, err error) {
+	for ; ; dir = filepath.Dir(dir) {
+		if err = unix.Statfs(dir, &st); err == nil || dir == "/" {
+			return st, err
+		}
+	}
+}

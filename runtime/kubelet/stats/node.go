@@ -1,0 +1,74 @@
+package stats
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Node is how much of the server is free. What could not be read is as if it were all
+// free: nobody is evicted for a file that was not readable.
+type Node struct {
+	MemoryAvailable int64 // bytes, with what the kernel can drop
+	DiskFree        int64 // percent of the pods' file system
+	ProcessesFree   int64 // percent of the kernel's limit
+}
+
+// Provider reads how much of this server is free.
+type Provider struct {
+	Dir string // on the disk that counts
+}
+
+// Node reads it.
+func (p Provider) Node() Node {
+	n := Node{MemoryAvailable: 1 << 62, DiskFree: 100, ProcessesFree: 100}
+	if m, err := readMemory(); err == nil {
+		n.MemoryAvailable = m.available
+	}
+	if st, err := diskOf(p.Dir); err == nil && st.Blocks > 0 {
+		n.DiskFree = int64(st.Bavail * 100 / st.Blocks)
+	}
+	var si unix.Sysinfo_t
+	if limit, err := strconv.ParseInt(read("/proc/sys/kernel/pid_max"), 10, 64); err == nil && limit > 0 && unix.Sysinfo(&si) == nil {
+		n.ProcessesFree = 100 - int64(si.Procs)*100/limit
+	}
+	return n
+}
+
+// memory of the server, in bytes.
+type memory struct{ total, available int64 }
+
+func readMemory() (memory, error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return memory{}, err
+	}
+	defer f.Close()
+	return parseMemory(f)
+}
+
+// parseMemory reads /proc/meminfo, which counts in KiB.
+func parseMemory(r io.Reader) (m memory, err error) {
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		fields := strings.Fields(s.Text())
+		if len(fields) < 2 {
+			continue
+		}
+		into := map[string]*int64{"MemTotal:": &m.total, "MemAvailable:": &m.available}[fields[0]]
+		if into == nil {
+			continue
+		}
+		n, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil {
+			return m, fmt.Errorf("%s is no amount of memory: %w", s.Text(), err)
+		}
+		*into = n << 10
+	}
+	return m, s.Err()
+}

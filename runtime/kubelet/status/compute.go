@@ -1,0 +1,112 @@
+package status
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
+	"github.com/gantry-run/gantry/runtime/pod"
+)
+
+// Failure is a pod's end that its containers' exits do not tell: it was rejected, or
+// ran longer than it may.
+type Failure struct{ Reason, Message string }
+
+// Facts are what the status says beside the containers.
+type Facts struct {
+	HostIP, PodIP string
+	StartTime     metav1.Time
+	// SandboxReady: the pod's namespaces and volumes are made.
+	SandboxReady bool
+	Failed       *Failure
+	// Terminated: the pod was deleted and nothing of it runs any more.
+	Terminated bool
+}
+
+// Compute is the status of a pod. It is pure. Conditions that others own (readiness
+// gates) are taken over from the pod.
+func Compute(v plan.View, f Facts) corev1.PodStatus {
+	c := computation{View: v, Facts: f, d: plan.Decide(v)}
+	if f.Failed != nil || f.Terminated {
+		c.d.Finished = true // no container of it is started again
+	}
+	s := *v.Pod.Status.DeepCopy()
+	s.ObservedGeneration = v.Pod.Generation
+	s.HostIP, s.HostIPs = f.HostIP, []corev1.HostIP{{IP: f.HostIP}}
+	s.StartTime = &f.StartTime
+	if f.PodIP != "" {
+		s.PodIP, s.PodIPs = f.PodIP, []corev1.PodIP{{IP: f.PodIP}}
+	}
+	s.QOSClass = pod.QOSClass(v.Pod)
+	s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses = nil, nil, nil
+	for kind, spec := range pod.Containers(&v.Pod.Spec, pod.AllContainers) {
+		list := map[pod.ContainerType]*[]corev1.ContainerStatus{
+			pod.InitContainers: &s.InitContainerStatuses, pod.MainContainers: &s.ContainerStatuses, pod.EphemeralContainers: &s.EphemeralContainerStatuses,
+		}[kind]
+		*list = append(*list, c.container(kind, spec))
+	}
+	s.Phase = c.phase(s)
+	if f.Failed != nil {
+		s.Reason, s.Message = f.Failed.Reason, f.Failed.Message
+	}
+	c.setConditions(&s)
+	return s
+}
+
+// computation is one call of Compute.
+type computation struct {
+	plan.View
+	Facts
+	d plan.Decision
+}
+
+func (c *computation) phase(s corev1.PodStatus) corev1.PodPhase {
+	switch {
+	case c.Failed != nil:
+		return corev1.PodFailed
+	// A finalizer may keep the pod, and who waits for its end looks at the phase. One
+	// of which a container never ran has not done what it should.
+	case c.Terminated && slices.ContainsFunc(s.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Terminated == nil }):
+		return corev1.PodFailed
+	case c.d.Finished && c.anyRuns():
+		return corev1.PodRunning // until its sidecars have ended too
+	case c.d.Finished && c.anyFailed(s):
+		return corev1.PodFailed
+	case c.d.Finished:
+		return corev1.PodSucceeded
+	case !c.d.Initialized:
+		return corev1.PodPending
+	}
+	for _, s := range s.ContainerStatuses {
+		if s.State.Waiting != nil && s.LastTerminationState.Terminated == nil {
+			return corev1.PodPending
+		}
+	}
+	return corev1.PodRunning
+}
+
+func (c *computation) anyRuns() bool {
+	for _, have := range c.Containers {
+		if have.State == container.StateRunning {
+			return true
+		}
+	}
+	return false
+}
+
+// anyFailed says whether a container that decides over the pod has failed. A sidecar
+// does not: it was told to end.
+func (c *computation) anyFailed(s corev1.PodStatus) bool {
+	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
+		for _, status := range list {
+			spec, _ := pod.FindContainer(&c.Pod.Spec, status.Name)
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && !pod.IsSidecar(spec) {
+				return true
+			}
+		}
+	}
+	return false
+}

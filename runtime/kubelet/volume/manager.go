@@ -1,0 +1,215 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+)
+
+// refreshPeriod is how often the content of volumes is compared with the API though
+// no watch told of a change: tokens are renewed by it.
+const refreshPeriod = 60 * time.Second
+
+// Manager keeps the volumes of this node's pods.
+type Manager struct {
+	layout  poddir.Layout
+	mounts  Mounts
+	objects Objects
+	plugins []Plugin
+
+	mu   sync.Mutex
+	pods map[string]freshness // by UID, those that were set up
+}
+
+type freshness struct {
+	refreshed time.Time // when the content was last compared with the API
+	outdated  bool      // something in it has changed since
+}
+
+// NewManager returns a manager of the volumes below the pods' directories.
+func NewManager(layout poddir.Layout, mounts Mounts, objects Objects, plugins []Plugin) *Manager {
+	return &Manager{layout: layout, mounts: mounts, objects: objects, plugins: plugins, pods: map[string]freshness{}}
+}
+
+// wanted is a volume that a pod asks for.
+type wanted struct {
+	volume *corev1.Volume
+	plugin Plugin
+	dir    string
+}
+
+// desired are the volumes that the pod asks for, in order.
+func (m *Manager) desired(pod *corev1.Pod) ([]wanted, error) {
+	var out []wanted
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		p := m.pluginOf(v)
+		if p == nil {
+			return nil, fmt.Errorf("volume %q is of a kind that this node does not have", v.Name)
+		}
+		out = append(out, wanted{v, p, filepath.Join(m.layout.Volumes(string(pod.UID)), p.Name(), v.Name)})
+	}
+	return out, nil
+}
+
+func (m *Manager) pluginOf(v *corev1.Volume) Plugin {
+	for _, p := range m.plugins {
+		if p.Supports(v) {
+			return p
+		}
+	}
+	return nil
+}
+
+// SetUp makes the pod's volumes; called again, it brings their content up to date.
+// status holds the pod's addresses. changed is called when an object in them has a
+// newer version, until TearDown or Release: Refresh then brings it in.
+func (m *Manager) SetUp(ctx context.Context, pod *corev1.Pod, status *corev1.PodStatus, changed func()) error {
+	all, err := m.desired(pod)
+	if err != nil {
+		return err
+	}
+	uid := string(pod.UID)
+	m.note(uid, freshness{refreshed: time.Now()})
+	group := -1
+	if sc := pod.Spec.SecurityContext; sc != nil && sc.FSGroup != nil {
+		group = int(*sc.FSGroup)
+	}
+	for _, w := range all {
+		err := w.plugin.SetUp(ctx, Mounting{
+			Pod: pod, Status: status, Volume: w.volume, Dir: w.dir, Group: group,
+			Changed: func() { m.Outdate(uid); changed() },
+		})
+		if err != nil {
+			return fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", w.volume.Name, err)
+		}
+	}
+	return nil
+}
+
+func (m *Manager) note(uid string, c freshness) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pods[uid] = c
+}
+
+// Outdate says that something which the pod's volumes show has changed.
+func (m *Manager) Outdate(uid string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c, ok := m.pods[uid]; ok {
+		c.outdated = true
+		m.pods[uid] = c
+	}
+}
+
+// Refresh brings the content of volumes up to date when that is due, and returns when
+// it is due next without a change (zero: never).
+func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.PodStatus, changed func()) (next time.Time, err error) {
+	all, err := m.desired(pod)
+	if err != nil {
+		return time.Time{}, err
+	}
+	refreshed := false
+	for _, w := range all {
+		refreshed = refreshed || w.plugin.Traits().Refreshed
+	}
+	if !refreshed {
+		return time.Time{}, nil
+	}
+	now := time.Now()
+	m.mu.Lock()
+	c := m.pods[string(pod.UID)]
+	m.mu.Unlock()
+	if !c.outdated && now.Before(c.refreshed.Add(refreshPeriod)) {
+		return c.refreshed.Add(refreshPeriod), nil
+	}
+	return now.Add(refreshPeriod), m.SetUp(ctx, pod, status, changed)
+}
+
+// Path is where a volume of the pod, which was set up, is on the host, and whether
+// containers may only read it.
+func (m *Manager) Path(pod *corev1.Pod, name string) (path string, readOnly bool, err error) {
+	all, err := m.desired(pod)
+	if err != nil {
+		return "", false, err
+	}
+	for _, w := range all {
+		if w.volume.Name == name {
+			return w.plugin.Path(w.volume, w.dir), w.plugin.Traits().ReadOnly, nil
+		}
+	}
+	return "", false, fmt.Errorf("volume %q is mounted and not defined", name)
+}
+
+// Release stops to tell of changes.
+func (m *Manager) Release(uid string) {
+	m.objects.Release(uid)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pods, uid)
+}
+
+// present is a volume that is on the disk.
+type present struct {
+	plugin Plugin // nil: of a kind that this version does not know
+	dir    string
+}
+
+// actual are the volumes of a pod that are on the disk, whoever made them.
+func (m *Manager) actual(uid string) ([]present, error) {
+	dirs, err := filepath.Glob(filepath.Join(m.layout.Volumes(uid), "*", "*"))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]present, 0, len(dirs))
+	for _, dir := range dirs {
+		p := present{dir: dir}
+		for _, plugin := range m.plugins {
+			if plugin.Name() == filepath.Base(filepath.Dir(dir)) {
+				p.plugin = plugin
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// TearDown takes the pod's volumes away, and then its directory. A volume that cannot
+// be stays, with the directory, and is an error: TearDown is called again.
+func (m *Manager) TearDown(uid string) error {
+	m.Release(uid)
+	all, err := m.actual(uid)
+	if err != nil {
+		return fmt.Errorf("list the volumes of pod %s: %w", uid, err)
+	}
+	var errs []error
+	for _, p := range all {
+		tearDown := directory{m.mounts}.TearDown
+		if p.plugin != nil {
+			tearDown = p.plugin.TearDown
+		}
+		if err := tearDown(p.dir); err != nil {
+			errs = append(errs, fmt.Errorf("UnmountVolume.TearDown failed for volume %q: %w", filepath.Base(p.dir), err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	dir := m.layout.Pod(uid)
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := m.mounts.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the directory of pod %s: %w", uid, err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package volume
+
+import (
+	"context"
+	"os"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/objects"
+)
+
+// Plugin is one kind of volume.
+type Plugin interface {
+	// Name is the directory of such volumes below a pod's. It is on the disks of
+	// servers, so it stays.
+	Name() string
+	// Supports reports whether the volume is of this kind.
+	Supports(v *corev1.Volume) bool
+	Traits() Traits
+	// SetUp makes the volume, or brings its content up to date.
+	SetUp(ctx context.Context, m Mounting) error
+	// Path is what containers mount of a volume that was set up at dir.
+	Path(v *corev1.Volume, dir string) string
+	// TearDown undoes SetUp. Of what is not there, nothing is undone.
+	TearDown(dir string) error
+}
+
+// Traits of a kind of volume.
+type Traits struct {
+	ReadOnly bool // for containers
+	// Refreshed volumes have content that changes while the pod runs.
+	Refreshed bool
+}
+
+// Mounting is a volume of a pod that is to be set up at Dir.
+type Mounting struct {
+	Pod *corev1.Pod
+	// Status holds the pod's addresses, for the downward API.
+	Status *corev1.PodStatus
+	Volume *corev1.Volume
+	Dir    string
+	// Group owns the content; negative: nobody asked for that.
+	Group int
+	// Changed is called when an object in the volume has a newer version.
+	Changed func()
+}
+
+// Mounts is the kernel's mount table.
+type Mounts interface {
+	Tmpfs(dir string, size int64) error
+	IsTmpfs(dir string) bool
+	Unmount(dir string) error
+	RemoveAll(dir string) error
+}
+
+// Objects are the ConfigMaps and Secrets of the API.
+type Objects interface {
+	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	Follow(ctx context.Context, key objects.Key, uid, version string, changed func())
+	Release(uid string)
+}
+
+// Tokens gives service account tokens.
+type Tokens interface {
+	Token(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceAccountTokenProjection) (string, error)
+}
+
+// directory is a volume that lies in its directory, which may be a mount.
+type directory struct{ mounts Mounts }
+
+func (directory) Path(_ *corev1.Volume, dir string) string { return dir }
+
+func (d directory) TearDown(dir string) error {
+	if err := d.mounts.Unmount(dir); err != nil {
+		return err
+	}
+	return d.mounts.RemoveAll(dir)
+}
+
+// tmpfs mounts a tmpfs of size bytes (0: the kernel's default) at dir, unless one is
+// there.
+func (d directory) tmpfs(dir string, size int64) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if d.mounts.IsTmpfs(dir) {
+		return nil
+	}
+	return d.mounts.Tmpfs(dir, size)
+}

@@ -1,0 +1,111 @@
+package kubelet
+
+import (
+	"context"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/images"
+	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
+	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
+	"github.com/gantry-run/gantry/runtime/kubelet/objects"
+	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
+	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
+	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
+	"github.com/gantry-run/gantry/runtime/kubelet/probe"
+	"github.com/gantry-run/gantry/runtime/kubelet/prober"
+	"github.com/gantry-run/gantry/runtime/kubelet/sandbox"
+	"github.com/gantry-run/gantry/runtime/kubelet/server"
+	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
+	"github.com/gantry-run/gantry/runtime/kubelet/token"
+	"github.com/gantry-run/gantry/runtime/kubelet/volume"
+)
+
+// New returns a kubelet; version is what the node reports. Nothing is touched
+// before Run.
+func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, runtime ContainerRuntime, network Network, log *slog.Logger) (*Kubelet, error) {
+	machine, err := stats.ReadMachine(cfg.RootDir)
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := nodestatus.ParseReserved(cfg.Reserved)
+	if err != nil {
+		return nil, err
+	}
+	capacity := nodestatus.Capacity(machine, cfg.MaxPods)
+	allocatable := nodestatus.Allocatable(capacity, reserved)
+	k := &Kubelet{
+		cfg: cfg, api: api, log: log, layout: poddir.Layout{Root: cfg.RootDir, Logs: cfg.PodLogDir},
+		cgroups: cm.NewManager(cfg.CgroupRoot, machine.Memory), events: record.NewBroadcaster(),
+		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
+	}
+	k.node = nodestatus.New(nodestatus.Config{
+		API: api, NodeName: cfg.NodeName, Address: cfg.NodeIP, Port: config.KubeletPort, Version: version,
+		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
+		Capacity: capacity, Allocatable: allocatable,
+		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
+	})
+	if _, ok := reserved[corev1.ResourceMemory]; ok {
+		k.memoryLimit = allocatable.Memory().Value() // what is reserved stays the server's
+	}
+	k.pleg = &pleg.Generator{Runtime: runtime, State: k.node.Runtime(), Log: log}
+	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), runtime, network))
+	k.server = server.Config{
+		Address: cfg.BindAddress, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile,
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
+	}
+	return k, nil
+}
+
+// workerConfig makes the rooms that pods are run with.
+func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, runtime ContainerRuntime, network Network) podworker.Config {
+	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
+	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
+	pulls := images.NewManager(runtime, refs, events)
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
+	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
+	return podworker.Config{
+		NodeIP: k.cfg.NodeIP, Allocatable: allocatable, Layout: k.layout,
+		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
+		Sandboxes: sandbox.Manager{
+			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
+			Hostname: hostname, PlaceHolder: k.cgroups.PlaceHolder,
+		},
+		Specs: &containerspec.Generator{
+			NodeName: k.cfg.NodeName, Allocatable: allocatable, Layout: k.layout,
+			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
+		},
+		Files: podfiles.Files{
+			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: k.cfg.ClusterDNS, ClusterDomain: k.cfg.ClusterDomain,
+			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
+		},
+		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
+		Admission: admit.Chain{admit.NodeAffinity{Node: k.getNode}, admit.PodCount{}, admit.NodeResources{}},
+		Status:    writer, Events: events, Log: k.log,
+		StartsAtOnce: max(4, 2*cpus),
+		Forget: func(uid string) {
+			pulls.Forget(uid)
+			tokens.Forget(uid)
+			writer.Forget(types.UID(uid))
+		},
+	}
+}
+
+func (k *Kubelet) getNode(ctx context.Context) (*corev1.Node, error) {
+	return k.api.CoreV1().Nodes().Get(ctx, k.cfg.NodeName, metav1.GetOptions{})
+}

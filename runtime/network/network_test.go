@@ -1,0 +1,276 @@
+package network
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/fake"
+)
+
+func newNetwork(t *testing.T, ip string) (*Network, error) {
+	t.Helper()
+	return New(Config{NodeName: "n", NodeIP: netip.MustParseAddr(ip)}, fake.NewClientset(), slog.New(slog.DiscardHandler))
+}
+
+func TestANodeIsOfIPv4AndNotReadyAtFirst(t *testing.T) {
+	if _, err := newNetwork(t, "fd00::1"); err == nil {
+		t.Error("a node of IPv6 has a network")
+	}
+	n, err := newNetwork(t, "10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Ready(); err == nil || err.Error() != noPodCIDR {
+		t.Errorf("at first: %v", err)
+	}
+}
+
+func TestANodeWithoutAPodCIDRIsNotReady(t *testing.T) {
+	n, err := newNetwork(t, "10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("the cache is gone")
+	n.nodes = func() ([]*corev1.Node, error) { return nil, gone }
+	if err := n.sync(); !errors.Is(err, gone) {
+		t.Errorf("without nodes: %v", err)
+	}
+	n.Set(nil)
+	n.nodes = func() ([]*corev1.Node, error) {
+		return []*corev1.Node{node("n", "10.0.0.1", ""), node("o", "10.0.0.2", "10.244.1.0/24")}, nil
+	}
+	if err := n.sync(); err != nil || n.Ready() == nil {
+		t.Errorf("another has one: %v, ready: %v", err, n.Ready())
+	}
+	n.nodes = func() ([]*corev1.Node, error) { return []*corev1.Node{node("n", "10.0.0.1", "pods")}, nil }
+	if err := n.sync(); err == nil {
+		t.Error("what is no CIDR is taken for one")
+	}
+}
+
+func TestASysctlIsWrittenWhereItIsAnother(t *testing.T) {
+	for before, after := range map[string]string{"0\n": "1", "": "1", "1\n": "1\n", "1": "1", "2\n": "1"} {
+		file := filepath.Join(t.TempDir(), "ip_forward")
+		if err := os.WriteFile(file, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := ensureSysctl(file, "1"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != after {
+			t.Errorf("%q became %q (%v), want %q", before, got, err, after)
+		}
+	}
+	if err := ensureSysctl(filepath.Join(t.TempDir(), "no", "such"), "1"); err == nil {
+		t.Error("a kernel without it is taken for one that has it")
+	}
+}
+
+func TestWhichLinksAreOurs(t *testing.T) {
+	for name, want := range map[string]struct{ pod, ours bool }{
+		LinkName("uid"):    {true, true},
+		"gantrypabcdefgh":  {true, true},
+		"gantrypabcdefg":   {false, false},
+		"gantrypabcdefghi": {false, false},
+		"gantryp":          {false, false},
+		"gantry-dns":       {false, true},
+		"gantry-vxlan":     {false, true},
+		"gantry":           {false, false},
+		"eth0":             {false, false},
+		"vethgantrypabcde": {false, false},
+	} {
+		ours := len(ourLinks([]netlink.Link{link("lo"), link(name)})) == 1
+		if pod := isPodLink(name); pod != want.pod || ours != want.ours {
+			t.Errorf("%s: a pod's %v, ours %v, want %+v", name, pod, ours, want)
+		}
+	}
+}
+
+func link(name string) netlink.Link { return &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: name}} }
+
+func TestWhichTablesAreOurs(t *testing.T) {
+	var names []string
+	for _, table := range ourTables([]*nftables.Table{{Name: "filter"}, {Name: "gantry-proxy"}, {Name: "gantry"}, {Name: "gantry-network"}, {Name: "nat"}}) {
+		names = append(names, table.Name)
+	}
+	if !slices.Equal(names, []string{"gantry-proxy", "gantry-network"}) {
+		t.Errorf("got %v", names)
+	}
+}
+
+func TestLinksOfPodsThatAreGoneAreOrphans(t *testing.T) {
+	a, b, c := LinkName("a"), LinkName("b"), LinkName("c")
+	links := []netlink.Link{link("eth0"), link(a), link("gantry-dns"), link(b), link(c)}
+	for _, tc := range []struct{ uids, want []string }{
+		{nil, []string{a, b, c}},
+		{[]string{"b"}, []string{a, c}},
+		{[]string{"c", "a", "d"}, []string{b}},
+		{[]string{"a", "b", "c"}, nil},
+	} {
+		if got := orphans(links, tc.uids); !slices.Equal(got, tc.want) {
+			t.Errorf("with pods %v: %v, want %v", tc.uids, got, tc.want)
+		}
+	}
+}
+
+// What concerns us is looked at once it has settled, and not for each event of many.
+func TestEventsOfTheHostAreFollowed(t *testing.T) {
+	lost := netlink.RouteUpdate{Type: unix.RTM_DELROUTE, Route: netlink.Route{Dst: ipNetOf("10.244.1.0/24"), Protocol: routeProtocol}}
+	pods := netlink.RouteUpdate{Type: unix.RTM_DELROUTE, Route: netlink.Route{Dst: ipNetOf("10.244.1.1/32"), Protocol: routeProtocol}}
+	for _, end := range []string{"routes", "links"} {
+		synctest.Test(t, func(t *testing.T) {
+			routes, links := make(chan netlink.RouteUpdate), make(chan netlink.LinkUpdate)
+			looks, ended := 0, make(chan struct{})
+			go func() {
+				follow(t.Context(), routes, links, func() { looks++ })
+				close(ended)
+			}()
+			for _, tc := range []struct {
+				what   string
+				happen func()
+				looks  int // so far
+			}{
+				{"a pod went", func() { routes <- pods }, 0},
+				{"a route went", func() { routes <- lost }, 1},
+				{"a pod's link", func() { links <- netlink.LinkUpdate{Link: link(LinkName("a"))} }, 1},
+				{"our link", func() { links <- netlink.LinkUpdate{Link: link("gantry-dns")} }, 1},
+				{"the host's link", func() { links <- netlink.LinkUpdate{Link: link("eth0")} }, 2},
+				{"a pod, and then a route", func() { routes <- pods; routes <- lost }, 3},
+			} {
+				before := looks
+				tc.happen()
+				synctest.Wait()
+				if looks > before {
+					t.Errorf("%s: looked at before it has settled", tc.what)
+				}
+				time.Sleep(settle)
+				synctest.Wait()
+				if looks != tc.looks {
+					t.Errorf("%s: looked %d times, want %d", tc.what, looks, tc.looks)
+				}
+			}
+			if end == "routes" {
+				close(routes)
+			} else {
+				close(links)
+			}
+			<-ended
+			if looks != 3 {
+				t.Errorf("looked %d times", looks)
+			}
+		})
+	}
+}
+
+func TestOnlyLostRoutesOfOursConcern(t *testing.T) {
+	for what, tc := range map[string]struct {
+		route netlink.Route
+		want  bool
+	}{
+		"ours":                {netlink.Route{Dst: ipNetOf("10.244.1.0/24"), Protocol: routeProtocol}, true},
+		"a default of ours":   {netlink.Route{Protocol: routeProtocol}, false},
+		"a pod's":             {netlink.Route{Dst: ipNetOf("10.244.1.1/32"), Protocol: routeProtocol}, false},
+		"another's to a pod":  {netlink.Route{Dst: ipNetOf("10.244.1.1/32"), Protocol: unix.RTPROT_STATIC}, false},
+		"a /32 of IPv6":       {netlink.Route{Dst: ipNetOf("fd00::/32"), Protocol: routeProtocol}, true},
+		"a /31, as wide as 2": {netlink.Route{Dst: ipNetOf("10.244.1.0/31"), Protocol: routeProtocol}, true},
+	} {
+		if got := concerns(netlink.RouteUpdate{Type: unix.RTM_DELROUTE, Route: tc.route}); got != tc.want {
+			t.Errorf("%s: %v", what, got)
+		}
+		if concerns(netlink.RouteUpdate{Type: unix.RTM_NEWROUTE, Route: tc.route}) {
+			t.Errorf("%s: it is new", what)
+		}
+	}
+}
+
+// Where the table cannot be written, what is told of ports is what the table has.
+func TestPortsAreAsTheTableHasThem(t *testing.T) {
+	n, err := newNetwork(t, "10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse, writes := error(nil), 0
+	n.write = func() error { writes++; return refuse }
+	ip := netip.MustParseAddr("10.244.1.7")
+	one, two := HostPort{Protocol: "TCP", HostPort: 80, ContainerPort: 8080}, HostPort{Protocol: "UDP", HostPort: 53, ContainerPort: 53}
+	full := errors.New("the kernel is out of memory")
+	for _, tc := range []struct {
+		what   string
+		ip     netip.Addr
+		ports  []HostPort
+		refuse error
+		writes int // so far
+		want   []portMapping
+	}{
+		{"none", ip, nil, nil, 0, nil},
+		{"one, refused", ip, []HostPort{one}, full, 1, nil},
+		{"one", ip, []HostPort{one}, nil, 2, []portMapping{{one, ip}}},
+		{"the same", ip, []HostPort{one}, nil, 2, []portMapping{{one, ip}}},
+		{"two, refused", ip, []HostPort{one, two}, full, 3, []portMapping{{one, ip}}},
+		{"two", ip, []HostPort{one, two}, nil, 4, []portMapping{{one, ip}, {two, ip}}},
+		{"in another order", ip, []HostPort{two, one}, nil, 5, []portMapping{{two, ip}, {one, ip}}},
+		{"another address", ip.Next(), []HostPort{two, one}, nil, 6, []portMapping{{two, ip.Next()}, {one, ip.Next()}}},
+		{"none, refused", netip.Addr{}, nil, full, 7, []portMapping{{two, ip.Next()}, {one, ip.Next()}}},
+		{"none again", netip.Addr{}, nil, nil, 8, nil},
+		{"still none", netip.Addr{}, nil, nil, 8, nil},
+	} {
+		refuse = tc.refuse
+		err := n.setPorts("link", tc.ip, tc.ports)
+		got, known := n.ports["link"]
+		if !errors.Is(err, tc.refuse) || writes != tc.writes || !reflect.DeepEqual(got, tc.want) || known != (tc.want != nil) {
+			t.Errorf("%s: %v, %d writes, want %d; %v (%v), want %v", tc.what, err, writes, tc.writes, got, known, tc.want)
+		}
+	}
+}
+
+func TestPortRule(t *testing.T) {
+	mapping := func(protocol, hostIP string) portMapping {
+		return portMapping{HostPort{protocol, hostIP, 80, 8080}, netip.MustParseAddr("10.244.1.7")}
+	}
+	anywhere, err := portRule(mapping("TCP", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hostIP := range []string{"0.0.0.0", "::", "fd00::1", "here"} {
+		if got, err := portRule(mapping("TCP", hostIP)); err != nil || !reflect.DeepEqual(got, anywhere) {
+			t.Errorf("of %q: %v %v, want that of any address", hostIP, got, err)
+		}
+	}
+	to := addressIn(16, netip.MustParsePrefix("192.0.2.1/32"), expr.CmpOpEq)
+	got, err := portRule(mapping("TCP", "192.0.2.1"))
+	if err != nil || len(got) != len(anywhere)+len(to) || !reflect.DeepEqual(got[6:6+len(to)], to) {
+		t.Errorf("of one address: %v %v", got, err)
+	}
+	if !reflect.DeepEqual(anywhere[0], &expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true}) {
+		t.Errorf("of whatever is no address of this host: %+v", anywhere[0])
+	}
+	port := &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(80)}
+	if !reflect.DeepEqual(anywhere[5], port) {
+		t.Errorf("the port is %+v", anywhere[5])
+	}
+	for protocol, number := range map[string]byte{"TCP": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "SCTP": unix.IPPROTO_SCTP} {
+		got, err := portRule(mapping(protocol, ""))
+		if err != nil || !reflect.DeepEqual(got[3], &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{number}}) {
+			t.Errorf("%s: %v %v", protocol, got, err)
+		}
+	}
+	for _, protocol := range []string{"", "ICMP"} {
+		if _, err := portRule(mapping(protocol, "")); err == nil {
+			t.Errorf("a port of %q", protocol)
+		}
+	}
+}

@@ -1,0 +1,495 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/kube-scheduler/framework"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/gantry-run/gantry/runtime/scheduler/core"
+)
+
+// world is a loop with a model of the API: bindings and status patches are written to
+// pods, and the loop's handlers see them when the test says so.
+type world struct {
+	*testing.T
+	*loop
+	clk *clocktesting.FakeClock
+
+	mu       sync.Mutex
+	pods     map[string]*corev1.Pod
+	bindings []string               // "pod on node"
+	refuse   func(pod string) error // of a binding
+}
+
+func newWorld(t *testing.T, more ...core.WeightedPlugin) *world {
+	w := &world{T: t, clk: clocktesting.NewFakeClock(time.Unix(0, 0)), pods: map[string]*corev1.Pod{}, refuse: func(string) error { return nil }}
+	profiles, err := newProfiles(nil, append(core.DefaultPlugins(), more...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := fake.NewClientset()
+	c.PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		b := a.(clienttesting.CreateAction).GetObject().(*corev1.Binding)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err := w.refuse(b.Name); err != nil {
+			return true, nil, err
+		}
+		p := w.pods[b.Name].DeepCopy()
+		p.Spec.NodeName = b.Target.Name
+		w.pods[b.Name] = p
+		w.bindings = append(w.bindings, b.Name+" on "+b.Target.Name)
+		return true, b, nil
+	})
+	c.PrependReactor("patch", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		p := w.pods[a.(clienttesting.PatchAction).GetName()].DeepCopy()
+		if patch := string(a.(clienttesting.PatchAction).GetPatch()); strings.Contains(patch, "nominatedNodeName") {
+			p.Status.NominatedNodeName = strings.Split(strings.Split(patch, `"nominatedNodeName":"`)[1], `"`)[0]
+		}
+		w.pods[p.Name] = p
+		return true, p, nil
+	})
+	w.loop = newLoop(c, record.NewFakeRecorder(1000), w.clk, profiles, func(int) int { return 0 }, slog.New(slog.DiscardHandler))
+	return w
+}
+
+func node(name, cpu string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}}, Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse("8Gi"), corev1.ResourcePods: resource.MustParse("110"),
+	}}}
+}
+
+func (w *world) create(name, cpu string, priority int32) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID(name)},
+		Spec: corev1.PodSpec{SchedulerName: corev1.DefaultSchedulerName, Priority: &priority, Containers: []corev1.Container{{
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}},
+		}}},
+	}
+	w.pods[name] = p
+	w.setPod(nil, p)
+	return p
+}
+
+// see shows the loop a pod as the API has it.
+func (w *world) see(name string) {
+	w.mu.Lock()
+	p := w.pods[name]
+	w.mu.Unlock()
+	w.setPod(nil, p)
+}
+
+// schedule runs cycles until no pod is active, and waits for their bindings.
+func (w *world) schedule() {
+	w.Helper()
+	w.cycles()
+	w.wg.Wait()
+}
+
+func (w *world) cycles() {
+	for {
+		qp, pod, _ := w.queue.pop()
+		if qp == nil {
+			return
+		}
+		w.scheduleOne(w.Context(), w.Context(), qp, pod)
+	}
+}
+
+func (w *world) expect(bindings ...string) {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slices.Sort(w.bindings)
+	if !slices.Equal(w.bindings, bindings) {
+		w.Fatalf("bound: %q, want %q", w.bindings, bindings)
+	}
+}
+
+func TestAssumedPodsTakeTheirRoom(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "2"))
+	w.create("a", "1", 1)
+	w.create("b", "1", 0)
+	c := w.create("c", "1", -1)
+	w.schedule() // no informer has shown a binding yet
+	w.expect("a on n", "b on n")
+	w.see("a")
+	w.see("b")
+	w.deletePod(w.pods["a"])
+	w.clk.Step(time.Second)
+	w.schedule()
+	w.expect("a on n", "b on n", "c on n")
+	w.see("c")
+	w.setUnscheduledPod(nil, c) // a late event
+	w.cache.update()
+	if n := w.cache.snapshot.Node("n").Requested(); n.MilliCPU != 2000 || len(w.cache.assumed) != 0 {
+		t.Errorf("%d m are requested, %d pods assumed", n.MilliCPU, len(w.cache.assumed))
+	}
+}
+
+func TestABindingThatFailsGivesTheRoomBack(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err   error
+		after time.Duration
+	}{
+		"conflict":     {apierrors.NewConflict(corev1.Resource("pods"), "a", errors.New("x")), time.Second},
+		"no such node": {apierrors.NewNotFound(corev1.Resource("nodes"), "n"), time.Second},
+		"time-out":     {context.DeadlineExceeded, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.setNode(nil, node("n", "1"))
+			w.refuse = func(string) error { return tc.err }
+			w.create("a", "1", 0)
+			w.schedule()
+			w.expect()
+			w.refuse = func(string) error { return nil }
+			w.create("b", "1", 0)
+			w.schedule()
+			w.expect("b on n")
+			w.see("b")
+			w.deletePod(w.pods["b"])
+			w.clk.Step(tc.after)
+			w.schedule()
+			w.expect("a on n", "b on n")
+		})
+	}
+}
+
+func TestAPodThatSomebodyElseBinds(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "1"))
+	w.setNode(nil, node("m", "1"))
+	p := w.create("a", "1", 0)
+	qp, info, _ := w.queue.pop()
+	bound := p.DeepCopy()
+	bound.Spec.NodeName = "m"
+	w.setPod(p, bound) // while it was in flight
+	w.scheduleOne(t.Context(), t.Context(), qp, info)
+	w.wg.Wait()
+	w.expect()
+	w.cache.update()
+	if on, _ := w.cache.snapshot.NodeOf("a"); on != "m" || w.queue.len() != 0 {
+		t.Errorf("it is on %q, %d in the queue", on, w.queue.len())
+	}
+}
+
+func TestAnAssumptionThatDoesNotComeTrueEnds(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "1"))
+	w.create("a", "1", 0)
+	w.schedule()
+	w.expect("a on n") // and then it is deleted, before any informer shows it bound
+	w.clk.Step(assumeExpiration)
+	if got := w.cache.expired(); len(got) != 0 {
+		t.Fatalf("%v ended too early", got)
+	}
+	w.clk.Step(1)
+	if got := w.cache.expired(); len(got) != 1 || got[0].node != "n" {
+		t.Fatalf("%v ended", got)
+	}
+	w.create("b", "1", 0)
+	w.schedule()
+	w.expect("a on n", "b on n")
+}
+
+// TestInformersGoOnDuringADecision: no lock that they need is held.
+func TestInformersGoOnDuringADecision(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, core.WeightedPlugin{Plugin: &slowFilter{begun, end}, Weight: 1})
+	w.setNode(nil, node("n", "1"))
+	w.create("a", "1", 0)
+	go func() {
+		<-begun
+		w.setNode(nil, node("m", "8"))
+		w.setNode(node("n", "1"), node("n", "2"))
+		w.create("b", "1", 0)
+		w.deleteNode(node("m", "8"))
+		close(end)
+	}()
+	w.schedule()
+	w.expect("a on n", "b on n")
+}
+
+type slowFilter struct{ begun, end chan struct{} }
+
+func (*slowFilter) Name() string { return "Slow" }
+
+func (f *slowFilter) Filter(core.State, *core.PodInfo, *core.NodeInfo) *framework.Status {
+	select {
+	case <-f.begun:
+	default:
+		close(f.begun)
+	}
+	<-f.end
+	return nil
+}
+
+// gang binds pods only once two of them have a node.
+type gang struct {
+	*world
+	timeout time.Duration
+}
+
+func (*gang) Name() string { return "Gang" }
+
+func (g *gang) Permit(_ context.Context, _ core.State, p *core.PodInfo, _ string) (*framework.Status, time.Duration) {
+	for _, other := range []types.UID{"a", "b"} {
+		if wp := g.waiting.get(other); wp != nil && other != p.Pod.UID {
+			wp.allow(g.Name())
+			return nil, 0
+		}
+	}
+	return framework.NewStatus(framework.Wait), g.timeout
+}
+
+func TestPermitMakesPodsWait(t *testing.T) {
+	g := &gang{timeout: time.Minute}
+	w := newWorld(t, core.WeightedPlugin{Plugin: g, Weight: 1})
+	g.world = w
+	w.setNode(nil, node("n", "2"))
+	a := w.create("a", "1", 1)
+	w.cycles()
+	w.expect()
+	if w.waiting.get("a") == nil || !w.cache.isAssumed("a") {
+		t.Fatal("it does not wait on its node")
+	}
+	w.setPod(a, a)
+	w.create("b", "1", 0)
+	w.schedule()
+	w.expect("a on n", "b on n")
+	if w.waiting.get("a") != nil || len(w.slots) != 0 {
+		t.Error("it still waits")
+	}
+}
+
+func TestPermitIsRefusedOrTooLate(t *testing.T) {
+	for name, end := range map[string]func(*world){
+		"refused": func(w *world) { w.waiting.get("a").reject("Gang", "no") },
+		"too late": func(w *world) {
+			for !w.clk.HasWaiters() {
+				time.Sleep(time.Millisecond)
+			}
+			w.clk.Step(time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &gang{timeout: time.Minute}
+			w := newWorld(t, core.WeightedPlugin{Plugin: g, Weight: 1})
+			g.world = w
+			w.setNode(nil, node("n", "1"))
+			w.create("a", "1", 0)
+			w.cycles()
+			end(w)
+			w.wg.Wait()
+			w.expect()
+			if qp := w.queue.pods["a"]; qp == nil || !slices.Equal(qp.rejectedBy, []string{"Gang"}) || w.cache.isAssumed("a") || w.waiting.get("a") != nil {
+				t.Errorf("%+v", qp)
+			}
+		})
+	}
+}
+
+// evictor makes room on the first node by deleting the pod there.
+type evictor struct{ victims []string }
+
+func (*evictor) Name() string { return "Evictor" }
+
+func (e *evictor) PostFilter(_ context.Context, c *core.Cycle) (string, *framework.Status) {
+	for n := range c.Statuses() {
+		for _, p := range n.PodsByPriority() {
+			dry := c.DryRun()
+			dry.RemovePod(p, n.Name())
+			if p.Priority < c.Pod().Priority && dry.Filter(n.Name()).IsSuccess() {
+				e.victims = append(e.victims, p.Pod.Name)
+				return n.Name(), nil
+			}
+		}
+	}
+	return "", framework.NewStatus(framework.Unschedulable)
+}
+
+func TestThePreemptorGetsTheRoom(t *testing.T) {
+	e := &evictor{}
+	w := newWorld(t, core.WeightedPlugin{Plugin: e, Weight: 1})
+	w.setNode(nil, node("n", "2"))
+	w.create("low", "2", 0)
+	w.schedule()
+	w.see("low")
+	w.create("high", "2", 5)
+	w.schedule()
+	w.expect("low on n")
+	if got := w.pods["high"].Status.NominatedNodeName; got != "n" || !slices.Equal(e.victims, []string{"low"}) {
+		t.Fatalf("nominated to %q, victims %v", got, e.victims)
+	}
+	w.setPod(w.pods["high"], w.pods["high"])
+	w.deletePod(w.pods["low"])
+	w.create("rival", "1", 4) // comes first, since the preemptor backs off
+	w.schedule()
+	w.expect("low on n")
+	w.clk.Step(time.Second)
+	w.schedule()
+	w.expect("high on n", "low on n")
+}
+
+// holder reserves and fails at a point.
+type holder struct {
+	held, most int
+	reserve    *framework.Status
+	preBind    *framework.Status
+}
+
+func (*holder) Name() string { return "Holder" }
+
+func (h *holder) Reserve(context.Context, core.State, *core.PodInfo, string) *framework.Status {
+	h.held++
+	h.most = max(h.most, h.held)
+	return h.reserve
+}
+
+func (h *holder) Unreserve(context.Context, core.State, *core.PodInfo, string) { h.held-- }
+
+func (h *holder) PreBind(context.Context, core.State, *core.PodInfo, string) *framework.Status {
+	return h.preBind
+}
+
+func TestWhatIsReservedIsGivenBack(t *testing.T) {
+	rejected := framework.NewStatus(framework.Unschedulable, "no")
+	for name, tc := range map[string]struct {
+		holder *holder
+		refuse error
+		in     subqueue
+	}{
+		"reserve is rejected":    {&holder{reserve: rejected}, nil, unschedulable},
+		"preBind is rejected":    {&holder{preBind: rejected}, nil, unschedulable},
+		"preBind fails":          {&holder{preBind: framework.AsStatus(errors.New("broken"))}, nil, backoff},
+		"the binding is refused": {&holder{}, errors.New("broken"), backoff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, core.WeightedPlugin{Plugin: tc.holder, Weight: 1})
+			w.refuse = func(string) error { return tc.refuse }
+			w.setNode(nil, node("n", "2"))
+			w.create("a", "1", 0)
+			w.schedule()
+			w.expect()
+			if tc.holder.most != 1 || w.cache.isAssumed("a") {
+				t.Errorf("%d were held, assumed %v", tc.holder.most, w.cache.isAssumed("a"))
+			}
+			if tc.holder.held > 0 {
+				t.Errorf("%d are held", tc.holder.held)
+			}
+			if qp := w.queue.pods["a"]; qp == nil || qp.in != tc.in {
+				t.Errorf("in the queue: %+v", qp)
+			}
+		})
+	}
+}
+
+func TestPodsThatAreNotOurs(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "4"))
+	p := w.create("a", "1", 0)
+	for name, edit := range map[string]func(*corev1.Pod){
+		"another scheduler's": func(p *corev1.Pod) { p.Spec.SchedulerName = "x" },
+		"gated":               func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "x"}} },
+		"being deleted":       func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} },
+		"ended":               func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed },
+	} {
+		edited := p.DeepCopy()
+		edit(edited)
+		w.setPod(p, edited)
+		if w.queue.len() != 0 {
+			t.Errorf("%s: it is in the queue", name)
+		}
+		w.setPod(nil, p)
+	}
+	again := p.DeepCopy()
+	again.UID = "new"
+	w.setPod(p, again)
+	if w.queue.pods["new"] == nil || w.queue.len() != 1 {
+		t.Errorf("made anew: %v", w.queue.pods)
+	}
+}
+
+func TestStatusPatch(t *testing.T) {
+	now, before := metav1.Unix(100, 0), metav1.Unix(50, 0)
+	because := func(status corev1.ConditionStatus, message string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Status: corev1.PodStatus{NominatedNodeName: "n", Conditions: []corev1.PodCondition{{
+			Type: corev1.PodScheduled, Status: status, Reason: corev1.PodReasonUnschedulable, Message: message, LastTransitionTime: before,
+		}}}}
+	}
+	const at50, at100 = "1970-01-01T00:00:50Z", "1970-01-01T00:01:40Z"
+	for _, tc := range []struct {
+		name      string
+		pod       *corev1.Pod
+		nominated string
+		want      []string // parts; none: no patch
+	}{
+		{"new", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}}, "", []string{`"uid":"u"`, `"message":"why"`, at100, `"reason":"Unschedulable"`, `"status":"False"`, `"type":"PodScheduled"`}},
+		{"the same", because(corev1.ConditionFalse, "why"), "", nil},
+		{"the same node", because(corev1.ConditionFalse, "why"), "n", nil},
+		{"another message", because(corev1.ConditionFalse, "else"), "", []string{`"message":"why"`, at50}},
+		{"another status", because(corev1.ConditionTrue, "why"), "", []string{at100}},
+		{"another node", because(corev1.ConditionFalse, "why"), "m", []string{`"nominatedNodeName":"m"`}},
+	} {
+		got, err := statusPatch(tc.pod, "why", tc.nominated, now)
+		if err != nil || (got == nil) != (tc.want == nil) {
+			t.Errorf("%s: %s, %v", tc.name, got, err)
+		}
+		for _, part := range tc.want {
+			if !strings.Contains(string(got), part) {
+				t.Errorf("%s: %s lacks %s", tc.name, got, part)
+			}
+		}
+	}
+}
+
+func TestNodeChanges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit   func(*corev1.Node)
+		want   framework.ActionType
+		images bool
+	}{
+		"a heartbeat": {func(n *corev1.Node) {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, LastHeartbeatTime: metav1.Unix(1, 0)}}
+		}, framework.None, true},
+		"allocatable": {func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourceCPU] = resource.MustParse("9") }, framework.UpdateNodeAllocatable, true},
+		"a label":     {func(n *corev1.Node) { n.Labels["k"] = "v" }, framework.UpdateNodeLabel, true},
+		"a taint":     {func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: "k"}} }, framework.UpdateNodeTaint, true},
+		"a cordon":    {func(n *corev1.Node) { n.Spec.Unschedulable = true }, framework.UpdateNodeTaint, true},
+		"an image":    {func(n *corev1.Node) { n.Status.Images = []corev1.ContainerImage{{Names: []string{"a"}}} }, framework.None, false},
+		"two": {func(n *corev1.Node) {
+			n.Labels["k"] = "v"
+			n.Spec.Unschedulable = true
+		}, framework.UpdateNodeLabel | framework.UpdateNodeTaint, true},
+	} {
+		now := node("n", "1")
+		tc.edit(now)
+		if got := nodeChanges(node("n", "1"), now); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+		if got := sameImages(node("n", "1"), now); got != tc.images {
+			t.Errorf("%s: same images %v", name, got)
+		}
+	}
+}

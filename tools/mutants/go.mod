@@ -1,0 +1,3 @@
+module github.com/gantry-run/gantry/tools/mutants
+
+go 1.26.6
