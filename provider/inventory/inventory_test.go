@@ -49,6 +49,8 @@ worker-2 10.0.0.22
 		"groups of no host": {"[a]\n[b]\nx 10.0.0.1", []string{"a"}, ""},
 		"two groups":        {"y 10.0.0.9\n[a]\nx 10.0.0.1\n[ b ]\nz 10.0.0.3\n[c]\nw 10.0.0.4", []string{"a", "b"}, "x=10.0.0.1 z=10.0.0.3"},
 		"IPv6":              {"[2001:db8::1]:22\n2001:db8::2", nil, "node-2001-db8--1=2001:db8::1:22 node-2001-db8--2=2001:db8::2"},
+		"IPv6, in a list":   {"[2001:db8::1]:22, [2001:db8::2]", nil, "node-2001-db8--1=2001:db8::1:22 node-2001-db8--2=2001:db8::2"},
+		"no group line":     {"[a", nil, "a=a"},
 		"quotes":            {`a ansible_host="10.0.0.1" ansible_user='admin'`, nil, "a=admin@10.0.0.1"},
 		"variables win":     {"a u@10.0.0.1:22 ansible_user=v ansible_port=23", nil, "a=v@10.0.0.1:23"},
 		"a name and a host": {"a=10.0.0.1 ansible_host=10.0.0.2", nil, "a=10.0.0.2"},
