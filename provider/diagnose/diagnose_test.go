@@ -194,13 +194,14 @@ func TestAPreflightIsNeverAnError(t *testing.T) {
 	var diags diag.Diagnostics
 	Preflight(map[string]error{
 		"new": fmt.Errorf("wrapped: %w", unfit), "moved": errors.New("no route"),
-		"pending": &preflight.Doubt{Host: "pending (192.0.2.1)", Problem: "it does not reach master m2"},
+		"pending": &preflight.Doubt{Host: "pending (192.0.2.1)", Problem: "it does not reach master m2"}, "z": errors.New("no route"),
 	}, &diags)
 	_, detail := Host("new", unfit)
 	expect(t, diags,
 		"Warning: Host moved could not be looked at: no route\nWhether it can become a node is seen when the plan is applied.",
 		"Warning: Host new would be refused as it is: "+detail,
-		"Warning: Host pending does not reach every master: pending (192.0.2.1): it does not reach master m2")
+		"Warning: Host pending does not reach every master: pending (192.0.2.1): it does not reach master m2",
+		"Warning: Host z could not be looked at: no route\nWhether it can become a node is seen when the plan is applied.")
 }
 
 func TestAPreviewSaysWhatItDoesNotKnow(t *testing.T) {
