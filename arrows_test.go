@@ -17,7 +17,15 @@ const module = "github.com/gantry-run/gantry/"
 // may import: a name stands for the package and all below it. The longest name
 // that fits decides. Everything below a row's own name is free to it.
 var arrows = map[string][]string{
-	"provider":  {"bootstrap"},
+	"provider": {"bootstrap"},
+	// What the provider is wired from knows no schema.
+	"provider/model":     {"bootstrap", "provider/diagnose"},
+	"provider/plan":      {"bootstrap", "provider/model"},
+	"provider/diagnose":  {"bootstrap"},
+	"provider/login":     {"bootstrap/spec", "bootstrap/ssh", "provider/model"},
+	"provider/inventory": {"bootstrap/spec"},
+	"provider/runlog":    {"bootstrap/host", "bootstrap/step", "provider/diagnose"},
+
 	"bootstrap": {"runtime/config", "runtime/client"},
 
 	// bootstrap, from what knows nobody to the phases of operations.

@@ -2,24 +2,21 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
-	"github.com/gantry-run/gantry/bootstrap"
-	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
-	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/provider/login"
+	"github.com/gantry-run/gantry/provider/model"
 )
 
 func TestSchemasAreValid(t *testing.T) {
@@ -58,8 +55,8 @@ func TestAllTakeTheSameHandle(t *testing.T) {
 	check := func(of string, kind attr.Type) {
 		t.Helper()
 		seen++
-		if !kind.Equal(connectionType()) {
-			t.Errorf("%s takes\n%s, a handle is\n%s", of, kind, connectionType())
+		if !kind.Equal(model.HandleType()) {
+			t.Errorf("%s takes\n%s, a handle is\n%s", of, kind, model.HandleType())
 		}
 	}
 	for _, f := range p.Resources(ctx) {
@@ -77,97 +74,60 @@ func TestAllTakeTheSameHandle(t *testing.T) {
 		check(fmt.Sprintf("%T", f()), es.Schema.Attributes["cluster"].GetType())
 	}
 	var ds datasource.SchemaResponse
-	(&clusterStatus{}).Schema(ctx, datasource.SchemaRequest{}, &ds)
+	(&clusterStatusDataSource{}).Schema(ctx, datasource.SchemaRequest{}, &ds)
 	check("cluster_status", ds.Schema.Attributes["cluster"].GetType())
 	if seen != 5 {
 		t.Errorf("%d schemas have a handle", seen)
 	}
 }
 
-func entry(state, config string) hostStatus {
-	s := types.StringValue
-	return hostStatus{State: s(state), Address: s("192.0.2.1"), HostKey: s("key"), Config: s(config), Version: s("1"), Message: s("")}
+// empty is a value of the type all of whose attributes are null.
+func empty(t *testing.T, of attr.Type) attr.Value {
+	t.Helper()
+	kind := of.TerraformType(t.Context()).(tftypes.Object)
+	values := map[string]tftypes.Value{}
+	for name, k := range kind.AttributeTypes {
+		values[name] = tftypes.NewValue(k, nil)
+	}
+	v, err := of.ValueFromTerraform(t.Context(), tftypes.NewValue(kind, values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
-func want(config string) wanted {
-	return wanted{address: types.StringValue("192.0.2.1"), hostKey: types.StringNull(), hash: config, known: true}
-}
-
-func TestThePlanTouchesOnlyWhatChanges(t *testing.T) {
-	prior := map[string]hostStatus{
-		"same": entry("ready", "a"), "labels": entry("ready", "a"), "pending": entry("pending", "a"), "drifted": entry("drifted", "a"), "gone": entry("ready", "a"),
+// What the models are made for is what the schemas have: a field that one lacks is an
+// error of decoding.
+func TestTheModelsAreThoseOfTheSchemas(t *testing.T) {
+	ctx, p := t.Context(), New("test")()
+	var ps provider.SchemaResponse
+	p.Schema(ctx, provider.SchemaRequest{}, &ps)
+	var diags diag.Diagnostics
+	block := empty(t, ps.Schema.Attributes["ssh"].GetType()).(types.Object)
+	profiles := ps.Schema.Attributes["ssh_profiles"].GetType().(types.MapType)
+	logins, known := login.Read(ctx, block, types.MapValueMust(profiles.ElemType, map[string]attr.Value{"a": block}), &diags)
+	if !known || len(logins) != 2 {
+		t.Errorf("logins %v, known %v", logins, known)
 	}
-	planned := planStatus(prior, map[string]wanted{"same": want("a"), "labels": want("b"), "pending": want("a"), "drifted": want("a"), "new": want("a")}, types.StringValue("1"), true)
-	if got := touched(prior, planned); !slices.Equal(got, []string{"drifted", "labels", "new", "pending"}) {
-		t.Errorf("touches %v", got)
-	}
-	for name, s := range planned {
-		if s.State.ValueString() != "ready" {
-			t.Errorf("%s is foreseen as %s", name, s.State)
+	for _, f := range []struct {
+		resource resource.Resource
+		hosts    string
+	}{{&clusterResource{}, "masters"}, {&nodePoolResource{}, "hosts"}} {
+		var rs resource.SchemaResponse
+		f.resource.Schema(ctx, resource.SchemaRequest{}, &rs)
+		hosts := rs.Schema.Attributes[f.hosts].GetType().(types.MapType)
+		one := model.HostOf(ctx, spec.Host{Address: "a", SSH: spec.SSH{User: "u"}}, &diags)
+		value, d := types.MapValueFrom(ctx, hosts.ElemType, map[string]model.Host{"h": one})
+		diags.Append(d...)
+		if got := model.Hosts(ctx, value, &diags); !got["h"].SSH.Equal(one.SSH) {
+			t.Errorf("%s is read as %+v", f.hosts, got)
+		}
+		status := model.StatusValue(ctx, map[string]model.HostStatus{"h": {}}, &diags)
+		if kind := rs.Schema.Attributes["status"].GetType(); !status.Type(ctx).Equal(kind) {
+			t.Errorf("status is %s, of the schema %s", status.Type(ctx), kind)
 		}
 	}
-	if !planned["new"].HostKey.IsUnknown() || planned["labels"].HostKey.ValueString() != "key" {
-		t.Errorf("host keys: %v", planned)
-	}
-	if s := planStatus(nil, map[string]wanted{"new": want("a")}, types.StringValue("1"), false)["new"]; !s.State.IsUnknown() || s.Config.ValueString() != "a" {
-		t.Errorf("a create promises %v", s)
-	}
-}
-
-func TestWhatIsNotSeenIsNotChanged(t *testing.T) {
-	old := entry("ready", "a")
-	if got := observed(old, bootstrap.Status{State: bootstrap.Unknown, Message: "no route"}); got != old {
-		t.Errorf("unreachable changed it to %v", got)
-	}
-	if got := observed(old, bootstrap.Status{State: bootstrap.Drifted, Message: "x"}); got.State.ValueString() != "drifted" || got.Message.ValueString() != "x" {
-		t.Errorf("drift is %v", got)
-	}
-}
-
-func TestAHostThatFailedIsPendingWithWhatIsKnown(t *testing.T) {
-	w := want("a")
-	reached := settle(hostStatus{}, w, bootstrap.Status{State: bootstrap.Pending, HostKey: "key", Message: "why\nmore"}, "1")
-	if reached.State.ValueString() != "pending" || reached.HostKey.ValueString() != "key" || reached.Message.ValueString() != "why" {
-		t.Errorf("reached: %v", reached)
-	}
-	never := settle(hostStatus{HostKey: types.StringUnknown()}, w, bootstrap.Status{State: bootstrap.Unknown}, "1")
-	if never.State.ValueString() != "pending" || !never.HostKey.IsNull() {
-		t.Errorf("never reached: %v", never)
-	}
-}
-
-func TestAHostLeavesWhenItsNameOrAddressIsGone(t *testing.T) {
-	state := []spec.Host{{Name: "a", Address: "1"}, {Name: "b", Address: "2"}, {Name: "c", Address: "3"}}
-	plan := []spec.Host{{Name: "a", Address: "1"}, {Name: "b", Address: "9"}}
-	got := leaving(state, plan)
-	if len(got) != 2 || got[0].Name != "b" || got[1].Name != "c" {
-		t.Errorf("leaving %v", got)
-	}
-}
-
-func TestADiagnosticSaysAllThatIsKnown(t *testing.T) {
-	err := fmt.Errorf("wrapped: %w", &step.Error{Host: "w1 (192.0.2.1)", Step: "start node processes", Change: "enable and start x", Err: &host.CommandError{
-		Host: "w1", Command: host.Command{Argv: []string{"systemctl", "restart", "x"}}, Status: 3, Stdout: "said", Stderr: "first\nsecond\n",
-	}})
-	summary, detail := diagnose("w1", err)
-	if summary != `Host w1: step "start node processes" failed` {
-		t.Errorf("summary: %s", summary)
-	}
-	for _, part := range []string{"w1 (192.0.2.1)", "systemctl restart x", "Exit status: 3", "said", "first\nsecond", "Apply again"} {
-		if !strings.Contains(detail, part) {
-			t.Errorf("the detail lacks %q:\n%s", part, detail)
-		}
-	}
-	if _, detail := diagnose("w1", &host.Error{Kind: host.ErrHostKeyChanged, Host: "w1", Err: errors.New("x")}); !strings.Contains(detail, "set the host's host_key") {
-		t.Errorf("no advice: %s", detail)
-	}
-}
-
-func TestTheTimeOutOfANodeReachesTheEngine(t *testing.T) {
-	for set, want := range map[time.Duration]time.Duration{0: 2 * time.Minute, time.Hour: time.Hour} {
-		s := &session{nodeTimeout: set}
-		if got := s.engine(t.Context(), 0).NodeTimeout; got != want {
-			t.Errorf("%s becomes %s", set, got)
-		}
+	if diags.HasError() {
+		t.Error(diags)
 	}
 }

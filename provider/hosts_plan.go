@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/provider/diagnose"
+	"github.com/gantry-run/gantry/provider/model"
+	"github.com/gantry-run/gantry/provider/plan"
+)
+
+// readPlan decodes what is planned and what is in state; a create has no state.
+func readPlan[M any](ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Diagnostics) (m, state *M, create bool) {
+	m, state, create = new(M), new(M), req.State.Raw.IsNull()
+	diags.Append(req.Plan.Get(ctx, m)...)
+	if !create {
+		diags.Append(req.State.Get(ctx, state)...)
+	}
+	return m, state, create
+}
+
+// hostsPlan is the plan of one resource as far as it is about hosts.
+type hostsPlan struct {
+	provider *providerData
+	diags    *diag.Diagnostics
+	field    string // the attribute that has the hosts
+	group    model.Group
+	prior    map[string]model.HostStatus // in state; empty for a create
+	have     []spec.Host                 // in state; none for a create
+	want     []spec.Host                 // all of which is known
+	unknown  []string                    // the names of the others
+}
+
+// planHosts takes up what a resource has and is to have: g as planned, was in state. It
+// gives the plan the keys that state has pinned, and refuses hosts that nobody can be
+// logged in to by.
+func (p *providerData) planHosts(ctx context.Context, field string, g, was model.Group, create bool, diags *diag.Diagnostics) *hostsPlan {
+	x := &hostsPlan{provider: p, diags: diags, field: field, group: g, prior: map[string]model.HostStatus{}}
+	if !create {
+		x.prior = model.Statuses(ctx, *was.Status, diags)
+		*g.Status = *was.Status
+		x.have, _ = was.Specs(ctx, diags)
+		p.installed.Add(g.Title(), x.prior)
+	}
+	x.want, x.unknown = g.Specs(ctx, diags)
+	if !p.incomplete {
+		p.logins.Check(path.Root(field), x.want, diags)
+	}
+	return x
+}
+
+// own refuses hosts that another resource of the run has. C is the resource's cluster,
+// without masters as long as not all is known of it.
+func (x *hostsPlan) own(c spec.Connection) {
+	x.provider.owners.Add(plan.OwnerIn(c, x.group.Kind, x.group.Name.ValueString()), x.field, x.want, x.diags)
+}
+
+// lookTimeout is what looking at hosts may add to a plan, each time.
+const lookTimeout = 10 * time.Second
+
+// preflight warns of what an apply would refuse, of hosts that are new.
+func (x *hostsPlan) preflight(ctx context.Context, check func(ctx context.Context, names []string, leaving []spec.Host) map[string]error) {
+	names := x.provider.installed.Without(x.group.Title(), x.want, plan.New(x.prior, x.want))
+	if x.provider.incomplete || len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	diagnose.Preflight(check(ctx, names, plan.Leaving(x.have, x.want)), x.diags)
+}
+
+// status is what the plan shows of the hosts. Certain is whether it can promise that
+// they will be ready.
+func (x *hostsPlan) status(ctx context.Context, node func(name string) (spec.Node, bool), certain bool) map[string]model.HostStatus {
+	desired := x.group.Desired(ctx, node, x.provider.bundleID().Digest, x.diags)
+	return plan.Status(x.prior, desired, x.provider.plannedVersion(), certain)
+}
+
+// preview warns of what a plan does to pods and to etcd, where hosts come or go.
+func (p *providerData) preview(ctx context.Context, summary string, look func(context.Context) ([]string, error), diags *diag.Diagnostics) {
+	if p.incomplete {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := look(ctx)
+	diagnose.Preview(summary, found, err, diags)
+}

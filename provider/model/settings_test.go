@@ -1,0 +1,70 @@
+package model
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/bootstrap/spec"
+)
+
+func TestKubeletSettings(t *testing.T) {
+	for _, want := range []spec.Kubelet{{MaxPods: 50}, {Reserved: map[string]string{"cpu": "1"}}, {MaxPods: 1, Reserved: map[string]string{"memory": "1Gi"}}} {
+		var diags diag.Diagnostics
+		m := KubeletOf(t.Context(), want, &diags)
+		if m == nil {
+			t.Fatalf("%+v is left out", want)
+		}
+		if got := kubeletSpec(t.Context(), kubeletValue(t, *m), &diags); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v is read as %+v", want, got)
+		}
+		fine(t, diags)
+	}
+	var diags diag.Diagnostics
+	if KubeletOf(t.Context(), spec.Kubelet{Reserved: map[string]string{}}, &diags) != nil {
+		t.Error("the kubelet's own settings are written")
+	}
+	kind := kubeletValue(t, Kubelet{Reserved: types.MapNull(types.StringType)}).AttributeTypes(t.Context())
+	partly := types.MapValueMust(types.StringType, map[string]attr.Value{"cpu": types.StringUnknown(), "memory": str("1Gi")})
+	for name, v := range map[string]types.Object{
+		"null": types.ObjectNull(kind), "unknown": types.ObjectUnknown(kind), "of null": kubeletValue(t, Kubelet{Reserved: types.MapNull(types.StringType)}),
+		"partly known": kubeletValue(t, Kubelet{Reserved: partly}),
+	} {
+		if got := kubeletSpec(t.Context(), v, &diags); !reflect.DeepEqual(got, spec.Kubelet{}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	fine(t, diags)
+}
+
+func TestControllerManagerSettings(t *testing.T) {
+	for _, want := range []spec.ControllerManager{{NodeMonitorGracePeriod: 30 * time.Second}, {TerminatedPodThreshold: 7}, {NodeMonitorGracePeriod: time.Minute, TerminatedPodThreshold: 1}} {
+		m := ControllerManagerOf(want)
+		if m == nil {
+			t.Fatalf("%+v is left out", want)
+		}
+		if m.NodeMonitorGracePeriod.IsNull() != (want.NodeMonitorGracePeriod == 0) || m.TerminatedPodThreshold.IsNull() != (want.TerminatedPodThreshold == 0) {
+			t.Errorf("%+v is written as %+v", want, m)
+		}
+		var diags diag.Diagnostics
+		if got := controllerManagerSpec(t.Context(), controllerManagerValue(t, *m), &diags); got != want {
+			t.Errorf("%+v is read as %+v", want, got)
+		}
+		fine(t, diags)
+	}
+	if ControllerManagerOf(spec.ControllerManager{}) != nil {
+		t.Error("the controller-manager's own settings are written")
+	}
+	var diags diag.Diagnostics
+	kind := controllerManagerValue(t, ControllerManager{}).AttributeTypes(t.Context())
+	for _, v := range []types.Object{types.ObjectNull(kind), types.ObjectUnknown(kind)} {
+		if got := controllerManagerSpec(t.Context(), v, &diags); got != (spec.ControllerManager{}) {
+			t.Errorf("%s: %+v", v, got)
+		}
+	}
+	fine(t, diags)
+}

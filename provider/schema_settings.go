@@ -1,0 +1,64 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/gantry-run/gantry/provider/model"
+)
+
+func kubeletAttribute(of string) schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: "Settings of the kubelet of " + of + ". A change restarts the kubelet; pods run on.",
+		Attributes: map[string]schema.Attribute{
+			"max_pods": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many pods a node takes (default 110, at most 250)."},
+			"reserved": schema.MapAttribute{Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "What is kept from pods for the server's own use: `cpu`, `memory`, `ephemeral-storage`, such as `{ memory = \"1Gi\" }`."},
+		},
+	}
+}
+
+func controllerManagerAttribute() schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: "Settings of the controller-manager. A change restarts it, on one master at a time.",
+		Attributes: map[string]schema.Attribute{
+			"node_monitor_grace_period": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
+				MarkdownDescription: "How long a node may miss its heartbeats before its pods are moved (default `40s`, at least `20s`)."},
+			"terminated_pod_threshold": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many finished pods are kept (default 12500)."},
+		},
+	}
+}
+
+func drainTimeoutAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(model.DefaultDrainTimeout), Validators: []validator.String{duration{}},
+		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`, also where one of several pools is destroyed; where no other node is left, pods end whatever their budgets say. The masters of a cluster that is destroyed are not drained."}
+}
+
+func onDrainTimeoutAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(model.KeepNode), Validators: []validator.String{stringvalidator.OneOf(model.KeepNode, model.ForceNode)},
+		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
+			"`force`: it is taken out with them, whatever their disruption budgets say. For a pool that is destroyed, what was applied last counts: where a budget holds that up, delete the budget, or apply `force` first."}
+}
+
+func removalLimitAttribute() schema.Int64Attribute {
+	return schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(0)},
+		MarkdownDescription: "The most servers that one apply may take out of the pool; a plan that takes out more is refused, also a destroy or a replacement of the pool " +
+			"(raise the limit and apply, then destroy). Default: no limit."}
+}
+
+func timeoutsAttribute(ctx context.Context) schema.Attribute {
+	const of = "How long all servers together may take, such as `30m` (default `1h`). What is not done by then is pending, and the next apply takes it up."
+	a := timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, Update: true, Delete: true, CreateDescription: of, UpdateDescription: of,
+		DeleteDescription: "How long it may take, such as `30m` (default `1h`). A destroy goes on where it was stopped.",
+	}).(schema.SingleNestedAttribute) // as its documentation has it
+	a.MarkdownDescription = "How long operations may take."
+	return a
+}
