@@ -158,7 +158,7 @@ func askCluster(ctx context.Context, out *ClusterStatus, c spec.Connection, a *a
 			if membersErr = err; err != nil {
 				return
 			}
-			defer s.Close() //nolint:errcheck // it was only asked
+			defer s.Close() // it was only asked
 			// A member that is down must leave time to ask through another one.
 			ctx, cancel := context.WithTimeout(ctx, access.Half(ctx))
 			defer cancel()

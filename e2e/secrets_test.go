@@ -367,7 +367,7 @@ func filesBelow(dir string, out map[string][]byte) error {
 		out[name] = data
 		z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
-			return nil // no archive
+			return nil //nolint:nilerr // no archive
 		}
 		for _, part := range z.File {
 			r, err := part.Open()

@@ -134,7 +134,7 @@ func (w *Workspace) disturb(ctx context.Context, command, host, step, state stri
 			if err != nil {
 				cmd.Process.Kill() //nolint:errcheck // the first error tells
 			}
-			<-ended
+			<-ended //nolint:errcheck // it was disturbed
 			return out.String(), err
 		}
 	}

@@ -137,7 +137,7 @@ func pidsIn(path ...string) []int {
 	for _, root := range roots {
 		filepath.WalkDir(groupDir(root, path...), func(p string, d fs.DirEntry, err error) error { //nolint:errcheck // what vanishes is gone
 			if err != nil || d.IsDir() || d.Name() != "cgroup.procs" {
-				return nil
+				return nil //nolint:nilerr // what vanishes is gone
 			}
 			data, _ := os.ReadFile(p)
 			for _, f := range strings.Fields(string(data)) {

@@ -205,6 +205,13 @@ type workspace struct {
 	dir string
 }
 
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) workspace() workspace { return workspace{w, w.t.TempDir()} }
 
 // write replaces the configuration.

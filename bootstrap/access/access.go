@@ -230,9 +230,9 @@ func (a *Access) Etcd(ctx context.Context) (join.Store, error) {
 			return nil, err
 		}
 		if _, err := s.MemberList(ctx); err != nil {
-			s.Close() //nolint:errcheck // it did not work anyway
+			s.Close() // it did not work anyway
 			return nil, fmt.Errorf("list etcd members through %s: %w", a.Masters.Members[ways[i]].Title(), err)
 		}
 		return s, nil
-	}, nil, func(late join.Store) { late.Close() }) //nolint:errcheck // nothing was done by it
+	}, nil, func(late join.Store) { late.Close() }) // nothing was done by it
 }

@@ -48,7 +48,7 @@ func Dial(ctx context.Context, h host.Host, address string) (net.Conn, error) {
 	case <-ctx.Done():
 		go func() {
 			if r := <-done; r.err == nil {
-				r.conn.Close() //nolint:errcheck // it came too late
+				r.conn.Close() // it came too late
 			}
 		}()
 		return nil, fmt.Errorf("%s: no answer within %s", address, cmp.Or(time.Since(start).Round(time.Second), time.Second))
@@ -59,7 +59,7 @@ func Dial(ctx context.Context, h host.Host, address string) (net.Conn, error) {
 func Try(ctx context.Context, h host.Host, ip string, port int) error {
 	conn, err := Dial(ctx, h, net.JoinHostPort(ip, strconv.Itoa(port)))
 	if err == nil {
-		conn.Close() //nolint:errcheck // nothing was sent
+		conn.Close() // nothing was sent
 	}
 	return err
 }

@@ -39,7 +39,7 @@ func count(ctx context.Context, cfg Config, c spec.Connection, ask func(context.
 		}
 		s, err := a.Etcd(ctx)
 		if err == nil {
-			defer s.Close() //nolint:errcheck // it was only asked
+			defer s.Close() // it was only asked
 			out := Electorate{Access: a}
 			if out.Alive, out.Down, err = ask(ctx, s); err == nil {
 				return out, nil

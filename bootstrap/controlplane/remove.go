@@ -89,7 +89,7 @@ func removeMaster(ctx context.Context, o *Operation, m *fleet.Member, journal st
 	if err != nil {
 		return err
 	}
-	defer etcd.Close() //nolint:errcheck // the change is made, or has failed already
+	defer etcd.Close() // the change is made, or has failed already
 	name, peerURL := m.Spec.Name, install.PeerURL(m.Spec)
 	if err := join.MayLeave(ctx, etcd, name, peerURL); err != nil {
 		return err

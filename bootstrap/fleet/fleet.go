@@ -63,7 +63,7 @@ func ConnectBoth(ctx context.Context, c Config, one, other []spec.Host) (a, b *F
 func (f *Fleet) Close() {
 	for _, m := range f.Members {
 		if m.Host != nil {
-			m.Host.Close() //nolint:errcheck // the work is done or has failed already
+			m.Host.Close() // the work is done or has failed already
 		}
 	}
 }

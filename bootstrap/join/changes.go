@@ -23,7 +23,7 @@ func (c Changes) Add(ctx context.Context, name, peerURL string, empty bool) (map
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close() //nolint:errcheck // the change is made, or has failed already
+	defer s.Close() // the change is made, or has failed already
 	return AddLearner(ctx, s, name, peerURL, empty)
 }
 
@@ -33,7 +33,7 @@ func (c Changes) Promote(ctx context.Context, name, peerURL string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // as above
+	defer s.Close() // as above
 	return Promote(ctx, s, name, peerURL, c.Patience)
 }
 
@@ -43,7 +43,7 @@ func (c Changes) Remove(ctx context.Context, name, peerURL string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // as above
+	defer s.Close() // as above
 	return Remove(ctx, s, name, peerURL)
 }
 

@@ -139,7 +139,7 @@ func (l Lifecycle) drift(ctx context.Context, m *fleet.Member, n spec.Node, revo
 	}
 	trust, err := onHost(files, n)
 	if err != nil {
-		return []string{err.Error()}, nil
+		return []string{err.Error()}, nil //nolint:nilerr // it is what differs on the host
 	}
 	credentials, unfit := install.Credentials(n, trust, files, l.Now(), revoked)
 	etcd, ok := install.EtcdOnHost(files, n)

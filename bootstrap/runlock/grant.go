@@ -76,7 +76,7 @@ func (g *grant) connect() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err == nil && g.life.Err() != nil { // released meanwhile
-		h.Close() //nolint:errcheck // nothing was done over it
+		h.Close() // nothing was done over it
 		err = context.Cause(g.life)
 	}
 	if g.err, g.in = err, err == nil; err != nil {
@@ -110,7 +110,7 @@ func (g *grant) lose(h host.Host) {
 	if g.host != h {
 		return
 	}
-	g.host.Close() //nolint:errcheck // it is of no use any more
+	g.host.Close() // it is of no use any more
 	g.host = nil
 	if g.err == nil {
 		g.err = &host.Error{Kind: host.ErrUnreachable, Host: g.spec.Name, Doing: "keep the run lock", Err: errEnded}
@@ -178,7 +178,7 @@ func (g *grant) leave() {
 			g.release(ctx, h) //nolint:errcheck // it ends by itself
 			cancel()
 		}
-		h.Close() //nolint:errcheck // nothing more is asked
+		h.Close() // nothing more is asked
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -206,7 +206,7 @@ func (g *grant) reaches(ctx context.Context, other spec.Host) bool {
 		go func() {
 			conn, err := h.Dial(ctx, "tcp", net.JoinHostPort(other.IP(), strconv.Itoa(p)))
 			if err == nil {
-				conn.Close() //nolint:errcheck // nothing was sent
+				conn.Close() // nothing was sent
 			}
 			alive <- err == nil
 		}()

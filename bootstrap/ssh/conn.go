@@ -67,7 +67,7 @@ func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
 		return nil, err
 	}
 	h.leave = sync.OnceFunc(func() {
-		h.client.Close() //nolint:errcheck // nothing is in flight any more
+		h.client.Close() // nothing is in flight any more
 		release()
 	})
 	return h, nil
@@ -114,7 +114,7 @@ func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error)
 		slots: make(chan struct{}, cfg.MaxSessions), lasting: make(chan struct{}, max(1, cfg.MaxSessions/2)),
 		traffic: counted, connectTimeout: cfg.ConnectTimeout, commandTimeout: cfg.CommandTimeout,
 	}
-	h := &Host{line: l, leave: func() { client.Close() }} //nolint:errcheck // nothing is in flight any more
+	h := &Host{line: l, leave: func() { client.Close() }} // nothing is in flight any more
 	h.alive, h.end = context.WithCancelCause(context.Background())
 	go h.keepAlive(cfg.KeepAlive, cfg.KeepAliveMisses)
 	go func() { h.giveUp(client.Wait()) }()
@@ -213,7 +213,7 @@ func (h *Host) keepAlive(every time.Duration, misses int) {
 // through a jump host that agrees only when it has passed on what is under way.
 func (h *Host) giveUp(why error) {
 	h.end(why)
-	h.client.Close() //nolint:errcheck // it is of no use any more
+	h.client.Close() // it is of no use any more
 }
 
 // Name is the host's name and address.
@@ -254,7 +254,7 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	var refused *ssh.OpenChannelError
 	switch doing := fmt.Sprintf("connect to %s through SSH", address); {
 	case err == nil:
-		unhook := context.AfterFunc(h.alive, func() { conn.Close() }) //nolint:errcheck // it is of no use any more
+		unhook := context.AfterFunc(h.alive, func() { conn.Close() }) // it is of no use any more
 		return &tunnel{conn, unhook}, nil
 	case ctx.Err() != nil || errors.As(err, &refused): // it answered, or had no time to
 		return nil, fmt.Errorf("%s: %s: %w", h.name, doing, err)

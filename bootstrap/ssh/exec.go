@@ -132,7 +132,7 @@ func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free fu
 	ended := make(chan error, 1)
 	go func() {
 		err := session.Run(h.commandLine(c))
-		session.Close() //nolint:errcheck // it has ended
+		session.Close() // it has ended
 		free()
 		ended <- err
 	}()
@@ -146,10 +146,10 @@ func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free fu
 	}
 	go func() { // neither is sooner done than the connection allows
 		session.Signal(ssh.SIGTERM) //nolint:errcheck // closing is what counts
-		session.Close()             //nolint:errcheck // or else it ends with the connection
+		session.Close()             // or else it ends with the connection
 	}()
 	select {
-	case <-ended:
+	case <-ended: //nolint:errcheck // err tells why it was told to end
 	case <-h.alive.Done():
 	case <-time.After(farewell):
 	}
@@ -250,7 +250,7 @@ func (h *Host) newSession(ctx context.Context) (*ssh.Session, error) {
 	case <-ctx.Done():
 		go func() {
 			if r := <-results; r.err == nil {
-				r.session.Close() //nolint:errcheck // nobody uses it
+				r.session.Close() // nobody uses it
 			}
 		}()
 		return nil, fmt.Errorf("the host does not answer: %w", context.Cause(ctx))

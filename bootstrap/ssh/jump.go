@@ -120,7 +120,7 @@ func (c *Chain) leave(entered *Host) {
 
 func (c *Chain) close() {
 	for i := len(c.hosts) - 1; i >= 0; i-- {
-		c.hosts[i].Close() //nolint:errcheck // nothing is in flight any more
+		c.hosts[i].Close() // nothing is in flight any more
 	}
 	c.hosts, c.users = nil, 0
 }

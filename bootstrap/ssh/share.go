@@ -99,7 +99,7 @@ func (c *Connections) leave(to way, s *shared) {
 	s.cancel()
 	closeHost := func() {
 		if <-s.tried; s.err == nil {
-			s.host.Close() //nolint:errcheck // nobody uses it any more
+			s.host.Close() // nobody uses it any more
 		}
 	}
 	select {

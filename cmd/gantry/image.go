@@ -24,7 +24,7 @@ func imageCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer a.Close() //nolint:errcheck // nothing is under way
+			defer a.Close() // nothing is under way
 			return run(cmd, a, args)
 		}
 	}

@@ -55,7 +55,7 @@ type node struct {
 }
 
 func (n *node) Run(ctx context.Context) error {
-	defer n.runtime.Close() //nolint:errcheck // its logs are flushed; the connection ends with the process
+	defer n.runtime.Close() // its logs are flushed; the connection ends with the process
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.trackMasters(ctx); return nil })
 	g.Go(func() error { return n.network.Run(ctx) })

@@ -53,6 +53,6 @@ func quiet() {
 		return
 	}
 	for _, name := range []string{"TF_LOG_SDK", "TF_LOG_SDK_PROTO", "TF_LOG_SDK_FRAMEWORK", "TF_LOG_PROVIDER"} {
-		os.Setenv(name, "OFF") //nolint:errcheck // the names are good
+		os.Setenv(name, "OFF") // the names are good
 	}
 }

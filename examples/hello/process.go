@@ -69,7 +69,7 @@ func cat(_ context.Context, files []string) error {
 		if err != nil {
 			return err
 		}
-		os.Stdout.Write(data) //nolint:errcheck // nobody to tell
+		os.Stdout.Write(data) // nobody to tell
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func ls(_ context.Context, dirs []string) error {
 
 func write(_ context.Context, args []string) error {
 	if len(args) < 1 {
-		return errors.New("write FILE TEXT...")
+		return errors.New("usage: write FILE TEXT [TEXT ...]")
 	}
 	return os.WriteFile(args[0], []byte(strings.Join(args[1:], " ")+"\n"), 0o644)
 }

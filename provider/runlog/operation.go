@@ -119,7 +119,7 @@ func (o *operation) summary(took time.Duration) string {
 			fmt.Fprintf(w, "    %s\t%s\t%s\n", e.Step, seconds(e.Took), why)
 		}
 	}
-	w.Flush() //nolint:errcheck // a strings.Builder takes everything
+	w.Flush() // a strings.Builder takes everything
 	b.WriteString("\n")
 	return b.String()
 }

@@ -149,7 +149,7 @@ func (d *Dialer) heard(ok bool) {
 	}
 	d.mu.Unlock()
 	for _, c := range left {
-		c.Close() //nolint:errcheck // it is left, whatever it says
+		c.Close() // it is left, whatever it says
 	}
 }
 

@@ -121,7 +121,7 @@ type notifier struct {
 // written by which the others may do anything.
 func takeNotifier(log *slog.Logger) notifier {
 	socket := os.Getenv("NOTIFY_SOCKET")
-	os.Unsetenv("NOTIFY_SOCKET") //nolint:errcheck // the name is valid
+	os.Unsetenv("NOTIFY_SOCKET") // the name is valid
 	return notifier{socket, log}
 }
 

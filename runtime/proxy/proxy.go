@@ -85,7 +85,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer table.Close() //nolint:errcheck // the process ends
+	defer table.Close() // the process ends
 	go p.trackMasters(ctx)
 	if err := p.watch(ctx); err != nil {
 		if ctx.Err() != nil {

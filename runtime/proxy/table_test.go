@@ -107,7 +107,7 @@ func TestTableForwardsConnections(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer table.Close() //nolint:errcheck // the test ends
+		defer table.Close() // the test ends
 		have := Rules{
 			web:       {Endpoints: []netip.AddrPort{a, b}},
 			nodePort:  {Endpoints: []netip.AddrPort{a}, Masquerade: true},
@@ -172,7 +172,7 @@ func TestAClientStaysWithItsEndpoint(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer table.Close() //nolint:errcheck // the test ends
+		defer table.Close() // the test ends
 		have := Rules{
 			web:      {Endpoints: []netip.AddrPort{a, b}, Affinity: time.Minute},
 			nodePort: {Endpoints: []netip.AddrPort{a, b}, Affinity: time.Minute, Masquerade: true},
@@ -235,7 +235,7 @@ func BenchmarkTable(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			defer table.Close() //nolint:errcheck // the benchmark ends
+			defer table.Close() // the benchmark ends
 			f(table)
 		}()
 		<-done

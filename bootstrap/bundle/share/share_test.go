@@ -72,7 +72,7 @@ func TestABundleIsHandedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second.Close() //nolint:errcheck // it was never used
+	second.Close() // it was never used
 	for range 3 {
 		dir := t.TempDir()
 		if err := Install(t.Context(), address, digest, dir, ""); err != nil {
@@ -145,7 +145,7 @@ func TestWhatDoesNotComeWholeIsNotInstalled(t *testing.T) {
 		} else if !errors.Is(err, ErrFetch) || programs(t, dir) != "" {
 			t.Errorf("%s: %v, installed %q", name, err, programs(t, dir))
 		}
-		l.Close() //nolint:errcheck // the next has its own
+		l.Close() // the next has its own
 	}
 }
 

@@ -146,7 +146,7 @@ func TestWhoListensLateIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := first.Addr().String()
-	first.Close() //nolint:errcheck // the address is free again
+	first.Close() // the address is free again
 	listening := make(chan error, 1)
 	go func() {
 		time.Sleep(3 * retry)
@@ -163,5 +163,5 @@ func TestWhoListensLateIsWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.Close() //nolint:errcheck // it was never used
+	conn.Close() // it was never used
 }
