@@ -10,6 +10,7 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/kube-scheduler/framework"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/pod"
 	"github.com/gantry-run/gantry/runtime/scheduler/core"
 )
@@ -19,32 +20,10 @@ import (
 // It returns whether the handlers have seen the initial lists.
 func (l *loop) addEventHandlers(f informers.SharedInformerFactory) []toolscache.InformerSynced {
 	return []toolscache.InformerSynced{
-		handle(f.Core().V1().Pods().Informer(), l.setPod, l.deletePod),
-		handle(f.Core().V1().Nodes().Informer(), l.setNode, l.deleteNode),
-		handle(f.Core().V1().Namespaces().Informer(), l.setNamespace, l.deleteNamespace),
+		client.Watch(f.Core().V1().Pods().Informer(), func(o *corev1.Pod) { l.setPod(nil, o) }, l.setPod, l.deletePod),
+		client.Watch(f.Core().V1().Nodes().Informer(), func(o *corev1.Node) { l.setNode(nil, o) }, l.setNode, l.deleteNode),
+		client.Watch(f.Core().V1().Namespaces().Informer(), func(o *corev1.Namespace) { l.setNamespace(nil, o) }, l.setNamespace, l.deleteNamespace),
 	}
-}
-
-// handle calls set with the former state (nil when new) and the present one.
-func handle[T any](informer toolscache.SharedInformer, set func(old, now *T), gone func(*T)) toolscache.InformerSynced {
-	reg, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { set(nil, obj.(*T)) },
-		UpdateFunc: func(old, now any) {
-			set(old.(*T), now.(*T))
-		},
-		DeleteFunc: func(obj any) {
-			if missed, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-				obj = missed.Obj
-			}
-			if o, ok := obj.(*T); ok {
-				gone(o)
-			}
-		},
-	})
-	if err != nil { // the informer has already stopped: nothing will ever be seen
-		return func() bool { return false }
-	}
-	return reg.HasSynced
 }
 
 func (l *loop) setPod(old, p *corev1.Pod) {

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/client"
@@ -71,8 +70,8 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	factory.StartWithContext(ambient)
 	defer factory.Shutdown()
 	defer stop()
-	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
-		return ctx.Err()
+	if err := client.WaitForSync(ctx, synced...); err != nil {
+		return err
 	}
 	s.Set(nil)
 	l.run(ctx)

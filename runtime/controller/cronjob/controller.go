@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -53,11 +54,11 @@ func New(d reconcile.Deps) (*Controller, error) {
 	}
 	r := &Controller{client: d.Client, cronJobs: cronJobs.Lister(), jobIndex: jobs.Informer().GetIndexer(), events: d.Events, clock: d.Clock}
 	r.loop = reconcile.New("cronjob", d.Log, r.reconcile,
-		reconcile.Watch(cronJobs.Informer(),
+		client.Watch(cronJobs.Informer(),
 			func(c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
 			func(_, c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
 			func(c *batchv1.CronJob) { r.written.Forget(c.UID) }),
-		reconcile.Watch(jobs.Informer(), r.jobChanged, func(old, j *batchv1.Job) {
+		client.Watch(jobs.Informer(), r.jobChanged, func(old, j *batchv1.Job) {
 			if (end(old) == nil) != (end(j) == nil) || old.DeletionTimestamp != j.DeletionTimestamp {
 				r.jobChanged(j)
 			}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/history"
 	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
@@ -65,11 +66,11 @@ func New(d reconcile.Deps) (*Controller, error) {
 		pauses: flowcontrol.NewBackOff(firstPause, longestPause), events: d.Events, clock: d.Clock,
 	}
 	r.loop = reconcile.New("daemonset", d.Log, r.reconcile,
-		reconcile.Watch(sets.Informer(),
+		client.Watch(sets.Informer(),
 			func(ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(_, ds *appsv1.DaemonSet) { r.enqueue(ds) },
 			func(ds *appsv1.DaemonSet) { r.expected.Forget(ds.UID) }),
-		reconcile.Watch(nodes.Informer(), func(*corev1.Node) { r.enqueueAll() }, r.nodeUpdated, func(*corev1.Node) { r.enqueueAll() }),
+		client.Watch(nodes.Informer(), func(*corev1.Node) { r.enqueueAll() }, r.nodeUpdated, func(*corev1.Node) { r.enqueueAll() }),
 		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching),
 		revisions.Informer().HasSynced)
 	return r, nil

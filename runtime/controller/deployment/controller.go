@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -49,8 +50,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 		events: d.Events, clock: d.Clock,
 	}
 	r.loop = reconcile.New("deployment", d.Log, r.reconcile,
-		reconcile.Every(deployments.Informer(), func(d *appsv1.Deployment) { r.loop.Add(reconcile.Key(d)) }),
-		reconcile.Watch(setsInformer.Informer(), r.setChanged, func(old, rs *appsv1.ReplicaSet) {
+		client.WatchAll(deployments.Informer(), func(d *appsv1.Deployment) { r.loop.Add(reconcile.Key(d)) }),
+		client.Watch(setsInformer.Informer(), r.setChanged, func(old, rs *appsv1.ReplicaSet) {
 			if old.ResourceVersion == rs.ResourceVersion {
 				return
 			}
@@ -58,7 +59,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 			r.setChanged(rs)
 		}, r.setChanged),
 		// Recreate waits for the old pods to be gone.
-		reconcile.Watch(podsInformer.Informer(), nil, nil, r.podDeleted))
+		client.Watch(podsInformer.Informer(), nil, nil, r.podDeleted))
 	return r, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -42,10 +43,10 @@ func New(d reconcile.Deps) (*Controller, error) {
 		replicaSets: apps.ReplicaSets().Lister(), deployments: apps.Deployments().Lister(), statefulSets: apps.StatefulSets().Lister(),
 	}
 	r.loop = reconcile.New("disruption", d.Log, r.reconcile,
-		reconcile.Watch(budgets.Informer(),
+		client.Watch(budgets.Informer(),
 			func(b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) },
 			func(_, b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) }, nil),
-		reconcile.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
+		client.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
 			if pod.IsReady(old) != pod.IsReady(p) || pod.IsActive(old) != pod.IsActive(p) || !labels.Equals(old.Labels, p.Labels) {
 				r.podChanged(old)
 				r.podChanged(p)

@@ -20,6 +20,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -58,12 +59,12 @@ func New(d reconcile.Deps) (*Controller, error) {
 			endpointslice.WithPreferSameTrafficDistributionEnabled(true)),
 	}
 	r.loop = reconcile.New("endpointslice", d.Log, r.reconcile,
-		reconcile.Every(services.Informer(), func(s *corev1.Service) { r.loop.Add(reconcile.Key(s)) }),
-		reconcile.Watch(pods.Informer(),
+		client.WatchAll(services.Informer(), func(s *corev1.Service) { r.loop.Add(reconcile.Key(s)) }),
+		client.Watch(pods.Informer(),
 			func(p *corev1.Pod) { r.podChanged(nil, p) },
 			func(old, p *corev1.Pod) { r.podChanged(old, p) },
 			func(p *corev1.Pod) { r.podChanged(p, nil) }),
-		reconcile.Watch(slices.Informer(), r.sliceChanged, func(_, s *discoveryv1.EndpointSlice) { r.sliceChanged(s) }, r.sliceDeleted),
+		client.Watch(slices.Informer(), r.sliceChanged, func(_, s *discoveryv1.EndpointSlice) { r.sliceChanged(s) }, r.sliceDeleted),
 		nodes.Informer().HasSynced)
 	return r, nil
 }

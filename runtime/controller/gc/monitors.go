@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/client"
 )
 
 const (
@@ -105,7 +105,7 @@ func (m *monitors) start(ctx context.Context, res Resource, kind string) *monito
 			m.pokeSoon()
 		}
 	}
-	synced := reconcile.Watch(informer, seen, func(_, o metav1.Object) { seen(o) }, func(o metav1.Object) {
+	synced := client.Watch(informer, seen, func(_, o metav1.Object) { seen(o) }, func(o metav1.Object) {
 		m.gc.absent.Add(o.GetUID(), true)
 		m.gc.queue(m.gc.graph.Remove(o.GetUID()))
 		if isCRD {

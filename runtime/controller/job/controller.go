@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -54,12 +55,12 @@ func New(d reconcile.Deps) (*Controller, error) {
 		client: d.Client, jobs: jobs.Lister(), podLister: podsInformer.Lister(), pods: owned,
 		expected: expected, released: expectations.New(d.Clock), events: d.Events, clock: d.Clock,
 	}
-	jobsSeen := reconcile.Watch(jobs.Informer(),
+	jobsSeen := client.Watch(jobs.Informer(),
 		func(j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) },
 		func(_, j *batchv1.Job) { r.loop.Add(reconcile.Key(j)) }, r.jobDeleted)
 	// Two handlers: the second is told of finalizers, and queues keys after it has noted them.
 	podsSeen := owned.Watch(r.enqueueSoon, r.enqueueMatching)
-	tracksSeen := reconcile.Watch(podsInformer.Informer(), r.podTracked, func(_, p *corev1.Pod) { r.podTracked(p) }, r.podGone)
+	tracksSeen := client.Watch(podsInformer.Informer(), r.podTracked, func(_, p *corev1.Pod) { r.podTracked(p) }, r.podGone)
 	r.loop = reconcile.New("job", d.Log, r.reconcile, jobsSeen, podsSeen, tracksSeen)
 	r.orphans = reconcile.New("job-orphans", d.Log, r.releaseOrphan, jobsSeen, tracksSeen)
 	return r, nil

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -38,7 +39,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 		}
 	}
 	r.loop = reconcile.New("namespace", d.Log, r.reconcile,
-		reconcile.Watch(namespaces.Informer(), queue, func(_, ns *corev1.Namespace) { queue(ns) }, nil))
+		client.Watch(namespaces.Informer(), queue, func(_, ns *corev1.Namespace) { queue(ns) }, nil))
 	return r, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/nodepods"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
@@ -54,7 +55,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 		log: d.Log.With("controller", "nodelifecycle"), beats: map[string]heartbeat{},
 	}
 	r.loop = reconcile.New("nodelifecycle", d.Log, r.reconcile,
-		reconcile.Watch(nodes.Informer(), r.nodeChanged, func(_, n *corev1.Node) { r.nodeChanged(n) }, r.nodeDeleted),
+		client.Watch(nodes.Informer(), r.nodeChanged, func(_, n *corev1.Node) { r.nodeChanged(n) }, r.nodeDeleted),
 		// A node's lease is only read when the node is looked at. Its renewal queues
 		// nothing: thousands of nodes renew every few seconds.
 		leases.Informer().HasSynced, pods.Informer().HasSynced)

@@ -17,6 +17,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -47,7 +48,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 	r := &Controller{client: d.Client, nodes: nodes.Lister(), events: d.Events, log: d.Log, pool: pool, of: map[string][]netip.Prefix{}}
 	// What nodes hold is noted as events arrive: all of it is, before the first
 	// node is given anything, since the loop waits for the initial list.
-	r.loop = reconcile.New("podcidr", d.Log, r.reconcile, reconcile.Watch(nodes.Informer(),
+	r.loop = reconcile.New("podcidr", d.Log, r.reconcile, client.Watch(nodes.Informer(),
 		r.note, func(_, n *corev1.Node) { r.note(n) }, r.freed))
 	return r, nil
 }

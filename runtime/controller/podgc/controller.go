@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -51,8 +52,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 
 // Run sweeps until ctx is done.
 func (r *Controller) Run(ctx context.Context, _ int) error {
-	if !cache.WaitForCacheSync(ctx.Done(), r.synced...) {
-		return ctx.Err()
+	if err := client.WaitForSync(ctx, r.synced...); err != nil {
+		return err
 	}
 	tick := r.clock.NewTicker(period)
 	defer tick.Stop()

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
@@ -50,7 +51,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 		client: d.Client, sets: sets.Lister(), setIndex: sets.Informer().GetIndexer(), pods: owned, expected: expected, clock: d.Clock,
 	}
 	r.loop = reconcile.New("replicaset", d.Log, r.reconcile,
-		reconcile.Watch(sets.Informer(),
+		client.Watch(sets.Informer(),
 			func(rs *appsv1.ReplicaSet) { r.enqueue(rs) },
 			func(_, rs *appsv1.ReplicaSet) { r.enqueue(rs) },
 			func(rs *appsv1.ReplicaSet) { r.expected.Forget(rs.UID); r.enqueue(rs) }),

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -40,10 +41,10 @@ func New(d reconcile.Deps) (*Controller, error) {
 		}
 	}
 	r.loop = reconcile.New("rootca", d.Log, r.reconcile,
-		reconcile.Watch(namespaces.Informer(),
+		client.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
-		reconcile.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { published(m) }, published))
+		client.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { published(m) }, published))
 	return r, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -29,10 +30,10 @@ func New(d reconcile.Deps) (*Controller, error) {
 	namespaces, accounts := d.Informers.Core().V1().Namespaces(), d.Informers.Core().V1().ServiceAccounts()
 	r := &Controller{client: d.Client, namespaces: namespaces.Lister(), accounts: accounts.Lister()}
 	r.loop = reconcile.New("serviceaccount", d.Log, r.reconcile,
-		reconcile.Watch(namespaces.Informer(),
+		client.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
-		reconcile.Watch(accounts.Informer(), nil, nil, func(a *corev1.ServiceAccount) {
+		client.Watch(accounts.Informer(), nil, nil, func(a *corev1.ServiceAccount) {
 			if a.Name == name {
 				r.loop.Add(a.Namespace)
 			}

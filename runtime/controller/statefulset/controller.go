@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/history"
 	"github.com/gantry-run/gantry/runtime/controller/internal/podcontrol"
@@ -55,7 +56,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 	}
 	r := &Controller{client: d.Client, sets: sets.Lister(), pods: owned, history: keeper, expected: expected, events: d.Events, clock: d.Clock}
 	r.loop = reconcile.New("statefulset", d.Log, r.reconcile,
-		reconcile.Watch(sets.Informer(),
+		client.Watch(sets.Informer(),
 			func(s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(_, s *appsv1.StatefulSet) { r.loop.Add(reconcile.Key(s)) },
 			func(s *appsv1.StatefulSet) { r.expected.Forget(s.UID); r.written.Forget(s.UID) }),

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/nodepods"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -51,8 +52,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 		clock: d.Clock, log: d.Log.With("controller", "taint-eviction"), firstSeen: map[string]time.Time{},
 	}
 	r.loop = reconcile.New("taint-eviction", d.Log, r.reconcile,
-		reconcile.Watch(pods.Informer(), r.podAdded, r.podUpdated, nil),
-		reconcile.Watch(nodes.Informer(), nil, r.nodeUpdated, nil))
+		client.Watch(pods.Informer(), r.podAdded, r.podUpdated, nil),
+		client.Watch(nodes.Informer(), nil, r.nodeUpdated, nil))
 	return r, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -35,7 +36,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 		}
 	}
 	r.loop = reconcile.New("ttl-after-finished", d.Log, r.reconcile,
-		reconcile.Watch(jobs.Informer(), queue, func(_, j *batchv1.Job) { queue(j) }, nil))
+		client.Watch(jobs.Informer(), queue, func(_, j *batchv1.Job) { queue(j) }, nil))
 	return r, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 	"github.com/gantry-run/gantry/runtime/controller/internal/expectations"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -47,7 +48,7 @@ func New(kind schema.GroupVersionKind, d reconcile.Deps, expected *expectations.
 // each pod that has no owner. It returns whether the initial list was seen.
 func (c *Pods) Watch(enqueue func(types.NamespacedName), orphan func(*corev1.Pod)) cache.InformerSynced {
 	w := watcher{c, enqueue, orphan}
-	return reconcile.Watch(c.informer, w.added, w.updated, w.deleted)
+	return client.Watch(c.informer, w.added, w.updated, w.deleted)
 }
 
 type watcher struct {

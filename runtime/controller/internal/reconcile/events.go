@@ -9,49 +9,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Watch calls the functions that are not nil with typed objects. deleted gets the
-// last known state of objects whose deletion was missed. It returns whether the
-// handler has seen the initial list.
-func Watch[T metav1.Object](informer cache.SharedInformer, added func(T), updated func(old, now T), deleted func(T)) cache.InformerSynced {
-	var h cache.ResourceEventHandlerFuncs
-	if added != nil {
-		h.AddFunc = func(obj any) {
-			if o, ok := obj.(T); ok {
-				added(o)
-			}
-		}
-	}
-	if updated != nil {
-		h.UpdateFunc = func(old, now any) {
-			o, ok1 := old.(T)
-			n, ok2 := now.(T)
-			if ok1 && ok2 {
-				updated(o, n)
-			}
-		}
-	}
-	if deleted != nil {
-		h.DeleteFunc = func(obj any) {
-			if missed, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = missed.Obj
-			}
-			if o, ok := obj.(T); ok {
-				deleted(o)
-			}
-		}
-	}
-	reg, err := informer.AddEventHandler(h)
-	if err != nil { // the informer has already stopped: nothing will ever be seen
-		return func() bool { return false }
-	}
-	return reg.HasSynced
-}
-
-// Every queues with enqueue for each event of an informer.
-func Every[T metav1.Object](informer cache.SharedInformer, enqueue func(T)) cache.InformerSynced {
-	return Watch(informer, enqueue, func(_, now T) { enqueue(now) }, enqueue)
-}
-
 // Key is the key of an object.
 func Key(o metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}

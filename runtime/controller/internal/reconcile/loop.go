@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+
+	"github.com/gantry-run/gantry/runtime/client"
 )
 
 // Func makes the world of one key as desired. It is asked again after the given
@@ -59,8 +61,8 @@ func (l *Loop[K]) AddAfter(key K, d time.Duration) { l.queue.AddAfter(key, d) }
 // when none is at work.
 func (l *Loop[K]) Run(ctx context.Context, workers int) error {
 	defer l.queue.ShutDown()
-	if !cache.WaitForCacheSync(ctx.Done(), l.synced...) {
-		return ctx.Err()
+	if err := client.WaitForSync(ctx, l.synced...); err != nil {
+		return err
 	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
