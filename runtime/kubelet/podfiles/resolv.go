@@ -1,7 +1,6 @@
 package podfiles
 
 import (
-	"bufio"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,8 +35,8 @@ func (r resolver) String() string {
 
 func parseResolver(content string) resolver {
 	var r resolver
-	for s := bufio.NewScanner(strings.NewReader(content)); s.Scan(); {
-		f := strings.Fields(s.Text())
+	for line := range strings.Lines(content) {
+		f := strings.Fields(line)
 		if len(f) < 2 {
 			continue
 		}
