@@ -71,7 +71,7 @@ var arrows = map[string][]string{
 	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":      {"runtime/pod"},
 	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/controller/internal": {"runtime/config", "runtime/pod"},
+	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
 	"runtime/kubelet":             {"runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/proxy":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
