@@ -44,7 +44,7 @@ type SSHD struct {
 
 	// CutInput, when not 0, closes the connection after so many bytes of input to one
 	// command. SlowInput is how long it takes over every 32 KiB of it.
-	CutInput  int64
+	CutInput  atomic.Int64
 	SlowInput time.Duration
 	// Refuse makes it refuse every login.
 	Refuse bool
@@ -311,7 +311,7 @@ type input struct {
 
 func (i *input) Read(p []byte) (int, error) {
 	time.Sleep(i.s.SlowInput)
-	if cut := i.s.CutInput; cut > 0 {
+	if cut := i.s.CutInput.Load(); cut > 0 {
 		if i.n == cut {
 			i.conn.Close()
 			return 0, io.EOF

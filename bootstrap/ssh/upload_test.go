@@ -26,7 +26,7 @@ func large() []byte {
 // connection to one that does not any more, with what came in the staging file.
 func cutUpload(t *testing.T, path string, data []byte) (h *Host, staging string) {
 	t.Helper()
-	s := server(t, func(s *hosttest.SSHD) { s.CutInput = 1 << 20 })
+	s := server(t, func(s *hosttest.SSHD) { s.CutInput.Store(1 << 20) })
 	h, err := dial(t, s, "")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func cutUpload(t *testing.T, path string, data []byte) (h *Host, staging string)
 		info, err := os.Stat(strings.Join(left, " "))
 		return err == nil && info.Size() == 1<<20
 	})
-	s.CutInput = 0
+	s.CutInput.Store(0)
 	if h, err = dial(t, s, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,11 +118,17 @@ func TestAServerIsReadyWhileItAnswers(t *testing.T) {
 			t.Error("ready before it is asked")
 		}
 		silent := errors.New("no answer")
+		var mu sync.Mutex
 		answer, asked := silent, 0
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
-			s.probe(ctx, func(context.Context) error { asked++; return answer })
+			s.probe(ctx, func(context.Context) error {
+				mu.Lock()
+				defer mu.Unlock()
+				asked++
+				return answer
+			})
 			close(ended)
 		}()
 		for _, tc := range []struct {
@@ -143,12 +150,16 @@ func TestAServerIsReadyWhileItAnswers(t *testing.T) {
 			{390 * time.Millisecond, silent, 8},   // at 7091
 			{5000 * time.Millisecond, silent, 18}, // at 12091: twice a second again
 		} {
+			mu.Lock()
 			answer = tc.answer
+			mu.Unlock()
 			time.Sleep(tc.after)
 			synctest.Wait()
+			mu.Lock()
 			if ready := s.Ready() == nil; asked != tc.asked || ready != (tc.answer == nil) {
 				t.Errorf("asked %d times, ready %v, want %d, %v", asked, ready, tc.asked, tc.answer == nil)
 			}
+			mu.Unlock()
 		}
 		cancel()
 		<-ended

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,15 +135,16 @@ func TestEventsOfTheHostAreFollowed(t *testing.T) {
 	for _, end := range []string{"routes", "links"} {
 		synctest.Test(t, func(t *testing.T) {
 			routes, links := make(chan netlink.RouteUpdate), make(chan netlink.LinkUpdate)
-			looks, ended := 0, make(chan struct{})
+			var looks atomic.Int64
+			ended := make(chan struct{})
 			go func() {
-				follow(t.Context(), routes, links, func() { looks++ })
+				follow(t.Context(), routes, links, func() { looks.Add(1) })
 				close(ended)
 			}()
 			for _, tc := range []struct {
 				what   string
 				happen func()
-				looks  int // so far
+				looks  int64 // so far
 			}{
 				{"a pod went", func() { routes <- pods }, 0},
 				{"a route went", func() { routes <- lost }, 1},
@@ -151,16 +153,16 @@ func TestEventsOfTheHostAreFollowed(t *testing.T) {
 				{"the host's link", func() { links <- netlink.LinkUpdate{Link: link("eth0")} }, 2},
 				{"a pod, and then a route", func() { routes <- pods; routes <- lost }, 3},
 			} {
-				before := looks
+				before := looks.Load()
 				tc.happen()
 				synctest.Wait()
-				if looks > before {
+				if looks.Load() > before {
 					t.Errorf("%s: looked at before it has settled", tc.what)
 				}
 				time.Sleep(settle)
 				synctest.Wait()
-				if looks != tc.looks {
-					t.Errorf("%s: looked %d times, want %d", tc.what, looks, tc.looks)
+				if looks.Load() != tc.looks {
+					t.Errorf("%s: looked %d times, want %d", tc.what, looks.Load(), tc.looks)
 				}
 			}
 			if end == "routes" {
@@ -169,8 +171,8 @@ func TestEventsOfTheHostAreFollowed(t *testing.T) {
 				close(links)
 			}
 			<-ended
-			if looks != 3 {
-				t.Errorf("looked %d times", looks)
+			if looks.Load() != 3 {
+				t.Errorf("looked %d times", looks.Load())
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,12 +14,12 @@ import (
 func TestAnIdleProcessIsKeptLean(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		used, collected, forgotten := time.Duration(0), 0, 0
-		go keepLean(ctx, func() time.Duration { return used }, func() { collected++ }, func() { forgotten++ })
+		var used, collected, forgotten atomic.Int64
+		go keepLean(ctx, func() time.Duration { return time.Duration(used.Load()) }, func() { collected.Add(1) }, func() { forgotten.Add(1) })
 		for _, tc := range []struct {
 			what                 string
 			after, more          time.Duration // of the clock and of the processors
-			collected, forgotten int
+			collected, forgotten int64
 		}{
 			{"it has just started", 9 * time.Second, 9 * time.Second, 0, 0},
 			{"the start is over", 2 * time.Second, 0, 1, 1},
@@ -29,16 +30,16 @@ func TestAnIdleProcessIsKeptLean(t *testing.T) {
 			{"half a minute later", 30 * time.Second, 0, 3, 1},
 			{"a minute later", 30 * time.Second, 0, 4, 1},
 		} {
-			used += tc.more
+			used.Add(int64(tc.more))
 			time.Sleep(tc.after)
 			synctest.Wait()
-			if collected != tc.collected || forgotten != tc.forgotten {
-				t.Errorf("%s: collected %d, forgotten %d, want %d and %d", tc.what, collected, forgotten, tc.collected, tc.forgotten)
+			if collected.Load() != tc.collected || forgotten.Load() != tc.forgotten {
+				t.Errorf("%s: collected %d, forgotten %d, want %d and %d", tc.what, collected.Load(), forgotten.Load(), tc.collected, tc.forgotten)
 			}
 		}
 		cancel()
 		time.Sleep(2 * time.Minute)
-		if collected != 4 {
+		if collected.Load() != 4 {
 			t.Error("collected after the end")
 		}
 	})

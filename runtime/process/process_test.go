@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,9 +113,27 @@ func TestSystemdIsToldWhatComesOfAProcess(t *testing.T) {
 	}
 }
 
+// lockedBuffer is written by one goroutine and read by another.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 func TestWhyAProcessIsNotReadyIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log lockedBuffer
 		r := &runner{}
 		because := func(why string) { r.unready.Store(&why) }
 		because("no disk")
@@ -134,8 +153,9 @@ func TestWhyAProcessIsNotReadyIsTold(t *testing.T) {
 		} {
 			time.Sleep(tc.after)
 			synctest.Wait()
-			got := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
-			if log.Len() == 0 {
+			text := log.String()
+			got := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+			if text == "" {
 				got = nil
 			}
 			for i, want := range tc.want {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 
 // memory is a ledger in memory. failing, if set, is asked before each call.
 type memory struct {
+	mu      sync.Mutex
 	held    map[string]string
 	failing func(call string) error
 	calls   []string
@@ -38,6 +40,8 @@ func (m *memory) begin(ctx context.Context, format string, args ...any) error {
 }
 
 func (m *memory) Reserve(ctx context.Context, key, owner string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.begin(ctx, "reserve %s", key); err != nil {
 		return false, err
 	}
@@ -49,6 +53,8 @@ func (m *memory) Reserve(ctx context.Context, key, owner string) (bool, error) {
 }
 
 func (m *memory) Release(ctx context.Context, key, owner string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.begin(ctx, "release %s", key); err != nil {
 		return err
 	}
@@ -59,6 +65,8 @@ func (m *memory) Release(ctx context.Context, key, owner string) error {
 }
 
 func (m *memory) All(ctx context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if err := m.begin(ctx, "all"); err != nil {
 		return nil, err
 	}
@@ -66,7 +74,11 @@ func (m *memory) All(ctx context.Context) (map[string]string, error) {
 }
 
 // names are the keys that are held, in order.
-func (m *memory) names() []string { return slices.Sorted(maps.Keys(m.held)) }
+func (m *memory) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.held))
+}
 
 // sequence returns the numbers one after the other, and the last one ever after.
 func sequence(t *testing.T, numbers ...int64) func(int64) int64 {

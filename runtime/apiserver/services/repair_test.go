@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,9 +146,9 @@ func TestRepairWithoutAnswers(t *testing.T) {
 func TestRepairLooksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newMemory(map[string]string{"ip/10.0.0.4": "team/c/3"})
-		failing := false
+		var failing atomic.Bool
 		l.failing = func(string) error {
-			if failing {
+			if failing.Load() {
 				return errors.New("no answer")
 			}
 			return nil
@@ -168,10 +169,10 @@ func TestRepairLooksAgain(t *testing.T) {
 		}
 		const before, after = "ip/10.0.0.2 ip/10.0.0.4 port/30001", "ip/10.0.0.2 port/30001"
 		holds(before)
-		failing = true
+		failing.Store(true)
 		time.Sleep(3 * time.Minute)
 		holds(before)
-		failing = false
+		failing.Store(false)
 		time.Sleep(3*time.Minute - time.Second)
 		holds(before)
 		time.Sleep(time.Second)
