@@ -33,7 +33,7 @@ func (l *loop) setPod(old, p *corev1.Pod) {
 	}
 	switch {
 	case pod.IsTerminal(p):
-		l.deletePod(p)
+		l.removePod(p, old != nil && !pod.IsTerminal(old))
 	case p.Spec.NodeName != "":
 		l.setAssignedPod(old, p)
 	case l.profileOf(p) != nil && p.DeletionTimestamp == nil && len(p.Spec.SchedulingGates) == 0:
@@ -105,12 +105,17 @@ func (l *loop) setUnscheduledPod(old, p *corev1.Pod) {
 	l.queue.add(compiled, old == nil || !labels.Equals(old.Labels, p.Labels) || !equality.Semantic.DeepEqual(old.Spec, p.Spec))
 }
 
-// deletePod forgets a pod that is gone or has ended. The room that it had, or was to
-// have, is free.
-func (l *loop) deletePod(p *corev1.Pod) {
+// deletePod forgets a pod that is gone.
+func (l *loop) deletePod(p *corev1.Pod) { l.removePod(p, !pod.IsTerminal(p)) }
+
+// removePod forgets a pod that is gone or has ended. ends: it had not ended before, so
+// that the room that it had, or was to have, is free only now. Later events of an ended
+// pod free nothing, and move no pod that waits for room.
+func (l *loop) removePod(p *corev1.Pod, ends bool) {
 	l.queue.remove(p.UID)
 	assumed := l.cache.removePod(p.UID)
-	if !assumed && p.Spec.NodeName == "" && p.Status.NominatedNodeName == "" {
+	held := p.Spec.NodeName != "" || p.Status.NominatedNodeName != ""
+	if !assumed && (!ends || !held) {
 		return
 	}
 	compiled, err := core.NewPodInfo(p)

@@ -102,7 +102,9 @@ func progress(d *appsv1.Deployment, st *appsv1.DeploymentStatus, s sets, now tim
 		return 0
 	case moved(d, st):
 		set(st, progressing(corev1.ConditionTrue, reasonUpdated, "%s is progressing.", subject(d, s)), now)
-		progressingOf(st).LastUpdateTime = metav1.NewTime(now) // also when nothing else of it changed
+		// Also when nothing else of it changed; the set may be another than before.
+		current = progressingOf(st)
+		current.LastUpdateTime, current.Message = metav1.NewTime(now), subject(d, s)+" is progressing."
 	case current == nil || current.Reason == reasonTimedOut:
 		return 0
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/controller/internal/nodepods"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // retry is how soon a node is looked at again that may not be evicted from yet.
@@ -169,6 +170,9 @@ func (r *Controller) markPods(ctx context.Context, n *corev1.Node) error {
 		return err
 	}
 	for _, p := range list {
+		if !pod.IsReady(p) { // most of them, at each look but the first
+			continue
+		}
 		updated := p.DeepCopy()
 		if !markNotReady(updated, metav1.NewTime(r.clock.Now())) {
 			continue

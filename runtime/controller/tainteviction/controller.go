@@ -88,9 +88,16 @@ func (r *Controller) nodeUpdated(old, n *corev1.Node) {
 }
 
 func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	p, err := reconcile.Get(r.pods.Pods(key.Namespace), "pod "+key.String(), key.Name)
-	if p == nil || p.Spec.NodeName == "" || p.DeletionTimestamp != nil {
-		return 0, err
+	// A copy is made of those that leave alone: at a start all pods come by here.
+	p, err := r.pods.Pods(key.Namespace).Get(key.Name)
+	if apierrors.IsNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read pod %s: %w", key, err)
+	}
+	if p.Spec.NodeName == "" || p.DeletionTimestamp != nil {
+		return 0, nil
 	}
 	n, err := r.nodes.Get(p.Spec.NodeName)
 	if apierrors.IsNotFound(err) {
@@ -106,7 +113,7 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if left := at.Sub(r.clock.Now()); left > 0 {
 		return left, nil // asked again then: the taint may be gone by that time
 	}
-	return 0, r.evict(ctx, p)
+	return 0, r.evict(ctx, p.DeepCopy())
 }
 
 func (r *Controller) since(node string, t corev1.Taint) time.Time {

@@ -2,8 +2,13 @@ package nodestatus
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
+
+// imagesTimeout is within what the runtime lists its images. One that hangs, with its
+// connections open, must not keep the node's status as it was.
+const imagesTimeout = 20 * time.Second
 
 // observe reads what the status is computed from.
 func (r *Reporter) observe(ctx context.Context) facts {
@@ -18,8 +23,13 @@ func (r *Reporter) observe(ctx context.Context) facts {
 		f.runtimeErr = away
 	}
 	if away == nil { // to ask a runtime that is away takes time
-		images, err := r.cfg.Images.Images(ctx)
+		asked, cancel := context.WithTimeout(ctx, imagesTimeout)
+		defer cancel()
+		images, err := r.cfg.Images.Images(asked)
 		f.images, f.imagesKnown = images, err == nil
+		if asked.Err() != nil && ctx.Err() == nil {
+			f.runtimeErr = fmt.Errorf("the container runtime has not listed its images within %s: %w", imagesTimeout, err)
+		}
 	}
 	return f
 }

@@ -69,6 +69,52 @@ func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
 	})
 }
 
+// TestAPodThatCannotBeTakenOver: it is reported as it is: what runs is as ready as it was
+// known to be, and what ends is seen.
+func TestAPodThatCannotBeTakenOver(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("i1", containertest.Program{Lasts: time.Second})
+		n.api.create(testPod(corev1.RestartPolicyAlways, "i1", "a", "b"))
+		pass(time.Minute)
+		n.stop()
+		n.held.set("volumes", &n.held.fails, errors.New("the Secret is gone"))
+		n.start()
+		pass(time.Minute)
+		if s := n.api.current().Status; s.Phase != corev1.PodRunning || !s.ContainerStatuses[0].Ready || !s.ContainerStatuses[1].Ready {
+			t.Errorf("after a restart: %s, %+v", s.Phase, s.ContainerStatuses)
+		}
+		n.rt.Exit(n.newest("a").ID, 3)
+		pass(time.Minute)
+		s := n.api.current().Status
+		if last := s.ContainerStatuses[0].LastTerminationState.Terminated; s.ContainerStatuses[0].Ready || last == nil || last.ExitCode != 3 {
+			t.Errorf("the one that ended: %+v", s.ContainerStatuses[0])
+		}
+		if s.Phase != corev1.PodRunning || !s.ContainerStatuses[1].Ready {
+			t.Errorf("the other one: %s, %+v", s.Phase, s.ContainerStatuses[1])
+		}
+		n.held.set("volumes", &n.held.fails, nil)
+		pass(time.Minute)
+		if s := n.api.current().Status; s.ContainerStatuses[0].RestartCount != 1 || !s.ContainerStatuses[0].Ready {
+			t.Errorf("once it can be: %+v", s.ContainerStatuses[0])
+		}
+	})
+}
+
+// TestAMainContainerThatAlwaysRestartsIsStopped with its pod: the policy alone makes no
+// sidecar of it.
+func TestAMainContainerThatAlwaysRestartsIsStopped(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		p := testPod(corev1.RestartPolicyNever, "a")
+		always := corev1.ContainerRestartPolicyAlways
+		p.Spec.Containers[0].RestartPolicy = &always
+		n.api.create(p)
+		pass(time.Minute)
+		n.api.remove(time.Second)
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
 // TestAPodThatWentMeanwhile: whatever it left is removed by the next kubelet.
 func TestAPodThatWentMeanwhile(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {

@@ -10,6 +10,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // observe takes up a container or its end.
@@ -38,7 +39,16 @@ func (w *worker) view(p *corev1.Pod) plan.View {
 		Health: map[string]container.Health{}, Now: time.Now(),
 	}
 	for _, c := range w.newest {
-		if h, ok := w.Prober.Health(c.ID); ok {
+		h, ok := w.Prober.Health(c.ID)
+		if w.sandbox.ID == "" && c.State == container.StateRunning {
+			// Not taken over yet: it runs in the sandbox that is to be found again, and what
+			// was known of it holds.
+			v.Sandbox = c.Sandbox
+			if spec, _ := pod.FindContainer(&p.Spec, c.Name); spec != nil && !ok {
+				h, ok = container.KnownHealth(p, spec, *c), true
+			}
+		}
+		if ok {
 			v.Health[c.ID] = h
 		}
 	}
@@ -48,7 +58,7 @@ func (w *worker) view(p *corev1.Pod) plan.View {
 // report writes the pod's status, and says when to try again if it could not be written.
 func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
-		HostIP: w.NodeIP, PodIP: w.ip, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "", Failed: w.failed, Terminated: w.terminated,
+		HostIP: w.NodeIP, PodIP: w.ip, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
 	}))
 	if err == nil || ctx.Err() != nil {
 		return time.Time{}

@@ -132,11 +132,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 			w.log.Warn("pod cannot start yet", "error", err)
 			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
 		}
-		next = time.Now().Add(retryDelay)
-		if !adopting {
-			next = earliest(next, w.report(ctx, p))
-		}
-		return next, false
+		return earliest(time.Now().Add(retryDelay), w.report(ctx, p)), false
 	}
 	next = earliest(next, refresh)
 	next = earliest(next, w.runContainers(ctx, startCtx, p))

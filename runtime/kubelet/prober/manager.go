@@ -53,7 +53,7 @@ func (m *Manager) Add(ctx context.Context, pod *corev1.Pod, spec *corev1.Contain
 	if m.probed[c.ID] != nil {
 		return
 	}
-	e := &probed{health: initialHealth(pod, spec, c), changed: changed}
+	e := &probed{health: container.KnownHealth(pod, spec, c), changed: changed}
 	m.probed[c.ID] = e
 	if spec.StartupProbe == nil && spec.LivenessProbe == nil && spec.ReadinessProbe == nil {
 		e.stopAll, e.stopRestart = func() {}, func() {}
@@ -63,21 +63,6 @@ func (m *Manager) Add(ctx context.Context, pod *corev1.Pod, spec *corev1.Contain
 	restart, stopRestart := context.WithCancel(ctx)
 	e.stopRestart = stopRestart
 	go m.run(ctx, restart, pod, spec, c, probe.Target{ID: c.ID, IP: ip, Container: spec}, e.health)
-}
-
-// initialHealth is that of a container which no probe has asked yet. Of one that was
-// up before this process, what was known of it holds until its probes say otherwise.
-func initialHealth(pod *corev1.Pod, spec *corev1.Container, c container.Container) container.Health {
-	h := container.Health{Started: spec.StartupProbe == nil, Ready: spec.ReadinessProbe == nil}
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, s := range list {
-			if s.Name == spec.Name && strings.HasSuffix(s.ContainerID, "://"+c.ID) {
-				h.Started = h.Started || (s.Started != nil && *s.Started)
-				h.Ready = h.Ready || s.Ready
-			}
-		}
-	}
-	return h
 }
 
 // StopRestarts ends the probes that may have a container killed: one that is told to

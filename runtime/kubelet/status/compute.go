@@ -102,8 +102,9 @@ func (c *computation) anyRuns() bool {
 func (c *computation) anyFailed(s corev1.PodStatus) bool {
 	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses} {
 		for _, status := range list {
-			spec, _ := pod.FindContainer(&c.Pod.Spec, status.Name)
-			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && !pod.IsSidecar(spec) {
+			spec, kind := pod.FindContainer(&c.Pod.Spec, status.Name)
+			sidecar := kind == pod.InitContainers && pod.IsSidecar(spec)
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && !sidecar {
 				return true
 			}
 		}

@@ -27,7 +27,8 @@ func ToStop(v View) []*container.Container {
 		if c.State != container.StateRunning {
 			continue
 		}
-		if spec, _ := pod.FindContainer(&v.Pod.Spec, name); spec == nil || !pod.IsSidecar(spec) {
+		// A main container may have the restart policy of a sidecar.
+		if spec, kind := pod.FindContainer(&v.Pod.Spec, name); kind != pod.InitContainers || !pod.IsSidecar(spec) {
 			first = append(first, c)
 		}
 	}

@@ -22,6 +22,10 @@ func TestToStop(t *testing.T) {
 	over.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(-time.Second)))
 	notYet := p.DeepCopy()
 	notYet.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(-time.Second + time.Millisecond)))
+	always := p.DeepCopy()
+	for i := range always.Spec.Containers {
+		always.Spec.Containers[i].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+	}
 	for _, c := range []struct {
 		pod     *corev1.Pod
 		running string
@@ -37,6 +41,7 @@ func TestToStop(t *testing.T) {
 		{over, "s1 s2 a", "a"},
 		{over, "s1 s2", "s2 s1"}, // the grace is over: nobody waits for another one
 		{notYet, "s1 s2", "s2"},
+		{always, "s1 a", "a"}, // a main container that restarts as a sidecar does is none
 	} {
 		v := View{Pod: c.pod, Now: now, Containers: map[string]*container.Container{"done": {Name: "done", State: container.StateExited}}}
 		for _, name := range strings.Fields(c.running) {
