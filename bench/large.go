@@ -78,7 +78,7 @@ func (r *report) noChange(ctx context.Context, f *e2e.Flow) error {
 		return err
 	}
 	r.time(fmt.Sprintf("no-change plan, %d hosts", hosts), time.Since(start))
-	return r.sent(f, "look ", fmt.Sprintf("no-change plan of %d hosts", hosts))
+	return r.sent(f, "refresh ", fmt.Sprintf("no-change plan of %d hosts", hosts))
 }
 
 // addWorker boots a server, which does not count, and adds it.
