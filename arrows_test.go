@@ -50,14 +50,16 @@ var arrows = map[string][]string{
 	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 
 	"runtime/config":  {},
-	"runtime/client":  {"runtime/config"},
-	"runtime/process": {"runtime/config"},
+	"runtime/keypair": {"runtime/config"},
+	"runtime/renewal": {"runtime/config", "runtime/keypair"},
+	"runtime/client":  {"runtime/config", "runtime/keypair"},
+	"runtime/process": {"runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
-	"runtime/apiserver":       {"runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/apiserver":       {"runtime/config", "runtime/client", "runtime/keypair", "runtime/pod"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
@@ -71,6 +73,8 @@ var arrows = map[string][]string{
 	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":      {"runtime/pod"},
 	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	// It signs as the masters' renewal does.
+	"runtime/controller/certificaterenewal": {"runtime/client", "runtime/config", "runtime/controller/internal", "runtime/renewal"},
 	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
 	"runtime/kubelet":             {"runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
@@ -101,7 +105,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},

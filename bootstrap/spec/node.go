@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Labels and taints that Gantry gives nodes of its own accord.
@@ -29,6 +30,8 @@ type Node struct {
 	Kubelet     Kubelet `json:",omitzero"`
 	// ControllerManager is a master's.
 	ControllerManager ControllerManager `json:",omitzero"`
+	// CertificateLifetime is that of the node's certificates; 0 is the default.
+	CertificateLifetime time.Duration `json:",omitzero"`
 	// Servers are the API servers it dials, its own first on a master.
 	Servers []string
 }
@@ -47,7 +50,7 @@ func (c Cluster) Master(name string) (Node, bool) {
 	n := Node{
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
 		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
-		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager,
+		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager, CertificateLifetime: c.CertificateLifetime,
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}
@@ -73,6 +76,7 @@ func (p Pool) Worker(c Connection, name string) (Node, bool) {
 	return Node{
 		ClusterID: c.ClusterID, ClusterName: c.ClusterName, Network: c.Network, Host: p.Hosts[i], Pool: p.Name,
 		Labels: labels, Annotations: annotations, Taints: p.Taints, Kubelet: p.Kubelet, Servers: c.Servers(name),
+		CertificateLifetime: c.CertificateLifetime,
 	}, true
 }
 

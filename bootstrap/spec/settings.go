@@ -43,6 +43,20 @@ func (k Kubelet) validate() error {
 	return err
 }
 
+// Bounds of the lifetime of leaf certificates: the least is what a request for a
+// certificate may ask for, and the most what a revocation is kept for.
+const (
+	MinCertificateLifetime = 10 * time.Minute
+	MaxCertificateLifetime = 365 * 24 * time.Hour
+)
+
+func validateLifetime(d time.Duration) error {
+	if d != 0 && (d < MinCertificateLifetime || d > MaxCertificateLifetime) {
+		return fmt.Errorf("certificate_lifetime: %s is not between 10m and 8760h (a year)", d)
+	}
+	return nil
+}
+
 // minGracePeriod is two heartbeats: with less, a node that lives would be lost.
 const minGracePeriod = 20 * time.Second
 

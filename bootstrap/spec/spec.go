@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // APIPort is where every master serves the API.
@@ -91,6 +92,8 @@ type Cluster struct {
 	// Kubelet is that of the masters.
 	Kubelet           Kubelet
 	ControllerManager ControllerManager
+	// CertificateLifetime is that of all leaf certificates; 0 is the default, a year.
+	CertificateLifetime time.Duration
 }
 
 // Connection is what a pool must know of its cluster. It holds no secret.
@@ -99,11 +102,13 @@ type Connection struct {
 	ClusterName string
 	Network     Network
 	Masters     []Host
+
+	CertificateLifetime time.Duration
 }
 
 // Connection returns the cluster as its pools see it.
 func (c Cluster) Connection() Connection {
-	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters}
+	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters, CertificateLifetime: c.CertificateLifetime}
 }
 
 // Servers are the masters' API addresses as host:port. The order depends on

@@ -79,6 +79,14 @@ func (c *Health) complete(of Component) error {
 		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
 }
 
+func (c *Certificates) complete() error {
+	setDefault(&c.Lifetime, metav1.Duration{Duration: DefaultCertificateLifetime})
+	if c.Lifetime.Duration < MinCertificateLifetime {
+		return fmt.Errorf("certificates.lifetime: %s is less than %s", c.Lifetime.Duration, MinCertificateLifetime)
+	}
+	return nil
+}
+
 func (c *LeaderElection) complete() error {
 	setDefault(&c.LeaseDuration, metav1.Duration{Duration: 15 * time.Second})
 	setDefault(&c.RenewDeadline, metav1.Duration{Duration: 10 * time.Second})
@@ -131,7 +139,7 @@ func (c *ControllerManagerConfig) Complete() error {
 	setDefault(&c.NodeCIDRMaskSize, DefaultNodeCIDRMaskSize)
 	setDefault(&c.NodeMonitorGracePeriod, metav1.Duration{Duration: 40 * time.Second})
 	setDefault(&c.TerminatedPodThreshold, 12500)
-	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(),
+	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(), c.Certificates.complete(),
 		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
 		required(map[string]string{"rootCAFile": c.RootCAFile}))
 }
@@ -145,7 +153,7 @@ func (c *KubeletConfig) Complete() error {
 	setDefault(&c.CgroupRoot, CgroupRoot)
 	setDefault(&c.MaxPods, DefaultMaxPods)
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
+	return errors.Join(c.Client.complete(), c.Certificates.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
 		checkCIDR("network.clusterCIDR", c.Network.ClusterCIDR), checkCIDR("network.serviceCIDR", c.Network.ServiceCIDR),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,

@@ -19,6 +19,7 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 )
 
 // HealthHandler serves /healthz (the process answers), /readyz (it does its
@@ -93,9 +94,9 @@ func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), 
 }
 
 // MutualTLS is the TLS configuration of a server that admits only clients whose
-// certificate clientCAFile signed.
+// certificate clientCAFile signed. Its own may be replaced while it serves.
 func MutualTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	serving, err := keypair.Load(pair)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -108,7 +109,7 @@ func MutualTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
 		return nil, fmt.Errorf("client CA %s holds no certificate", clientCAFile)
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
 	}, nil
 }

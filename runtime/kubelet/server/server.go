@@ -19,6 +19,7 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -91,7 +92,7 @@ func Listen(cfg Config) (*Server, error) {
 }
 
 func (c *Config) tls() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Serving.CertFile, c.Serving.KeyFile)
+	serving, err := keypair.Load(c.Serving)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -104,7 +105,7 @@ func (c *Config) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("client CA %s holds no certificate", c.ClientCAFile)
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, NextProtos: []string{"http/1.1"},
 	}, nil
 }
