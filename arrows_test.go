@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
 	"bootstrap/join":         {"bootstrap/host", "bootstrap/pki", "bootstrap/step", "runtime/config"},
+	"bootstrap/encryption":   {"bootstrap/step"},
 	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
 	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
@@ -121,6 +122,7 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
+	"aead.dev/minisign":                      {"bootstrap/bundle"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
 	"k8s.io/apiserver":                       {"runtime/apiserver"},

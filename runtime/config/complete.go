@@ -157,7 +157,10 @@ func (c *APIServerConfig) Complete() error {
 	if len(c.ServiceAccount.PublicKeyFiles) == 0 {
 		err = errors.Join(err, errors.New("serviceAccount.publicKeyFiles: at least one is required"))
 	}
-	return err
+	if c.ClusterCIDR != "" {
+		err = errors.Join(err, checkCIDR("clusterCIDR", c.ClusterCIDR))
+	}
+	return errors.Join(err, c.Admission.check())
 }
 
 // Complete fills defaults and validates.

@@ -131,6 +131,8 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no advertised address":   {func(c *APIServerConfig) { c.AdvertiseAddress = "" }, []string{"advertiseAddress: "}},
 		"no Services":             {func(c *APIServerConfig) { c.ServiceCIDR = "" }, []string{"serviceCIDR: "}},
 		"host bits":               {func(c *APIServerConfig) { c.ServiceCIDR = "10.96.0.1/16" }, []string{"serviceCIDR: 10.96.0.1/16 has host bits set; did you mean 10.96.0.0/16?"}},
+		"pods with host bits":     {func(c *APIServerConfig) { c.ClusterCIDR = "10.244.0.1/16" }, []string{"clusterCIDR: 10.244.0.1/16 has host bits set"}},
+		"an unknown plugin":       {func(c *APIServerConfig) { c.Admission.Enable = []string{"AlwaysDeny"} }, []string{"admission.enable[0]"}},
 		"no DNS":                  {func(c *APIServerConfig) { c.ClusterDNS = "dns" }, []string{"clusterDNS: "}},
 		"no ID":                   {func(c *APIServerConfig) { c.ClusterID = "" }, []string{"clusterID: required"}},
 		"no serving pair":         {func(c *APIServerConfig) { c.Serving = KeyPair{} }, []string{"serving.certFile: required", "serving.keyFile: required"}},

@@ -89,7 +89,9 @@ type APIServerConfig struct {
 	ClientCAFile     string     `json:"clientCAFile"`
 	Etcd             EtcdClient `json:"etcd"`
 	// ServiceCIDR holds cluster IPs. Its first address is the kubernetes Service.
-	ServiceCIDR          string         `json:"serviceCIDR"`
+	ServiceCIDR string `json:"serviceCIDR"`
+	// ClusterCIDR holds pod addresses: external IPs of Services may not lie in it.
+	ClusterCIDR          string         `json:"clusterCIDR,omitempty"`
 	ServiceNodePortRange string         `json:"serviceNodePortRange,omitempty"`
 	ClusterDNS           string         `json:"clusterDNS"`
 	ClusterDomain        string         `json:"clusterDomain,omitempty"`
@@ -123,6 +125,8 @@ type APIServerConfig struct {
 	// is asked to connect again, so that connections spread over masters behind a
 	// load balancer (default 0).
 	GoawayChance float64 `json:"goawayChance,omitempty"`
+	// Admission switches plugins on that are off by default.
+	Admission Admission `json:"admission,omitzero"`
 	// Profile serves Go's profiles at /debug/pprof to who may read that path
 	// (default: no).
 	Profile bool `json:"profile,omitempty"`
