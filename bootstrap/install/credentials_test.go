@@ -1,6 +1,7 @@
 package install
 
 import (
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +39,11 @@ func credentials(t *testing.T, n spec.Node, a Authorities, had map[string][]byte
 	}
 	out := map[string][]byte{}
 	for _, f := range files {
-		if f.Mode != 0o600 && strings.Contains(string(f.Data), "PRIVATE KEY") {
+		mode := fs.FileMode(0o600)
+		if f.Path == config.DNSCert.CertFile() { // its group is who serves cluster DNS
+			mode = 0o640
+		}
+		if f.Mode != mode && strings.Contains(string(f.Data), "PRIVATE KEY") {
 			t.Errorf("%s has mode %o", f.Path, f.Mode)
 		}
 		out[f.Path] = f.Data

@@ -28,8 +28,9 @@ type Node struct {
 	Annotations map[string]string `json:",omitempty"`
 	Taints      []Taint
 	Kubelet     Kubelet `json:",omitzero"`
-	// ControllerManager is a master's.
+	// ControllerManager and APIServer are a master's.
 	ControllerManager ControllerManager `json:",omitzero"`
+	APIServer         APIServer         `json:",omitzero"`
 	// CertificateLifetime is that of the node's certificates; 0 is the default.
 	CertificateLifetime time.Duration `json:",omitzero"`
 	// Servers are the API servers it dials, its own first on a master.
@@ -50,7 +51,8 @@ func (c Cluster) Master(name string) (Node, bool) {
 	n := Node{
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
 		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
-		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager, CertificateLifetime: c.CertificateLifetime,
+		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager,
+		APIServer: c.APIServer, CertificateLifetime: c.CertificateLifetime,
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}

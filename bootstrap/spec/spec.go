@@ -92,6 +92,7 @@ type Cluster struct {
 	// Kubelet is that of the masters.
 	Kubelet           Kubelet
 	ControllerManager ControllerManager
+	APIServer         APIServer
 	// CertificateLifetime is that of all leaf certificates; 0 is the default, a year.
 	CertificateLifetime time.Duration
 }

@@ -31,7 +31,11 @@ func renewer(cfg config.KubeletConfig, api kubernetes.Interface, log *slog.Logge
 		r.Signer = local
 	}
 	for _, c := range leaves {
-		r.Leaves = append(r.Leaves, renewal.Leaf{Name: string(c), File: c.CertFile()})
+		leaf := renewal.Leaf{Name: string(c), File: c.CertFile()}
+		if c == config.DNSCert { // cluster DNS is not root
+			leaf.GroupOf = config.DNSRunDir
+		}
+		r.Leaves = append(r.Leaves, leaf)
 	}
 	if err := legacyregistry.CustomRegister(r.Expiry); err != nil {
 		return nil, fmt.Errorf("register the metrics of certificates: %w", err)

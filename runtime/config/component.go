@@ -102,9 +102,21 @@ const (
 	KubeletDir     = StateDir + "/kubelet"
 	BootstrapDir   = StateDir + "/bootstrap"
 
+	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
+	// the API server makes and writes rotated files to.
+	AuditLogFile = StateDir + "/audit/audit.log"
+	// AuditPolicyFile, AuthenticationConfigFile and TokenWebhookConfigFile are the
+	// API server's, on masters only, and there if they are asked for.
+	AuditPolicyFile          = ConfigDir + "/audit-policy.yaml"
+	AuthenticationConfigFile = ConfigDir + "/authentication.yaml"
+	TokenWebhookConfigFile   = ConfigDir + "/token-webhook.yaml"
+
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"
 	NamespaceDir     = RunDir + "/netns"
+	// DNSRunDir belongs to who serves cluster DNS for as long as it runs: systemd gives
+	// it to the account.
+	DNSRunDir = RunDir + "/dns"
 	// SumsDir tells the SHA-256 of large files to who would have to read them.
 	SumsDir = RunDir + "/sums"
 )

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -33,6 +34,30 @@ func bundle(cert []byte, key crypto.Signer) ([]byte, error) {
 		return nil, err
 	}
 	return append(bytes.TrimSpace(cert), append([]byte("\n"), encode("PRIVATE KEY", der)...)...), nil
+}
+
+// lend gives a file to the group of a directory.
+func lend(file, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	has, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	owner, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the process does not run
+	}
+	if err != nil {
+		return err
+	}
+	now, okNow := has.Sys().(*syscall.Stat_t)
+	want, okWant := owner.Sys().(*syscall.Stat_t)
+	if !okNow || !okWant || now.Gid == want.Gid {
+		return nil
+	}
+	return errors.Join(os.Chown(file, -1, int(want.Gid)), os.Chmod(file, 0o640))
 }
 
 // replaceFile puts data in the place of a file, with its owner and mode: whoever opens

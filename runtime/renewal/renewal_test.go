@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -347,7 +348,7 @@ func (s *signer) Sign(ctx context.Context, old *x509.Certificate, oldKey, key cr
 func renewing(t *testing.T, s *signer, file string, lifetime, d time.Duration, each func(now time.Time)) *Renewer {
 	t.Helper()
 	r := &Renewer{
-		Leaves: []Leaf{{"kubelet", file}}, Signer: s, Lifetime: lifetime, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", s.clock),
+		Leaves: []Leaf{{Name: "kubelet", File: file}}, Signer: s, Lifetime: lifetime, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", s.clock),
 	}
 	resume := map[string]time.Time{}
 	next := today
@@ -425,7 +426,7 @@ func TestWhatSomebodyElseWroteStays(t *testing.T) {
 	c, key := kubelet(t, a, 1)
 	save(t, file, c, key)
 	theirs, theirKey := kubelet(t, a, 2)
-	r := &Renewer{Leaves: []Leaf{{"kubelet", file}}, Lifetime: time.Hour, Clock: clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", clock)}
+	r := &Renewer{Leaves: []Leaf{{Name: "kubelet", File: file}}, Lifetime: time.Hour, Clock: clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", clock)}
 	r.Signer = signerFunc(func(ctx context.Context, old *x509.Certificate, oldKey, key crypto.Signer) (*x509.Certificate, error) {
 		save(t, file, theirs, theirKey)
 		return Local{Authorities: []config.KeyPair{files}, Lifetime: time.Hour, Clock: clock}.Sign(ctx, old, oldKey, key)
@@ -464,5 +465,46 @@ func TestAFileIsReplacedAsItWas(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+func TestACertificateIsLentToTheGroupOfItsProcess(t *testing.T) {
+	gids := []int{os.Getegid()} // who is not root gives its own group only
+	if os.Geteuid() == 0 {
+		gids = []int{61184, 61185}
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "dns.pem")
+	group := func() uint32 {
+		t.Helper()
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Gid
+	}
+	write(t, file, []byte("x"))
+	run := filepath.Join(dir, "run")
+	for _, of := range []string{"", run} {
+		if err := lend(file, of); err != nil || group() != uint32(os.Getegid()) {
+			t.Errorf("to that of %q: %d, %v", of, group(), err)
+		}
+	}
+	if err := os.Mkdir(run, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, gid := range gids {
+		if err := os.Chown(run, -1, gid); err != nil {
+			t.Fatal(err)
+		}
+		if err := lend(file, run); err != nil || group() != uint32(gid) {
+			t.Errorf("group %d: %v", group(), err)
+		}
+	}
+	if err := replaceFile(file, []byte("y")); err != nil || group() != uint32(gids[len(gids)-1]) {
+		t.Errorf("renewed, it has group %d: %v", group(), err)
+	}
+	if err := lend(filepath.Join(dir, "none"), run); err == nil {
+		t.Error("lent what is not there")
 	}
 }

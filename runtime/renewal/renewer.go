@@ -22,7 +22,12 @@ type Signer interface {
 }
 
 // Leaf is a certificate with its key in one file.
-type Leaf struct{ Name, File string }
+type Leaf struct {
+	Name, File string
+	// GroupOf is a directory whose group reads the file: of a process that is not root,
+	// whose account differs from start to start. Empty, or not there: root alone.
+	GroupOf string
+}
 
 // Renewer keeps leaf certificates from ending.
 type Renewer struct {
@@ -63,6 +68,9 @@ func (r *Renewer) tend(ctx context.Context, l Leaf, resume map[string]time.Time)
 		return r.Clock.Now().Add(failedPause)
 	}
 	r.Expiry.set(l.Name, cert.NotAfter)
+	if err := lend(l.File, l.GroupOf); err != nil { // an apply may have replaced it
+		r.Log.Error("a certificate cannot be read by the process whose it is", "certificate", l.Name, "error", err)
+	}
 	now, due := r.Clock.Now(), Due(cert, r.Lifetime)
 	if wait := resume[l.Name]; due.Before(wait) {
 		due = wait
