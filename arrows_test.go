@@ -54,8 +54,9 @@ var arrows = map[string][]string{
 	"runtime/keypair": {"runtime/config"},
 	"runtime/renewal": {"runtime/config", "runtime/keypair"},
 	"runtime/client":  {"runtime/config", "runtime/keypair"},
-	"runtime/process": {"runtime/config", "runtime/keypair"},
+	"runtime/process": {"runtime/access", "runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
+	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
@@ -70,17 +71,17 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest":   {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
-	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/scheduler/core":      {"runtime/pod"},
-	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/apiserver/apitest": {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/scheduler/core":    {"runtime/pod"},
+	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	// It signs as the masters' renewal does.
 	"runtime/controller/certificaterenewal": {"runtime/client", "runtime/config", "runtime/controller/internal", "runtime/renewal"},
-	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":                 {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/controller/internal":           {"runtime/client", "runtime/config", "runtime/pod"},
+	"runtime/kubelet":                       {"runtime/access", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":                       {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":                         {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                           {"runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
@@ -106,7 +107,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
@@ -129,7 +130,7 @@ var sole = map[string][]string{
 	"aead.dev/minisign":                      {"bootstrap/bundle"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
-	"k8s.io/apiserver":                       {"runtime/apiserver"},
+	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},
 	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
 }
 
