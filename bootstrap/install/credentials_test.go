@@ -9,6 +9,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -17,7 +18,7 @@ var today = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func master(lifetime time.Duration) spec.Node {
 	return spec.Node{
 		ClusterName: "demo", Host: spec.Host{Name: "m1", Address: "192.0.2.1"}, Master: true, CertificateLifetime: lifetime,
-		Network: spec.Network{PodCIDR: spec.DefaultPodCIDR, ServiceCIDR: spec.DefaultServiceCIDR, DNSDomain: spec.DefaultDNSDomain},
+		Network: spec.Network{PodCIDRs: addr.MustPrefixes(spec.DefaultPodCIDR), ServiceCIDRs: addr.MustPrefixes(spec.DefaultServiceCIDR), DNSDomain: spec.DefaultDNSDomain},
 	}
 }
 

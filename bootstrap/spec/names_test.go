@@ -4,18 +4,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func TestANodeCannotHaveAnothersName(t *testing.T) {
-	network := Network{DefaultPodCIDR, DefaultServiceCIDR, DefaultDNSDomain}
+	network := Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}
 	cluster := func(hosts ...Host) error {
 		return Cluster{Name: "demo", Network: network, Masters: hosts}.Validate()
 	}
 	pool := func(hosts ...Host) error {
-		return Pool{Name: "p", Hosts: hosts}.ValidateIn(Connection{Network: network, Masters: []Host{{Name: "m1", Address: "alpha", NodeIP: "192.0.2.1"}}})
+		return Pool{Name: "p", Hosts: hosts}.ValidateIn(Connection{Network: network, Masters: []Host{{Name: "m1", Address: "alpha", NodeIPs: addr.MustIPs("192.0.2.1")}}})
 	}
-	at := func(name, address string) Host { return Host{Name: name, Address: address, NodeIP: "192.0.2.9"} }
-	other := Host{Name: "w2", Address: "beta", NodeIP: "192.0.2.8"}
+	at := func(name, address string) Host {
+		return Host{Name: name, Address: address, NodeIPs: addr.MustIPs("192.0.2.9")}
+	}
+	other := Host{Name: "w2", Address: "beta", NodeIPs: addr.MustIPs("192.0.2.8")}
 	for what, tc := range map[string]struct {
 		name string
 		want string
@@ -42,7 +46,7 @@ func TestANodeCannotHaveAnothersName(t *testing.T) {
 	if err := pool(at("alpha", "192.0.2.9")); err == nil || !strings.Contains(err.Error(), `hosts["alpha"]: the name is the address of master m1`) {
 		t.Errorf("the address of a master: %v", err)
 	}
-	if err := cluster(Host{Name: "gamma", Address: "gamma", NodeIP: "192.0.2.9"}); err != nil {
+	if err := cluster(Host{Name: "gamma", Address: "gamma", NodeIPs: addr.MustIPs("192.0.2.9")}); err != nil {
 		t.Errorf("named as its own address: %v", err)
 	}
 }
@@ -51,7 +55,7 @@ func TestHowLongCertificatesMayLive(t *testing.T) {
 	for lifetime, ok := range map[time.Duration]bool{
 		0: true, time.Minute: false, 10*time.Minute - time.Second: false, 10 * time.Minute: true, 8760 * time.Hour: true, 8760*time.Hour + time.Second: false, -time.Hour: false,
 	} {
-		c := Cluster{Name: "demo", Network: Network{DefaultPodCIDR, DefaultServiceCIDR, DefaultDNSDomain}, Masters: []Host{{Name: "m1", Address: "192.0.2.1"}}, CertificateLifetime: lifetime}
+		c := Cluster{Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}, Masters: []Host{{Name: "m1", Address: "192.0.2.1"}}, CertificateLifetime: lifetime}
 		if err := c.Validate(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "certificate_lifetime: ") {
 			t.Errorf("%s: %v", lifetime, err)
 		}
