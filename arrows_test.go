@@ -52,15 +52,17 @@ var arrows = map[string][]string{
 
 	"runtime/addr":    {},
 	"runtime/config":  {"runtime/addr"},
-	"runtime/client":  {"runtime/config"},
-	"runtime/process": {"runtime/access", "runtime/config"},
+	"runtime/keypair": {"runtime/config"},
+	"runtime/renewal": {"runtime/config", "runtime/keypair"},
+	"runtime/client":  {"runtime/config", "runtime/keypair"},
+	"runtime/process": {"runtime/access", "runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
 	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
-	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
@@ -70,15 +72,17 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest":   {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
-	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/scheduler/core":      {"runtime/pod"},
-	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":             {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":               {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":                 {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/scheduler/core":    {"runtime/pod"},
+	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	// It signs as the masters' renewal does.
+	"runtime/controller/certificaterenewal": {"runtime/client", "runtime/config", "runtime/controller/internal", "runtime/renewal"},
+	"runtime/controller/internal":           {"runtime/client", "runtime/config", "runtime/pod"},
+	"runtime/kubelet":                       {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":                       {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":                         {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                           {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
@@ -104,7 +108,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},

@@ -2,18 +2,15 @@ package apiserver
 
 import (
 	"crypto/rand"
-	"fmt"
 	"math/big"
 	"net/http"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	restclient "k8s.io/client-go/rest"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Prefixes of the keys that are no API objects.
@@ -39,18 +36,6 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer, verifier auth
 		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: verifier, Audiences: a.generic.Authentication.APIAudiences,
 		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
 	}, nil
-}
-
-// kubeletTransport dials kubelets as this API server. It speaks HTTP/1.1, since
-// streams are upgraded.
-func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
-	t, err := restclient.TransportFor(&restclient.Config{TLSClientConfig: restclient.TLSClientConfig{
-		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, NextProtos: []string{"http/1.1"},
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("credentials for kubelets: %w", err)
-	}
-	return t, nil
 }
 
 // allocator gives Services their addresses.
