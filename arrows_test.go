@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
 	"bootstrap/join":         {"bootstrap/host", "bootstrap/pki", "bootstrap/step", "runtime/config"},
+	"bootstrap/encryption":   {"bootstrap/step"},
 	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
 	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
@@ -83,7 +84,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/cm":             {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/container":      {},
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
-	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/poddir", "runtime/kubelet/podfiles"},
+	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/mount", "runtime/kubelet/poddir", "runtime/kubelet/podfiles", "runtime/pod"},
 	"runtime/kubelet/containertest":  {"runtime/kubelet/container"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
@@ -106,7 +107,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
-	"runtime/kubelet/volume":         {"runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
+	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
 	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
@@ -122,6 +123,7 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
+	"aead.dev/minisign":                      {"bootstrap/bundle"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
 	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},

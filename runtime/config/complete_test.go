@@ -131,6 +131,8 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no advertised address":   {func(c *APIServerConfig) { c.AdvertiseAddress = "" }, []string{"advertiseAddress: "}},
 		"no Services":             {func(c *APIServerConfig) { c.ServiceCIDR = "" }, []string{"serviceCIDR: "}},
 		"host bits":               {func(c *APIServerConfig) { c.ServiceCIDR = "10.96.0.1/16" }, []string{"serviceCIDR: 10.96.0.1/16 has host bits set; did you mean 10.96.0.0/16?"}},
+		"pods with host bits":     {func(c *APIServerConfig) { c.ClusterCIDR = "10.244.0.1/16" }, []string{"clusterCIDR: 10.244.0.1/16 has host bits set"}},
+		"an unknown plugin":       {func(c *APIServerConfig) { c.Admission.Enable = []string{"AlwaysDeny"} }, []string{"admission.enable[0]"}},
 		"no DNS":                  {func(c *APIServerConfig) { c.ClusterDNS = "dns" }, []string{"clusterDNS: "}},
 		"no ID":                   {func(c *APIServerConfig) { c.ClusterID = "" }, []string{"clusterID: required"}},
 		"no serving pair":         {func(c *APIServerConfig) { c.Serving = KeyPair{} }, []string{"serving.certFile: required", "serving.keyFile: required"}},
@@ -139,6 +141,14 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no keys of tokens":       {func(c *APIServerConfig) { c.ServiceAccount.PublicKeyFiles = nil }, []string{"serviceAccount.publicKeyFiles: at least one"}},
 		"no etcd":                 {func(c *APIServerConfig) { c.Etcd.Endpoints = nil }, []string{"etcd.endpoints: at least one"}},
 		"no way to etcd":          {func(c *APIServerConfig) { c.Etcd.CAFile, c.Etcd.KeyPair = "", KeyPair{} }, []string{"etcd.caFile", "etcd.certFile", "etcd.keyFile"}},
+		"a policy, no audit log":  {func(c *APIServerConfig) { c.Audit.PolicyFile = "p" }, []string{"audit.policyFile: needs audit.logFile"}},
+		"an audit log":            {func(c *APIServerConfig) { c.Audit = Audit{LogFile: "l", PolicyFile: "p"} }, nil},
+		"negative bounds":         {func(c *APIServerConfig) { c.Audit = Audit{MaxAgeDays: -1, MaxBackups: -1, MaxSizeMiB: -1} }, []string{"audit.maxAgeDays: -1", "audit.maxBackups: -1", "audit.maxSizeMiB: -1"}},
+		"negative limits":         {func(c *APIServerConfig) { c.PerUser, c.ConnectionsPerAddress = PerUser{-1, -1}, -1 }, []string{"perUser.watches: -1", "perUser.streams: -1", "connectionsPerAddress: -1"}},
+		"a negative TTL":          {func(c *APIServerConfig) { c.TokenWebhook.CacheTTL.Duration = -1 }, []string{"tokenWebhook.cacheTTL: "}},
+		"the most goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.02 }, nil},
+		"too many goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.021 }, []string{"goawayChance: 0.021 is not between 0 and 0.02"}},
+		"negative goaways":        {func(c *APIServerConfig) { c.GoawayChance = -0.001 }, []string{"goawayChance: "}},
 		"no way to kubelets":      {func(c *APIServerConfig) { c.Kubelet = KubeletClient{} }, []string{"kubelet.caFile", "kubelet.certFile", "kubelet.keyFile"}},
 	} {
 		c := APIServerConfig{
@@ -153,7 +163,11 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 			t.Errorf("%s: %+v", what, c)
 		}
 	}
-	c := APIServerConfig{ClusterDomain: "example.org"}
+	c := APIServerConfig{ClusterDomain: "example.org", Audit: Audit{MaxBackups: 1}}
+	if c.Complete() == nil || c.Audit != (Audit{MaxAgeDays: 30, MaxBackups: 1, MaxSizeMiB: 100}) || c.TokenWebhook.CacheTTL.Duration != 2*time.Minute ||
+		c.PerUser != (PerUser{5000, 500}) || c.ConnectionsPerAddress != 5000 {
+		t.Errorf("%+v", c)
+	}
 	if c.Complete() == nil || c.BindAddress != "0.0.0.0:6443" || c.ServiceAccount.Issuer != "https://kubernetes.default.svc.example.org" {
 		t.Errorf("%+v", c)
 	}
