@@ -59,7 +59,7 @@ func (e *Engine) Import(ctx context.Context, via spec.Host, pool string) (Import
 		return Imported{}, fmt.Errorf("list the nodes of cluster %s through %s: %w", master.id.ClusterName, m.Title(), err)
 	}
 	d := Imported{
-		Cluster: spec.Cluster{ID: master.id.ClusterID, Name: master.id.ClusterName, Network: master.network},
+		Cluster: spec.Cluster{ID: master.id.ClusterID, Name: master.id.ClusterName, Network: master.network, APIServer: master.apiServer},
 		Pools:   map[string]spec.Pool{}, Versions: map[string]string{}, Unreached: map[string]error{},
 		CAFingerprint: pki.Fingerprint(master.trust.CA.Cert),
 	}
@@ -97,10 +97,12 @@ type masterFiles struct {
 	trust   install.Authorities
 	network spec.Network
 	servers []string // API servers, its own first
+	// apiServer is how they are set.
+	apiServer spec.APIServer
 }
 
 func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
-	files, err := m.Host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile,
+	files, err := m.Host.ReadFiles(ctx, append(append(install.AuthorityFiles(), install.APIServerFiles()...), install.IdentityFile,
 		config.APIServer.ConfigFile(), config.ControllerManager.ConfigFile())...)
 	if err != nil {
 		return masterFiles{}, err
@@ -129,6 +131,7 @@ func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 		}
 	}
 	out.network = spec.Network{PodCIDR: manager.ClusterCIDR, ServiceCIDR: server.ServiceCIDR, DNSDomain: server.ClusterDomain}
+	out.apiServer = install.APIServerSettings(server, files)
 	own := net.JoinHostPort(server.AdvertiseAddress, strconv.Itoa(config.APIServerPort))
 	out.servers = append([]string{own}, slices.DeleteFunc(manager.Client.Servers, func(s string) bool { return s == own })...)
 	return out, nil

@@ -69,7 +69,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		state = "existing"
 	}
 	election := config.LeaderElection{Identity: n.Host.Name}
-	return []process{
+	out := []process{
 		{config.Etcd, &config.EtcdConfig{
 			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
 			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
@@ -97,6 +97,12 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
 		}, []config.Credential{config.CA, config.SchedulerCert}},
 	}
+	for _, p := range out {
+		if c, is := p.config.(*config.APIServerConfig); is {
+			configure(c, n.APIServer)
+		}
+	}
+	return out
 }
 
 func workerProcesses(n spec.Node, upstreams []string) []process {
