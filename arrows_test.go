@@ -83,7 +83,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/cm":             {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/container":      {},
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
-	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/poddir", "runtime/kubelet/podfiles"},
+	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/mount", "runtime/kubelet/poddir", "runtime/kubelet/podfiles", "runtime/pod"},
 	"runtime/kubelet/containertest":  {"runtime/kubelet/container"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
@@ -106,7 +106,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
-	"runtime/kubelet/volume":         {"runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
+	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
 	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},

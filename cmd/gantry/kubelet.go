@@ -36,7 +36,7 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket}, log)
+			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers}, log)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -20,6 +20,13 @@ const (
 	maxGoawayChance = 0.02
 )
 
+// Values of KubeletConfig.ImagePullCredentialsVerification: upstream's policies.
+const (
+	NeverVerify                = "NeverVerify"
+	NeverVerifyPreloadedImages = "NeverVerifyPreloadedImages"
+	AlwaysVerify               = "AlwaysVerify"
+)
+
 // required reports the fields that are empty, by their names in the file.
 func required(fields map[string]string) error {
 	var errs []error
@@ -182,12 +189,32 @@ func (c *KubeletConfig) Complete() error {
 	setDefault(&c.CgroupRoot, CgroupRoot)
 	setDefault(&c.MaxPods, DefaultMaxPods)
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
+	setDefault(&c.ImagePullCredentialsVerification, NeverVerifyPreloadedImages)
+	if c.SeccompDefault == nil {
+		c.SeccompDefault = new(true)
+	}
+	return errors.Join(c.completeRuntimes(), c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
 		checkCIDR("network.clusterCIDR", c.Network.ClusterCIDR), checkCIDR("network.serviceCIDR", c.Network.ServiceCIDR),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,
 			"serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
 		}))
+}
+
+func (c *KubeletConfig) completeRuntimes() error {
+	var errs []error
+	switch c.ImagePullCredentialsVerification {
+	case NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify:
+	default:
+		errs = append(errs, fmt.Errorf("imagePullCredentialsVerification: %q is none of %s, %s, %s",
+			c.ImagePullCredentialsVerification, NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify))
+	}
+	for handler, runtime := range c.RuntimeHandlers {
+		if handler == "" || runtime == "" {
+			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: %q: neither may be empty", handler, runtime))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Complete fills defaults and validates.

@@ -229,6 +229,18 @@ type KubeletConfig struct {
 	// Reserved is taken from capacity to give allocatable (cpu, memory,
 	// ephemeral-storage, as quantities).
 	Reserved map[string]string `json:"reserved,omitempty"`
+	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls that
+	// pods may set beside the safe ones; each belongs to a namespace.
+	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
+	// SeccompDefault gives containers that name no profile the runtime's own (default: yes).
+	SeccompDefault *bool `json:"seccompDefault,omitempty"`
+	// RuntimeHandlers are the handlers that a RuntimeClass may name, with the runtime of
+	// containerd that is behind each (io.containerd.kata.v2). "runc" is always there.
+	RuntimeHandlers map[string]string `json:"runtimeHandlers,omitempty"`
+	// ImagePullCredentialsVerification says for which images that are present a pod has
+	// to show credentials: NeverVerify, NeverVerifyPreloadedImages (default) or
+	// AlwaysVerify.
+	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 
 	Network NetworkConfig `json:"network"`
 }
