@@ -14,7 +14,6 @@ func createCluster() phases[masters] {
 		then("connect to the masters", masters.Connect).
 		then("find out what an earlier create left", masters.Identify).
 		then("load the authorities, or make new ones", masters.LoadOrMakeAuthorities).
-		then("decide which key encrypts secrets", masters.DecideEncryption).
 		then("preflight", masters.Preflight).
 		then("prepare all masters at once", masters.Prepare).
 		then("join etcd, one voter at a time", masters.JoinEtcd).
@@ -35,7 +34,6 @@ func updateCluster() phases[masters] {
 	return phases[masters]{name: "update cluster"}.
 		then("connect to the masters", masters.Connect).
 		then("load the authorities", masters.LoadAuthorities).
-		then("decide which key encrypts secrets", masters.DecideEncryption).
 		then("mark the cluster as known", masters.MarkKnown).
 		then("decide who leaves first", masters.OrderRemovals).
 		thenWhen(first, "remove masters, one voter at a time", masters.RemoveFirst).

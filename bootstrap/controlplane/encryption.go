@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -12,9 +13,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// DecideEncryption finds out how far the masters are on the way to the key that is to
+// decideEncryption finds out how far the masters are on the way to the key that is to
 // encrypt Secrets. What it decides, all masters of this run are given.
-func (o *Operation) DecideEncryption(ctx context.Context) error {
+func decideEncryption(ctx context.Context, o *Operation) error {
 	name := encryption.KeyName(o.Want.APIServer.EncryptionKeyRotation)
 	var err error
 	if fresh(o.identities) {
@@ -42,34 +43,47 @@ func readEncryption(ctx context.Context, masters *fleet.Fleet, clusterID string)
 		if m.Host == nil {
 			return
 		}
-		files, err := m.Host.ReadFiles(ctx, install.IdentityFile, config.EncryptionConfigFile)
-		if err != nil {
-			return // it is not worked on then, and waited for
-		}
-		id, err := install.ReadIdentity(files)
-		if err != nil || id == nil || id.ClusterID != clusterID || len(files[config.EncryptionConfigFile]) == 0 {
-			return
-		}
-		c, err := encryption.Parse(files[config.EncryptionConfigFile])
+		c, err := encryptionOn(ctx, m, clusterID)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
-			failed = fmt.Errorf("%s: %s: %w; copy the file of another master, or, if Secrets are not to be kept, remove it", m.Title(), config.EncryptionConfigFile, err)
-			return
+			// What it has might be the only copy of a key.
+			failed = errors.Join(failed, fmt.Errorf("%s: %s: %w", m.Title(), config.EncryptionConfigFile, err))
+		} else if c != nil {
+			out[m.Spec.Name] = *c
 		}
-		out[m.Spec.Name] = c
 	})
 	return out, failed
 }
 
+// encryptionOn is nil for a host that is no master of the cluster yet, and for one without
+// the file.
+func encryptionOn(ctx context.Context, m *fleet.Member, clusterID string) (*encryption.Config, error) {
+	files, err := m.Host.ReadFiles(ctx, install.IdentityFile, config.EncryptionConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	id, err := install.ReadIdentity(files)
+	if err != nil || id == nil || id.ClusterID != clusterID || len(files[config.EncryptionConfigFile]) == 0 {
+		return nil, err
+	}
+	c, err := encryption.Parse(files[config.EncryptionConfigFile])
+	if err != nil {
+		return nil, fmt.Errorf("%w; copy the file of another master, or, if no Secret is to be kept, remove it", err)
+	}
+	return &c, nil
+}
+
 // Encrypts reports whether Secrets are to be encrypted by another key than they were.
-func Encrypts(o *Operation) bool { return o.encryption.Stage != encryption.Alone }
+func Encrypts(o *Operation) bool {
+	return o.encryption.Stage == encryption.Reads || o.encryption.Stage == encryption.Writes
+}
 
 // Encrypt takes the masters through the stages that are left, one master at a time, and
 // rewrites all Secrets. It comes after masters have left, as those know no new key.
 func (o *Operation) Encrypt(ctx context.Context) error {
 	name := encryption.KeyName(o.Want.APIServer.EncryptionKeyRotation)
-	err := o.waitForAll(name)
+	err := waitForAll(o, name)
 	if err == nil {
 		err = encrypt(ctx, o, name)
 	}
@@ -83,7 +97,7 @@ func (o *Operation) Encrypt(ctx context.Context) error {
 
 // waitForAll says which master the next stage has to wait for; nil when all that are and
 // were masters are as this run would have them.
-func (o *Operation) waitForAll(key string) error {
+func waitForAll(o *Operation, key string) error {
 	for _, h := range o.Want.Masters {
 		j := o.join.masters[h.Name]
 		if j == nil || j.Status.Err != nil {

@@ -92,7 +92,10 @@ func (o *Operation) LoadAuthorities(ctx context.Context) (err error) {
 	if err == nil && o.access.Source == "" {
 		err = fmt.Errorf("no master that stays is a member of the etcd of cluster %s", o.Want.Name)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return decideEncryption(ctx, o)
 }
 
 // MarkKnown marks the reached masters of this cluster as kept in a state.

@@ -116,7 +116,8 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
 			ClusterDNS: []string{n.Network.ClusterDNS()}, ClusterDomain: n.Network.DNSDomain,
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
-			Network: config.NetworkConfig{ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR},
+			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
+			Network:              config.NetworkConfig{ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR},
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
 			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
