@@ -52,8 +52,9 @@ var arrows = map[string][]string{
 
 	"runtime/config":  {},
 	"runtime/client":  {"runtime/config"},
-	"runtime/process": {"runtime/config"},
+	"runtime/process": {"runtime/access", "runtime/config"},
 	"runtime/pod":     {},
+	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
@@ -73,7 +74,7 @@ var arrows = map[string][]string{
 	"runtime/scheduler/core":      {"runtime/pod"},
 	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/kubelet":             {"runtime/access", "runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/proxy":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/dns":                 {"runtime/config", "runtime/client", "runtime/process/readiness"},
@@ -102,7 +103,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
@@ -125,7 +126,7 @@ var sole = map[string][]string{
 	"aead.dev/minisign":                      {"bootstrap/bundle"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
-	"k8s.io/apiserver":                       {"runtime/apiserver"},
+	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},
 	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
 }
 

@@ -112,8 +112,8 @@ func leaves(n spec.Node, a Authorities) []leaf {
 		leaf{config.EtcdServerCert, a.EtcdCA, request(n.Host.Name)},
 		leaf{config.EtcdPeerCert, a.EtcdCA, request(n.Host.Name)},
 		// Not of the etcd authority: a certificate for looking at health must not
-		// open etcd, and neither does it mean anything to the API.
-		leaf{config.EtcdHealthCert, a.CA, request("gantry-etcd-health")},
+		// open etcd. To the API it means who may ask for reviews.
+		leaf{config.EtcdHealthCert, a.CA, request(config.EtcdHealthUser)},
 		leaf{config.ControllerCert, a.CA, request(config.ControllerManagerUser)},
 		leaf{config.SchedulerCert, a.CA, request(config.SchedulerUser)},
 	)

@@ -83,7 +83,7 @@ func (c *APIClient) complete() error {
 }
 
 func (c *Health) complete(of Component) error {
-	setDefault(&c.Address, of.HealthAddress())
+	setDefault(&c.Address, of.healthListenAddress())
 	return errors.Join(checkHostPort("health.address", c.Address),
 		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
 }

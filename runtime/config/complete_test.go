@@ -58,12 +58,12 @@ func TestHealthIsCompleted(t *testing.T) {
 		address string
 		want    []string
 	}{
-		"nothing":        {func(*Health) {}, "127.0.0.1:10256", nil},
+		"nothing":        {func(*Health) {}, "0.0.0.0:10256", nil},
 		"an address":     {func(c *Health) { c.Address = "0.0.0.0:1" }, "0.0.0.0:1", nil},
 		"no port":        {func(c *Health) { c.Address = "0.0.0.0" }, "0.0.0.0", []string{"health.address: "}},
-		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "127.0.0.1:10256", []string{"health.clientCAFile: required"}},
-		"no certificate": {func(c *Health) { c.CertFile = "" }, "127.0.0.1:10256", []string{"health.certFile: required"}},
-		"no key":         {func(c *Health) { c.KeyFile = "" }, "127.0.0.1:10256", []string{"health.keyFile: required"}},
+		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "0.0.0.0:10256", []string{"health.clientCAFile: required"}},
+		"no certificate": {func(c *Health) { c.CertFile = "" }, "0.0.0.0:10256", []string{"health.certFile: required"}},
+		"no key":         {func(c *Health) { c.KeyFile = "" }, "0.0.0.0:10256", []string{"health.keyFile: required"}},
 	} {
 		c := health()
 		tc.change(&c)
@@ -115,7 +115,7 @@ func TestEtcdIsCompleted(t *testing.T) {
 		}
 		tc.change(&c)
 		told(t, what, c.Complete(), tc.want...)
-		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "127.0.0.1:2381" {
+		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "0.0.0.0:2381" {
 			t.Errorf("%s: %s, %d, %s", what, c.DataDir, c.ClientPort, c.Health.Address)
 		}
 	}
@@ -260,7 +260,7 @@ func TestDefaults(t *testing.T) {
 		k.CgroupRoot != CgroupRoot || k.MaxPods != 110 || k.ClusterDomain != "cluster.local" {
 		t.Errorf("%+v", k)
 	}
-	if d.Domain != "cluster.local" || d.Health.Address != "127.0.0.1:10253" {
+	if d.Domain != "cluster.local" || d.Health.Address != "0.0.0.0:10253" {
 		t.Errorf("%+v", d)
 	}
 	k.MaxPods, d.Domain = 1, "example.org"

@@ -69,6 +69,8 @@ const (
 	// APIServerKubeletUser is who the API server is to kubelets, and in its own
 	// RBAC (ClusterRole system:kubelet-api-admin).
 	APIServerKubeletUser = "kube-apiserver-kubelet-client"
+	// EtcdHealthUser is who a member is to the API server, and to nobody else.
+	EtcdHealthUser = "gantry-etcd-health"
 	// FrontProxyUser is the only common name trusted in request headers.
 	FrontProxyUser = "front-proxy-client"
 )

@@ -75,7 +75,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 	}
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
-		Address: cfg.BindAddress, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile,
+		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
 		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
 	}
 	return k, nil
