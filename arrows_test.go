@@ -110,7 +110,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
-	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
+	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
 	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/client", "runtime/config"},
 	"examples": {},
 
@@ -123,7 +123,7 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
-	"aead.dev/minisign":                      {"bootstrap/bundle"},
+	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
 	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},

@@ -36,12 +36,22 @@ func (p Pool) ValidateIn(c Connection) error {
 			if h.Name == m.Name {
 				err = errors.Join(err, fmt.Errorf("hosts[%q]: the cluster has a master of that name", h.Name))
 			}
-			if h.Address == m.Address {
-				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, h.Address, m.Name))
+			if a, shared := sharedAddress(h, m); shared {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, a, m.Name))
 			}
 		}
 	}
 	return err
+}
+
+// sharedAddress is one that both hosts have, by which they are reached or in the cluster.
+func sharedAddress(a, b Host) (string, bool) {
+	for _, address := range []string{a.Address, a.IP()} {
+		if address == b.Address || address == b.IP() {
+			return address, true
+		}
+	}
+	return "", false
 }
 
 // Validate reports ranges that are not CIDRs, too small, or that overlap.
