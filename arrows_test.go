@@ -17,19 +17,19 @@ const module = "github.com/gantry-run/gantry/"
 // may import: a name stands for the package and all below it. The longest name
 // that fits decides. Everything below a row's own name is free to it.
 var arrows = map[string][]string{
-	"provider": {"bootstrap"},
+	"provider": {"bootstrap", "runtime/addr"},
 	// What the provider is wired from knows no schema.
-	"provider/model":     {"bootstrap", "provider/diagnose"},
+	"provider/model":     {"bootstrap", "provider/diagnose", "runtime/addr"},
 	"provider/plan":      {"bootstrap", "provider/model"},
 	"provider/diagnose":  {"bootstrap"},
 	"provider/login":     {"bootstrap/spec", "bootstrap/ssh", "provider/model"},
 	"provider/inventory": {"bootstrap/spec"},
 	"provider/runlog":    {"bootstrap/host", "bootstrap/step", "provider/diagnose"},
 
-	"bootstrap": {"runtime/config", "runtime/client"},
+	"bootstrap": {"runtime/addr", "runtime/config", "runtime/client"},
 
 	// bootstrap, from what knows nobody to the phases of operations.
-	"bootstrap/spec":         {},
+	"bootstrap/spec":         {"runtime/addr"},
 	"bootstrap/host":         {},
 	"bootstrap/drain":        {},
 	"bootstrap/pki":          {"runtime/config"},
@@ -37,9 +37,9 @@ var arrows = map[string][]string{
 	"bootstrap/hosttest":     {"bootstrap/bundle", "bootstrap/host", "runtime/config"},
 	"bootstrap/step":         {"bootstrap/host"},
 	"bootstrap/bundle":       {"bootstrap/host", "bootstrap/step", "runtime/config"},
-	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/encryption", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
+	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/encryption", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/addr", "runtime/config"},
 	"bootstrap/wipe":         {"bootstrap/host", "bootstrap/install", "bootstrap/step", "runtime/config"},
-	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/config"},
+	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/addr", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
 	"bootstrap/join":         {"bootstrap/host", "bootstrap/pki", "bootstrap/step", "runtime/config"},
 	"bootstrap/encryption":   {"bootstrap/step"},
@@ -50,7 +50,8 @@ var arrows = map[string][]string{
 	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/encryption", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
 	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 
-	"runtime/config":  {},
+	"runtime/addr":    {},
+	"runtime/config":  {"runtime/addr"},
 	"runtime/client":  {"runtime/config"},
 	"runtime/process": {"runtime/access", "runtime/config"},
 	"runtime/pod":     {},
@@ -59,7 +60,7 @@ var arrows = map[string][]string{
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
-	"runtime/apiserver":       {"runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
@@ -69,15 +70,15 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest":   {"runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/apiserver/apitest":   {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
 	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":      {"runtime/pod"},
 	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/access", "runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":             {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":               {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":                 {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/kubelet":             {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":             {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":               {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                 {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
@@ -91,27 +92,27 @@ var arrows = map[string][]string{
 	"runtime/kubelet/images":         {"runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
 	"runtime/kubelet/mount":          {},
-	"runtime/kubelet/nodestatus":     {"runtime/kubelet/container", "runtime/kubelet/stats"},
+	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/stats"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},
 	"runtime/kubelet/podlog":         {},
 	"runtime/kubelet/podsource":      {"runtime/client"},
-	"runtime/kubelet/podworker":      {"runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
+	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
 	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
-	"runtime/kubelet/status":         {"runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
+	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
 	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
-	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/client", "runtime/config"},
+	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples": {},
 
 	"cmd/gantry":                    {"runtime"},

@@ -12,6 +12,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -84,11 +85,20 @@ type leaf struct {
 	request    pki.Request
 }
 
+// netIPs are addresses as certificates hold them.
+func netIPs(ips addr.IPs) []net.IP {
+	out := make([]net.IP, len(ips))
+	for i, ip := range ips {
+		out[i] = ip.AsSlice()
+	}
+	return out
+}
+
 // leaves are the certificates of a node. A worker has those of its own processes
 // only: what a stolen worker can do is what its node can do.
 func leaves(n spec.Node, a Authorities) []leaf {
 	dns := []string{"localhost", n.Host.Name}
-	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(n.Host.IP())}
+	ips := append([]net.IP{net.IPv4(127, 0, 0, 1)}, netIPs(n.Host.IPs())...)
 	request := func(commonName string, organizations ...string) pki.Request {
 		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips}
 	}
@@ -103,7 +113,7 @@ func leaves(n spec.Node, a Authorities) []leaf {
 	server := request("kube-apiserver")
 	server.DNSNames = append(slices.Clone(dns), config.APIServerName, "kubernetes.default", "kubernetes.default.svc",
 		"kubernetes.default.svc."+n.Network.DNSDomain)
-	server.IPs = append(slices.Clone(ips), net.ParseIP(n.Network.ServiceIP(1)))
+	server.IPs = append(slices.Clone(ips), netIPs(n.Network.ServiceIPs(1))...)
 	return append(out,
 		leaf{config.APIServerCert, a.CA, server},
 		leaf{config.APIServerKubeletCert, a.CA, request(config.APIServerKubeletUser)},

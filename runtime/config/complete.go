@@ -45,13 +45,10 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-func checkCIDR(name, s string) error {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
+// checkAll reports what is wrong with a list of addresses or of ranges.
+func checkAll(name string, list interface{ Check() error }) error {
+	if err := list.Check(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
-	}
-	if p != p.Masked() {
-		return fmt.Errorf("%s: %s has host bits set; did you mean %s?", name, s, p.Masked())
 	}
 	return nil
 }
@@ -136,7 +133,7 @@ func (c *APIServerConfig) Complete() error {
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
 	setDefault(&c.ServiceAccount.Issuer, "https://kubernetes.default.svc."+c.ClusterDomain)
 	err := errors.Join(checkHostPort("bindAddress", c.BindAddress), checkIP("advertiseAddress", c.AdvertiseAddress),
-		checkCIDR("serviceCIDR", c.ServiceCIDR), checkIP("clusterDNS", c.ClusterDNS), required(map[string]string{
+		checkAll("serviceCIDR", c.ServiceCIDRs), checkAll("clusterDNS", c.ClusterDNS), required(map[string]string{
 			"clusterID": c.ClusterID, "serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
 			"clientCAFile": c.ClientCAFile, "serviceAccount.keyFile": c.ServiceAccount.KeyFile,
 			"etcd.caFile": c.Etcd.CAFile, "etcd.certFile": c.Etcd.CertFile, "etcd.keyFile": c.Etcd.KeyFile,
@@ -164,8 +161,8 @@ func (c *APIServerConfig) Complete() error {
 	if len(c.ServiceAccount.PublicKeyFiles) == 0 {
 		err = errors.Join(err, errors.New("serviceAccount.publicKeyFiles: at least one is required"))
 	}
-	if c.ClusterCIDR != "" {
-		err = errors.Join(err, checkCIDR("clusterCIDR", c.ClusterCIDR))
+	if len(c.ClusterCIDRs) > 0 {
+		err = errors.Join(err, checkAll("clusterCIDR", c.ClusterCIDRs))
 	}
 	return errors.Join(err, c.Admission.check())
 }
@@ -176,7 +173,7 @@ func (c *ControllerManagerConfig) Complete() error {
 	setDefault(&c.NodeMonitorGracePeriod, metav1.Duration{Duration: 40 * time.Second})
 	setDefault(&c.TerminatedPodThreshold, 12500)
 	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(),
-		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"rootCAFile": c.RootCAFile}))
 }
 
@@ -193,8 +190,8 @@ func (c *KubeletConfig) Complete() error {
 	if c.SeccompDefault == nil {
 		c.SeccompDefault = new(true)
 	}
-	return errors.Join(c.completeRuntimes(), c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
-		checkCIDR("network.clusterCIDR", c.Network.ClusterCIDR), checkCIDR("network.serviceCIDR", c.Network.ServiceCIDR),
+	return errors.Join(c.completeRuntimes(), c.Client.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
+		checkAll("network.clusterCIDR", c.Network.ClusterCIDRs), checkAll("network.serviceCIDR", c.Network.ServiceCIDRs),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,
 			"serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
@@ -219,14 +216,14 @@ func (c *KubeletConfig) completeRuntimes() error {
 
 // Complete fills defaults and validates.
 func (c *ProxyConfig) Complete() error {
-	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkIP("nodeIP", c.NodeIP),
-		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
+		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"nodeName": c.NodeName}))
 }
 
 // Complete fills defaults and validates.
 func (c *DNSConfig) Complete() error {
 	setDefault(&c.Domain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), c.Health.complete(DNS), checkIP("address", c.Address),
-		checkCIDR("serviceCIDR", c.ServiceCIDR), checkCIDR("clusterCIDR", c.ClusterCIDR))
+	return errors.Join(c.Client.complete(), c.Health.complete(DNS), checkAll("address", c.Addresses),
+		checkAll("serviceCIDR", c.ServiceCIDRs), checkAll("clusterCIDR", c.ClusterCIDRs))
 }
