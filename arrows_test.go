@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"bootstrap/hosttest":     {"bootstrap/bundle", "bootstrap/host", "runtime/config"},
 	"bootstrap/step":         {"bootstrap/host"},
 	"bootstrap/bundle":       {"bootstrap/host", "bootstrap/step", "runtime/config"},
-	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/addr", "runtime/config"},
+	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/encryption", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/addr", "runtime/config"},
 	"bootstrap/wipe":         {"bootstrap/host", "bootstrap/install", "bootstrap/step", "runtime/config"},
 	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/addr", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
@@ -46,8 +46,8 @@ var arrows = map[string][]string{
 	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
 	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
-	"bootstrap/machine":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/drain", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/nodes", "bootstrap/pki", "bootstrap/preflight", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
-	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/machine":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/drain", "bootstrap/encryption", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/nodes", "bootstrap/pki", "bootstrap/preflight", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/encryption", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
 	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 
 	"runtime/addr":    {},
@@ -115,7 +115,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
-	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
+	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
 	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples": {},
 
@@ -128,7 +128,7 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
-	"aead.dev/minisign":                      {"bootstrap/bundle"},
+	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
 	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},

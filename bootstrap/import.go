@@ -61,7 +61,7 @@ func (e *Engine) Import(ctx context.Context, via spec.Host, pool string) (Import
 		return Imported{}, fmt.Errorf("list the nodes of cluster %s through %s: %w", master.id.ClusterName, m.Title(), err)
 	}
 	d := Imported{
-		Cluster: spec.Cluster{ID: master.id.ClusterID, Name: master.id.ClusterName, Network: master.network, CertificateLifetime: master.lifetime},
+		Cluster: spec.Cluster{ID: master.id.ClusterID, Name: master.id.ClusterName, Network: master.network, CertificateLifetime: master.lifetime, APIServer: master.apiServer},
 		Pools:   map[string]spec.Pool{}, Versions: map[string]string{}, Unreached: map[string]error{},
 		CAFingerprint: pki.Fingerprint(master.trust.CA.Cert),
 	}
@@ -102,10 +102,12 @@ type masterFiles struct {
 	servers []string // API servers, its own first
 	// lifetime of certificates; 0 is the default.
 	lifetime time.Duration
+	// apiServer is how they are set.
+	apiServer spec.APIServer
 }
 
 func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
-	files, err := m.Host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile,
+	files, err := m.Host.ReadFiles(ctx, append(append(install.AuthorityFiles(), install.APIServerFiles()...), install.IdentityFile,
 		config.APIServer.ConfigFile(), config.ControllerManager.ConfigFile())...)
 	if err != nil {
 		return masterFiles{}, err
@@ -137,6 +139,7 @@ func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 	if out.lifetime = manager.Certificates.Lifetime.Duration; out.lifetime == config.DefaultCertificateLifetime {
 		out.lifetime = 0
 	}
+	out.apiServer = install.APIServerSettings(server, files)
 	own := net.JoinHostPort(server.AdvertiseAddress, strconv.Itoa(config.APIServerPort))
 	out.servers = append([]string{own}, slices.DeleteFunc(manager.Client.Servers, func(s string) bool { return s == own })...)
 	return out, nil

@@ -21,6 +21,8 @@ func kubeletAttribute(of string) schema.SingleNestedAttribute {
 			"max_pods": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many pods a node takes (default 110, at most 250)."},
 			"reserved": schema.MapAttribute{Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "What is kept from pods for the server's own use: `cpu`, `memory`, `ephemeral-storage`, such as `{ memory = \"1Gi\" }`."},
+			"allowed_unsafe_sysctls": schema.ListAttribute{Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Sysctls that pods may set beside the safe ones, by name or as a pattern such as `net.core.*`. Only those can be allowed that each pod has of its own."},
 		},
 	}
 }

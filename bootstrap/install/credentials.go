@@ -201,11 +201,11 @@ func authorityFiles(a Authorities) []step.File {
 		{Path: config.EtcdCA.CertFile(), Data: a.EtcdCA.Cert, Mode: 0o644},
 		{Path: config.FrontProxyCA.CertFile(), Data: a.FrontProxy.Cert, Mode: 0o644},
 	}
-	if len(a.Encryption) > 0 {
-		private[config.EncryptionConfigFile] = a.Encryption
-	}
 	for _, path := range slices.Sorted(maps.Keys(private)) {
 		files = append(files, step.File{Path: path, Data: private[path], Mode: 0o600})
+	}
+	if len(a.Encryption) > 0 {
+		files = append(files, encryptionFile(a.Encryption))
 	}
 	return files
 }

@@ -73,7 +73,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		state = "existing"
 	}
 	election := config.LeaderElection{Identity: n.Host.Name}
-	return []process{
+	out := []process{
 		{config.Etcd, &config.EtcdConfig{
 			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
 			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
@@ -102,6 +102,12 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
 		}, []config.Credential{config.CA, config.SchedulerCert}},
 	}
+	for _, p := range out {
+		if c, is := p.config.(*config.APIServerConfig); is {
+			configure(c, n.APIServer)
+		}
+	}
+	return out
 }
 
 func workerProcesses(n spec.Node, upstreams []string) []process {
@@ -115,8 +121,9 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
 			ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
-			Network:      config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
-			Certificates: certificates(n),
+			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
+			Network:              config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Certificates:         certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
 			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),

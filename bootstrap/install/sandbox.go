@@ -1,6 +1,7 @@
 package install
 
 import (
+	"path"
 	"strings"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -18,7 +19,7 @@ func sandbox(c config.Component) []string {
 	case config.Etcd:
 		return append(confined("", inet), state(config.EtcdDataDir), hidden(config.ContainerdRoot, config.KubeletDir))
 	case config.APIServer:
-		return append(confined("", inet), state(auditDir), hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
+		return append(confined("", inet), state(path.Dir(config.AuditLogFile)), hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
 	case config.ControllerManager:
 		return append(confined("", inet), hidden(config.StateDir))
 	case config.Scheduler:
@@ -37,12 +38,9 @@ func sandbox(c config.Component) []string {
 	return nil
 }
 
-// auditDir is where the API server logs requests.
-const auditDir = config.StateDir + "/audit"
-
 // authorityKeys are what makes a master more than a node.
 func authorityKeys() []string {
-	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile}
+	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionConfigFile}
 }
 
 // confined is for a process that needs the network, its directories and the

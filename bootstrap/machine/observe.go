@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/access"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -161,6 +162,11 @@ func (l Lifecycle) drift(ctx context.Context, f *fleet.Fleet, m *fleet.Member, n
 	drift := step.Drift(seen, steps)
 	if unfit != nil {
 		drift = append(drift, unfit.Error())
+	}
+	if n.Master {
+		if said := encryption.Unfinished(encryption.KeyName(n.APIServer.EncryptionKeyRotation), files[config.EncryptionConfigFile]); said != "" {
+			drift = append(drift, said)
+		}
 	}
 	return drift, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -41,12 +42,23 @@ func (p Pool) ValidateIn(c Connection) error {
 			if h.Name == m.Address {
 				err = errors.Join(err, fmt.Errorf("hosts[%q]: the name is the address of master %s, whose certificates it would be good for", h.Name, m.Name))
 			}
-			if h.Address == m.Address {
-				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, h.Address, m.Name))
+			if a, shared := sharedAddress(h, m); shared {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, a, m.Name))
 			}
 		}
 	}
 	return err
+}
+
+// sharedAddress is one that both hosts have, by which they are reached or in the cluster.
+func sharedAddress(a, b Host) (string, bool) {
+	all := func(h Host) []string { return append([]string{h.Address}, h.IPs().Strings()...) }
+	for _, address := range all(a) {
+		if slices.Contains(all(b), address) {
+			return address, true
+		}
+	}
+	return "", false
 }
 
 // Validate reports ranges that are not CIDRs, too small, or that overlap.

@@ -31,6 +31,7 @@ type Cluster struct {
 
 	Kubelet           types.Object `tfsdk:"kubelet"`
 	ControllerManager types.Object `tfsdk:"controller_manager"`
+	APIServer         types.Object `tfsdk:"api_server"`
 
 	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
 }
@@ -50,6 +51,7 @@ func (m *Cluster) Spec(ctx context.Context, diags *diag.Diagnostics) (spec.Clust
 		ID: m.ID.ValueString(), Name: m.Name.ValueString(), WorkloadsOnMasters: m.WorkloadsOnMasters.ValueBool(),
 		Network: networkSpec(ctx, m.Network, diags),
 		Kubelet: kubeletSpec(ctx, m.Kubelet, diags), ControllerManager: controllerManagerSpec(ctx, m.ControllerManager, diags),
+		APIServer:           apiServerSpec(ctx, m.APIServer, diags),
 		CertificateLifetime: Duration(m.CertificateLifetime),
 	}
 	var unknown []string
@@ -69,7 +71,7 @@ func (m *Cluster) ConfigSpec(ctx context.Context, diags *diag.Diagnostics) spec.
 // depends on all masters: a client knows them all.
 func (m *Cluster) Node(ctx context.Context, diags *diag.Diagnostics) func(name string) (spec.Node, bool) {
 	c, unknown := m.Spec(ctx, diags)
-	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager, m.CertificateLifetime) {
+	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
 		return unknownNode
 	}
 	return c.Master

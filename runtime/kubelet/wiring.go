@@ -107,7 +107,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
 		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}},
-		Status:    writer, Events: events, Log: k.log,
+		Status: writer, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {
 			pulls.Forget(uid)

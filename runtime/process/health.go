@@ -145,8 +145,8 @@ func serveHealth(h Health, r Runner, log *slog.Logger) (shutdown func(), err err
 }
 
 // serverTLS is the TLS configuration of a server that asks clients for a certificate
-// that clientCAFile signed. They may have a token instead: the guard verifies both. Its
-// own may be replaced while it serves.
+// that clientCAFile signed. They may have a token instead: the guard verifies
+// both. Its own certificate may be replaced while it serves.
 func serverTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
 	serving, err := keypair.Load(pair)
 	if err != nil {

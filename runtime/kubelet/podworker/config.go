@@ -147,9 +147,9 @@ type Config struct {
 	// were admitted before.
 	PodAdmission, Admission admit.Handler
 
-	Status    Status
-	Events    Recorder
-	Log       *slog.Logger
+	Status Status
+	Events Recorder
+	Log    *slog.Logger
 
 	// StartsAtOnce bounds the containers that are being started. Many pods at once: a
 	// few starts at a time get each of them there sooner than all together, which share

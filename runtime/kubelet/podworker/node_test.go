@@ -349,7 +349,7 @@ func (h *held) Write(*corev1.Pod, string) error { return nil }
 type specs struct{ layout poddir.Layout }
 
 func (specs) Release(*corev1.Pod, string) error { return nil }
-func (specs) ReleasePod(string) error            { return nil }
+func (specs) ReleasePod(string) error           { return nil }
 
 func (s specs) Generate(_ context.Context, in containerspec.Incarnation) (container.Spec, error) {
 	uid, name := string(in.Pod.UID), in.Container.Name
