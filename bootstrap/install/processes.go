@@ -89,6 +89,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		}, []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA, config.APIServerCert, config.APIServerKubeletCert, config.APIServerEtcdCert, config.FrontProxyCert}},
 		{config.ControllerManager, &config.ControllerManagerConfig{
 			Client: apiClient(n, config.ControllerCert), Health: health(config.ControllerCert), LeaderElection: election,
+			Signing:     config.CA.KeyPair(),
 			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR, RootCAFile: config.CA.CertFile(),
 			NodeMonitorGracePeriod: metav1.Duration{Duration: n.ControllerManager.NodeMonitorGracePeriod},
 			TerminatedPodThreshold: n.ControllerManager.TerminatedPodThreshold,

@@ -135,6 +135,9 @@ type ControllerManagerConfig struct {
 	ServiceCIDR      string `json:"serviceCIDR"`
 	// RootCAFile is published in every namespace as ConfigMap kube-root-ca.crt.
 	RootCAFile string `json:"rootCAFile"`
+	// Signing is the authority that signs what CertificateSigningRequests ask of
+	// Kubernetes' own signers (default: none does).
+	Signing KeyPair `json:"signing,omitzero"`
 	// NodeMonitorGracePeriod is how long a node may miss its heartbeat before it
 	// is marked Unknown (default 40 s).
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
