@@ -19,6 +19,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -68,7 +69,7 @@ func (e *Engine) Import(ctx context.Context, via spec.Host, pool string) (Import
 		if n.Name == master.id.NodeName && n.Annotations[nodes.HostAnnotation] == "" {
 			n = n.DeepCopy()
 			n.Annotations = map[string]string{nodes.HostAnnotation: nodes.DeclarationOf(spec.Node{Host: spec.Host{
-				Address: via.Address, NodeIP: other(nodes.InternalIP(n), via.Address), SSH: via.SSH,
+				Address: via.Address, NodeIPs: other(nodes.InternalIP(n), via.Address), SSH: via.SSH,
 			}}), nodes.AppliedAnnotation: n.Annotations[nodes.AppliedAnnotation]}
 		}
 		d.add(n)
@@ -83,12 +84,13 @@ func (e *Engine) Import(ctx context.Context, via spec.Host, pool string) (Import
 	return d, pinAll(ctx, e.access().Config, &d, pool)
 }
 
-// other is ip where it is not the address itself.
-func other(ip, address string) string {
+// other is ip where it is one, and not the address itself.
+func other(ip, address string) addr.IPs {
 	if ip == address {
-		return ""
+		return nil
 	}
-	return ip
+	ips, _ := addr.ParseIPs(ip)
+	return ips
 }
 
 // masterFiles are what one master knows of its cluster.
@@ -128,7 +130,7 @@ func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 			return masterFiles{}, fmt.Errorf("%s: %s: %w", m.Title(), path, err)
 		}
 	}
-	out.network = spec.Network{PodCIDR: manager.ClusterCIDR, ServiceCIDR: server.ServiceCIDR, DNSDomain: server.ClusterDomain}
+	out.network = spec.Network{PodCIDRs: manager.ClusterCIDRs, ServiceCIDRs: server.ServiceCIDRs, DNSDomain: server.ClusterDomain}
 	own := net.JoinHostPort(server.AdvertiseAddress, strconv.Itoa(config.APIServerPort))
 	out.servers = append([]string{own}, slices.DeleteFunc(manager.Client.Servers, func(s string) bool { return s == own })...)
 	return out, nil

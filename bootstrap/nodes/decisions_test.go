@@ -13,6 +13,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/drain"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -81,7 +82,7 @@ func node(change func(*corev1.Node)) *corev1.Node {
 }
 
 func TestWhoseANodeIs(t *testing.T) {
-	leaving := spec.Host{Name: "w1", Address: "192.0.2.1", NodeIP: "10.0.0.1"}
+	leaving := spec.Host{Name: "w1", Address: "192.0.2.1", NodeIPs: addr.MustIPs("10.0.0.1")}
 	told := func(address string) func(*corev1.Node) {
 		return func(n *corev1.Node) {
 			n.Annotations[HostAnnotation] = DeclarationOf(spec.Node{Host: spec.Host{Address: address}})

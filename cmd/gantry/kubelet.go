@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -23,20 +22,16 @@ const kubernetesVersion = "v1.37.2"
 func kubeletCommand() *cobra.Command {
 	var cfg config.KubeletConfig
 	return componentCommand(config.Kubelet, "Run the pods of a node and carry their network", &cfg,
-		func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+		func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 			api, err := apiClient(cfg.Client, config.Kubelet)
 			if err != nil {
 				return nil, nil, err
 			}
-			netCfg, err := networkConfig(cfg)
+			net, err := network.New(networkConfig(cfg), api, log)
 			if err != nil {
 				return nil, nil, err
 			}
-			net, err := network.New(netCfg, api, log)
-			if err != nil {
-				return nil, nil, err
-			}
-			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket}, log)
+			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers}, log)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -66,7 +61,7 @@ func (n *node) Run(ctx context.Context) error {
 // podNetwork is the network in the kubelet's words: neither knows the other.
 type podNetwork struct{ *network.Network }
 
-func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error) {
+func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (addr.IPs, error) {
 	mapped := make([]network.HostPort, len(ports))
 	for i, port := range ports {
 		mapped[i] = network.HostPort(port)
@@ -74,18 +69,9 @@ func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []cont
 	return p.Network.Attach(ctx, uid, nsPath, mapped)
 }
 
-func networkConfig(cfg config.KubeletConfig) (network.Config, error) {
-	ip, err := netip.ParseAddr(cfg.NodeIP)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("nodeIP: %w", err)
+func networkConfig(cfg config.KubeletConfig) network.Config {
+	return network.Config{
+		NodeName: cfg.NodeName, NodeIPs: cfg.NodeIPs,
+		ClusterCIDRs: cfg.Network.ClusterCIDRs, ServiceCIDRs: cfg.Network.ServiceCIDRs, MTU: cfg.Network.MTU,
 	}
-	cluster, err := netip.ParsePrefix(cfg.Network.ClusterCIDR)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("network.clusterCIDR: %w", err)
-	}
-	service, err := netip.ParsePrefix(cfg.Network.ServiceCIDR)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("network.serviceCIDR: %w", err)
-	}
-	return network.Config{NodeName: cfg.NodeName, NodeIP: ip, ClusterCIDR: cluster, ServiceCIDR: service, MTU: cfg.Network.MTU}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // Handle is how pools and kubeconfigs reach their cluster: its attribute handle, and
@@ -78,7 +79,7 @@ func HandleMasters(ctx context.Context, hosts []spec.Host, hostKeys map[string]t
 	masters := map[string]HandleMaster{}
 	for _, h := range hosts {
 		masters[h.Name] = HandleMaster{
-			Address: types.StringValue(h.Address), NodeIP: types.StringValue(h.IP()), HostKey: hostKeys[h.Name],
+			Address: types.StringValue(h.Address), NodeIP: types.StringValue(h.IPs().String()), HostKey: hostKeys[h.Name],
 			User: StringOrNull(h.SSH.User), Port: Int64OrNull(h.SSH.Port), Profile: StringOrNull(h.SSH.Profile),
 		}
 	}
@@ -94,12 +95,12 @@ func Connection(ctx context.Context, o types.Object, diags *diag.Diagnostics) sp
 	masters := m.masters(ctx, diags)
 	c := spec.Connection{
 		ClusterID: m.ClusterID.ValueString(), ClusterName: m.ClusterName.ValueString(),
-		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain}.spec(),
+		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain}.spec(diags),
 	}
 	for _, name := range slices.Sorted(maps.Keys(masters)) {
 		h := masters[name]
 		c.Masters = append(c.Masters, spec.Host{
-			Name: name, Address: h.Address.ValueString(), NodeIP: h.NodeIP.ValueString(),
+			Name: name, Address: h.Address.ValueString(), NodeIPs: list("node_ip", h.NodeIP, addr.ParseIPs, diags),
 			SSH: spec.SSH{User: h.User.ValueString(), Port: int(h.Port.ValueInt64()), HostKey: h.HostKey.ValueString(), Profile: h.Profile.ValueString()},
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	restclient "k8s.io/client-go/rest"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
@@ -54,10 +55,6 @@ func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
 
 // allocator gives Services their addresses.
 func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
-	first, err := services.First(s.cfg.ServiceCIDR)
-	if err != nil {
-		return nil, fmt.Errorf("serviceCIDR: %w", err)
-	}
 	random := func(n int64) int64 {
 		i, err := rand.Int(rand.Reader, big.NewInt(n))
 		if err != nil {
@@ -65,6 +62,7 @@ func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 		}
 		return i.Int64()
 	}
-	return services.New(s.cfg.ServiceCIDR, s.cfg.ServiceNodePortRange, []string{first.String(), s.cfg.ClusterDNS},
+	reserved := append(addr.IPs{services.First(s.cfg.ServiceCIDRs)}, s.cfg.ClusterDNS...)
+	return services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
 		services.NewLedger(a.etcd, ledgerPrefix), random)
 }

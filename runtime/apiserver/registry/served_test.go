@@ -137,10 +137,10 @@ func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 	refusal(t, "another pod of the name", bind("p", "n", func(b *corev1.Binding) { b.UID = "other" }), http.StatusConflict, "")
 	refusal(t, "an older pod", bind("p", "n", func(b *corev1.Binding) { b.ResourceVersion = "1" }), http.StatusConflict, "")
 	refusal(t, "the pod", bind("p", "n", func(b *corev1.Binding) {
-		b.UID, b.ResourceVersion, b.Annotations = p.UID, p.ResourceVersion, map[string]string{"a": "b"}
+		b.UID, b.ResourceVersion, b.Annotations, b.Labels = p.UID, p.ResourceVersion, map[string]string{"a": "b"}, map[string]string{"zone": "z"}
 	}), 0, "")
 	got, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
-	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" {
+	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" {
 		t.Errorf("bound: %v, %+v", err, got)
 	}
 }
@@ -255,6 +255,25 @@ func accountTokens(t *testing.T, c *apitest.Cluster, ns string) {
 	} {
 		_, err := ask(tt.account, tt.seconds, tt.kind, tt.name, tt.uid)
 		refusal(t, tt.what, err, tt.code, tt.why)
+	}
+	for what, tt := range map[string]struct {
+		change func(*authenticationv1.TokenRequest)
+		code   int32
+		why    string
+	}{
+		"of an account before": {func(r *authenticationv1.TokenRequest) { r.UID = "x" }, http.StatusConflict, "does not match the UID of the service account"},
+		"of another name":      {func(r *authenticationv1.TokenRequest) { r.Name = "other" }, http.StatusUnprocessableEntity, "must match the service account name"},
+		"with attestations": {func(r *authenticationv1.TokenRequest) {
+			r.Spec.Attestations = map[string]authenticationv1.AttestationValue{"a": {"b"}}
+		}, http.StatusUnprocessableEntity, "attestations may only be specified"},
+		"bound in another group": {func(r *authenticationv1.TokenRequest) {
+			r.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "apps/v1", Kind: "Pod", Name: "p"}
+		}, http.StatusBadRequest, "cannot bind token to object of type apps/v1, Kind=Pod"},
+	} {
+		r := &authenticationv1.TokenRequest{}
+		tt.change(r)
+		_, err := k.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", r, metav1.CreateOptions{})
+		refusal(t, what, err, tt.code, tt.why)
 	}
 	long, err := ask("default", 7*24*3600, "", "", "")
 	if err != nil || *long.Spec.ExpirationSeconds != 24*3600 || len(long.Spec.Audiences) != 1 || long.Status.Token == "" {

@@ -39,8 +39,9 @@ type Token struct {
 }
 
 var (
-	_ rest.NamedCreater             = &Token{}
-	_ rest.GroupVersionKindProvider = &Token{}
+	_ rest.NamedCreater                   = &Token{}
+	_ rest.GroupVersionKindProvider       = &Token{}
+	_ rest.SubresourceObjectMetaPreserver = &Token{}
 )
 
 // NewToken returns the subresource. audience is what a token is good for that
@@ -53,6 +54,10 @@ func NewToken(accounts, pods, nodes, secrets *Store, issuer *tokens.Issuer, audi
 func (r *Token) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
 	return authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")
 }
+
+// PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate keeps the UID of the account
+// that the request is for, so that it gets no token of a later one of the same name.
+func (r *Token) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() bool { return true }
 
 // New returns an empty request.
 func (r *Token) New() runtime.Object { return &authenticationv1.TokenRequest{} }
