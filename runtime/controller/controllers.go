@@ -17,6 +17,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
+	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
@@ -56,6 +57,7 @@ func controllers() []controller {
 		{maker(podgc.New), 1},
 		{maker(disruption.New), 2},
 		{maker(certificaterenewal.New), 2},
+		{maker(resourcequota.New), 3},
 	}
 }
 
