@@ -87,7 +87,7 @@ func handled(t *testing.T, plugin admission.Interface, ops ...admission.Operatio
 }
 
 func TestHandles(t *testing.T) {
-	handled(t, &ServiceAccount{}, admission.Create)
+	handled(t, &ServiceAccount{}, admission.Create, admission.Update)
 	handled(t, DefaultTolerations{}, admission.Create)
 	handled(t, &Priority{}, admission.Create, admission.Update)
 	handled(t, &NodeRestriction{}, admission.Create, admission.Update)
