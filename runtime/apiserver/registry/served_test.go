@@ -230,9 +230,6 @@ func accountTokens(t *testing.T, c *apitest.Cluster, ns string) {
 		_, err := ask(tt.account, tt.seconds, tt.kind, tt.name, tt.uid)
 		refusal(t, tt.what, err, tt.code, tt.why)
 	}
-	attested := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Attestations: map[string]authenticationv1.AttestationValue{"a": {"b"}}}}
-	_, err = k.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", attested, metav1.CreateOptions{})
-	refusal(t, "with attestations", err, http.StatusUnprocessableEntity, "attestations may only be specified with a webhook bound object reference")
 	long, err := ask("default", 7*24*3600, "", "", "")
 	if err != nil || *long.Spec.ExpirationSeconds != 24*3600 || len(long.Spec.Audiences) != 1 || long.Status.Token == "" {
 		t.Errorf("a week: %v, %+v", err, long)

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -75,11 +74,6 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 	sa, err := Read[*corev1.ServiceAccount](ctx, r.accounts, namespace, name, Fresh)
 	if err != nil {
 		return nil, err
-	}
-	// Upstream attests for tokens that are bound to webhooks, which is off by default.
-	if len(req.Spec.Attestations) > 0 {
-		return nil, errors.NewInvalid(authenticationv1.SchemeGroupVersion.WithKind("TokenRequest").GroupKind(), name, field.ErrorList{
-			field.Invalid(field.NewPath("spec", "attestations"), req.Spec.Attestations, "attestations may only be specified with a webhook bound object reference")})
 	}
 	out := req.DeepCopy()
 	out.Name, out.Namespace = sa.Name, sa.Namespace
