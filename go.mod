@@ -89,6 +89,7 @@ require (
 	google.golang.org/appengine v1.6.8 // indirect
 	k8s.io/code-generator v0.37.2 // indirect
 	k8s.io/dynamic-resource-allocation v0.37.2 // indirect
+	k8s.io/kubelet v0.37.2 // indirect
 )
 
 require (

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"io"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -42,9 +43,11 @@ func (a *assembly) ourPlugins() []plugin {
 			Default: a.defaultPriority,
 		}},
 		{"DefaultTolerationSeconds", ours.DefaultTolerations{}},
-		{"NodeRestriction", &ours.NodeRestriction{Pod: func(ctx context.Context, ns, name string) (*corev1.Pod, error) {
-			return registry.Read[*corev1.Pod](ctx, a.objects.pods, ns, name, registry.Fresh)
-		}}},
+		{"NodeRestriction", &ours.NodeRestriction{Objects: newest{a.objects}, All: a.generic.Authorization.Authorizer}},
+		{"CertificateApproval", &ours.CertificateApproval{All: a.generic.Authorization.Authorizer}},
+		{"CertificateSigning", &ours.CertificateSigning{All: a.generic.Authorization.Authorizer, Now: time.Now}},
+		{"ClusterTrustBundleAttest", &ours.ClusterTrustBundleAttest{All: a.generic.Authorization.Authorizer}},
+		{"CertificateSubjectRestriction", ours.CertificateSubjectRestriction{}},
 		{"RBACEscalation", rbac.NewEscalation(a.roles, a.generic.Authorization.Authorizer)},
 	}
 }

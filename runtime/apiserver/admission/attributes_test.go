@@ -90,7 +90,6 @@ func TestHandles(t *testing.T) {
 	handled(t, &ServiceAccount{}, admission.Create)
 	handled(t, DefaultTolerations{}, admission.Create)
 	handled(t, &Priority{}, admission.Create, admission.Update)
-	handled(t, &NodeRestriction{}, admission.Create, admission.Update)
 }
 
 // Only the creation of a pod itself is that of a new pod.

@@ -76,14 +76,7 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
 		}
 		pod.Spec.NodeName = b.Target.Name
-		if len(b.Annotations) > 0 {
-			annotations := maps.Clone(pod.Annotations)
-			if annotations == nil {
-				annotations = map[string]string{}
-			}
-			maps.Copy(annotations, b.Annotations)
-			pod.Annotations = annotations
-		}
+		pod.Annotations, pod.Labels = merged(pod.Annotations, b.Annotations), merged(pod.Labels, b.Labels)
 		markScheduled(pod)
 		return pod, nil
 	})
@@ -98,6 +91,19 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// merged is a map with what is added to it; neither is changed.
+func merged(m, added map[string]string) map[string]string {
+	if len(added) == 0 {
+		return m
+	}
+	out := maps.Clone(m)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, added)
+	return out
 }
 
 func bindable(pod *corev1.Pod) error {
