@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/addr", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
 	"bootstrap/join":         {"bootstrap/host", "bootstrap/pki", "bootstrap/step", "runtime/config"},
+	"bootstrap/encryption":   {"bootstrap/step"},
 	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
 	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
@@ -52,8 +53,9 @@ var arrows = map[string][]string{
 	"runtime/addr":    {},
 	"runtime/config":  {"runtime/addr"},
 	"runtime/client":  {"runtime/config"},
-	"runtime/process": {"runtime/config"},
+	"runtime/process": {"runtime/access", "runtime/config"},
 	"runtime/pod":     {},
+	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
@@ -73,7 +75,7 @@ var arrows = map[string][]string{
 	"runtime/scheduler/core":      {"runtime/pod"},
 	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/kubelet":             {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/network":             {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/proxy":               {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/dns":                 {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
@@ -83,7 +85,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/cm":             {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/container":      {},
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
-	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/poddir", "runtime/kubelet/podfiles"},
+	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/mount", "runtime/kubelet/poddir", "runtime/kubelet/podfiles", "runtime/pod"},
 	"runtime/kubelet/containertest":  {"runtime/kubelet/container"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
@@ -102,11 +104,11 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
-	"runtime/kubelet/volume":         {"runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
+	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
 	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
@@ -122,9 +124,10 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
+	"aead.dev/minisign":                      {"bootstrap/bundle"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
-	"k8s.io/apiserver":                       {"runtime/apiserver"},
+	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},
 	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
 }
 

@@ -119,7 +119,7 @@ func (m *Master) configurations() map[config.Component]config.Completer {
 			ClusterID: clusterID, ClusterName: "bench", BindAddress: m.address("api"), AdvertiseAddress: host,
 			Serving: c.api, ClientCAFile: c.ca,
 			Etcd:         config.EtcdClient{Endpoints: []string{"https://" + m.address("etcd-clients")}, CAFile: c.etcdCA, KeyPair: c.etcdClient},
-			ServiceCIDRs: addr.MustPrefixes(serviceCIDR), ClusterDNS: addr.MustIPs("10.96.0.10"),
+			ServiceCIDRs: addr.MustPrefixes(serviceCIDR), ClusterCIDRs: addr.MustPrefixes(podCIDR), ClusterDNS: addr.MustIPs("10.96.0.10"),
 			ServiceAccount: config.ServiceAccount{KeyFile: c.signingKey, PublicKeyFiles: []string{c.verifyKey}},
 			Kubelet:        config.KubeletClient{CAFile: c.ca, KeyPair: c.kubelets},
 			FrontProxy:     config.FrontProxy{CAFile: c.frontCA, KeyPair: c.front},

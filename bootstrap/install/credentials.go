@@ -3,6 +3,7 @@ package install
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"slices"
@@ -24,6 +25,9 @@ type Authorities struct {
 	// The key pair that signs service account tokens.
 	ServiceAccountKey    []byte
 	ServiceAccountPublic []byte
+	// Encryption is the file that says which keys encrypt Secrets. Masters of a cluster
+	// that is older than it have none until it is decided.
+	Encryption []byte
 }
 
 // NewAuthorities makes those of a new cluster.
@@ -37,8 +41,11 @@ func NewAuthorities(clusterName string, now time.Time) (Authorities, error) {
 	return a, errors.Join(errs[:]...)
 }
 
-// AuthorityFiles are the paths that [ReadAuthorities] needs of a master.
-func AuthorityFiles() []string {
+// AuthorityFiles are the paths that [ReadAuthorities] needs of a master, and that of the
+// keys that encrypt, which it takes where they are.
+func AuthorityFiles() []string { return append(authorityPaths(), config.EncryptionConfigFile) }
+
+func authorityPaths() []string {
 	out := []string{config.ServiceAccountKeyFile, config.ServiceAccountPublicKeyFile}
 	for _, c := range []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA} {
 		out = append(out, c.CertFile(), c.KeyFile())
@@ -51,7 +58,7 @@ var ErrNoAuthorities = errors.New("the host does not hold the cluster's authorit
 
 // ReadAuthorities finds the authorities among a master's files.
 func ReadAuthorities(files map[string][]byte) (Authorities, error) {
-	for _, path := range AuthorityFiles() {
+	for _, path := range authorityPaths() {
 		if len(files[path]) == 0 {
 			return Authorities{}, fmt.Errorf("%w: %s is missing", ErrNoAuthorities, path)
 		}
@@ -62,6 +69,7 @@ func ReadAuthorities(files map[string][]byte) (Authorities, error) {
 	a := Authorities{
 		ServiceAccountKey:    files[config.ServiceAccountKeyFile],
 		ServiceAccountPublic: files[config.ServiceAccountPublicKeyFile],
+		Encryption:           files[config.EncryptionConfigFile],
 	}
 	var errs [3]error
 	a.CA, errs[0] = load(config.CA)
@@ -114,8 +122,8 @@ func leaves(n spec.Node, a Authorities) []leaf {
 		leaf{config.EtcdServerCert, a.EtcdCA, request(n.Host.Name)},
 		leaf{config.EtcdPeerCert, a.EtcdCA, request(n.Host.Name)},
 		// Not of the etcd authority: a certificate for looking at health must not
-		// open etcd, and neither does it mean anything to the API.
-		leaf{config.EtcdHealthCert, a.CA, request("gantry-etcd-health")},
+		// open etcd. To the API it means who may ask for reviews.
+		leaf{config.EtcdHealthCert, a.CA, request(config.EtcdHealthUser)},
 		leaf{config.ControllerCert, a.CA, request(config.ControllerManagerUser)},
 		leaf{config.SchedulerCert, a.CA, request(config.SchedulerUser)},
 	)
@@ -152,13 +160,22 @@ func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now, afte
 		}
 		files = append(files,
 			step.File{Path: l.credential.CertFile(), Data: pair.Cert, Mode: 0o644},
-			step.File{Path: l.credential.KeyFile(), Data: pair.Key, Mode: 0o600})
+			step.File{Path: l.credential.KeyFile(), Data: pair.Key, Mode: keyMode(l.credential)})
 	}
 	files = append(files, step.File{Path: config.CA.CertFile(), Data: a.CA.Cert, Mode: 0o644})
 	if n.Master {
 		files = append(files, authorityFiles(a)...)
 	}
 	return files, errors.Join(errs...)
+}
+
+// keyMode is that of a key that root alone reads, but for that of cluster DNS, which is
+// not root: its group is given the file before it starts.
+func keyMode(c config.Credential) fs.FileMode {
+	if c == config.DNSCert {
+		return 0o640
+	}
+	return 0o600
 }
 
 func authorityFiles(a Authorities) []step.File {
@@ -172,6 +189,9 @@ func authorityFiles(a Authorities) []step.File {
 		{Path: config.ServiceAccountPublicKeyFile, Data: a.ServiceAccountPublic, Mode: 0o644},
 		{Path: config.EtcdCA.CertFile(), Data: a.EtcdCA.Cert, Mode: 0o644},
 		{Path: config.FrontProxyCA.CertFile(), Data: a.FrontProxy.Cert, Mode: 0o644},
+	}
+	if len(a.Encryption) > 0 {
+		private[config.EncryptionConfigFile] = a.Encryption
 	}
 	for _, path := range slices.Sorted(maps.Keys(private)) {
 		files = append(files, step.File{Path: path, Data: private[path], Mode: 0o600})

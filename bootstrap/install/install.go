@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func room(dir string, bytes int) host.Command {
 
 func directories(n spec.Node) step.Dirs {
 	d := step.Dirs{
-		{Path: config.BootstrapDir, Mode: 0o700}, {Path: config.ConfigDir, Mode: 0o755}, {Path: config.PKIDir, Mode: 0o700},
+		{Path: config.BootstrapDir, Mode: 0o700}, {Path: config.ConfigDir, Mode: 0o755}, {Path: config.PKIDir, Mode: 0o711},
 		{Path: config.BinDir, Mode: 0o755},
 	}
 	if n.Master {
@@ -174,6 +175,15 @@ func Known(clusterID string) step.File {
 	return step.File{Path: KnownFile, Data: []byte(clusterID + "\n"), Mode: 0o600}
 }
 
+// configMode is that of a file that root alone reads, but for that of cluster DNS, which
+// is not root. None holds a secret.
+func configMode(c config.Component) fs.FileMode {
+	if c == config.DNS {
+		return 0o644
+	}
+	return 0o600
+}
+
 type group struct {
 	name  string
 	units step.Units
@@ -192,7 +202,7 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 		if err != nil {
 			return nil, units, nil, err
 		}
-		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: 0o600})
+		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: configMode(p.component)})
 		restore := p.withoutLive()
 		decisive, err := config.Marshal(p.config)
 		restore()

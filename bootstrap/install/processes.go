@@ -82,7 +82,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 				Endpoints: []string{"https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(config.EtcdClientPort))},
 				CAFile:    config.EtcdCA.CertFile(), KeyPair: config.APIServerEtcdCert.KeyPair(),
 			},
-			ServiceCIDRs: n.Network.ServiceCIDRs, ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
+			ServiceCIDRs: n.Network.ServiceCIDRs, ClusterCIDRs: n.Network.PodCIDRs, ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			ServiceAccount: config.ServiceAccount{KeyFile: config.ServiceAccountKeyFile, PublicKeyFiles: []string{config.ServiceAccountPublicKeyFile}},
 			Kubelet:        config.KubeletClient{CAFile: config.CA.CertFile(), KeyPair: config.APIServerKubeletCert.KeyPair()},
 			FrontProxy:     config.FrontProxy{CAFile: config.FrontProxyCA.CertFile(), KeyPair: config.FrontProxyCert.KeyPair()},

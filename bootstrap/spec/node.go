@@ -27,8 +27,9 @@ type Node struct {
 	Annotations map[string]string `json:",omitempty"`
 	Taints      []Taint
 	Kubelet     Kubelet `json:",omitzero"`
-	// ControllerManager is a master's.
+	// ControllerManager and APIServer are a master's.
 	ControllerManager ControllerManager `json:",omitzero"`
+	APIServer         APIServer         `json:",omitzero"`
 	// Servers are the API servers it dials, its own first on a master.
 	Servers []string
 }
@@ -48,6 +49,7 @@ func (c Cluster) Master(name string) (Node, bool) {
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
 		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
 		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager,
+		APIServer: c.APIServer,
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}

@@ -107,6 +107,7 @@ type Cluster struct {
 	// Kubelet is that of the masters.
 	Kubelet           Kubelet
 	ControllerManager ControllerManager
+	APIServer         APIServer
 }
 
 // Connection is what a pool must know of its cluster. It holds no secret.

@@ -13,7 +13,7 @@ import (
 
 // Validate reports everything that is wrong with the cluster, not only the first.
 func (c Cluster) Validate() error {
-	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate())
+	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate(), c.APIServer.validate())
 	if len(c.Masters) == 0 {
 		err = errors.Join(err, errors.New("masters: at least one is required"))
 	}

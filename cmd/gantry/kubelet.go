@@ -22,7 +22,7 @@ const kubernetesVersion = "v1.37.2"
 func kubeletCommand() *cobra.Command {
 	var cfg config.KubeletConfig
 	return componentCommand(config.Kubelet, "Run the pods of a node and carry their network", &cfg,
-		func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+		func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 			api, err := apiClient(cfg.Client, config.Kubelet)
 			if err != nil {
 				return nil, nil, err
@@ -31,7 +31,7 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket}, log)
+			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers}, log)
 			if err != nil {
 				return nil, nil, err
 			}

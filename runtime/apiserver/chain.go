@@ -32,7 +32,7 @@ func handlerChain(installed <-chan struct{}, refusal func(*x509.Certificate) err
 	return func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		h = genericfilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
 		h = filters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
-		h = impersonation.WithImpersonation(h, c.Authorization.Authorizer, c.Serializer)
+		h = impersonation.WithConstrainedImpersonation(h, c.Authorization.Authorizer, c.Serializer)
 		h = genericfilters.WithAuthentication(h, c.Authentication.Authenticator, genericfilters.Unauthorized(c.Serializer),
 			c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)
 		h = withoutRefused(h, refusal, c.Serializer)

@@ -16,6 +16,15 @@ const (
 	DefaultNodePortRange    = "30000-32767"
 	DefaultMaxPods          = 110
 	DefaultNodeCIDRMaskSize = 24
+	// maxGoawayChance is upstream's: more would have clients do little but connect.
+	maxGoawayChance = 0.02
+)
+
+// Values of KubeletConfig.ImagePullCredentialsVerification: upstream's policies.
+const (
+	NeverVerify                = "NeverVerify"
+	NeverVerifyPreloadedImages = "NeverVerifyPreloadedImages"
+	AlwaysVerify               = "AlwaysVerify"
 )
 
 // required reports the fields that are empty, by their names in the file.
@@ -71,7 +80,7 @@ func (c *APIClient) complete() error {
 }
 
 func (c *Health) complete(of Component) error {
-	setDefault(&c.Address, of.HealthAddress())
+	setDefault(&c.Address, of.healthListenAddress())
 	return errors.Join(checkHostPort("health.address", c.Address),
 		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
 }
@@ -101,6 +110,22 @@ func (c *EtcdConfig) Complete() error {
 	return err
 }
 
+func (c *Audit) complete() error {
+	setDefault(&c.MaxAgeDays, 30)
+	setDefault(&c.MaxBackups, 5)
+	setDefault(&c.MaxSizeMiB, 100)
+	var errs []error
+	if c.LogFile == "" && c.PolicyFile != "" {
+		errs = append(errs, errors.New("audit.policyFile: needs audit.logFile, where its events go"))
+	}
+	for name, n := range map[string]int{"maxAgeDays": c.MaxAgeDays, "maxBackups": c.MaxBackups, "maxSizeMiB": c.MaxSizeMiB} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("audit.%s: %d is negative", name, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Complete fills defaults and validates.
 func (c *APIServerConfig) Complete() error {
 	setDefault(&c.BindAddress, fmt.Sprintf("0.0.0.0:%d", APIServerPort))
@@ -114,13 +139,32 @@ func (c *APIServerConfig) Complete() error {
 			"etcd.caFile": c.Etcd.CAFile, "etcd.certFile": c.Etcd.CertFile, "etcd.keyFile": c.Etcd.KeyFile,
 			"kubelet.caFile": c.Kubelet.CAFile, "kubelet.certFile": c.Kubelet.CertFile, "kubelet.keyFile": c.Kubelet.KeyFile,
 		}))
+	err = errors.Join(err, c.Audit.complete())
+	setDefault(&c.PerUser.Watches, 5000)
+	setDefault(&c.PerUser.Streams, 500)
+	setDefault(&c.ConnectionsPerAddress, 5000)
+	for name, n := range map[string]int{"perUser.watches": c.PerUser.Watches, "perUser.streams": c.PerUser.Streams, "connectionsPerAddress": c.ConnectionsPerAddress} {
+		if n < 0 {
+			err = errors.Join(err, fmt.Errorf("%s: %d is negative", name, n))
+		}
+	}
+	setDefault(&c.TokenWebhook.CacheTTL, metav1.Duration{Duration: 2 * time.Minute})
+	if c.TokenWebhook.CacheTTL.Duration < 0 {
+		err = errors.Join(err, fmt.Errorf("tokenWebhook.cacheTTL: %s is negative", c.TokenWebhook.CacheTTL.Duration))
+	}
+	if c.GoawayChance < 0 || c.GoawayChance > maxGoawayChance {
+		err = errors.Join(err, fmt.Errorf("goawayChance: %g is not between 0 and %g", c.GoawayChance, maxGoawayChance))
+	}
 	if len(c.Etcd.Endpoints) == 0 {
 		err = errors.Join(err, errors.New("etcd.endpoints: at least one is required"))
 	}
 	if len(c.ServiceAccount.PublicKeyFiles) == 0 {
 		err = errors.Join(err, errors.New("serviceAccount.publicKeyFiles: at least one is required"))
 	}
-	return err
+	if len(c.ClusterCIDRs) > 0 {
+		err = errors.Join(err, checkAll("clusterCIDR", c.ClusterCIDRs))
+	}
+	return errors.Join(err, c.Admission.check())
 }
 
 // Complete fills defaults and validates.
@@ -142,12 +186,32 @@ func (c *KubeletConfig) Complete() error {
 	setDefault(&c.CgroupRoot, CgroupRoot)
 	setDefault(&c.MaxPods, DefaultMaxPods)
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
+	setDefault(&c.ImagePullCredentialsVerification, NeverVerifyPreloadedImages)
+	if c.SeccompDefault == nil {
+		c.SeccompDefault = new(true)
+	}
+	return errors.Join(c.completeRuntimes(), c.Client.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
 		checkAll("network.clusterCIDR", c.Network.ClusterCIDRs), checkAll("network.serviceCIDR", c.Network.ServiceCIDRs),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,
 			"serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
 		}))
+}
+
+func (c *KubeletConfig) completeRuntimes() error {
+	var errs []error
+	switch c.ImagePullCredentialsVerification {
+	case NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify:
+	default:
+		errs = append(errs, fmt.Errorf("imagePullCredentialsVerification: %q is none of %s, %s, %s",
+			c.ImagePullCredentialsVerification, NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify))
+	}
+	for handler, runtime := range c.RuntimeHandlers {
+		if handler == "" || runtime == "" {
+			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: %q: neither may be empty", handler, runtime))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Complete fills defaults and validates.

@@ -60,12 +60,12 @@ func TestHealthIsCompleted(t *testing.T) {
 		address string
 		want    []string
 	}{
-		"nothing":        {func(*Health) {}, "127.0.0.1:10256", nil},
+		"nothing":        {func(*Health) {}, "0.0.0.0:10256", nil},
 		"an address":     {func(c *Health) { c.Address = "0.0.0.0:1" }, "0.0.0.0:1", nil},
 		"no port":        {func(c *Health) { c.Address = "0.0.0.0" }, "0.0.0.0", []string{"health.address: "}},
-		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "127.0.0.1:10256", []string{"health.clientCAFile: required"}},
-		"no certificate": {func(c *Health) { c.CertFile = "" }, "127.0.0.1:10256", []string{"health.certFile: required"}},
-		"no key":         {func(c *Health) { c.KeyFile = "" }, "127.0.0.1:10256", []string{"health.keyFile: required"}},
+		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "0.0.0.0:10256", []string{"health.clientCAFile: required"}},
+		"no certificate": {func(c *Health) { c.CertFile = "" }, "0.0.0.0:10256", []string{"health.certFile: required"}},
+		"no key":         {func(c *Health) { c.KeyFile = "" }, "0.0.0.0:10256", []string{"health.keyFile: required"}},
 	} {
 		c := health()
 		tc.change(&c)
@@ -117,7 +117,7 @@ func TestEtcdIsCompleted(t *testing.T) {
 		}
 		tc.change(&c)
 		told(t, what, c.Complete(), tc.want...)
-		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "127.0.0.1:2381" {
+		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "0.0.0.0:2381" {
 			t.Errorf("%s: %s, %d, %s", what, c.DataDir, c.ClientPort, c.Health.Address)
 		}
 	}
@@ -133,6 +133,8 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no advertised address":   {func(c *APIServerConfig) { c.AdvertiseAddress = "" }, []string{"advertiseAddress: "}},
 		"no Services":             {func(c *APIServerConfig) { c.ServiceCIDRs = nil }, []string{"serviceCIDR: "}},
 		"host bits":               {func(c *APIServerConfig) { c.ServiceCIDRs = addr.MustPrefixes("10.96.0.1/16") }, []string{"serviceCIDR: 10.96.0.1/16 has host bits set; did you mean 10.96.0.0/16?"}},
+		"pods with host bits":     {func(c *APIServerConfig) { c.ClusterCIDRs = addr.MustPrefixes("10.244.0.1/16") }, []string{"clusterCIDR: 10.244.0.1/16 has host bits set"}},
+		"an unknown plugin":       {func(c *APIServerConfig) { c.Admission.Enable = []string{"AlwaysDeny"} }, []string{"admission.enable[0]"}},
 		"no DNS":                  {func(c *APIServerConfig) { c.ClusterDNS = addr.MustIPs("fd00::a") }, []string{"clusterDNS: "}},
 		"no ID":                   {func(c *APIServerConfig) { c.ClusterID = "" }, []string{"clusterID: required"}},
 		"no serving pair":         {func(c *APIServerConfig) { c.Serving = KeyPair{} }, []string{"serving.certFile: required", "serving.keyFile: required"}},
@@ -141,6 +143,14 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no keys of tokens":       {func(c *APIServerConfig) { c.ServiceAccount.PublicKeyFiles = nil }, []string{"serviceAccount.publicKeyFiles: at least one"}},
 		"no etcd":                 {func(c *APIServerConfig) { c.Etcd.Endpoints = nil }, []string{"etcd.endpoints: at least one"}},
 		"no way to etcd":          {func(c *APIServerConfig) { c.Etcd.CAFile, c.Etcd.KeyPair = "", KeyPair{} }, []string{"etcd.caFile", "etcd.certFile", "etcd.keyFile"}},
+		"a policy, no audit log":  {func(c *APIServerConfig) { c.Audit.PolicyFile = "p" }, []string{"audit.policyFile: needs audit.logFile"}},
+		"an audit log":            {func(c *APIServerConfig) { c.Audit = Audit{LogFile: "l", PolicyFile: "p"} }, nil},
+		"negative bounds":         {func(c *APIServerConfig) { c.Audit = Audit{MaxAgeDays: -1, MaxBackups: -1, MaxSizeMiB: -1} }, []string{"audit.maxAgeDays: -1", "audit.maxBackups: -1", "audit.maxSizeMiB: -1"}},
+		"negative limits":         {func(c *APIServerConfig) { c.PerUser, c.ConnectionsPerAddress = PerUser{-1, -1}, -1 }, []string{"perUser.watches: -1", "perUser.streams: -1", "connectionsPerAddress: -1"}},
+		"a negative TTL":          {func(c *APIServerConfig) { c.TokenWebhook.CacheTTL.Duration = -1 }, []string{"tokenWebhook.cacheTTL: "}},
+		"the most goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.02 }, nil},
+		"too many goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.021 }, []string{"goawayChance: 0.021 is not between 0 and 0.02"}},
+		"negative goaways":        {func(c *APIServerConfig) { c.GoawayChance = -0.001 }, []string{"goawayChance: "}},
 		"no way to kubelets":      {func(c *APIServerConfig) { c.Kubelet = KubeletClient{} }, []string{"kubelet.caFile", "kubelet.certFile", "kubelet.keyFile"}},
 	} {
 		c := APIServerConfig{
@@ -155,7 +165,11 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 			t.Errorf("%s: %+v", what, c)
 		}
 	}
-	c := APIServerConfig{ClusterDomain: "example.org"}
+	c := APIServerConfig{ClusterDomain: "example.org", Audit: Audit{MaxBackups: 1}}
+	if c.Complete() == nil || c.Audit != (Audit{MaxAgeDays: 30, MaxBackups: 1, MaxSizeMiB: 100}) || c.TokenWebhook.CacheTTL.Duration != 2*time.Minute ||
+		c.PerUser != (PerUser{5000, 500}) || c.ConnectionsPerAddress != 5000 {
+		t.Errorf("%+v", c)
+	}
 	if c.Complete() == nil || c.BindAddress != "0.0.0.0:6443" || c.ServiceAccount.Issuer != "https://kubernetes.default.svc.example.org" {
 		t.Errorf("%+v", c)
 	}
@@ -248,7 +262,7 @@ func TestDefaults(t *testing.T) {
 		k.CgroupRoot != CgroupRoot || k.MaxPods != 110 || k.ClusterDomain != "cluster.local" {
 		t.Errorf("%+v", k)
 	}
-	if d.Domain != "cluster.local" || d.Health.Address != "127.0.0.1:10253" {
+	if d.Domain != "cluster.local" || d.Health.Address != "0.0.0.0:10253" {
 		t.Errorf("%+v", d)
 	}
 	k.MaxPods, d.Domain = 1, "example.org"

@@ -46,6 +46,11 @@ const (
 	ServiceAccountPublicKeyFile = PKIDir + "/sa.pub"
 )
 
+// EncryptionConfigFile holds the keys of what is encrypted in etcd
+// (EncryptionConfiguration, YAML, mode 0600). It is on masters only, the same on all of
+// them; the key that encrypts is the first of the first provider.
+const EncryptionConfigFile = PKIDir + "/encryption.yaml"
+
 // API identities: the common names that the RBAC bootstrap policy and the node
 // authorizer know. They are upstream's where upstream has one.
 const (
@@ -64,6 +69,8 @@ const (
 	// APIServerKubeletUser is who the API server is to kubelets, and in its own
 	// RBAC (ClusterRole system:kubelet-api-admin).
 	APIServerKubeletUser = "kube-apiserver-kubelet-client"
+	// EtcdHealthUser is who a member is to the API server, and to nobody else.
+	EtcdHealthUser = "gantry-etcd-health"
 	// FrontProxyUser is the only common name trusted in request headers.
 	FrontProxyUser = "front-proxy-client"
 )

@@ -94,7 +94,9 @@ type APIServerConfig struct {
 	Etcd             EtcdClient `json:"etcd"`
 	// ServiceCIDRs hold cluster IPs. The first address of the first is the kubernetes
 	// Service.
-	ServiceCIDRs         addr.Prefixes  `json:"serviceCIDR"`
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
+	// ClusterCIDRs hold pod addresses: external IPs of Services may not lie in them.
+	ClusterCIDRs         addr.Prefixes  `json:"clusterCIDR,omitempty"`
 	ServiceNodePortRange string         `json:"serviceNodePortRange,omitempty"`
 	ClusterDNS           addr.IPs       `json:"clusterDNS"`
 	ClusterDomain        string         `json:"clusterDomain,omitempty"`
@@ -104,9 +106,69 @@ type APIServerConfig struct {
 	Kubelet KubeletClient `json:"kubelet"`
 	// FrontProxy is this server's identity towards aggregated API servers.
 	FrontProxy FrontProxy `json:"frontProxy"`
+	// Audit says what is written down about requests.
+	Audit Audit `json:"audit,omitzero"`
+	// EncryptionConfigFile is an EncryptionConfiguration (apiserver.config.k8s.io/v1,
+	// YAML, mode 0600): how values are encrypted in etcd. It is read again when it
+	// changes. Without one, values are stored plain.
+	EncryptionConfigFile string `json:"encryptionConfigFile,omitempty"`
+	// AuthenticationConfigFile is an AuthenticationConfiguration
+	// (apiserver.config.k8s.io/v1, YAML): JWT issuers, and who is let in as
+	// anonymous. It is read again when it changes.
+	AuthenticationConfigFile string `json:"authenticationConfigFile,omitempty"`
+	// TokenWebhook asks another server about tokens that nobody here knows.
+	TokenWebhook TokenWebhook `json:"tokenWebhook,omitzero"`
+	// DisablePriorityAndFairness serves all who come as one crowd, with no regard to
+	// FlowSchemas (default: no).
+	DisablePriorityAndFairness bool `json:"disablePriorityAndFairness,omitempty"`
+	// PerUser bounds requests that last.
+	PerUser PerUser `json:"perUser,omitzero"`
+	// ConnectionsPerAddress is how many connections one client address may have
+	// (default 5000; behind a load balancer, all clients have its address).
+	ConnectionsPerAddress int `json:"connectionsPerAddress,omitempty"`
+	// GoawayChance is the share of HTTP/2 requests, 0 to 0.02, after which a client
+	// is asked to connect again, so that connections spread over masters behind a
+	// load balancer (default 0).
+	GoawayChance float64 `json:"goawayChance,omitempty"`
+	// Admission switches plugins on that are off by default.
+	Admission Admission `json:"admission,omitzero"`
 	// Profile serves Go's profiles at /debug/pprof to who may read that path
 	// (default: no).
 	Profile bool `json:"profile,omitempty"`
+}
+
+// PerUser is how many requests that last one user may have at once. The service
+// accounts of a namespace count as one; cluster administrators have no limit.
+type PerUser struct {
+	// Watches bounds watches (default 5000).
+	Watches int `json:"watches,omitempty"`
+	// Streams bounds all else that lasts: exec, attach, port-forward, proxied
+	// requests, logs that are followed (default 500).
+	Streams int `json:"streams,omitempty"`
+}
+
+// Audit is the log of requests. LogFile begins with mode 0600, and is rotated.
+type Audit struct {
+	// LogFile receives one event a line, as JSON (see [AuditLogFile]). Without one,
+	// nothing is logged.
+	LogFile string `json:"logFile,omitempty"`
+	// PolicyFile is a Policy (audit.k8s.io/v1, YAML). Without one, requests are
+	// logged at level Metadata, but for the noise of nodes and controllers.
+	PolicyFile string `json:"policyFile,omitempty"`
+	// MaxAgeDays is how long rotated files are kept (default 30), MaxBackups how many
+	// of them (default 5), and MaxSizeMiB the size at which one is rotated (default 100).
+	MaxAgeDays int `json:"maxAgeDays,omitempty"`
+	MaxBackups int `json:"maxBackups,omitempty"`
+	MaxSizeMiB int `json:"maxSizeMiB,omitempty"`
+}
+
+// TokenWebhook is a server that reviews tokens (authentication.k8s.io/v1 TokenReview).
+type TokenWebhook struct {
+	// ConfigFile is a kubeconfig that says how it is reached. Without one, it is not
+	// asked.
+	ConfigFile string `json:"configFile,omitempty"`
+	// CacheTTL is how long an answer is believed (default 2 minutes).
+	CacheTTL metav1.Duration `json:"cacheTTL,omitempty"`
 }
 
 // ServiceAccount is how service account tokens are signed and verified.
@@ -172,6 +234,18 @@ type KubeletConfig struct {
 	// Reserved is taken from capacity to give allocatable (cpu, memory,
 	// ephemeral-storage, as quantities).
 	Reserved map[string]string `json:"reserved,omitempty"`
+	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls that
+	// pods may set beside the safe ones; each belongs to a namespace.
+	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
+	// SeccompDefault gives containers that name no profile the runtime's own (default: yes).
+	SeccompDefault *bool `json:"seccompDefault,omitempty"`
+	// RuntimeHandlers are the handlers that a RuntimeClass may name, with the runtime of
+	// containerd that is behind each (io.containerd.kata.v2). "runc" is always there.
+	RuntimeHandlers map[string]string `json:"runtimeHandlers,omitempty"`
+	// ImagePullCredentialsVerification says for which images that are present a pod has
+	// to show credentials: NeverVerify, NeverVerifyPreloadedImages (default) or
+	// AlwaysVerify.
+	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 
 	Network NetworkConfig `json:"network"`
 }

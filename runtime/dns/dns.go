@@ -35,12 +35,9 @@ func New(cfg config.DNSConfig, c *client.Client, log *slog.Logger) *Server {
 	return &Server{cfg: cfg, client: c, log: log, Status: readiness.NotReady("starting")}
 }
 
-// Run serves until ctx is done. CoreDNS keeps its configuration in globals, so a
-// process runs one server.
+// Run serves until ctx is done, on an address that the node has (see [Prepare]).
+// CoreDNS keeps its configuration in globals, so a process runs one server.
 func (s *Server) Run(ctx context.Context) error {
-	if err := holdAddress(s.cfg.Addresses.V4()); err != nil {
-		return err
-	}
 	go s.client.TrackMasters(ctx)
 	clog.SetOutput(os.Stderr)
 	if err := clog.Configure("json", os.Stderr); err != nil {

@@ -91,6 +91,10 @@ type Cgroups interface {
 // Specs makes the descriptions of containers.
 type Specs interface {
 	Generate(ctx context.Context, in containerspec.Incarnation) (container.Spec, error)
+	// Release takes away what the spec needed until its container was started; ReleasePod
+	// that of all containers of a pod.
+	Release(pod *corev1.Pod, container string) error
+	ReleasePod(uid string) error
 }
 
 // Files writes the files that every container of a pod has.
@@ -139,10 +143,13 @@ type Config struct {
 	Files     Files
 	Prober    Prober
 	Hooks     Hooks
-	Admission admit.Handler
-	Status    Status
-	Events    Recorder
-	Log       *slog.Logger
+	// PodAdmission decides by the pod and the node alone, Admission also by the pods that
+	// were admitted before.
+	PodAdmission, Admission admit.Handler
+
+	Status Status
+	Events Recorder
+	Log    *slog.Logger
 
 	// StartsAtOnce bounds the containers that are being started. Many pods at once: a
 	// few starts at a time get each of them there sooner than all together, which share

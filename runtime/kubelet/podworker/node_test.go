@@ -64,7 +64,7 @@ func (n *node) start() {
 	pulls := images.NewManager(n.rt, nil, n.events)
 	n.workers = New(Config{
 		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, Cgroups: n.held,
-		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, Admission: n, Status: n.api, Events: n.events, Log: log,
+		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Admission: n, Status: n.api, Events: n.events, Log: log,
 		StartsAtOnce: 2, Forget: pulls.Forget,
 	})
 	g := &pleg.Generator{Runtime: n.rt, State: anyState{}, Log: log}
@@ -347,6 +347,9 @@ func (h *held) Write(*corev1.Pod, string) error { return nil }
 
 // specs makes containers with what a worker looks at.
 type specs struct{ layout poddir.Layout }
+
+func (specs) Release(*corev1.Pod, string) error { return nil }
+func (specs) ReleasePod(string) error           { return nil }
 
 func (s specs) Generate(_ context.Context, in containerspec.Incarnation) (container.Spec, error) {
 	uid, name := string(in.Pod.UID), in.Container.Name

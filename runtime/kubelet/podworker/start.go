@@ -18,6 +18,11 @@ import (
 // the worker's own.
 func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan.Start) bool {
 	name := a.Container.Name
+	defer func() {
+		if err := w.Specs.Release(p, name); err != nil { // again with the pod at the latest
+			w.log.Warn("the volume mounts of a container's start are not released", "container", name, "error", err)
+		}
+	}()
 	img, err := w.Images.EnsureImage(ctx, p, a.Container, func() {
 		w.report(life, p) // a pull takes time: say that the pod is being created
 	})
