@@ -53,6 +53,7 @@ type Config struct {
 
 	Machine               stats.Machine
 	Capacity, Allocatable corev1.ResourceList
+	Features              container.Features // of the runtime
 
 	Images  Images
 	Stats   Stats
