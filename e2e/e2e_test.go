@@ -291,7 +291,7 @@ func (f *Flow) noSecretInState(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keys, err := h.Run(ctx, "cat "+config.PKIDir+"/*.key")
+		keys, err := h.Run(ctx, "cd "+config.PKIDir+" && sed -n '/BEGIN.*PRIVATE KEY/,/END.*PRIVATE KEY/p' *.key *.pem")
 		if err != nil {
 			return err
 		}

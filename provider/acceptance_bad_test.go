@@ -97,6 +97,11 @@ func badInputs(t *testing.T) []badInput {
 		{name: "host bits", network: `network = { pod_cidr = "10.1.2.3/16" }`, want: []string{"did you mean 10.1.0.0/16?"}},
 		{name: "a domain", network: `network = { dns_domain = "_" }`, want: []string{"dns_domain", `"_"`}},
 		{name: "a node's name", masters: `M_1 = { address = "192.0.2.1" }`, want: []string{`masters["M_1"]: name: "M_1": a lowercase RFC 1123 label must consist of`}},
+		{name: "a name of the API servers", pool: `name = "a"
+  hosts = { kubernetes = { address = "192.0.2.2" } }`, want: []string{`hosts["kubernetes"]: a node cannot have this name: clients verify API servers by it`}},
+		{name: "the address of another as a name", masters: `m1 = { address = "m2", node_ip = "192.0.2.1" }, m2 = { address = "192.0.2.2" }, m3 = { address = "192.0.2.3" }`,
+			want: []string{`masters["m2"]: the name is the address of "m1"`}},
+		{name: "a lifetime of certificates", network: `certificate_lifetime = "9m"`, want: []string{"certificate_lifetime: 9m0s is not between 10m and 8760h (a year)"}},
 		{name: "a label", masters: `m1 = { address = "192.0.2.1", labels = { "k" = "a b" } }`, want: []string{`masters["m1"]: labels: value "a b" of k`}},
 		{name: "a pool's label", pool: pairs + `labels = { "-k" = "v" }`, want: []string{`labels: key "-k"`}},
 		{name: "a taint's effect", pool: pairs + `taints = [{ key = "k", effect = "Never" }]`, want: []string{`effect value must be one of: ["NoSchedule" "PreferNoSchedule" "NoExecute"], got: "Never"`}},

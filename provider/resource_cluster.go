@@ -66,6 +66,8 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 			"kubelet":            kubeletAttribute("the masters"),
 			"controller_manager": controllerManagerAttribute(),
 
+			"certificate_lifetime": certificateLifetimeAttribute(),
+
 			"status":         statusAttribute(),
 			"timeouts":       timeoutsAttribute(ctx),
 			"endpoints":      schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "URLs at which the masters serve the API."},
@@ -80,7 +82,7 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 func (*clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m model.Cluster
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager) {
+	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager, m.CertificateLifetime) {
 		return
 	}
 	c := m.ConfigSpec(ctx, &resp.Diagnostics)
@@ -130,6 +132,9 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 	}
 	s.set("endpoints", model.Endpoints(c))
 	s.set("ca_fingerprint", d.CAFingerprint)
+	if c.CertificateLifetime != 0 {
+		s.set("certificate_lifetime", model.LifetimeOf(c.CertificateLifetime))
+	}
 	s.set("handle", model.HandleOfSpec(ctx, c, diags))
 }
 

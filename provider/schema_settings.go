@@ -36,6 +36,12 @@ func controllerManagerAttribute() schema.SingleNestedAttribute {
 	}
 }
 
+func certificateLifetimeAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
+		MarkdownDescription: "How long the certificates of nodes and processes live, between `10m` and `8760h` (the default, a year). Servers renew them by themselves when a third is left, " +
+			"without a restart; a plan shows one that was not renewed, and the apply replaces it. The cluster's authorities live for ten years and are not renewed."}
+}
+
 func drainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(model.DefaultDrainTimeout), Validators: []validator.String{duration{}},
 		MarkdownDescription: "How long the pods of a leaving server may take, such as `5m` (the default). What happens then is said by `on_drain_timeout`, also where one of several pools is destroyed; where no other node is left, pods end whatever their budgets say. The masters of a cluster that is destroyed are not drained."}

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"path"
 	"slices"
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -84,13 +86,22 @@ type leaf struct {
 	request    pki.Request
 }
 
+// netIPs are addresses as certificates hold them.
+func netIPs(ips addr.IPs) []net.IP {
+	out := make([]net.IP, len(ips))
+	for i, ip := range ips {
+		out[i] = ip.AsSlice()
+	}
+	return out
+}
+
 // leaves are the certificates of a node. A worker has those of its own processes
 // only: what a stolen worker can do is what its node can do.
 func leaves(n spec.Node, a Authorities) []leaf {
-	dns := []string{"localhost", n.Host.Name}
-	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(n.Host.IP())}
+	dns := []string{"localhost", n.Host.Name} // spec refuses names of nodes that mean something else here
+	ips := append([]net.IP{net.IPv4(127, 0, 0, 1)}, netIPs(n.Host.IPs())...)
 	request := func(commonName string, organizations ...string) pki.Request {
-		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips}
+		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips, Lifetime: n.CertificateLifetime}
 	}
 	out := []leaf{
 		{config.KubeletCert, a.CA, request(config.NodeUserPrefix+n.Host.Name, config.NodesGroup)},
@@ -103,7 +114,7 @@ func leaves(n spec.Node, a Authorities) []leaf {
 	server := request("kube-apiserver")
 	server.DNSNames = append(slices.Clone(dns), config.APIServerName, "kubernetes.default", "kubernetes.default.svc",
 		"kubernetes.default.svc."+n.Network.DNSDomain)
-	server.IPs = append(slices.Clone(ips), net.ParseIP(n.Network.ServiceIP(1)))
+	server.IPs = append(slices.Clone(ips), netIPs(n.Network.ServiceIPs(1))...)
 	return append(out,
 		leaf{config.APIServerCert, a.CA, server},
 		leaf{config.APIServerKubeletCert, a.CA, request(config.APIServerKubeletUser)},
@@ -112,8 +123,8 @@ func leaves(n spec.Node, a Authorities) []leaf {
 		leaf{config.EtcdServerCert, a.EtcdCA, request(n.Host.Name)},
 		leaf{config.EtcdPeerCert, a.EtcdCA, request(n.Host.Name)},
 		// Not of the etcd authority: a certificate for looking at health must not
-		// open etcd, and neither does it mean anything to the API.
-		leaf{config.EtcdHealthCert, a.CA, request("gantry-etcd-health")},
+		// open etcd. To the API it means who may ask for reviews.
+		leaf{config.EtcdHealthCert, a.CA, request(config.EtcdHealthUser)},
 		leaf{config.ControllerCert, a.CA, request(config.ControllerManagerUser)},
 		leaf{config.SchedulerCert, a.CA, request(config.SchedulerUser)},
 	)
@@ -123,12 +134,23 @@ func leaves(n spec.Node, a Authorities) []leaf {
 func CredentialFiles(n spec.Node) []string {
 	var out []string
 	for _, l := range leaves(n, Authorities{}) {
-		out = append(out, l.credential.CertFile(), l.credential.KeyFile())
+		out = append(out, l.credential.CertFile()) // with its key
 	}
 	if n.Master {
 		return append(out, AuthorityFiles()...)
 	}
 	return append(out, config.CA.CertFile())
+}
+
+// formerCredentials are the files of leaf certificates of earlier releases, which had
+// their keys in files of their own.
+func formerCredentials(n spec.Node) []string {
+	var out []string
+	for _, l := range leaves(n, Authorities{}) {
+		base := path.Join(config.PKIDir, string(l.credential))
+		out = append(out, base+".crt", base+".key")
+	}
+	return out
 }
 
 // Credentials returns the files below PKIDir. Certificates on the host that still
@@ -140,17 +162,16 @@ func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now, afte
 	var errs []error
 	for _, l := range leaves(n, a) {
 		l.request.After = after
-		pair := pki.Pair{Cert: onHost[l.credential.CertFile()], Key: onHost[l.credential.KeyFile()]}
-		if unfit := l.authority.Fits(pair, l.request, now); unfit != nil {
-			var err error
-			if pair, err = l.authority.Issue(l.request, now); err != nil {
+		data := onHost[l.credential.CertFile()]
+		if unfit := l.authority.Fits(pki.Pair{Cert: data, Key: data}, l.request, now); unfit != nil {
+			pair, err := l.authority.Issue(l.request, now)
+			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", l.credential.CertFile(), unfit))
 				continue
 			}
+			data = pair.Bundle()
 		}
-		files = append(files,
-			step.File{Path: l.credential.CertFile(), Data: pair.Cert, Mode: 0o644},
-			step.File{Path: l.credential.KeyFile(), Data: pair.Key, Mode: keyMode(l.credential)})
+		files = append(files, step.File{Path: l.credential.CertFile(), Data: data, Mode: keyMode(l.credential)})
 	}
 	files = append(files, step.File{Path: config.CA.CertFile(), Data: a.CA.Cert, Mode: 0o644})
 	if n.Master {

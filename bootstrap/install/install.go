@@ -120,6 +120,7 @@ func Rest(in Input) ([]step.Step, error) {
 func Joined(n spec.Node) step.Step {
 	return step.Step{Name: "joined", Changes: []step.Change{
 		step.Files{Files: []step.File{{Path: JoinedFile, Data: []byte(n.ClusterID + "\n"), Mode: 0o600}}},
+		step.Remove{Paths: formerCredentials(n)},
 	}}
 }
 
@@ -242,12 +243,12 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 	return configs, units, append(groups, rest), nil
 }
 
-// digest is that of a process's inputs: configuration, certificates, binary.
+// digest is that of a process's inputs: configuration, authorities, binary.
 func (r renderer) digest(cfg []byte, binary string, uses []config.Credential) string {
 	parts := [][]byte{cfg}
 	for _, f := range r.in.Credentials {
 		for _, c := range uses {
-			if f.Path == c.CertFile() {
+			if c.IsAuthority() && f.Path == c.CertFile() { // leaves are renewed while they are used
 				parts = append(parts, f.Data)
 			}
 		}

@@ -28,7 +28,7 @@ func sandbox(c config.Component) []string {
 	case config.DNS:
 		// What needs the whole server is done before it starts.
 		return append(confined("CAP_NET_BIND_SERVICE", inet+" AF_NETLINK"), "AmbientCapabilities=CAP_NET_BIND_SERVICE", hidden(config.StateDir),
-			"DynamicUser=yes", "User="+DNSUser, "RuntimeDirectory="+strings.TrimPrefix(DNSRunDir, "/run/"), "RuntimeDirectoryMode=0700",
+			"DynamicUser=yes", "User="+DNSUser, "RuntimeDirectory="+strings.TrimPrefix(config.DNSRunDir, "/run/"), "RuntimeDirectoryMode=0700",
 			"ExecStartPre=+"+config.Binary("gantry")+" "+string(c)+" prepare --config "+c.ConfigFile())
 	case config.Kubelet:
 		return mounting()
@@ -44,10 +44,6 @@ const auditDir = config.StateDir + "/audit"
 func authorityKeys() []string {
 	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile}
 }
-
-// DNSRunDir belongs to who serves cluster DNS for as long as it runs: systemd gives it
-// to the account.
-const DNSRunDir = config.RunDir + "/dns"
 
 // confined is for a process that needs the network, its directories and the
 // capabilities, and nothing else of the server. One that is root owns the files that

@@ -15,12 +15,12 @@ import (
 
 func dnsCommand() *cobra.Command {
 	cfg := &config.DNSConfig{}
-	cmd := componentCommand(config.DNS, "Answer the cluster's names on this node", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+	cmd := componentCommand(config.DNS, "Answer the cluster's names on this node", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 		c, err := apiClient(cfg.Client, config.DNS)
 		if err != nil {
 			return nil, nil, err
 		}
-		return dns.New(*cfg, c, log), &cfg.Health, nil
+		return dns.New(*cfg, c, log), &process.Health{Health: cfg.Health, Reviews: c}, nil
 	})
 	cmd.AddCommand(prepareDNSCommand())
 	return cmd

@@ -68,6 +68,14 @@ func ControllerManagerOf(c spec.ControllerManager) *ControllerManager {
 	return &m
 }
 
+// LifetimeOf is the attribute certificate_lifetime; null where it is the default.
+func LifetimeOf(d time.Duration) types.String {
+	if d == 0 {
+		return types.StringNull()
+	}
+	return types.StringValue(d.String())
+}
+
 // The values of on_drain_timeout: what happens to a leaving node whose pods are not
 // gone in time.
 const (

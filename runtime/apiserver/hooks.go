@@ -36,10 +36,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	if err != nil {
 		return fmt.Errorf("advertiseAddress: %w", err)
 	}
-	first, err := services.First(s.cfg.ServiceCIDR)
-	if err != nil {
-		return fmt.Errorf("serviceCIDR: %w", err)
-	}
+	first := services.First(s.cfg.ServiceCIDRs)
 	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
 	left := make(chan struct{})
 

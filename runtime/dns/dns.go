@@ -49,7 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams))
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
 	if err != nil {
-		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Address, err)
+		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Addresses, err)
 	}
 	s.probe(ctx, s.lookup)
 	for _, err := range instance.ShutdownCallbacks() {
@@ -63,7 +63,7 @@ func (s *Server) lookup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Address, "53"))
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Addresses.First().String(), "53"))
 	}}
 	name := "kubernetes.default.svc." + s.cfg.Domain + "."
 	if _, err := resolver.LookupHost(ctx, name); err != nil {

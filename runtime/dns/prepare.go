@@ -12,7 +12,7 @@ import (
 // gives the node the cluster DNS address, and the group of a directory that belongs to
 // the server's account the keys that the configuration names.
 func Prepare(cfg config.DNSConfig, dir string) error {
-	if err := holdAddress(cfg.Address); err != nil {
+	if err := holdAddress(cfg.Addresses.V4()); err != nil {
 		return err
 	}
 	return lendKeys(dir, cfg.Client.KeyFile, cfg.Health.KeyFile)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
@@ -61,7 +62,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
 	}
 	k.node = nodestatus.New(nodestatus.Config{
-		API: api, NodeName: cfg.NodeName, Address: cfg.NodeIP, Port: config.KubeletPort, Version: version,
+		API: api, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
 		Capacity: capacity, Allocatable: allocatable, Features: runtime.Features(),
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
@@ -76,7 +77,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 	}
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
-		Address: cfg.BindAddress, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile,
+		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
 		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
 	}
 	return k, nil
@@ -93,7 +94,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
 	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
 	return podworker.Config{
-		NodeIP: k.cfg.NodeIP, Allocatable: allocatable, Layout: k.layout,
+		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
@@ -106,7 +107,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
 		Files: podfiles.Files{
-			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: k.cfg.ClusterDNS, ClusterDomain: k.cfg.ClusterDomain,
+			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: addr.IPs(k.cfg.ClusterDNS).Strings(), ClusterDomain: k.cfg.ClusterDomain,
 			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -43,13 +44,13 @@ type Network interface{ Ready() error }
 
 // Config of a Reporter.
 type Config struct {
-	API      kubernetes.Interface
-	NodeName string
-	Address  string // of the node
-	Port     int32  // of the kubelet's server
-	Version  string // that the node reports
-	Labels   map[string]string
-	Taints   []corev1.Taint // of a new node
+	API       kubernetes.Interface
+	NodeName  string
+	Addresses addr.IPs // of the node
+	Port      int32    // of the kubelet's server
+	Version   string   // that the node reports
+	Labels    map[string]string
+	Taints    []corev1.Taint // of a new node
 
 	Machine               stats.Machine
 	Capacity, Allocatable corev1.ResourceList

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -43,7 +44,7 @@ func (s *surroundings) Ready() error {
 func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
 	s := &surroundings{}
 	return New(Config{
-		API: api, NodeName: "n", Address: "192.0.2.1", Machine: stats.Machine{Arch: "amd64", BootID: "b"},
+		API: api, NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
 		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
 		Images: s, Stats: s, Network: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), s

@@ -3,13 +3,13 @@ package podworker
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
@@ -66,7 +66,7 @@ type Network interface {
 	// Ready says why pods cannot be attached yet.
 	Ready() error
 	// Attach connects the network namespace at nsPath; doing it twice is no change.
-	Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error)
+	Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (addr.IPs, error)
 	// Detach undoes it; for a pod that is not attached it does nothing.
 	Detach(ctx context.Context, uid string) error
 	// Prune detaches every pod whose UID is not among uids.
@@ -135,7 +135,7 @@ type Recorder interface {
 
 // Config is what the workers work with.
 type Config struct {
-	NodeIP      string
+	NodeIPs     addr.IPs
 	Allocatable corev1.ResourceList
 	Layout      poddir.Layout
 

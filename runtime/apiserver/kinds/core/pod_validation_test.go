@@ -170,14 +170,6 @@ func TestPodValidation(t *testing.T) {
 		c("domains of a wish", "whenUnsatisfiable: DoNotSchedule", "whenUnsatisfiable: ScheduleAnyway", "can only use minDomains if whenUnsatisfiable=DoNotSchedule"),
 		c("spread twice", "topologySpreadConstraints: [", "topologySpreadConstraints: [{maxSkew: 2, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}, ", "Duplicate value"),
 		c("inclusion policy", "minDomains: 2,", "minDomains: 2, nodeTaintsPolicy: Perhaps,", "nodeTaintsPolicy: Unsupported value"),
-
-		c("responder of ours", "example.com/drain", "x.k8s.io/drain", "are reserved"),
-		c("responder of ours too", "example.com/drain", "kubernetes.io/drain", "are reserved"),
-		c("responder's prefix", "example.com/drain", "drain", "evictionResponders[0].name: Invalid value"),
-		c("reserved priority", "priority: 1000", "priority: 999", "0-999 is reserved"),
-		c("priority", "priority: 1000", "priority: 100001", "evictionResponders[0].priority: Invalid value"),
-		c("negative priority", "priority: 1000", "priority: -1", "must be greater than or equal to 0"),
-		c("responder twice", "priority: 1000}", "priority: 1000}, {name: example.com/drain, priority: 2000}", "Duplicate value"),
 	})
 }
 
@@ -341,7 +333,6 @@ func TestPodUpdate(t *testing.T) {
 		c("deadline shorter", "DeadlineSeconds: 100", "DeadlineSeconds: 50", ""),
 		c("deadline longer", "DeadlineSeconds: 100", "DeadlineSeconds: 101", "must be less than or equal to previous value"),
 		c("deadline taken away", "  activeDeadlineSeconds: 100\n", "", "must not update from a positive integer to nil value"),
-		c("responder", "priority: 1000", "priority: 2000", other),
 		c("grace period", "terminationGracePeriodSeconds: 20", "terminationGracePeriodSeconds: 21", other),
 		kindtest.Change("gate opened", gated, "{name: a}, {name: b}", "{name: b}", ""),
 		kindtest.Change("gate added", gated, "{name: b}", "{name: b}, {name: c}", "only deletion is allowed, but found new scheduling gate 'c'"),
