@@ -41,8 +41,8 @@ const (
 // that has no part in it.
 const account, attackers, others = "bench", metav1.NamespaceDefault, metav1.NamespacePublic
 
-// pod is a client with the token that a pod of a namespace has, and the token.
-func pod(ctx context.Context, m *master.Master, namespace string) (*kubernetes.Clientset, *rest.Config, error) {
+// tokenClient is a client with the token that a pod of a namespace has, and the token.
+func tokenClient(ctx context.Context, m *master.Master, namespace string) (*kubernetes.Clientset, *rest.Config, error) {
 	admin, err := m.Client()
 	if err != nil {
 		return nil, nil, err
@@ -232,7 +232,7 @@ func watch(ctx context.Context, m *master.Master) (seen, error) {
 	if err != nil {
 		return out, err
 	}
-	elsewhere, _, err := pod(ctx, m, others)
+	elsewhere, _, err := tokenClient(ctx, m, others)
 	if err != nil {
 		return out, err
 	}
@@ -292,7 +292,7 @@ func watch(ctx context.Context, m *master.Master) (seen, error) {
 
 // besiege attacks until ctx is done. What happens to the attackers is not looked at.
 func besiege(ctx context.Context, m *master.Master, wg *sync.WaitGroup) error {
-	attacker, cfg, err := pod(ctx, m, attackers)
+	attacker, cfg, err := tokenClient(ctx, m, attackers)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -156,7 +157,7 @@ func (w *world) spec(names ...string) []spec.Host {
 
 func (w *world) cluster() spec.Cluster {
 	return spec.Cluster{Name: "demo", Masters: w.spec("m1"), Network: spec.Network{
-		PodCIDR: spec.DefaultPodCIDR, ServiceCIDR: spec.DefaultServiceCIDR, DNSDomain: spec.DefaultDNSDomain,
+		PodCIDRs: addr.MustPrefixes(spec.DefaultPodCIDR), ServiceCIDRs: addr.MustPrefixes(spec.DefaultServiceCIDR), DNSDomain: spec.DefaultDNSDomain,
 	}}
 }
 

@@ -32,7 +32,7 @@ func declaredCluster(t *testing.T) (*world, spec.Cluster, spec.Pool) {
 		Name: "p", Labels: map[string]string{"tier": "general", "disk": "hdd"}, Annotations: map[string]string{"example.org/a": "1"}, Hosts: w.spec("w1", "w2"),
 		Taints: []spec.Taint{{Key: "b", Effect: "NoSchedule"}, {Key: "a", Value: "v", Effect: "NoExecute"}},
 	}
-	pool.Hosts[0].NodeIP, pool.Hosts[0].Address = pool.Hosts[0].Address, "w1.example.org"
+	pool.Hosts[0].NodeIPs, pool.Hosts[0].Address = pool.Hosts[0].IPs(), "w1.example.org"
 	pool.Kubelet = spec.Kubelet{Reserved: map[string]string{"cpu": "100m"}}
 	pool.Hosts[0].SSH.Port = 2222
 	pool.Hosts[1].Labels = map[string]string{"disk": "ssd"}
@@ -93,10 +93,10 @@ func TestANodeWithoutADeclarationIsKnownByItsAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := d.Cluster.Masters[0]; m.Name != "m1" || m.Address != "m1.example.org" || m.NodeIP != "192.0.2.1" || m.SSH.User != "admin" {
+	if m := d.Cluster.Masters[0]; m.Name != "m1" || m.Address != "m1.example.org" || m.NodeIPs.String() != "192.0.2.1" || m.SSH.User != "admin" {
 		t.Errorf("the master by which it was found is %+v", m)
 	}
-	if h := d.Pools["p"].Hosts[1]; h.Name != "w2" || h.Address != "192.0.2.3" || h.NodeIP != "" {
+	if h := d.Pools["p"].Hosts[1]; h.Name != "w2" || h.Address != "192.0.2.3" || h.NodeIPs != nil {
 		t.Errorf("the worker is %+v", h)
 	}
 	if got := slices.Collect(maps.Keys(d.Unreached)); !slices.Equal(got, []string{"w2"}) {

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/nodes"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -33,7 +34,7 @@ func TestANameThatHasMovedIsNotTakenFromItsNewServer(t *testing.T) {
 			c := w.create(t)
 			from, to := w.spec(tc.old), w.spec(tc.moved)
 			if tc.nodeIP != "" {
-				from[0].NodeIP, to[0].NodeIP = tc.nodeIP, tc.nodeIP
+				from[0].NodeIPs, to[0].NodeIPs = addr.MustIPs(tc.nodeIP), addr.MustIPs(tc.nodeIP)
 				w.hosts[tc.old].Facts, w.hosts[tc.moved].Facts = "address="+tc.nodeIP, "address="+tc.nodeIP
 			}
 			node := from[0].Name

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
@@ -56,7 +58,8 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		return
 	}
 	wait := lockTimeout(m.LeaseTimeout, &resp.Diagnostics)
-	data := &providerData{now: p.now, bundleUnknown: m.Bundle.IsUnknown(), incomplete: m.Bundle.IsUnknown() || m.LogDir.IsUnknown()}
+	bundleUnknown := m.Bundle.IsUnknown() || m.BundlePublicKey.IsUnknown()
+	data := &providerData{now: p.now, bundleUnknown: bundleUnknown, incomplete: bundleUnknown || m.LogDir.IsUnknown()}
 	var logins login.Profiles
 	if !data.incomplete {
 		var known bool
@@ -68,15 +71,33 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 		AbandonUnreachable: m.AbandonUnreachable.ValueBool(), HandOn: m.BundleFromMaster.IsNull() || m.BundleFromMaster.ValueBool(),
 	}
 	if file := cmp.Or(m.Bundle.ValueString(), os.Getenv("GANTRY_BUNDLE")); file != "" && !data.bundleUnknown {
-		b, err := bundle.Open(model.ExpandHome(file))
-		if err != nil {
-			resp.Diagnostics.AddAttributeError(path.Root("bundle"), "The bundle cannot be used", err.Error())
-		}
-		config.Bundle = b
+		config.Bundle = openBundle(model.ExpandHome(file), m.BundlePublicKey, &resp.Diagnostics)
 	}
 	log := runlog.New(model.ExpandHome(m.LogDir.ValueString()), p.now)
 	data.engines = newEngines(config, logins, log, p.locks.of(wait), p.adapt)
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = data, data, data
+}
+
+// openBundle returns nil, with an error, for a bundle that cannot be used. With a key,
+// one that is not signed with it is such.
+func openBundle(file string, publicKey types.String, diags *diag.Diagnostics) *bundle.Bundle {
+	var b *bundle.Bundle
+	var err error
+	if publicKey.IsNull() {
+		b, err = bundle.Open(file)
+	} else {
+		key, keyErr := bundle.ParsePublicKey(publicKey.ValueString())
+		if keyErr != nil {
+			diags.AddAttributeError(path.Root("bundle_public_key"), "The key that verifies bundles cannot be used", keyErr.Error())
+			return nil
+		}
+		b, err = bundle.OpenSigned(file, key)
+	}
+	if err != nil {
+		diags.AddAttributeError(path.Root("bundle"), "The bundle cannot be used", err.Error())
+		return nil
+	}
+	return b
 }
 
 // Resources of the provider.

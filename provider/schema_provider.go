@@ -19,6 +19,7 @@ type providerModel struct {
 	NodeTimeout        types.String `tfsdk:"node_timeout"`
 	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
 	BundleFromMaster   types.Bool   `tfsdk:"bundle_from_master"`
+	BundlePublicKey    types.String `tfsdk:"bundle_public_key"`
 }
 
 // providerAttributes are those of the provider block.
@@ -45,6 +46,9 @@ func providerAttributes() map[string]schema.Attribute {
 		"abandon_unreachable": abandonAttribute(),
 		"bundle_from_master": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether workers take the bundle from a master (default `true`), over TCP port 10261, which is open on it while an apply adds or upgrades workers. " +
 			"Who cannot reach it there is sent the bundle, as all are with `false`."},
+		"bundle_public_key": schema.StringAttribute{Optional: true,
+			MarkdownDescription: "Public key, as minisign writes it (`RWQ…`), with which the bundle has to be signed: a bundle is used only if the signature beside it (`….tar.zst.minisig`) is of this key and fits. " +
+				"Default: bundles are not verified."},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/pki"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -120,8 +121,8 @@ func (m *Master) configurations() map[config.Component]config.Completer {
 		config.APIServer: &config.APIServerConfig{
 			ClusterID: clusterID, ClusterName: "bench", BindAddress: m.address("api"), AdvertiseAddress: host,
 			Serving: c.api, ClientCAFile: c.ca,
-			Etcd:        config.EtcdClient{Endpoints: []string{"https://" + m.address("etcd-clients")}, CAFile: c.etcdCA, KeyPair: c.etcdClient},
-			ServiceCIDR: serviceCIDR, ClusterDNS: "10.96.0.10",
+			Etcd:         config.EtcdClient{Endpoints: []string{"https://" + m.address("etcd-clients")}, CAFile: c.etcdCA, KeyPair: c.etcdClient},
+			ServiceCIDRs: addr.MustPrefixes(serviceCIDR), ClusterCIDRs: addr.MustPrefixes(podCIDR), ClusterDNS: addr.MustIPs("10.96.0.10"),
 			ServiceAccount: config.ServiceAccount{KeyFile: c.signingKey, PublicKeyFiles: []string{c.verifyKey}},
 			Kubelet:        config.KubeletClient{CAFile: c.ca, KeyPair: c.kubelets},
 			FrontProxy:     config.FrontProxy{CAFile: c.frontCA, KeyPair: c.front},
@@ -129,7 +130,7 @@ func (m *Master) configurations() map[config.Component]config.Completer {
 		},
 		config.ControllerManager: &config.ControllerManagerConfig{
 			Client: m.apiClient(c.manager), Health: m.health(config.ControllerManager, c.manager), LeaderElection: election,
-			ClusterCIDR: podCIDR, ServiceCIDR: serviceCIDR, RootCAFile: c.ca,
+			ClusterCIDRs: addr.MustPrefixes(podCIDR), ServiceCIDRs: addr.MustPrefixes(serviceCIDR), RootCAFile: c.ca,
 		},
 		config.Scheduler: &config.SchedulerConfig{
 			Client: m.apiClient(c.scheduler), Health: m.health(config.Scheduler, c.scheduler), LeaderElection: election,

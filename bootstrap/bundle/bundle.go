@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 
+	"aead.dev/minisign"
+
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 )
 
@@ -33,40 +35,60 @@ func BesidePath(path string) string { return path + ".json" }
 
 // Open reads an archive's manifest and unpacker, and verifies the archive against
 // the file beside it where there is one.
-func Open(path string) (*Bundle, error) {
+func Open(path string) (*Bundle, error) { return open(path, nil) }
+
+// OpenSigned is Open of an archive that has to be signed with the key.
+func OpenSigned(path string, key PublicKey) (*Bundle, error) { return open(path, &key) }
+
+func open(path string, key *PublicKey) (*Bundle, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the bundle (make bundle builds it): %w", err)
 	}
 	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
+	// It is read once: what is verified is what was parsed.
+	signed, sum := minisign.NewReader(f), sha256.New()
+	content := io.TeeReader(signed, sum)
+	b := &Bundle{Path: path}
+	unfit := b.parse(content)
+	if _, err := io.Copy(io.Discard, content); err != nil {
 		return nil, fmt.Errorf("read the bundle %s: %w", path, err)
 	}
-	b := &Bundle{Path: path, SHA256: hex.EncodeToString(sum.Sum(nil))}
+	b.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	if err := b.checkBeside(); err != nil {
 		return nil, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+	if key != nil {
+		if err := key.verify(path, signed); err != nil {
+			return nil, err
+		}
 	}
-	err = archive.Walk(f, func(m archive.Manifest, file archive.File, r io.Reader) error {
-		b.Manifest = m
-		if file.Name != archive.UnpackerName {
-			return fmt.Errorf("the unpacker %s must come first", archive.UnpackerName)
-		}
-		if b.Unpacker, err = io.ReadAll(r); err != nil {
-			return err
-		}
-		return archive.Stop()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", path, err)
+	if unfit != nil {
+		return nil, fmt.Errorf("bundle %s: %w", path, unfit)
 	}
 	if len(b.Programs()) == 0 {
 		return nil, fmt.Errorf("bundle %s holds no programs", path)
 	}
 	return b, nil
+}
+
+// parse reads the manifest and the unpacker.
+func (b *Bundle) parse(content io.Reader) error {
+	return archive.Walk(content, func(m archive.Manifest, file archive.File, r io.Reader) error {
+		b.Manifest = m
+		if file.Name != archive.UnpackerName {
+			return fmt.Errorf("the unpacker %s must come first", archive.UnpackerName)
+		}
+		var err error
+		if b.Unpacker, err = io.ReadAll(r); err != nil {
+			return err
+		}
+		// What runs on a server first is checked here: Stop has no more looked at.
+		if sum := sha256.Sum256(b.Unpacker); hex.EncodeToString(sum[:]) != file.SHA256 {
+			return fmt.Errorf("its SHA-256 is %x, the manifest says %s", sum, file.SHA256)
+		}
+		return archive.Stop()
+	})
 }
 
 func (b *Bundle) checkBeside() error {

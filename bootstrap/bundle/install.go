@@ -94,7 +94,7 @@ func (i Install) Apply(ctx context.Context, h host.Host, _ step.Seen) error {
 		if err := i.send(ctx, h, remote); err != nil {
 			return err
 		}
-		if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-dir", config.BinDir, "-sums", config.SumsDir}}); err != nil {
+		if _, err := h.Run(ctx, host.Command{Argv: []string{unpacker, "-archive", remote, "-digest", i.Bundle.Digest(), "-dir", config.BinDir, "-sums", config.SumsDir}}); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,10 @@
 package bundle
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/bootstrap/bundle/share"
@@ -99,6 +103,9 @@ func (m *machine) Run(_ context.Context, c host.Command) ([]byte, error) {
 	case "-archive":
 		if m.files[c.Argv[2]] == "" {
 			return nil, errors.New("no archive")
+		}
+		if i := slices.Index(c.Argv, "-digest"); i < 0 || len(c.Argv[i+1]) != 64 {
+			return nil, errors.New("it does not say which bundle it is")
 		}
 		m.installed = "the archive"
 	case "rm":
@@ -218,6 +225,10 @@ func TestWhatIsOpened(t *testing.T) {
 	if _, err := archive.Pack(&empty, bare, archive.Manifest{Version: "1"}); err != nil {
 		t.Fatal(err)
 	}
+	lying := bytes.NewBuffer(nil)
+	if err := forge(lying, "a lie"); err != nil {
+		t.Fatal(err)
+	}
 	for what, tc := range map[string]struct {
 		data   []byte
 		beside string
@@ -229,6 +240,7 @@ func TestWhatIsOpened(t *testing.T) {
 		"with what says nothing":     {data, `{}`, "copy or build it anew"},
 		"with what cannot be read":   {data, `{`, "bundle: "},
 		"without programs":           {empty.Bytes(), "", "holds no programs"},
+		"with a forged unpacker":     {lying.Bytes(), "", "gantry-unpack: its SHA-256 is"},
 		"with nothing in it":         {nil, "", "bundle "},
 		"cut before it says what is": {data[:20], "", "bundle "},
 	} {
@@ -253,4 +265,27 @@ func TestWhatIsOpened(t *testing.T) {
 	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "make bundle") {
 		t.Errorf("none: %v", err)
 	}
+}
+
+// forge writes a bundle whose unpacker is not the one of its manifest.
+func forge(w io.Writer, unpacker string) error {
+	m := archive.Manifest{Files: []archive.File{{Name: archive.UnpackerName, SHA256: strings.Repeat("00", 32), Size: int64(len(unpacker)), Mode: 0o755}}}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	z, err := zstd.NewWriter(w)
+	if err != nil {
+		return err
+	}
+	t := tar.NewWriter(z)
+	for _, member := range []struct{ name, data string }{{archive.ManifestName, string(data)}, {archive.UnpackerName, unpacker}} {
+		if err := t.WriteHeader(&tar.Header{Name: member.name, Size: int64(len(member.data)), Mode: 0o755}); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(t, member.data); err != nil {
+			return err
+		}
+	}
+	return errors.Join(t.Close(), z.Close())
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -23,7 +24,7 @@ type Facts struct {
 	MachineID      string
 	Hostname       string
 	SystemdVersion int
-	Addresses      []string
+	Addresses      []netip.Addr
 	// Listening are the TCP ports that something listens on, on any address.
 	Listening []int
 	// Bound are the UDP ports that something receives on, on any address.
@@ -103,8 +104,8 @@ func parseFacts(out []byte) Facts {
 		case "time":
 			f.UnixTime = number(v)
 		case "address":
-			if !strings.HasPrefix(v, "127.") {
-				f.Addresses = append(f.Addresses, v)
+			if ip, err := netip.ParseAddr(v); err == nil && !ip.IsLoopback() {
+				f.Addresses = append(f.Addresses, ip)
 			}
 		}
 	}

@@ -3,14 +3,17 @@ package install
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
+	"path"
 	"slices"
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -23,6 +26,9 @@ type Authorities struct {
 	// The key pair that signs service account tokens.
 	ServiceAccountKey    []byte
 	ServiceAccountPublic []byte
+	// Encryption is the file that says which keys encrypt Secrets. Masters of a cluster
+	// that is older than it have none until it is decided.
+	Encryption []byte
 }
 
 // NewAuthorities makes those of a new cluster.
@@ -36,8 +42,11 @@ func NewAuthorities(clusterName string, now time.Time) (Authorities, error) {
 	return a, errors.Join(errs[:]...)
 }
 
-// AuthorityFiles are the paths that [ReadAuthorities] needs of a master.
-func AuthorityFiles() []string {
+// AuthorityFiles are the paths that [ReadAuthorities] needs of a master, and that of the
+// keys that encrypt, which it takes where they are.
+func AuthorityFiles() []string { return append(authorityPaths(), config.EncryptionConfigFile) }
+
+func authorityPaths() []string {
 	out := []string{config.ServiceAccountKeyFile, config.ServiceAccountPublicKeyFile}
 	for _, c := range []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA} {
 		out = append(out, c.CertFile(), c.KeyFile())
@@ -50,7 +59,7 @@ var ErrNoAuthorities = errors.New("the host does not hold the cluster's authorit
 
 // ReadAuthorities finds the authorities among a master's files.
 func ReadAuthorities(files map[string][]byte) (Authorities, error) {
-	for _, path := range AuthorityFiles() {
+	for _, path := range authorityPaths() {
 		if len(files[path]) == 0 {
 			return Authorities{}, fmt.Errorf("%w: %s is missing", ErrNoAuthorities, path)
 		}
@@ -61,6 +70,7 @@ func ReadAuthorities(files map[string][]byte) (Authorities, error) {
 	a := Authorities{
 		ServiceAccountKey:    files[config.ServiceAccountKeyFile],
 		ServiceAccountPublic: files[config.ServiceAccountPublicKeyFile],
+		Encryption:           files[config.EncryptionConfigFile],
 	}
 	var errs [3]error
 	a.CA, errs[0] = load(config.CA)
@@ -76,13 +86,22 @@ type leaf struct {
 	request    pki.Request
 }
 
+// netIPs are addresses as certificates hold them.
+func netIPs(ips addr.IPs) []net.IP {
+	out := make([]net.IP, len(ips))
+	for i, ip := range ips {
+		out[i] = ip.AsSlice()
+	}
+	return out
+}
+
 // leaves are the certificates of a node. A worker has those of its own processes
 // only: what a stolen worker can do is what its node can do.
 func leaves(n spec.Node, a Authorities) []leaf {
-	dns := []string{"localhost", n.Host.Name}
-	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(n.Host.IP())}
+	dns := []string{"localhost", n.Host.Name} // spec refuses names of nodes that mean something else here
+	ips := append([]net.IP{net.IPv4(127, 0, 0, 1)}, netIPs(n.Host.IPs())...)
 	request := func(commonName string, organizations ...string) pki.Request {
-		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips}
+		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips, Lifetime: n.CertificateLifetime}
 	}
 	out := []leaf{
 		{config.KubeletCert, a.CA, request(config.NodeUserPrefix+n.Host.Name, config.NodesGroup)},
@@ -95,7 +114,7 @@ func leaves(n spec.Node, a Authorities) []leaf {
 	server := request("kube-apiserver")
 	server.DNSNames = append(slices.Clone(dns), config.APIServerName, "kubernetes.default", "kubernetes.default.svc",
 		"kubernetes.default.svc."+n.Network.DNSDomain)
-	server.IPs = append(slices.Clone(ips), net.ParseIP(n.Network.ServiceIP(1)))
+	server.IPs = append(slices.Clone(ips), netIPs(n.Network.ServiceIPs(1))...)
 	return append(out,
 		leaf{config.APIServerCert, a.CA, server},
 		leaf{config.APIServerKubeletCert, a.CA, request(config.APIServerKubeletUser)},
@@ -104,8 +123,8 @@ func leaves(n spec.Node, a Authorities) []leaf {
 		leaf{config.EtcdServerCert, a.EtcdCA, request(n.Host.Name)},
 		leaf{config.EtcdPeerCert, a.EtcdCA, request(n.Host.Name)},
 		// Not of the etcd authority: a certificate for looking at health must not
-		// open etcd, and neither does it mean anything to the API.
-		leaf{config.EtcdHealthCert, a.CA, request("gantry-etcd-health")},
+		// open etcd. To the API it means who may ask for reviews.
+		leaf{config.EtcdHealthCert, a.CA, request(config.EtcdHealthUser)},
 		leaf{config.ControllerCert, a.CA, request(config.ControllerManagerUser)},
 		leaf{config.SchedulerCert, a.CA, request(config.SchedulerUser)},
 	)
@@ -115,12 +134,23 @@ func leaves(n spec.Node, a Authorities) []leaf {
 func CredentialFiles(n spec.Node) []string {
 	var out []string
 	for _, l := range leaves(n, Authorities{}) {
-		out = append(out, l.credential.CertFile(), l.credential.KeyFile())
+		out = append(out, l.credential.CertFile()) // with its key
 	}
 	if n.Master {
 		return append(out, AuthorityFiles()...)
 	}
 	return append(out, config.CA.CertFile())
+}
+
+// formerCredentials are the files of leaf certificates of earlier releases, which had
+// their keys in files of their own.
+func formerCredentials(n spec.Node) []string {
+	var out []string
+	for _, l := range leaves(n, Authorities{}) {
+		base := path.Join(config.PKIDir, string(l.credential))
+		out = append(out, base+".crt", base+".key")
+	}
+	return out
 }
 
 // Credentials returns the files below PKIDir. Certificates on the host that still
@@ -132,23 +162,31 @@ func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now, afte
 	var errs []error
 	for _, l := range leaves(n, a) {
 		l.request.After = after
-		pair := pki.Pair{Cert: onHost[l.credential.CertFile()], Key: onHost[l.credential.KeyFile()]}
-		if unfit := l.authority.Fits(pair, l.request, now); unfit != nil {
-			var err error
-			if pair, err = l.authority.Issue(l.request, now); err != nil {
+		data := onHost[l.credential.CertFile()]
+		if unfit := l.authority.Fits(pki.Pair{Cert: data, Key: data}, l.request, now); unfit != nil {
+			pair, err := l.authority.Issue(l.request, now)
+			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", l.credential.CertFile(), unfit))
 				continue
 			}
+			data = pair.Bundle()
 		}
-		files = append(files,
-			step.File{Path: l.credential.CertFile(), Data: pair.Cert, Mode: 0o644},
-			step.File{Path: l.credential.KeyFile(), Data: pair.Key, Mode: 0o600})
+		files = append(files, step.File{Path: l.credential.CertFile(), Data: data, Mode: keyMode(l.credential)})
 	}
 	files = append(files, step.File{Path: config.CA.CertFile(), Data: a.CA.Cert, Mode: 0o644})
 	if n.Master {
 		files = append(files, authorityFiles(a)...)
 	}
 	return files, errors.Join(errs...)
+}
+
+// keyMode is that of a key that root alone reads, but for that of cluster DNS, which is
+// not root: its group is given the file before it starts.
+func keyMode(c config.Credential) fs.FileMode {
+	if c == config.DNSCert {
+		return 0o640
+	}
+	return 0o600
 }
 
 func authorityFiles(a Authorities) []step.File {
@@ -165,6 +203,9 @@ func authorityFiles(a Authorities) []step.File {
 	}
 	for _, path := range slices.Sorted(maps.Keys(private)) {
 		files = append(files, step.File{Path: path, Data: private[path], Mode: 0o600})
+	}
+	if len(a.Encryption) > 0 {
+		files = append(files, encryptionFile(a.Encryption))
 	}
 	return files
 }

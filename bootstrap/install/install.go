@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -108,7 +110,15 @@ func Rest(in Input) ([]step.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
 	}
-	steps := []step.Step{{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}}}
+	changes := []step.Change{step.Files{Files: configs}}
+	if n.Master {
+		files, unwanted := documentFiles(n)
+		changes[0] = step.Files{Files: append(configs, files...)}
+		if len(unwanted) > 0 {
+			changes = append(changes, step.Remove{Paths: unwanted})
+		}
+	}
+	steps := []step.Step{{Name: "configuration", Changes: append(changes, units)}}
 	for _, g := range groups {
 		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
 	}
@@ -119,6 +129,7 @@ func Rest(in Input) ([]step.Step, error) {
 func Joined(n spec.Node) step.Step {
 	return step.Step{Name: "joined", Changes: []step.Change{
 		step.Files{Files: []step.File{{Path: JoinedFile, Data: []byte(n.ClusterID + "\n"), Mode: 0o600}}},
+		step.Remove{Paths: formerCredentials(n)},
 	}}
 }
 
@@ -144,7 +155,7 @@ func room(dir string, bytes int) host.Command {
 
 func directories(n spec.Node) step.Dirs {
 	d := step.Dirs{
-		{Path: config.BootstrapDir, Mode: 0o700}, {Path: config.ConfigDir, Mode: 0o755}, {Path: config.PKIDir, Mode: 0o700},
+		{Path: config.BootstrapDir, Mode: 0o700}, {Path: config.ConfigDir, Mode: 0o755}, {Path: config.PKIDir, Mode: 0o711},
 		{Path: config.BinDir, Mode: 0o755},
 	}
 	if n.Master {
@@ -174,6 +185,15 @@ func Known(clusterID string) step.File {
 	return step.File{Path: KnownFile, Data: []byte(clusterID + "\n"), Mode: 0o600}
 }
 
+// configMode is that of a file that root alone reads, but for that of cluster DNS, which
+// is not root. None holds a secret.
+func configMode(c config.Component) fs.FileMode {
+	if c == config.DNS {
+		return 0o644
+	}
+	return 0o600
+}
+
 type group struct {
 	name  string
 	units step.Units
@@ -192,14 +212,14 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 		if err != nil {
 			return nil, units, nil, err
 		}
-		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: 0o600})
+		configs = append(configs, step.File{Path: p.component.ConfigFile(), Data: data, Mode: configMode(p.component)})
 		restore := p.withoutLive()
 		decisive, err := config.Marshal(p.config)
 		restore()
 		if err != nil {
 			return nil, units, nil, err
 		}
-		inputs[p.component] = r.digest(decisive, "gantry", p.uses)
+		inputs[p.component] = r.digest(append(decisive, r.read(p.component)...), "gantry", p.uses)
 	}
 	toml, err := containerdConfig()
 	if err != nil {
@@ -224,7 +244,7 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 		u := step.Unit{Name: c.Unit(), Inputs: digest(data, []byte(inputs[c]))}
 		// What the others cannot do without is started first, the rest together.
 		if c == config.Etcd || c == config.APIServer {
-			groups = append(groups, group{name: "start " + string(c), units: step.Units{Units: []step.Unit{u}, Timeout: startTimeout}})
+			groups = append(groups, group{name: startOf(c), units: step.Units{Units: []step.Unit{u}, Timeout: startTimeout}})
 			continue
 		}
 		rest.units.Units = append(rest.units.Units, u)
@@ -232,12 +252,32 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 	return configs, units, append(groups, rest), nil
 }
 
-// digest is that of a process's inputs: configuration, certificates, binary.
+// startOf is the name of the step that starts a component which others cannot do without.
+func startOf(c config.Component) string { return "start " + string(c) }
+
+// read is what a process reads beside its configuration and certificates.
+func (r renderer) read(c config.Component) []byte {
+	if c != config.APIServer {
+		return nil
+	}
+	var out []byte
+	for _, d := range documents(r.in.Node) {
+		out = append(out, d.content...)
+	}
+	for _, f := range r.in.Credentials {
+		if f.Path == config.EncryptionConfigFile {
+			out = append(out, encryption.Decisive(f.Data)...)
+		}
+	}
+	return out
+}
+
+// digest is that of a process's inputs: configuration, authorities, binary.
 func (r renderer) digest(cfg []byte, binary string, uses []config.Credential) string {
 	parts := [][]byte{cfg}
 	for _, f := range r.in.Credentials {
 		for _, c := range uses {
-			if f.Path == c.CertFile() {
+			if c.IsAuthority() && f.Path == c.CertFile() { // leaves are renewed while they are used
 				parts = append(parts, f.Data)
 			}
 		}

@@ -35,12 +35,16 @@ func ClientURL(h spec.Host) string {
 type process struct {
 	component config.Component
 	config    config.Completer
-	// uses are the credentials that it reads at its start.
+	// uses are its credentials. It reads those of authorities at its start only.
 	uses []config.Credential
 }
 
 func apiClient(n spec.Node, as config.Credential) config.APIClient {
 	return config.APIClient{Servers: n.Servers, CAFile: config.CA.CertFile(), KeyPair: as.KeyPair()}
+}
+
+func certificates(n spec.Node) config.Certificates {
+	return config.Certificates{Lifetime: metav1.Duration{Duration: n.CertificateLifetime}}
 }
 
 func health(as config.Credential) config.Health {
@@ -69,7 +73,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		state = "existing"
 	}
 	election := config.LeaderElection{Identity: n.Host.Name}
-	return []process{
+	out := []process{
 		{config.Etcd, &config.EtcdConfig{
 			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
 			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
@@ -82,14 +86,15 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 				Endpoints: []string{"https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(config.EtcdClientPort))},
 				CAFile:    config.EtcdCA.CertFile(), KeyPair: config.APIServerEtcdCert.KeyPair(),
 			},
-			ServiceCIDR: n.Network.ServiceCIDR, ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
+			ServiceCIDRs: n.Network.ServiceCIDRs, ClusterCIDRs: n.Network.PodCIDRs, ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			ServiceAccount: config.ServiceAccount{KeyFile: config.ServiceAccountKeyFile, PublicKeyFiles: []string{config.ServiceAccountPublicKeyFile}},
 			Kubelet:        config.KubeletClient{CAFile: config.CA.CertFile(), KeyPair: config.APIServerKubeletCert.KeyPair()},
 			FrontProxy:     config.FrontProxy{CAFile: config.FrontProxyCA.CertFile(), KeyPair: config.FrontProxyCert.KeyPair()},
 		}, []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA, config.APIServerCert, config.APIServerKubeletCert, config.APIServerEtcdCert, config.FrontProxyCert}},
 		{config.ControllerManager, &config.ControllerManagerConfig{
 			Client: apiClient(n, config.ControllerCert), Health: health(config.ControllerCert), LeaderElection: election,
-			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR, RootCAFile: config.CA.CertFile(),
+			Signing: config.CA.KeyPair(), Certificates: certificates(n),
+			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs, RootCAFile: config.CA.CertFile(),
 			NodeMonitorGracePeriod: metav1.Duration{Duration: n.ControllerManager.NodeMonitorGracePeriod},
 			TerminatedPodThreshold: n.ControllerManager.TerminatedPodThreshold,
 		}, []config.Credential{config.CA, config.ControllerCert}},
@@ -97,6 +102,12 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
 		}, []config.Credential{config.CA, config.SchedulerCert}},
 	}
+	for _, p := range out {
+		if c, is := p.config.(*config.APIServerConfig); is {
+			configure(c, n.APIServer)
+		}
+	}
+	return out
 }
 
 func workerProcesses(n spec.Node, upstreams []string) []process {
@@ -106,19 +117,21 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 	}
 	return []process{
 		{config.Kubelet, &config.KubeletConfig{
-			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.KubeletCert),
+			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.KubeletCert),
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
-			ClusterDNS: []string{n.Network.ClusterDNS()}, ClusterDomain: n.Network.DNSDomain,
+			ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
-			Network: config.NetworkConfig{ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR},
+			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
+			Network:              config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Certificates:         certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
-			NodeName: n.Host.Name, NodeIP: n.Host.IP(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
-			ClusterCIDR: n.Network.PodCIDR, ServiceCIDR: n.Network.ServiceCIDR,
+			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
+			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs,
 		}, []config.Credential{config.CA, config.ProxyCert}},
 		{config.DNS, &config.DNSConfig{
-			Client: apiClient(n, config.DNSCert), Health: health(config.DNSCert), Address: n.Network.ClusterDNS(),
-			Domain: n.Network.DNSDomain, ServiceCIDR: n.Network.ServiceCIDR, ClusterCIDR: n.Network.PodCIDR, Upstreams: upstreams,
+			Client: apiClient(n, config.DNSCert), Health: health(config.DNSCert), Addresses: n.Network.ClusterDNS(),
+			Domain: n.Network.DNSDomain, ServiceCIDRs: n.Network.ServiceCIDRs, ClusterCIDRs: n.Network.PodCIDRs, Upstreams: upstreams,
 		}, []config.Credential{config.CA, config.DNSCert}},
 	}
 }

@@ -65,7 +65,7 @@ func unitFile(c config.Component, n spec.Node) ([]byte, error) {
 	}
 	return render(c.Unit(), unitText, map[string]any{
 		"Component": c, "Cluster": n.ClusterName, "After": after, "Wants": wants, "Exec": exec, "BinDir": config.BinDir,
-		"Pods": c == config.Containerd,
+		"Pods": c == config.Containerd, "Sandbox": sandbox(c),
 	})
 }
 

@@ -64,10 +64,15 @@ func (l Lifecycle) FinishJoin(ctx context.Context, m *fleet.Member, n spec.Node,
 	if err != nil {
 		return err
 	}
-	if err := nodes.Apply(ctx, api, n); err != nil {
+	last := []step.Step{install.Joined(n)}
+	update, err := nodes.Update(ctx, api, n)
+	if err != nil {
 		return err
 	}
-	return l.Run(ctx, m, install.Joined(n))
+	if update != nil {
+		last = append([]step.Step{{Name: "update the node", Changes: []step.Change{update}}}, last...)
+	}
+	return l.Run(ctx, m, last...)
 }
 
 // registerAgain has the kubelet of a node that had joined register, when its Node was

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/drain"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
 )
 
 // AppliedAnnotation remembers which labels, annotations and taints a Node has of
@@ -28,24 +29,48 @@ type Applied struct {
 	Taints      []string `json:"taints,omitempty"`
 }
 
-// Apply gives the Node what it should have, and lifts the cordon that an
-// interrupted drain may have left on a node that is wanted.
-func Apply(ctx context.Context, api kubernetes.Interface, n spec.Node) error {
+// Update is the change after which the Node has what it should, and no cordon that an
+// interrupted drain may have left on a node that is wanted; nil when it is so already.
+func Update(ctx context.Context, api kubernetes.Interface, n spec.Node) (step.Change, error) {
+	node, err := api.CoreV1().Nodes().Get(ctx, n.Host.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("see what node %s has: %w", n.Host.Name, err)
+	}
+	differs := conform(node, n)
+	if len(differs) == 0 {
+		return nil, nil
+	}
+	return step.UpdateNode{Via: update{api, n}, Node: n.Host.Name, Differs: differs}, nil
+}
+
+type update struct {
+	api  kubernetes.Interface
+	want spec.Node
+}
+
+// Update makes the change to the Node as it is by then.
+func (u update) Update(ctx context.Context) error {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		node, err := api.CoreV1().Nodes().Get(ctx, n.Host.Name, metav1.GetOptions{})
-		if err != nil {
+		node, err := u.api.CoreV1().Nodes().Get(ctx, u.want.Host.Name, metav1.GetOptions{})
+		if err != nil || len(conform(node, u.want)) == 0 {
 			return err
 		}
-		if declared, drift := declare(node, n), reconcile(node, n); !declared && len(drift) == 0 {
-			return nil
-		}
-		_, err = api.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{})
+		_, err = u.api.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("apply labels, annotations and taints of node %s: %w", n.Host.Name, err)
+		return fmt.Errorf("apply labels, annotations and taints of node %s: %w", u.want.Host.Name, err)
 	}
 	return nil
+}
+
+// conform changes node to what n wants and declares, and says in words what differed.
+func conform(node *corev1.Node, n spec.Node) []string {
+	declared, differs := declare(node, n), reconcile(node, n)
+	if declared {
+		differs = append(differs, "annotation "+HostAnnotation+" differs")
+	}
+	return differs
 }
 
 // AppliedOf is what the Node has of us; what cannot be read is none.

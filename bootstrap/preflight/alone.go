@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -81,8 +82,10 @@ func alone(s Subject, around Surroundings) []Finding {
 		}
 		add("have both keep time by NTP", "its clock is %s %s this machine's", s.Skew.Abs().Round(time.Second), way)
 	}
-	if ip := s.Node.Host.IP(); !slices.Contains(f.Addresses, ip) {
-		add("give node_ip, one of "+strings.Join(f.Addresses, ", "), "it has no address %s", ip)
+	for _, ip := range s.Node.Host.IPs() {
+		if !slices.Contains(f.Addresses, ip) {
+			add("give node_ip, one of "+strings.Join(addr.IPs(f.Addresses).Strings(), ", "), "it has no address %s", ip)
+		}
 	}
 	switch unreached := strings.Join(s.Reach.Unreached, "; "); {
 	case s.Node.Master && unreached != "":

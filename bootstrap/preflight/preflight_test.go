@@ -9,6 +9,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 var around = Surroundings{Platform: "linux/amd64", Bundle: "b.tar.zst"}
@@ -21,7 +22,7 @@ func good(name, ip string) Subject {
 		Facts: host.Facts{
 			Kernel: "5.13.0-1-amd64", Arch: "amd64", Controllers: []string{"cpuset", "cpu", "memory", "pids"}, SystemdVersion: 247,
 			MemoryBytes: minMasterMemory, DiskFreeBytes: minMasterVarDisk, OptFreeBytes: minOptDisk,
-			MachineID: "id-" + name, Hostname: name, Addresses: []string{"198.51.100.9", ip}, Listening: []int{22, 10251, 30000},
+			MachineID: "id-" + name, Hostname: name, Addresses: addr.MustIPs("198.51.100.9," + ip), Listening: []int{22, 10251, 30000},
 		},
 	}
 }
@@ -52,7 +53,7 @@ func TestEachFindingSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"clock ahead":     {func(s *Subject) { s.Skew = 2 * time.Minute }, []string{"its clock is 2m0s ahead of this machine's"}},
 		"clock behind":    {func(s *Subject) { s.Skew = -time.Hour }, []string{"its clock is 1h0m0s behind this machine's"}},
 		"clock near":      {func(s *Subject) { s.Skew = -MaxSkew }, nil},
-		"address":         {func(s *Subject) { s.Node.Host.NodeIP = "203.0.113.1" }, []string{"it has no address 203.0.113.1: give node_ip, one of 198.51.100.9, 192.0.2.1"}},
+		"address":         {func(s *Subject) { s.Node.Host.NodeIPs = addr.MustIPs("203.0.113.1") }, []string{"it has no address 203.0.113.1: give node_ip, one of 198.51.100.9, 192.0.2.1"}},
 		"masters": {func(s *Subject) {
 			s.Node.Master, s.Reach = false, Reach{None: true, Unreached: []string{"a: refused", "b: refused"}}
 		},

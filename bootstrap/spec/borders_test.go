@@ -3,6 +3,8 @@ package spec
 import (
 	"strings"
 	"testing"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func TestTheBordersOfWhatIsValid(t *testing.T) {
@@ -11,20 +13,20 @@ func TestTheBordersOfWhatIsValid(t *testing.T) {
 		change func(*Cluster)
 		says   string // empty: it is valid
 	}{
-		{"the smallest pod range", func(c *Cluster) { c.Network.PodCIDR = "10.244.0.0/24" }, ""},
-		{"a smaller one", func(c *Cluster) { c.Network.PodCIDR = "10.244.0.0/25" }, "pod_cidr 10.244.0.0/25 is too small"},
-		{"the smallest service range", func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.0/28" }, ""},
-		{"a smaller one of Services", func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.0/29" }, "service_cidr 10.96.0.0/29 is too small"},
-		{"IPv6 pods", func(c *Cluster) { c.Network.PodCIDR = "fd00::/16" }, "pod_cidr: fd00::/16 is not IPv4"},
-		{"an address in the Services", func(c *Cluster) { c.Masters[0].NodeIP = "10.96.3.3" }, `host "m1": address 10.96.3.3 lies in service_cidr 10.96.0.0/16`},
-		{"an address beside them", func(c *Cluster) { c.Masters[0].NodeIP = "10.97.0.0" }, ""},
-		{"no pods, and a host", func(c *Cluster) { c.Network.PodCIDR = "x" }, `pod_cidr: "x" is not a CIDR`},
-		{"an IPv6 host", func(c *Cluster) { c.Masters[0].Address = "2001:db8::1" }, `"2001:db8::1" is not an IPv4 address`},
+		{"the smallest pod range", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.244.0.0/24") }, ""},
+		{"a smaller one", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.244.0.0/25") }, "pod_cidr 10.244.0.0/25 is too small"},
+		{"the smallest service range", func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.96.0.0/28") }, ""},
+		{"a smaller one of Services", func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.96.0.0/29") }, "service_cidr 10.96.0.0/29 is too small"},
+		{"IPv6 pods", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("fd00::/16") }, "pod_cidr: fd00::/16 is not IPv4"},
+		{"an address in the Services", func(c *Cluster) { c.Masters[0].NodeIPs = addr.MustIPs("10.96.3.3") }, `host "m1": address 10.96.3.3 lies in service_cidr 10.96.0.0/16`},
+		{"an address beside them", func(c *Cluster) { c.Masters[0].NodeIPs = addr.MustIPs("10.97.0.0") }, ""},
+		{"no pods, and a host", func(c *Cluster) { c.Network.PodCIDRs = nil }, "pod_cidr: required"},
+		{"an IPv6 host", func(c *Cluster) { c.Masters[0].Address = "2001:db8::1" }, "2001:db8::1 is not IPv4"},
 		{"the last port", func(c *Cluster) { c.Masters[0].SSH.Port = 65535 }, ""},
 		{"one more", func(c *Cluster) { c.Masters[0].SSH.Port = 65536 }, "65536 is not a port"},
 		{"a negative port", func(c *Cluster) { c.Masters[0].SSH.Port = -1 }, "-1 is not a port"},
-		{"a node IP that is another's", func(c *Cluster) { c.Masters[1].NodeIP = "192.0.2.1" }, `masters["m2"]: address 192.0.2.1 is that of "m1" too`},
-		{"a node IP that is the address", func(c *Cluster) { c.Masters[1].NodeIP = "192.0.2.2" }, ""},
+		{"a node IP that is another's", func(c *Cluster) { c.Masters[1].NodeIPs = addr.MustIPs("192.0.2.1") }, `masters["m2"]: address 192.0.2.1 is that of "m1" too`},
+		{"a node IP that is the address", func(c *Cluster) { c.Masters[1].NodeIPs = addr.MustIPs("192.0.2.2") }, ""},
 		{"a label's key", func(c *Cluster) { c.Masters[0].Labels = map[string]string{"a b": ""} }, `masters["m1"]: labels: key "a b"`},
 		{"an annotation's key", func(c *Cluster) { c.Masters[0].Annotations = map[string]string{"a b": ""} }, `masters["m1"]: annotations: key "a b"`},
 		{"an annotation with capitals and any value", func(c *Cluster) { c.Masters[0].Annotations = map[string]string{"Ab": "a b"} }, ""},
@@ -105,7 +107,7 @@ func TestWhatANodeIsMadeOf(t *testing.T) {
 }
 
 func TestServersOfOneMasterAndOfNone(t *testing.T) {
-	one := Connection{Masters: []Host{{Name: "b", Address: "192.0.2.1", NodeIP: "10.0.0.1"}}}
+	one := Connection{Masters: []Host{{Name: "b", Address: "192.0.2.1", NodeIPs: addr.MustIPs("10.0.0.1")}}}
 	if got := one.Servers("w"); len(got) != 1 || got[0] != "10.0.0.1:6443" {
 		t.Errorf("of one master: %v", got)
 	}
@@ -122,8 +124,8 @@ func TestServersOfOneMasterAndOfNone(t *testing.T) {
 }
 
 func TestServiceAddressesAreCounted(t *testing.T) {
-	n := Network{ServiceCIDR: "10.96.0.0/16"}
-	if n.ServiceIP(1) != "10.96.0.1" || n.ServiceIP(256) != "10.96.1.0" || (Network{ServiceCIDR: "x"}).ServiceIP(1) != "" {
-		t.Errorf("%s, %s, %q", n.ServiceIP(1), n.ServiceIP(256), (Network{}).ServiceIP(1))
+	n := Network{ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}
+	if n.ServiceIPs(1).String() != "10.96.0.1" || n.ServiceIPs(256).String() != "10.96.1.0" || n.ClusterDNS().String() != "10.96.0.10" || (Network{}).ServiceIPs(1) != nil {
+		t.Errorf("%s, %s, %q", n.ServiceIPs(1), n.ServiceIPs(256), (Network{}).ServiceIPs(1))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func TestAMasterIsWhatTheClusterSays(t *testing.T) {
@@ -109,9 +111,9 @@ func TestServiceIPs(t *testing.T) {
 		{"10.96.0.0/16", 1, "10.96.0.1"},
 		{"10.96.0.7/16", 10, "10.96.0.10"},
 		{"10.96.0.0/16", 256, "10.96.1.0"},
-		{"services", 1, ""},
+		{"", 1, ""},
 	} {
-		if got := (Network{ServiceCIDR: tc.cidr}).ServiceIP(tc.index); got != tc.want {
+		if got := (Network{ServiceCIDRs: addr.MustPrefixes(tc.cidr)}).ServiceIPs(tc.index).String(); got != tc.want {
 			t.Errorf("%d of %s: %q, want %q", tc.index, tc.cidr, got, tc.want)
 		}
 	}
@@ -143,10 +145,10 @@ func TestTheHashOfAWorker(t *testing.T) {
 	seen := map[string]string{same: "nothing"}
 	for what, change := range map[string]func(*Node){
 		"the cluster's name":  func(n *Node) { n.ClusterName = "x" },
-		"the network":         func(n *Node) { n.Network.PodCIDR = "10.1.0.0/16" },
+		"the network":         func(n *Node) { n.Network.PodCIDRs = addr.MustPrefixes("10.1.0.0/16") },
 		"its name":            func(n *Node) { n.Host.Name = "x" },
 		"its address":         func(n *Node) { n.Host.Address = "192.0.2.12" },
-		"its IP in the node":  func(n *Node) { n.Host.NodeIP = "192.0.2.12" },
+		"its IP in the node":  func(n *Node) { n.Host.NodeIPs = addr.MustIPs("192.0.2.12") },
 		"that it is a master": func(n *Node) { n.Master = true },
 		"its pool":            func(n *Node) { n.Pool = "x" },
 		"a label":             func(n *Node) { n.Labels["a"] = "b" },

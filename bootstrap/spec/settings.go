@@ -3,9 +3,11 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/component-helpers/node/util/sysctl"
 )
 
 // Kubelet is what can be set of a node's kubelet. Zero values are its defaults.
@@ -13,6 +15,9 @@ type Kubelet struct {
 	MaxPods int `json:"maxPods,omitempty"`
 	// Reserved is kept from pods: cpu, memory, ephemeral-storage, as quantities.
 	Reserved map[string]string `json:"reserved,omitempty"`
+	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls
+	// that pods may set beside the safe ones.
+	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
 }
 
 // ControllerManager is what can be set of the controller-manager. Zero values are
@@ -40,7 +45,40 @@ func (k Kubelet) validate() error {
 			err = errors.Join(err, fmt.Errorf("kubelet: reserved: %s: %q is not a quantity such as 500m or 1Gi", name, v))
 		}
 	}
+	for _, s := range k.AllowedUnsafeSysctls {
+		err = errors.Join(err, validateSysctl(s))
+	}
 	return err
+}
+
+// Bounds of the lifetime of leaf certificates: the least is what a request for a
+// certificate may ask for, and the most what a revocation is kept for.
+const (
+	MinCertificateLifetime = 10 * time.Minute
+	MaxCertificateLifetime = 365 * 24 * time.Hour
+)
+
+func validateLifetime(d time.Duration) error {
+	if d != 0 && (d < MinCertificateLifetime || d > MaxCertificateLifetime) {
+		return fmt.Errorf("certificate_lifetime: %s is not between 10m and 8760h (a year)", d)
+	}
+	return nil
+}
+
+// sysctlPattern is a name of a sysctl, with dots or slashes. One that ends in a star is
+// a pattern.
+var sysctlPattern = regexp.MustCompile(`^[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*([./_]?\*)?$`)
+
+// validateSysctl refuses a sysctl that is not each pod's own: it would be the server's.
+func validateSysctl(s string) error {
+	const maxLength = 253
+	if len(s) > maxLength || !sysctlPattern.MatchString(s) {
+		return fmt.Errorf("kubelet: allowed_unsafe_sysctls: %q is neither the name of a sysctl nor a pattern such as net.core.*", s)
+	}
+	if namespace, _, _ := sysctl.GetNamespace(s); namespace == sysctl.UnknownNamespace {
+		return fmt.Errorf("kubelet: allowed_unsafe_sysctls: %q belongs to no namespace that a pod has of its own: it would be set for the whole server", s)
+	}
+	return nil
 }
 
 // minGracePeriod is two heartbeats: with less, a node that lives would be lost.

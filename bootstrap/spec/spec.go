@@ -3,9 +3,11 @@ package spec
 import (
 	"cmp"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
+	"time"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // APIPort is where every master serves the API.
@@ -30,16 +32,31 @@ type Host struct {
 	Name string `json:"name"`
 	// Address that sshd answers on: an IP address or a DNS name.
 	Address string `json:"address"`
-	// NodeIP is the address that the other nodes use (default: Address).
-	NodeIP string            `json:"nodeIP,omitempty"`
-	Labels map[string]string `json:"labels,omitempty"`
+	// NodeIPs are the addresses that the other nodes use (default: Address).
+	NodeIPs addr.IPs          `json:"nodeIP,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
 	// Annotations of the Node.
 	Annotations map[string]string `json:"annotations,omitempty"`
 	SSH         SSH               `json:"ssh,omitzero"`
 }
 
-// IP is the address of the node inside the cluster.
-func (h Host) IP() string { return cmp.Or(h.NodeIP, h.Address) }
+// IPs are the addresses of the node inside the cluster; none where only the name is
+// known by which sshd is reached.
+func (h Host) IPs() addr.IPs {
+	if len(h.NodeIPs) > 0 {
+		return h.NodeIPs
+	}
+	ips, _ := addr.ParseIPs(h.Address) // reported by Validate
+	return ips
+}
+
+// IP is the primary one of them, or what stands for it in messages.
+func (h Host) IP() string {
+	if ips := h.IPs(); len(ips) > 0 {
+		return ips[0].String()
+	}
+	return h.Address
+}
 
 // Taint keeps pods away that do not tolerate it.
 type Taint struct {
@@ -50,9 +67,9 @@ type Taint struct {
 
 // Network holds the address ranges and the DNS domain of a cluster.
 type Network struct {
-	PodCIDR     string `json:"podCIDR"`
-	ServiceCIDR string `json:"serviceCIDR"`
-	DNSDomain   string `json:"dnsDomain"`
+	PodCIDRs     addr.Prefixes `json:"podCIDR"`
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
+	DNSDomain    string        `json:"dnsDomain"`
 }
 
 // Defaults of a network.
@@ -62,22 +79,22 @@ const (
 	DefaultDNSDomain   = "cluster.local"
 )
 
-// ServiceIP returns the n-th address of the service range: the first is the
-// kubernetes Service, the tenth cluster DNS. The network must be valid.
-func (n Network) ServiceIP(index int) string {
-	p, err := netip.ParsePrefix(n.ServiceCIDR)
-	if err != nil {
-		return ""
+// ServiceIPs returns the n-th address of each service range: the first are the
+// kubernetes Service's, the tenth those of cluster DNS.
+func (n Network) ServiceIPs(index int) addr.IPs {
+	var out addr.IPs
+	for _, p := range n.ServiceCIDRs {
+		ip := p.Masked().Addr()
+		for range index {
+			ip = ip.Next()
+		}
+		out = append(out, ip)
 	}
-	a := p.Masked().Addr()
-	for range index {
-		a = a.Next()
-	}
-	return a.String()
+	return out
 }
 
-// ClusterDNS is the address of cluster DNS.
-func (n Network) ClusterDNS() string { return n.ServiceIP(10) }
+// ClusterDNS are the addresses of cluster DNS.
+func (n Network) ClusterDNS() addr.IPs { return n.ServiceIPs(10) }
 
 // Cluster is the control plane: identity, network and masters.
 type Cluster struct {
@@ -91,6 +108,9 @@ type Cluster struct {
 	// Kubelet is that of the masters.
 	Kubelet           Kubelet
 	ControllerManager ControllerManager
+	APIServer         APIServer
+	// CertificateLifetime is that of all leaf certificates; 0 is the default, a year.
+	CertificateLifetime time.Duration
 }
 
 // Connection is what a pool must know of its cluster. It holds no secret.
@@ -99,11 +119,13 @@ type Connection struct {
 	ClusterName string
 	Network     Network
 	Masters     []Host
+
+	CertificateLifetime time.Duration
 }
 
 // Connection returns the cluster as its pools see it.
 func (c Cluster) Connection() Connection {
-	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters}
+	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters, CertificateLifetime: c.CertificateLifetime}
 }
 
 // Servers are the masters' API addresses as host:port. The order depends on

@@ -3,12 +3,14 @@ package spec
 import (
 	"strings"
 	"testing"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func valid() Cluster {
 	return Cluster{
-		Name: "demo", Network: Network{DefaultPodCIDR, DefaultServiceCIDR, DefaultDNSDomain},
-		Masters: []Host{{Name: "m1", Address: "192.0.2.1"}, {Name: "m2", Address: "192.0.2.2"}, {Name: "m3", Address: "m3.example.org", NodeIP: "192.0.2.3"}},
+		Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain},
+		Masters: []Host{{Name: "m1", Address: "192.0.2.1"}, {Name: "m2", Address: "192.0.2.2"}, {Name: "m3", Address: "m3.example.org", NodeIPs: addr.MustIPs("192.0.2.3")}},
 	}
 }
 
@@ -21,10 +23,10 @@ func TestWhatIsWrongWithAClusterIsTold(t *testing.T) {
 		"at least one is required":          func(c *Cluster) { c.Masters = nil },
 		"the name is used twice":            func(c *Cluster) { c.Masters[1].Name = "m1" },
 		`address 192.0.2.1 is that of "m1"`: func(c *Cluster) { c.Masters[1].Address = "192.0.2.1" },
-		"give node_ip":                      func(c *Cluster) { c.Masters[2].NodeIP = "" },
-		"did you mean 10.1.0.0/16?":         func(c *Cluster) { c.Network.PodCIDR = "10.1.2.0/16" },
-		"overlap":                           func(c *Cluster) { c.Network.ServiceCIDR = "10.244.128.0/20" },
-		"is not a CIDR":                     func(c *Cluster) { c.Network.ServiceCIDR = "services" },
+		"give node_ip":                      func(c *Cluster) { c.Masters[2].NodeIPs = nil },
+		"did you mean 10.1.0.0/16?":         func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.1.2.0/16") },
+		"overlap":                           func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.244.128.0/20") },
+		"service_cidr: required":            func(c *Cluster) { c.Network.ServiceCIDRs = nil },
 		"lies in pod_cidr":                  func(c *Cluster) { c.Masters[0].Address = "10.244.1.1" },
 		"dns_domain":                        func(c *Cluster) { c.Network.DNSDomain = "_" },
 		"value \"a b\" of k":                func(c *Cluster) { c.Masters[0].Labels = map[string]string{"k": "a b"} },
@@ -95,7 +97,7 @@ func TestServersAreAllMastersTheOwnFirst(t *testing.T) {
 	if len(first) < 2 {
 		t.Errorf("workers do not spread: %v", first)
 	}
-	if dns := c.Network.ClusterDNS(); dns != "10.96.0.10" {
+	if dns := c.Network.ClusterDNS(); dns.String() != "10.96.0.10" {
 		t.Errorf("cluster DNS is %s", dns)
 	}
 }

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // Validate reports everything that is wrong with the cluster, not only the first.
 func (c Cluster) Validate() error {
-	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate())
+	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate(), c.APIServer.validate(), validateLifetime(c.CertificateLifetime))
 	if len(c.Masters) == 0 {
 		err = errors.Join(err, errors.New("masters: at least one is required"))
 	}
@@ -36,18 +39,32 @@ func (p Pool) ValidateIn(c Connection) error {
 			if h.Name == m.Name {
 				err = errors.Join(err, fmt.Errorf("hosts[%q]: the cluster has a master of that name", h.Name))
 			}
-			if h.Address == m.Address {
-				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, h.Address, m.Name))
+			if h.Name == m.Address {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: the name is the address of master %s, whose certificates it would be good for", h.Name, m.Name))
+			}
+			if a, shared := sharedAddress(h, m); shared {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, a, m.Name))
 			}
 		}
 	}
 	return err
 }
 
+// sharedAddress is one that both hosts have, by which they are reached or in the cluster.
+func sharedAddress(a, b Host) (string, bool) {
+	all := func(h Host) []string { return append([]string{h.Address}, h.IPs().Strings()...) }
+	for _, address := range all(a) {
+		if slices.Contains(all(b), address) {
+			return address, true
+		}
+	}
+	return "", false
+}
+
 // Validate reports ranges that are not CIDRs, too small, or that overlap.
 func (n Network) Validate() error {
-	pod, errPod := cidr("pod_cidr", n.PodCIDR)
-	service, errService := cidr("service_cidr", n.ServiceCIDR)
+	pod, errPod := cidr("pod_cidr", n.PodCIDRs)
+	service, errService := cidr("service_cidr", n.ServiceCIDRs)
 	err := errors.Join(errPod, errService)
 	if msgs := validation.IsDNS1123Subdomain(n.DNSDomain); len(msgs) > 0 {
 		err = errors.Join(err, fmt.Errorf("dns_domain: %q: %s", n.DNSDomain, strings.Join(msgs, "; ")))
@@ -68,32 +85,23 @@ func (n Network) Validate() error {
 // it could not be told from a pod or a Service.
 func (n Network) excludes(hosts []Host) error {
 	var err error
-	for name, s := range map[string]string{"pod_cidr": n.PodCIDR, "service_cidr": n.ServiceCIDR} {
-		p, parseErr := netip.ParsePrefix(s)
-		if parseErr != nil {
-			continue // reported by Validate
-		}
+	for name, ranges := range map[string]addr.Prefixes{"pod_cidr": n.PodCIDRs, "service_cidr": n.ServiceCIDRs} {
 		for _, h := range hosts {
-			if a, parseErr := netip.ParseAddr(h.IP()); parseErr == nil && p.Contains(a) {
-				err = errors.Join(err, fmt.Errorf("host %q: address %s lies in %s %s", h.Name, a, name, p))
+			for _, ip := range h.IPs() {
+				if ranges.Contains(ip) {
+					err = errors.Join(err, fmt.Errorf("host %q: address %s lies in %s %s", h.Name, ip, name, ranges))
+				}
 			}
 		}
 	}
 	return err
 }
 
-func cidr(name, s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("%s: %q is not a CIDR such as 10.244.0.0/16", name, s)
+func cidr(name string, l addr.Prefixes) (netip.Prefix, error) {
+	if err := l.Check(); err != nil {
+		return netip.Prefix{}, fmt.Errorf("%s: %w", name, err)
 	}
-	if p != p.Masked() {
-		return p, fmt.Errorf("%s: %s has host bits set; did you mean %s?", name, s, p.Masked())
-	}
-	if !p.Addr().Is4() {
-		return p, fmt.Errorf("%s: %s is not IPv4", name, s)
-	}
-	return p, nil
+	return l.First(), nil
 }
 
 func hosts(field string, hs []Host) error {
@@ -106,13 +114,26 @@ func hosts(field string, hs []Host) error {
 			err = errors.Join(err, fmt.Errorf("%s: the name is used twice", at))
 		}
 		names[h.Name] = true
-		if ip, parseErr := netip.ParseAddr(h.IP()); parseErr != nil || !ip.Is4() {
-			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ip where address is a DNS name", at, h.IP()))
+		if meaning := ReservedNames()[h.Name]; meaning != "" {
+			err = errors.Join(err, fmt.Errorf("%s: a node cannot have this name: %s, and the node's certificates would be good for it", at, meaning))
+		}
+		for _, other := range hs {
+			if h.Name == other.Address && h.Name != other.Name {
+				err = errors.Join(err, fmt.Errorf("%s: the name is the address of %q, whose certificates it would be good for", at, other.Name))
+			}
+		}
+		switch ips := h.IPs(); {
+		case len(ips) == 0:
+			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ip where address is a DNS name", at, h.Address))
+		default:
+			if checkErr := ips.Check(); checkErr != nil {
+				err = errors.Join(err, fmt.Errorf("%s: node_ip: %w", at, checkErr))
+			}
 		}
 		if h.SSH.Port < 0 || h.SSH.Port > 65535 {
 			err = errors.Join(err, fmt.Errorf("%s: %d is not a port", at, h.SSH.Port))
 		}
-		for _, a := range []string{h.Address, h.IP()} {
+		for _, a := range append(h.IPs().Strings(), h.Address) {
 			if other, ok := addresses[a]; ok && other != h.Name {
 				err = errors.Join(err, fmt.Errorf("%s: address %s is that of %q too", at, a, other))
 			}

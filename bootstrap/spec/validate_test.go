@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // told fails unless an error has exactly as many lines as are wanted, and each of
@@ -27,27 +29,28 @@ func TestWhatIsWrongWithANetworkIsTold(t *testing.T) {
 		network Network
 		want    []string
 	}{
-		"the defaults":               {Network{DefaultPodCIDR, DefaultServiceCIDR, DefaultDNSDomain}, nil},
-		"the smallest":               {Network{"10.1.0.0/24", "10.2.0.0/28", "a"}, nil},
-		"side by side":               {Network{"10.0.0.0/17", "10.0.128.0/17", "a.b"}, nil},
-		"no room for a node":         {Network{"10.1.0.0/25", "10.2.0.0/28", "a"}, []string{"pod_cidr 10.1.0.0/25 is too small"}},
-		"no room for Services":       {Network{"10.1.0.0/24", "10.2.0.0/29", "a"}, []string{"service_cidr 10.2.0.0/29 is too small"}},
-		"one within the other":       {Network{"10.0.0.0/8", "10.2.0.0/16", "a"}, []string{"overlap"}},
-		"the same":                   {Network{"10.2.0.0/16", "10.2.0.0/16", "a"}, []string{"overlap"}},
-		"host bits":                  {Network{"10.2.0.1/16", "10.3.0.0/16", "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set; did you mean 10.2.0.0/16?"}},
-		"host bits, and overlapping": {Network{"10.2.0.1/16", "10.2.0.0/16", "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set"}},
-		"host bits in a small one":   {Network{"10.1.0.0/16", "10.2.0.1/30", "a"}, []string{"service_cidr: 10.2.0.1/30 has host bits set"}},
-		"IPv6":                       {Network{"fd00::/48", "fd01::/112", "a"}, []string{"pod_cidr: fd00::/48 is not IPv4", "service_cidr: fd01::/112 is not IPv4"}},
-		"no CIDR":                    {Network{"pods", "10.2.0.0/16", "a"}, []string{`pod_cidr: "pods" is not a CIDR`}},
-		"nothing":                    {Network{}, []string{`pod_cidr: "" is not a CIDR`, `service_cidr: "" is not a CIDR`, "dns_domain"}},
-		"a domain in capitals":       {Network{DefaultPodCIDR, DefaultServiceCIDR, "Cluster"}, []string{`dns_domain: "Cluster"`}},
+		"the defaults":               {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}, nil},
+		"the smallest":               {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/28"), "a"}, nil},
+		"side by side":               {Network{addr.MustPrefixes("10.0.0.0/17"), addr.MustPrefixes("10.0.128.0/17"), "a.b"}, nil},
+		"no room for a node":         {Network{addr.MustPrefixes("10.1.0.0/25"), addr.MustPrefixes("10.2.0.0/28"), "a"}, []string{"pod_cidr 10.1.0.0/25 is too small"}},
+		"no room for Services":       {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/29"), "a"}, []string{"service_cidr 10.2.0.0/29 is too small"}},
+		"one within the other":       {Network{addr.MustPrefixes("10.0.0.0/8"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"overlap"}},
+		"the same":                   {Network{addr.MustPrefixes("10.2.0.0/16"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"overlap"}},
+		"host bits":                  {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.3.0.0/16"), "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set; did you mean 10.2.0.0/16?"}},
+		"host bits, and overlapping": {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set"}},
+		"host bits in a small one":   {Network{addr.MustPrefixes("10.1.0.0/16"), addr.MustPrefixes("10.2.0.1/30"), "a"}, []string{"service_cidr: 10.2.0.1/30 has host bits set"}},
+		"IPv6":                       {Network{addr.MustPrefixes("fd00::/48"), addr.MustPrefixes("fd01::/112"), "a"}, []string{"pod_cidr: fd00::/48 is not IPv4", "service_cidr: fd01::/112 is not IPv4"}},
+		"two families":               {Network{addr.MustPrefixes("10.1.0.0/16,fd00::/48"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: 10.1.0.0/16,fd00::/48: a second address (family) is not supported yet"}},
+		"no CIDR":                    {Network{nil, addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: required"}},
+		"nothing":                    {Network{}, []string{"pod_cidr: required", "service_cidr: required", "dns_domain"}},
+		"a domain in capitals":       {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), "Cluster"}, []string{`dns_domain: "Cluster"`}},
 	} {
 		told(t, what, tc.network.Validate(), tc.want...)
 	}
 }
 
 func TestAHostMustNotLieInTheClustersRanges(t *testing.T) {
-	n := Network{PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}
+	n := Network{PodCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}
 	for what, tc := range map[string]struct {
 		network Network
 		host    Host
@@ -56,11 +59,11 @@ func TestAHostMustNotLieInTheClustersRanges(t *testing.T) {
 		"elsewhere":               {n, Host{Name: "a", Address: "10.243.255.255"}, nil},
 		"the first of the pods'":  {n, Host{Name: "a", Address: "10.244.0.0"}, []string{`host "a": address 10.244.0.0 lies in pod_cidr 10.244.0.0/16`}},
 		"the last of Services'":   {n, Host{Name: "a", Address: "10.96.255.255"}, []string{"lies in service_cidr"}},
-		"its address in the node": {n, Host{Name: "a", Address: "192.0.2.1", NodeIP: "10.96.0.1"}, []string{"address 10.96.0.1 lies in service_cidr"}},
-		"reached from elsewhere":  {n, Host{Name: "a", Address: "10.96.0.1", NodeIP: "192.0.2.1"}, nil},
+		"its address in the node": {n, Host{Name: "a", Address: "192.0.2.1", NodeIPs: addr.MustIPs("10.96.0.1")}, []string{"address 10.96.0.1 lies in service_cidr"}},
+		"reached from elsewhere":  {n, Host{Name: "a", Address: "10.96.0.1", NodeIPs: addr.MustIPs("192.0.2.1")}, nil},
 		"by name":                 {n, Host{Name: "a", Address: "a.example.org"}, nil},
-		"no range of pods":        {Network{PodCIDR: "pods", ServiceCIDR: "10.96.0.0/16"}, Host{Name: "a", Address: "10.96.0.1"}, []string{"lies in service_cidr"}},
-		"no range of Services":    {Network{PodCIDR: "10.244.0.0/16", ServiceCIDR: "services"}, Host{Name: "a", Address: "10.244.0.1"}, []string{"lies in pod_cidr"}},
+		"no range of pods":        {Network{PodCIDRs: nil, ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}, Host{Name: "a", Address: "10.96.0.1"}, []string{"lies in service_cidr"}},
+		"no range of Services":    {Network{PodCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: nil}, Host{Name: "a", Address: "10.244.0.1"}, []string{"lies in pod_cidr"}},
 	} {
 		for range 10 { // in whatever order the ranges are looked at
 			told(t, what, tc.network.excludes([]Host{tc.host}), tc.want...)
@@ -74,17 +77,17 @@ func TestWhatIsWrongWithHostsIsTold(t *testing.T) {
 		want  []string
 	}{
 		"none": {nil, nil},
-		"two":  {[]Host{{Name: "a", Address: "192.0.2.1"}, {Name: "b", Address: "b.example.org", NodeIP: "192.0.2.2"}}, nil},
-		"one with all that can be said": {[]Host{{Name: "a", Address: "192.0.2.1", NodeIP: "192.0.2.1", SSH: SSH{Port: 65535},
+		"two":  {[]Host{{Name: "a", Address: "192.0.2.1"}, {Name: "b", Address: "b.example.org", NodeIPs: addr.MustIPs("192.0.2.2")}}, nil},
+		"one with all that can be said": {[]Host{{Name: "a", Address: "192.0.2.1", NodeIPs: addr.MustIPs("192.0.2.1"), SSH: SSH{Port: 65535},
 			Labels: map[string]string{"example.org/a": "b"}, Annotations: map[string]string{"Example.org/A": "b c"}}}, nil},
 		"no name":              {[]Host{{Address: "192.0.2.1"}}, []string{`hosts[""]: name`}},
 		"a name in capitals":   {[]Host{{Name: "A", Address: "192.0.2.1"}}, []string{`hosts["A"]: name: "A"`}},
 		"a name twice":         {[]Host{{Name: "a", Address: "192.0.2.1"}, {Name: "a", Address: "192.0.2.2"}}, []string{`hosts["a"]: the name is used twice`}},
 		"an address twice":     {[]Host{{Name: "a", Address: "192.0.2.1"}, {Name: "b", Address: "192.0.2.1"}}, []string{`hosts["b"]: address 192.0.2.1 is that of "a" too`}},
-		"a node's IP twice":    {[]Host{{Name: "a", Address: "a", NodeIP: "192.0.2.1"}, {Name: "b", Address: "b", NodeIP: "192.0.2.1"}}, []string{`address 192.0.2.1 is that of "a" too`}},
-		"one's for the other":  {[]Host{{Name: "a", Address: "a", NodeIP: "192.0.2.1"}, {Name: "b", Address: "192.0.2.1", NodeIP: "192.0.2.2"}}, []string{`address 192.0.2.1 is that of "a" too`}},
+		"a node's IP twice":    {[]Host{{Name: "a", Address: "a", NodeIPs: addr.MustIPs("192.0.2.1")}, {Name: "b", Address: "b", NodeIPs: addr.MustIPs("192.0.2.1")}}, []string{`address 192.0.2.1 is that of "a" too`}},
+		"one's for the other":  {[]Host{{Name: "a", Address: "a", NodeIPs: addr.MustIPs("192.0.2.1")}, {Name: "b", Address: "192.0.2.1", NodeIPs: addr.MustIPs("192.0.2.2")}}, []string{`address 192.0.2.1 is that of "a" too`}},
 		"a name for an IP":     {[]Host{{Name: "a", Address: "a.example.org"}}, []string{`"a.example.org" is not an IPv4 address; give node_ip`}},
-		"IPv6":                 {[]Host{{Name: "a", Address: "fd00::1"}}, []string{`"fd00::1" is not an IPv4 address`}},
+		"IPv6":                 {[]Host{{Name: "a", Address: "fd00::1"}}, []string{"fd00::1 is not IPv4"}},
 		"no port":              {[]Host{{Name: "a", Address: "192.0.2.1", SSH: SSH{Port: -1}}}, []string{"-1 is not a port"}},
 		"beyond all ports":     {[]Host{{Name: "a", Address: "192.0.2.1", SSH: SSH{Port: 65536}}}, []string{"65536 is not a port"}},
 		"a label's key":        {[]Host{{Name: "a", Address: "192.0.2.1", Labels: map[string]string{"a b": "c"}}}, []string{`labels: key "a b"`}},
@@ -130,6 +133,8 @@ func TestWhatIsWrongWithAPoolInItsClusterIsTold(t *testing.T) {
 		"a master":                   {Host{Name: "m2", Address: "192.0.2.2"}, []string{"the cluster has a master of that name", "is that of master m2"}},
 		"an address of the pods'":    {Host{Name: "w1", Address: "10.244.0.1"}, []string{"lies in pod_cidr"}},
 		"something of its own":       {Host{Name: "W1", Address: "192.0.2.9"}, []string{`hosts["W1"]: name`}},
+		"a master's address inside":  {Host{Name: "w1", Address: "192.0.2.9", NodeIPs: addr.MustIPs("192.0.2.2")}, []string{`hosts["w1"]: address 192.0.2.2 is that of master m2`}},
+		"reached by a master's":      {Host{Name: "w1", Address: "192.0.2.2", NodeIPs: addr.MustIPs("192.0.2.9")}, []string{`hosts["w1"]: address 192.0.2.2 is that of master m2`}},
 		"a master's name in another": {Host{Name: "m", Address: "192.0.2.20"}, nil},
 	} {
 		told(t, what, Pool{Name: "p", Hosts: []Host{tc.host}}.ValidateIn(valid().Connection()), tc.want...)
@@ -154,5 +159,25 @@ func TestWhatIsWrongWithAClusterIsToldOnce(t *testing.T) {
 		c := valid()
 		tc.change(&c)
 		told(t, what, c.Validate(), tc.want...)
+	}
+}
+
+// A master may be reached by one address and have another in the cluster: a worker can
+// have neither.
+func TestAWorkerSharesNoAddressWithAMaster(t *testing.T) {
+	master := Host{Name: "m", Address: "203.0.113.1", NodeIPs: addr.MustIPs("10.0.0.1")}
+	for what, tc := range map[string]struct {
+		worker Host
+		shared string
+	}{
+		"none":         {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("10.0.0.2")}, ""},
+		"reached":      {Host{Address: "203.0.113.1", NodeIPs: addr.MustIPs("10.0.0.2")}, "203.0.113.1"},
+		"inside":       {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("10.0.0.1")}, "10.0.0.1"},
+		"from inside":  {Host{Address: "10.0.0.1"}, "10.0.0.1"},
+		"from outside": {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("203.0.113.1")}, "203.0.113.1"},
+	} {
+		if got, is := sharedAddress(tc.worker, master); got != tc.shared || is != (tc.shared != "") {
+			t.Errorf("%s: %q %t", what, got, is)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
@@ -31,6 +32,11 @@ type Nodes interface {
 	Delete(ctx context.Context, node string) error
 }
 
+// NodeUpdate gives one Node what it should have.
+type NodeUpdate interface {
+	Update(ctx context.Context) error
+}
+
 // Eviction bounds an eviction.
 type Eviction struct {
 	// Timeout until all pods are gone, their grace periods included.
@@ -46,6 +52,12 @@ type Eviction struct {
 type Certificates interface {
 	// Revoke has all refused that a node was given so far.
 	Revoke(ctx context.Context, node string) error
+}
+
+// Secrets rewrites what the API servers encrypt.
+type Secrets interface {
+	// Rewrite has all Secrets encrypted by the key that writes now.
+	Rewrite(ctx context.Context) error
 }
 
 // clusterChange is what changes of the cluster share: nothing on a host shows whether
@@ -169,6 +181,22 @@ func (c EvictPods) Apply(ctx context.Context, _ host.Host, _ Seen) error {
 	return c.Via.Evict(ctx, c.Node, c.Eviction)
 }
 
+// UpdateNode gives a Node the labels, annotations and taints that it should have.
+type UpdateNode struct {
+	clusterChange
+	Via  NodeUpdate
+	Node string
+	// Differs says in words how the Node is not as it should be.
+	Differs []string
+}
+
+func (c UpdateNode) String() string {
+	return "update node " + c.Node + ": " + strings.Join(c.Differs, ", ")
+}
+
+// Apply updates it.
+func (c UpdateNode) Apply(ctx context.Context, _ host.Host, _ Seen) error { return c.Via.Update(ctx) }
+
 // DeleteNode takes a Node out of the API.
 type DeleteNode struct {
 	clusterChange
@@ -195,4 +223,18 @@ func (c RevokeCertificates) String() string { return "revoke the certificates of
 // Apply revokes them.
 func (c RevokeCertificates) Apply(ctx context.Context, _ host.Host, _ Seen) error {
 	return c.Via.Revoke(ctx, c.Node)
+}
+
+// RewriteSecrets has all Secrets encrypted by the key that writes now.
+type RewriteSecrets struct {
+	clusterChange
+	Via Secrets
+	Key string // its name
+}
+
+func (c RewriteSecrets) String() string { return "rewrite all Secrets, encrypted with " + c.Key }
+
+// Apply rewrites them.
+func (c RewriteSecrets) Apply(ctx context.Context, _ host.Host, _ Seen) error {
+	return c.Via.Rewrite(ctx)
 }

@@ -16,11 +16,14 @@ import (
 
 // cluster is a model of what the changes change.
 type cluster struct {
-	members  map[string]bool // by name: whether it votes
-	nodes    map[string]bool // by name: whether it is cordoned
-	evicted  map[string]Eviction
-	revoked  []string
-	failures error
+	members map[string]bool // by name: whether it votes
+	nodes   map[string]bool // by name: whether it is cordoned
+	evicted map[string]Eviction
+	revoked []string
+	marked  bool
+
+	rewritten int
+	failures  error
 }
 
 func (c *cluster) Add(_ context.Context, name, url string, empty bool) (map[string]string, error) {
@@ -60,6 +63,18 @@ func (c *cluster) Revoke(_ context.Context, node string) error {
 	return c.failures
 }
 
+func (c *cluster) Rewrite(context.Context) error {
+	c.rewritten++
+	return c.failures
+}
+
+type marks struct{ *cluster }
+
+func (m marks) Update(context.Context) error {
+	m.marked = true
+	return m.failures
+}
+
 type etcd struct{ *cluster }
 
 func (e etcd) Remove(_ context.Context, name, _ string) error {
@@ -97,6 +112,9 @@ func TestChangesOfACluster(t *testing.T) {
 		{EvictPods{Via: c, Node: "w1", Eviction: Eviction{Timeout: time.Minute, Last: true}},
 			"evict the pods of node w1 within 1m0s, and end them where no node is left that could take them", func() bool { return c.evicted["w1"].Last }},
 		{RevokeCertificates{Via: c, Node: "w1"}, "revoke the certificates of node w1", func() bool { return slices.Contains(c.revoked, "w1") }},
+		{UpdateNode{Via: marks{c}, Node: "w1", Differs: []string{"label a is missing", "taint b is no longer wanted"}},
+			"update node w1: label a is missing, taint b is no longer wanted", func() bool { return c.marked }},
+		{RewriteSecrets{Via: c, Key: "key-1"}, "rewrite all Secrets, encrypted with key-1", func() bool { return c.rewritten > 0 }},
 		{DeleteNode{Via: c, Node: "w1"}, "delete node w1", func() bool { return len(c.nodes) == 0 }},
 	} {
 		if got := tc.change.String(); got != tc.says {

@@ -20,8 +20,11 @@ type Journal interface {
 // HostJournal is the host's own. Nothing is done on a host that cannot keep it.
 type HostJournal struct{ Host host.Host }
 
-// A disk may be full in the middle of a line, which would swallow the next one.
-const appendScript = `mkdir -p -m 0700 "$1" && cat >>"$2" && exit 0
+// Several runs may write to one file, the host's own and those that change the
+// cluster, so each has it to itself, once it has all that it writes. A disk may be full
+// in the middle of a line, which would swallow the next one.
+const appendScript = `mkdir -p -m 0700 "$1" && lines=$(cat && echo .) && exec 9>>"$2" && flock -w 10 9 || exit 1
+printf %s "${lines%.}" >&9 && exit 0
 [ ! -s "$2" ] || truncate -s "$(head -n "$(wc -l <"$2")" "$2" | wc -c)" "$2"; exit 1`
 
 // Append writes the lines, all or none.

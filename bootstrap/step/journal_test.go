@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -36,6 +37,41 @@ func TestALineOfTheJournalIsWrittenAsAWholeOrNotAtAll(t *testing.T) {
 		}
 		if got, err := os.ReadFile(file); err != nil || string(got) != want {
 			t.Fatalf("after %.1s… the journal has %d bytes, want %d: %v", tc.line, len(got), len(want), err)
+		}
+	}
+}
+
+// Lines are longer than a pipe takes at once.
+func TestTheLinesOfSeveralWritersDoNotMix(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "bootstrap")
+	file := filepath.Join(dir, "journal.jsonl")
+	var wg sync.WaitGroup
+	const writers, size = 12, 100_000
+	for i := range writers {
+		wg.Go(func() {
+			c := exec.Command("sh", "-c", appendScript, "append-journal", dir, file)
+			line := strings.Repeat(string(rune('a'+i)), size) + "\n"
+			c.Stdin = strings.NewReader(line + line)
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for line := range strings.Lines(string(data)) {
+		count[line]++
+	}
+	if len(count) != writers {
+		t.Errorf("%d lines that differ, of %d writers", len(count), writers)
+	}
+	for line, n := range count {
+		if n != 2 || len(line) != size+1 || strings.Trim(line, line[:1]) != "\n" {
+			t.Errorf("a line of %d bytes, %d times, begins with %.1q", len(line), n, line)
 		}
 	}
 }

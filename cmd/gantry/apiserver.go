@@ -15,7 +15,7 @@ import (
 
 func apiserverCommand() *cobra.Command {
 	cfg := &config.APIServerConfig{}
-	return componentCommand(config.APIServer, "Run this master's API server", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+	return componentCommand(config.APIServer, "Run this master's API server", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 		s, err := apiserver.New(*cfg, version, kinds.Table(), log)
 		return s, nil, err // health is served on the API's own port
 	})

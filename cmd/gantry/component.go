@@ -14,7 +14,7 @@ import (
 
 // componentCommand is the subcommand that runs one process: it loads the
 // configuration file into cfg and runs what build makes of it.
-func componentCommand(c config.Component, short string, cfg config.Completer, build func(ctx context.Context, log *slog.Logger) (process.Runner, *config.Health, error)) *cobra.Command {
+func componentCommand(c config.Component, short string, cfg config.Completer, build func(ctx context.Context, log *slog.Logger) (process.Runner, *process.Health, error)) *cobra.Command {
 	path := c.ConfigFile()
 	cmd := &cobra.Command{
 		Use: string(c), Short: short, Args: cobra.NoArgs,

@@ -16,12 +16,12 @@ import (
 func controllerManagerCommand() *cobra.Command {
 	cfg := &config.ControllerManagerConfig{}
 	return componentCommand(config.ControllerManager, "Run the controllers", cfg,
-		func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+		func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 			c, err := apiClient(cfg.Client, config.ControllerManager)
 			if err != nil {
 				return nil, nil, err
 			}
 			m, err := controller.New(*cfg, c, log)
-			return m, &cfg.Health, err
+			return m, &process.Health{Health: cfg.Health, Reviews: c}, err
 		})
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -66,8 +67,8 @@ func electionOf(identity string) config.LeaderElection {
 
 func (p *controlPlane) startControllers(identity string) (stop func()) {
 	cfg := config.ControllerManagerConfig{
-		LeaderElection: electionOf(identity), ClusterCIDR: "10.244.0.0/16", NodeCIDRMaskSize: 24,
-		ServiceCIDR: "10.96.0.0/16", RootCAFile: p.api.Config.ClientCAFile,
+		LeaderElection: electionOf(identity), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), NodeCIDRMaskSize: 24,
+		ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), RootCAFile: p.api.Config.ClientCAFile,
 		NodeMonitorGracePeriod: metav1.Duration{Duration: 4 * time.Second}, TerminatedPodThreshold: 100,
 	}
 	m, err := controller.New(cfg, p.api.Client(config.ControllerManagerUser), apitest.Logger())

@@ -13,8 +13,15 @@ import (
 
 func etcdCommand() *cobra.Command {
 	cfg := &config.EtcdConfig{}
-	return componentCommand(config.Etcd, "Run this master's etcd member", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+	return componentCommand(config.Etcd, "Run this master's etcd member", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
+		// A member asks this master's API server about the clients of its health address.
+		c, err := apiClient(config.APIClient{
+			Servers: []string{config.APIServer.HealthAddress()}, CAFile: cfg.Health.ClientCAFile, KeyPair: cfg.Health.KeyPair,
+		}, config.Etcd)
+		if err != nil {
+			return nil, nil, err
+		}
 		s, err := etcd.New(*cfg, log)
-		return s, &cfg.Health, err
+		return s, &process.Health{Health: cfg.Health, Reviews: c}, err
 	})
 }

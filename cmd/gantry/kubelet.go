@@ -2,19 +2,19 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerd"
 	"github.com/gantry-run/gantry/runtime/network"
 	"github.com/gantry-run/gantry/runtime/process"
+	"github.com/gantry-run/gantry/runtime/renewal"
 )
 
 // kubernetesVersion is the release whose API and behaviour the node offers.
@@ -23,34 +23,36 @@ const kubernetesVersion = "v1.37.2"
 func kubeletCommand() *cobra.Command {
 	var cfg config.KubeletConfig
 	return componentCommand(config.Kubelet, "Run the pods of a node and carry their network", &cfg,
-		func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+		func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 			api, err := apiClient(cfg.Client, config.Kubelet)
 			if err != nil {
 				return nil, nil, err
 			}
-			netCfg, err := networkConfig(cfg)
+			net, err := network.New(networkConfig(cfg), api, log)
 			if err != nil {
 				return nil, nil, err
 			}
-			net, err := network.New(netCfg, api, log)
+			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers}, log)
 			if err != nil {
 				return nil, nil, err
 			}
-			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket}, log)
+			certificates, err := renewer(cfg, api, log)
 			if err != nil {
 				return nil, nil, err
 			}
 			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, rt, podNetwork{net}, log)
 			// The kubelet serves health on its own port.
-			return &node{k, net, rt, api.TrackMasters}, nil, err
+			return &node{k, net, rt, certificates, api.TrackMasters}, nil, err
 		})
 }
 
-// node runs the kubelet and the pod network as one process.
+// node runs the kubelet, the pod network and the renewal of the server's certificates
+// as one process.
 type node struct {
 	*kubelet.Kubelet
 	network      *network.Network
 	runtime      *containerd.Adapter
+	certificates *renewal.Renewer
 	trackMasters func(context.Context)
 }
 
@@ -58,6 +60,7 @@ func (n *node) Run(ctx context.Context) error {
 	defer n.runtime.Close() // its logs are flushed; the connection ends with the process
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.trackMasters(ctx); return nil })
+	g.Go(func() error { n.certificates.Run(ctx); return nil })
 	g.Go(func() error { return n.network.Run(ctx) })
 	g.Go(func() error { return n.Kubelet.Run(ctx) })
 	return g.Wait()
@@ -66,7 +69,7 @@ func (n *node) Run(ctx context.Context) error {
 // podNetwork is the network in the kubelet's words: neither knows the other.
 type podNetwork struct{ *network.Network }
 
-func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error) {
+func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (addr.IPs, error) {
 	mapped := make([]network.HostPort, len(ports))
 	for i, port := range ports {
 		mapped[i] = network.HostPort(port)
@@ -74,18 +77,9 @@ func (p podNetwork) Attach(ctx context.Context, uid, nsPath string, ports []cont
 	return p.Network.Attach(ctx, uid, nsPath, mapped)
 }
 
-func networkConfig(cfg config.KubeletConfig) (network.Config, error) {
-	ip, err := netip.ParseAddr(cfg.NodeIP)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("nodeIP: %w", err)
+func networkConfig(cfg config.KubeletConfig) network.Config {
+	return network.Config{
+		NodeName: cfg.NodeName, NodeIPs: cfg.NodeIPs,
+		ClusterCIDRs: cfg.Network.ClusterCIDRs, ServiceCIDRs: cfg.Network.ServiceCIDRs, MTU: cfg.Network.MTU,
 	}
-	cluster, err := netip.ParsePrefix(cfg.Network.ClusterCIDR)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("network.clusterCIDR: %w", err)
-	}
-	service, err := netip.ParsePrefix(cfg.Network.ServiceCIDR)
-	if err != nil {
-		return network.Config{}, fmt.Errorf("network.serviceCIDR: %w", err)
-	}
-	return network.Config{NodeName: cfg.NodeName, NodeIP: ip, ClusterCIDR: cluster, ServiceCIDR: service, MTU: cfg.Network.MTU}, nil
 }

@@ -14,7 +14,7 @@ import (
 
 func proxyCommand() *cobra.Command {
 	cfg := &config.ProxyConfig{}
-	return componentCommand(config.Proxy, "Forward Services to pods", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+	return componentCommand(config.Proxy, "Forward Services to pods", cfg, func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 		c, err := apiClient(cfg.Client, config.Proxy)
 		if err != nil {
 			return nil, nil, err
@@ -24,6 +24,6 @@ func proxyCommand() *cobra.Command {
 			return nil, nil, err
 		}
 		legacyregistry.RawMustRegister(p.Collectors()...)
-		return p, &cfg.Health, nil
+		return p, &process.Health{Health: cfg.Health, Reviews: c}, nil
 	})
 }

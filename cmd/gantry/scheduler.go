@@ -14,12 +14,12 @@ import (
 func schedulerCommand() *cobra.Command {
 	cfg := &config.SchedulerConfig{}
 	return componentCommand(config.Scheduler, "Place pods on nodes", cfg,
-		func(_ context.Context, log *slog.Logger) (process.Runner, *config.Health, error) {
+		func(_ context.Context, log *slog.Logger) (process.Runner, *process.Health, error) {
 			c, err := apiClient(cfg.Client, config.Scheduler)
 			if err != nil {
 				return nil, nil, err
 			}
 			s, err := scheduler.New(*cfg, c, log)
-			return s, &cfg.Health, err
+			return s, &process.Health{Health: cfg.Health, Reviews: c}, err
 		})
 }

@@ -2,6 +2,7 @@ package model
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // clusterOf is the model of a cluster as an import writes it.
@@ -37,8 +39,8 @@ func clusterOf(t *testing.T, c spec.Cluster) *Cluster {
 
 func demo() spec.Cluster {
 	return spec.Cluster{
-		ID: "id", Name: "demo", Network: spec.Network{PodCIDR: "10.0.0.0/16", ServiceCIDR: "10.1.0.0/16", DNSDomain: "x.y"}, WorkloadsOnMasters: true,
-		Masters: []spec.Host{{Name: "m1", Address: "192.0.2.1", SSH: spec.SSH{HostKey: "k1"}}, {Name: "m2", Address: "m2.example.org", NodeIP: "192.0.2.2", Labels: map[string]string{"a": "b"}}},
+		ID: "id", Name: "demo", Network: spec.Network{PodCIDRs: addr.MustPrefixes("10.0.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.1.0.0/16"), DNSDomain: "x.y"}, WorkloadsOnMasters: true,
+		Masters: []spec.Host{{Name: "m1", Address: "192.0.2.1", SSH: spec.SSH{HostKey: "k1"}}, {Name: "m2", Address: "m2.example.org", NodeIPs: addr.MustIPs("192.0.2.2"), Labels: map[string]string{"a": "b"}}},
 		Kubelet: spec.Kubelet{MaxPods: 9}, ControllerManager: spec.ControllerManager{NodeMonitorGracePeriod: time.Minute},
 	}
 }
@@ -56,24 +58,42 @@ func TestAClusterIsReadAsItWasWritten(t *testing.T) {
 
 func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 	kind := NetworkDefault().AttributeTypes(t.Context())
-	all := spec.Network{PodCIDR: spec.DefaultPodCIDR, ServiceCIDR: spec.DefaultServiceCIDR, DNSDomain: spec.DefaultDNSDomain}
-	own := spec.Network{PodCIDR: "p", ServiceCIDR: "s", DNSDomain: "d"}
+	all := spec.Network{PodCIDRs: addr.MustPrefixes(spec.DefaultPodCIDR), ServiceCIDRs: addr.MustPrefixes(spec.DefaultServiceCIDR), DNSDomain: spec.DefaultDNSDomain}
+	own := spec.Network{PodCIDRs: addr.MustPrefixes("10.2.0.0/16,fd00::/56"), ServiceCIDRs: addr.MustPrefixes("10.3.0.0/16"), DNSDomain: "d"}
 	some := all
-	some.ServiceCIDR = "s"
+	some.ServiceCIDRs = own.ServiceCIDRs
 	for name, tc := range map[string]struct {
 		network types.Object
 		want    spec.Network
 	}{
 		"none": {types.ObjectNull(kind), all}, "its own": {NetworkOf(own), own}, "the default": {NetworkDefault(), all},
-		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": str("s"), "dns_domain": types.StringNull()}), some},
+		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": str("10.3.0.0/16"), "dns_domain": types.StringNull()}), some},
 	} {
 		m := clusterOf(t, demo())
 		m.Network = tc.network
 		var diags diag.Diagnostics
-		if got := m.ConfigSpec(t.Context(), &diags); got.Network != tc.want || len(got.Masters) != 2 {
+		if got := m.ConfigSpec(t.Context(), &diags); !reflect.DeepEqual(got.Network, tc.want) || len(got.Masters) != 2 {
 			t.Errorf("%s: %+v", name, got)
 		}
 		fine(t, diags)
+	}
+}
+
+// What is no address is told with the attribute's name, before anything is planned.
+func TestAddressesThatAreNone(t *testing.T) {
+	kind := NetworkDefault().AttributeTypes(t.Context())
+	m := clusterOf(t, demo())
+	m.Network = types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": str("pods"), "service_cidr": str("10.3.0.0/16,services"), "dns_domain": str("d")})
+	var diags diag.Diagnostics
+	m.ConfigSpec(t.Context(), &diags)
+	Host{Address: str("a"), NodeIP: str("here")}.Spec(t.Context(), "m1", "", &diags)
+	var said []string
+	for _, d := range diags.Errors() {
+		said = append(said, d.Detail())
+	}
+	want := []string{`pod_cidr: "pods" is not a CIDR such as 10.244.0.0/16`, `service_cidr: "services" is not a CIDR such as 10.244.0.0/16`, `host "m1": node_ip: "here" is not an IP address such as 192.0.2.1`}
+	if !slices.Equal(said, want) {
+		t.Errorf("%q", said)
 	}
 }
 
@@ -111,8 +131,8 @@ func TestTheEndpointsAndTheHandleOfACluster(t *testing.T) {
 	m, status := clusterOf(t, c), map[string]HostStatus{"m1": entry("ready", "x"), "m2": {HostKey: types.StringUnknown()}, "leaving": entry("ready", "x")}
 	got := Connection(t.Context(), m.HandleWith(t.Context(), HandleMastersOf(t.Context(), c, status, &diags), &diags), &diags)
 	fine(t, diags)
-	if got.ClusterID != "id" || got.ClusterName != "demo" || got.Network != c.Network || len(got.Masters) != 2 ||
-		got.Masters[0].SSH.HostKey != "key" || got.Masters[1].SSH.HostKey != "" || got.Masters[1].NodeIP != "192.0.2.2" {
+	if got.ClusterID != "id" || got.ClusterName != "demo" || !reflect.DeepEqual(got.Network, c.Network) || len(got.Masters) != 2 ||
+		got.Masters[0].SSH.HostKey != "key" || got.Masters[1].SSH.HostKey != "" || got.Masters[1].NodeIPs.String() != "192.0.2.2" {
 		t.Errorf("handle %+v", got)
 	}
 }

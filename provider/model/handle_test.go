@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // A handle says of a cluster what its pools see of it. How Nodes are labelled is not
@@ -17,14 +18,14 @@ import (
 func TestAHandleSaysWhatPoolsSeeOfACluster(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
-		c := spec.Cluster{ID: "id", Name: "demo", Network: spec.Network{PodCIDR: "10.0.0.0/16", ServiceCIDR: "10.1.0.0/16", DNSDomain: "x.y"}}
+		c := spec.Cluster{ID: "id", Name: "demo", Network: spec.Network{PodCIDRs: addr.MustPrefixes("10.0.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.1.0.0/16"), DNSDomain: "x.y"}}
 		for _, name := range []string{"m1", "m2", "m3"} {
 			c.Masters = append(c.Masters, some(r, name))
 		}
 		want := c.Connection()
 		want.Masters = nil
 		for _, h := range c.Masters {
-			h.Labels, h.Annotations, h.NodeIP = nil, nil, h.IP()
+			h.Labels, h.Annotations, h.NodeIPs = nil, nil, h.IPs()
 			want.Masters = append(want.Masters, h)
 		}
 		var diags diag.Diagnostics
@@ -39,7 +40,7 @@ func TestAHandleSaysWhatPoolsSeeOfACluster(t *testing.T) {
 func handle(t *testing.T, change func(*Handle, *HandleMaster)) types.Object {
 	t.Helper()
 	m := HandleMaster{Address: str("192.0.2.1"), NodeIP: str("192.0.2.1")}
-	h := Handle{ClusterID: str("id"), ClusterName: str("demo"), PodCIDR: str("p"), ServiceCIDR: str("s"), DNSDomain: str("d")}
+	h := Handle{ClusterID: str("id"), ClusterName: str("demo"), PodCIDR: str("10.0.0.0/16"), ServiceCIDR: str("10.1.0.0/16"), DNSDomain: str("d")}
 	if change != nil {
 		change(&h, &m)
 	}
@@ -116,7 +117,7 @@ func TestTheHandleOfAClusterThatIsNotKnown(t *testing.T) {
 	} {
 		var diags diag.Diagnostics
 		var h Handle
-		As(ctx, HandleOf(ctx, types.StringUnknown(), str("demo"), tc.network, types.MapUnknown(HandleMasterType()), &diags), &h, &diags)
+		As(ctx, HandleOf(ctx, types.StringUnknown(), str("demo"), tc.network, types.StringNull(), types.MapUnknown(HandleMasterType()), &diags), &h, &diags)
 		fine(t, diags)
 		if h.PodCIDR != tc.pod || h.DNSDomain != tc.dns || !h.ClusterID.IsUnknown() || h.ClusterName != str("demo") || !h.Masters.IsUnknown() {
 			t.Errorf("%s gives %+v", tc.network, h)

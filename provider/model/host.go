@@ -3,12 +3,14 @@ package model
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // Host is one entry of masters or hosts.
@@ -53,7 +55,7 @@ func (h Host) known(ctx context.Context) bool {
 // and counts where the configuration has none.
 func (h Host) Spec(ctx context.Context, name, pinned string, diags *diag.Diagnostics) spec.Host {
 	out := spec.Host{
-		Name: name, Address: h.Address.ValueString(), NodeIP: h.NodeIP.ValueString(),
+		Name: name, Address: h.Address.ValueString(), NodeIPs: list(fmt.Sprintf("host %q: node_ip", name), h.NodeIP, addr.ParseIPs, diags),
 		Labels: readStrings(ctx, h.Labels, diags), Annotations: readStrings(ctx, h.Annotations, diags),
 	}
 	if isSet(h.SSH) {
@@ -77,7 +79,7 @@ func HostOf(ctx context.Context, h spec.Host, diags *diag.Diagnostics) Host {
 		ssh = v
 	}
 	return Host{
-		Address: types.StringValue(h.Address), NodeIP: StringOrNull(h.NodeIP), HostKey: types.StringNull(),
+		Address: types.StringValue(h.Address), NodeIP: StringOrNull(h.NodeIPs.String()), HostKey: types.StringNull(),
 		Labels: StringMap(ctx, h.Labels, diags), Annotations: StringMap(ctx, h.Annotations, diags), SSH: ssh,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/preflight"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // The values of role.
@@ -61,7 +62,7 @@ func (m *HostFacts) Set(f bootstrap.HostFacts) {
 	m.Hostname, m.MachineID = types.StringValue(f.Hostname), types.StringValue(f.MachineID)
 	m.CPUs, m.MemoryBytes, m.DiskFreeBytes = types.Int64Value(int64(f.CPUs)), types.Int64Value(f.MemoryBytes), types.Int64Value(f.DiskFreeBytes)
 	m.CgroupVersion, m.Systemd = types.Int64Value(int64(f.CgroupVersion)), types.Int64Value(int64(f.SystemdVersion))
-	m.Addresses = StringList(slices.Sorted(slices.Values(f.Addresses)))
+	m.Addresses = StringList(slices.Sorted(slices.Values(addr.IPs(f.Addresses).Strings())))
 	m.Cluster, m.Findings = membership(f.Identity), findings(f.Findings)
 }
 

@@ -10,16 +10,17 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/preflight"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func TestTheFactsOfAHost(t *testing.T) {
 	var diags diag.Diagnostics
 	m := HostFacts{Address: str("192.0.2.1"), NodeIP: str("10.0.0.1"), SSH: types.ObjectNull(hostSSHType()), Role: str("master")}
-	if h := m.Spec(t.Context(), &diags); h.Address != "192.0.2.1" || h.NodeIP != "10.0.0.1" || h.Name == "" {
+	if h := m.Spec(t.Context(), &diags); h.Address != "192.0.2.1" || h.NodeIPs.String() != "10.0.0.1" || h.Name == "" {
 		t.Errorf("asks %+v", h)
 	}
 	fine(t, diags)
-	addresses := []string{"10.0.0.2", "10.0.0.1"}
+	addresses := addr.MustIPs("10.0.0.2,10.0.0.1")
 	m.Set(bootstrap.HostFacts{
 		Facts:    host.Facts{OS: "os", Kernel: "6.1", Arch: "amd64", Hostname: "h", MachineID: "id", CPUs: 4, MemoryBytes: 5, DiskFreeBytes: 6, CgroupVersion: 2, SystemdVersion: 252, Addresses: addresses},
 		HostKey:  "key",
@@ -33,7 +34,7 @@ func TestTheFactsOfAHost(t *testing.T) {
 		m.MachineID != want.MachineID || m.CPUs != want.CPUs || m.MemoryBytes != want.MemoryBytes || m.DiskFreeBytes != want.DiskFreeBytes || m.CgroupVersion != want.CgroupVersion || m.Systemd != want.Systemd {
 		t.Errorf("%+v", m)
 	}
-	if !m.Addresses.Equal(StringList([]string{"10.0.0.1", "10.0.0.2"})) || addresses[0] != "10.0.0.2" || !m.Cluster.IsNull() || len(m.Findings.Elements()) != 1 {
+	if !m.Addresses.Equal(StringList([]string{"10.0.0.1", "10.0.0.2"})) || addresses[0].String() != "10.0.0.2" || !m.Cluster.IsNull() || len(m.Findings.Elements()) != 1 {
 		t.Errorf("addresses %s of %v, cluster %s, findings %s", m.Addresses, addresses, m.Cluster, m.Findings)
 	}
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // some is a random host: each part of it is there or not.
@@ -27,8 +29,14 @@ func some(r *rand.Rand, name string) spec.Host {
 		}
 		return map[string]string{"a": text(), "b": text()}
 	}
+	ips := func() addr.IPs {
+		if r.IntN(2) == 0 {
+			return nil
+		}
+		return addr.IPs{netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(256))})}
+	}
 	return spec.Host{
-		Name: name, Address: text(), NodeIP: text(), Labels: strings(), Annotations: strings(),
+		Name: name, Address: text(), NodeIPs: ips(), Labels: strings(), Annotations: strings(),
 		SSH: spec.SSH{User: text(), Port: r.IntN(2) * r.IntN(65536), Profile: text(), HostKey: text()},
 	}
 }

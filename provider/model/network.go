@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // Network is the attribute network of a cluster.
@@ -22,7 +23,7 @@ type Network struct {
 func NetworkOf(n spec.Network) types.Object {
 	return types.ObjectValueMust(map[string]attr.Type{"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType},
 		map[string]attr.Value{
-			"pod_cidr": types.StringValue(n.PodCIDR), "service_cidr": types.StringValue(n.ServiceCIDR), "dns_domain": types.StringValue(n.DNSDomain),
+			"pod_cidr": types.StringValue(n.PodCIDRs.String()), "service_cidr": types.StringValue(n.ServiceCIDRs.String()), "dns_domain": types.StringValue(n.DNSDomain),
 		})
 }
 
@@ -32,19 +33,37 @@ func NetworkDefault() types.Object { return NetworkOf(withDefaults(spec.Network{
 // withDefaults is a network of a configuration, where the schema's defaults are not
 // yet set.
 func withDefaults(n spec.Network) spec.Network {
-	return spec.Network{
-		PodCIDR:     cmp.Or(n.PodCIDR, spec.DefaultPodCIDR),
-		ServiceCIDR: cmp.Or(n.ServiceCIDR, spec.DefaultServiceCIDR),
-		DNSDomain:   cmp.Or(n.DNSDomain, spec.DefaultDNSDomain),
+	if len(n.PodCIDRs) == 0 {
+		n.PodCIDRs = addr.MustPrefixes(spec.DefaultPodCIDR)
 	}
+	if len(n.ServiceCIDRs) == 0 {
+		n.ServiceCIDRs = addr.MustPrefixes(spec.DefaultServiceCIDR)
+	}
+	n.DNSDomain = cmp.Or(n.DNSDomain, spec.DefaultDNSDomain)
+	return n
 }
 
 func networkSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) spec.Network {
 	var m Network
 	As(ctx, o, &m, diags)
-	return m.spec()
+	return m.spec(diags)
 }
 
-func (m Network) spec() spec.Network {
-	return spec.Network{PodCIDR: m.PodCIDR.ValueString(), ServiceCIDR: m.ServiceCIDR.ValueString(), DNSDomain: m.DNSDomain.ValueString()}
+// spec is the network as far as it is known. Each range is a text that may hold one
+// of each family, joined by a comma as in upstream's flags.
+func (m Network) spec(diags *diag.Diagnostics) spec.Network {
+	return spec.Network{
+		PodCIDRs:     list("pod_cidr", m.PodCIDR, addr.ParsePrefixes, diags),
+		ServiceCIDRs: list("service_cidr", m.ServiceCIDR, addr.ParsePrefixes, diags),
+		DNSDomain:    m.DNSDomain.ValueString(),
+	}
+}
+
+// list reads a text that holds addresses or ranges; none of what is not known.
+func list[L any](name string, v types.String, parse func(string) (L, error), diags *diag.Diagnostics) L {
+	out, err := parse(v.ValueString())
+	if err != nil {
+		diags.AddError("Invalid address", name+": "+err.Error())
+	}
+	return out
 }

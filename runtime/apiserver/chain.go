@@ -50,7 +50,7 @@ func handlerChain(l links) func(http.Handler, *genericapiserver.Config) http.Han
 		h = genericfilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
 		h = withFairness(h, c, l.sizes)
 		h = ours.WithPerUser(h, l.perUser, c.LongRunningFunc, c.Serializer)
-		h = impersonation.WithImpersonation(h, c.Authorization.Authorizer, c.Serializer)
+		h = impersonation.WithConstrainedImpersonation(h, c.Authorization.Authorizer, c.Serializer)
 		h = genericfilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
 		failed := genericfilters.WithFailedAuthenticationAudit(genericfilters.Unauthorized(c.Serializer), c.AuditBackend, c.AuditPolicyRuleEvaluator)
 		h = genericfilters.WithAuthentication(h, c.Authentication.Authenticator, failed, c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)

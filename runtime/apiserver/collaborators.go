@@ -2,16 +2,13 @@ package apiserver
 
 import (
 	"crypto/rand"
-	"fmt"
 	"math/big"
 	"net/http"
 
-	restclient "k8s.io/client-go/rest"
-
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Prefixes of the keys that are no API objects.
@@ -39,24 +36,8 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Col
 	}, nil
 }
 
-// kubeletTransport dials kubelets as this API server. It speaks HTTP/1.1, since
-// streams are upgraded.
-func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
-	t, err := restclient.TransportFor(&restclient.Config{TLSClientConfig: restclient.TLSClientConfig{
-		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, NextProtos: []string{"http/1.1"},
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("credentials for kubelets: %w", err)
-	}
-	return t, nil
-}
-
 // allocator gives Services their addresses.
 func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
-	first, err := services.First(s.cfg.ServiceCIDR)
-	if err != nil {
-		return nil, fmt.Errorf("serviceCIDR: %w", err)
-	}
 	random := func(n int64) int64 {
 		i, err := rand.Int(rand.Reader, big.NewInt(n))
 		if err != nil {
@@ -64,6 +45,7 @@ func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 		}
 		return i.Int64()
 	}
-	return services.New(s.cfg.ServiceCIDR, s.cfg.ServiceNodePortRange, []string{first.String(), s.cfg.ClusterDNS},
+	reserved := append(addr.IPs{services.First(s.cfg.ServiceCIDRs)}, s.cfg.ClusterDNS...)
+	return services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
 		services.NewLedger(a.etcd, ledgerPrefix), random)
 }

@@ -37,10 +37,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	if err != nil {
 		return fmt.Errorf("advertiseAddress: %w", err)
 	}
-	first, err := services.First(s.cfg.ServiceCIDR)
-	if err != nil {
-		return fmt.Errorf("serviceCIDR: %w", err)
-	}
+	first := services.First(s.cfg.ServiceCIDRs)
 	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
 	schemas, err := flowcontrol.New(a.loopback.FlowcontrolV1(), a.generic.SharedInformerFactory, s.log)
 	if err != nil {

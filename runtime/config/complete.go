@@ -20,6 +20,13 @@ const (
 	maxGoawayChance = 0.02
 )
 
+// Values of KubeletConfig.ImagePullCredentialsVerification: upstream's policies.
+const (
+	NeverVerify                = "NeverVerify"
+	NeverVerifyPreloadedImages = "NeverVerifyPreloadedImages"
+	AlwaysVerify               = "AlwaysVerify"
+)
+
 // required reports the fields that are empty, by their names in the file.
 func required(fields map[string]string) error {
 	var errs []error
@@ -38,13 +45,10 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-func checkCIDR(name, s string) error {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
+// checkAll reports what is wrong with a list of addresses or of ranges.
+func checkAll(name string, list interface{ Check() error }) error {
+	if err := list.Check(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
-	}
-	if p != p.Masked() {
-		return fmt.Errorf("%s: %s has host bits set; did you mean %s?", name, s, p.Masked())
 	}
 	return nil
 }
@@ -76,9 +80,17 @@ func (c *APIClient) complete() error {
 }
 
 func (c *Health) complete(of Component) error {
-	setDefault(&c.Address, of.HealthAddress())
+	setDefault(&c.Address, of.healthListenAddress())
 	return errors.Join(checkHostPort("health.address", c.Address),
 		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
+}
+
+func (c *Certificates) complete() error {
+	setDefault(&c.Lifetime, metav1.Duration{Duration: DefaultCertificateLifetime})
+	if c.Lifetime.Duration < MinCertificateLifetime {
+		return fmt.Errorf("certificates.lifetime: %s is less than %s", c.Lifetime.Duration, MinCertificateLifetime)
+	}
+	return nil
 }
 
 func (c *LeaderElection) complete() error {
@@ -129,7 +141,7 @@ func (c *APIServerConfig) Complete() error {
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
 	setDefault(&c.ServiceAccount.Issuer, "https://kubernetes.default.svc."+c.ClusterDomain)
 	err := errors.Join(checkHostPort("bindAddress", c.BindAddress), checkIP("advertiseAddress", c.AdvertiseAddress),
-		checkCIDR("serviceCIDR", c.ServiceCIDR), checkIP("clusterDNS", c.ClusterDNS), required(map[string]string{
+		checkAll("serviceCIDR", c.ServiceCIDRs), checkAll("clusterDNS", c.ClusterDNS), required(map[string]string{
 			"clusterID": c.ClusterID, "serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
 			"clientCAFile": c.ClientCAFile, "serviceAccount.keyFile": c.ServiceAccount.KeyFile,
 			"etcd.caFile": c.Etcd.CAFile, "etcd.certFile": c.Etcd.CertFile, "etcd.keyFile": c.Etcd.KeyFile,
@@ -157,7 +169,10 @@ func (c *APIServerConfig) Complete() error {
 	if len(c.ServiceAccount.PublicKeyFiles) == 0 {
 		err = errors.Join(err, errors.New("serviceAccount.publicKeyFiles: at least one is required"))
 	}
-	return err
+	if len(c.ClusterCIDRs) > 0 {
+		err = errors.Join(err, checkAll("clusterCIDR", c.ClusterCIDRs))
+	}
+	return errors.Join(err, c.Admission.check())
 }
 
 // Complete fills defaults and validates.
@@ -165,8 +180,8 @@ func (c *ControllerManagerConfig) Complete() error {
 	setDefault(&c.NodeCIDRMaskSize, DefaultNodeCIDRMaskSize)
 	setDefault(&c.NodeMonitorGracePeriod, metav1.Duration{Duration: 40 * time.Second})
 	setDefault(&c.TerminatedPodThreshold, 12500)
-	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(),
-		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(), c.Certificates.complete(),
+		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"rootCAFile": c.RootCAFile}))
 }
 
@@ -179,24 +194,44 @@ func (c *KubeletConfig) Complete() error {
 	setDefault(&c.CgroupRoot, CgroupRoot)
 	setDefault(&c.MaxPods, DefaultMaxPods)
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), checkIP("nodeIP", c.NodeIP), checkHostPort("bindAddress", c.BindAddress),
-		checkCIDR("network.clusterCIDR", c.Network.ClusterCIDR), checkCIDR("network.serviceCIDR", c.Network.ServiceCIDR),
+	setDefault(&c.ImagePullCredentialsVerification, NeverVerifyPreloadedImages)
+	if c.SeccompDefault == nil {
+		c.SeccompDefault = new(true)
+	}
+	return errors.Join(c.completeRuntimes(), c.Client.complete(), c.Certificates.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
+		checkAll("network.clusterCIDR", c.Network.ClusterCIDRs), checkAll("network.serviceCIDR", c.Network.ServiceCIDRs),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,
 			"serving.certFile": c.Serving.CertFile, "serving.keyFile": c.Serving.KeyFile,
 		}))
 }
 
+func (c *KubeletConfig) completeRuntimes() error {
+	var errs []error
+	switch c.ImagePullCredentialsVerification {
+	case NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify:
+	default:
+		errs = append(errs, fmt.Errorf("imagePullCredentialsVerification: %q is none of %s, %s, %s",
+			c.ImagePullCredentialsVerification, NeverVerify, NeverVerifyPreloadedImages, AlwaysVerify))
+	}
+	for handler, runtime := range c.RuntimeHandlers {
+		if handler == "" || runtime == "" {
+			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: %q: neither may be empty", handler, runtime))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Complete fills defaults and validates.
 func (c *ProxyConfig) Complete() error {
-	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkIP("nodeIP", c.NodeIP),
-		checkCIDR("clusterCIDR", c.ClusterCIDR), checkCIDR("serviceCIDR", c.ServiceCIDR),
+	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
+		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"nodeName": c.NodeName}))
 }
 
 // Complete fills defaults and validates.
 func (c *DNSConfig) Complete() error {
 	setDefault(&c.Domain, DefaultClusterDomain)
-	return errors.Join(c.Client.complete(), c.Health.complete(DNS), checkIP("address", c.Address),
-		checkCIDR("serviceCIDR", c.ServiceCIDR), checkCIDR("clusterCIDR", c.ClusterCIDR))
+	return errors.Join(c.Client.complete(), c.Health.complete(DNS), checkAll("address", c.Addresses),
+		checkAll("serviceCIDR", c.ServiceCIDRs), checkAll("clusterCIDR", c.ClusterCIDRs))
 }

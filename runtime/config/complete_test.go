@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // told fails unless an error has exactly as many lines as are wanted, and each of
@@ -58,12 +60,12 @@ func TestHealthIsCompleted(t *testing.T) {
 		address string
 		want    []string
 	}{
-		"nothing":        {func(*Health) {}, "127.0.0.1:10256", nil},
+		"nothing":        {func(*Health) {}, "0.0.0.0:10256", nil},
 		"an address":     {func(c *Health) { c.Address = "0.0.0.0:1" }, "0.0.0.0:1", nil},
 		"no port":        {func(c *Health) { c.Address = "0.0.0.0" }, "0.0.0.0", []string{"health.address: "}},
-		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "127.0.0.1:10256", []string{"health.clientCAFile: required"}},
-		"no certificate": {func(c *Health) { c.CertFile = "" }, "127.0.0.1:10256", []string{"health.certFile: required"}},
-		"no key":         {func(c *Health) { c.KeyFile = "" }, "127.0.0.1:10256", []string{"health.keyFile: required"}},
+		"no CA":          {func(c *Health) { c.ClientCAFile = "" }, "0.0.0.0:10256", []string{"health.clientCAFile: required"}},
+		"no certificate": {func(c *Health) { c.CertFile = "" }, "0.0.0.0:10256", []string{"health.certFile: required"}},
+		"no key":         {func(c *Health) { c.KeyFile = "" }, "0.0.0.0:10256", []string{"health.keyFile: required"}},
 	} {
 		c := health()
 		tc.change(&c)
@@ -115,7 +117,7 @@ func TestEtcdIsCompleted(t *testing.T) {
 		}
 		tc.change(&c)
 		told(t, what, c.Complete(), tc.want...)
-		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "127.0.0.1:2381" {
+		if c.DataDir != EtcdDataDir || c.ClientPort != EtcdClientPort || c.Health.Address != "0.0.0.0:2381" {
 			t.Errorf("%s: %s, %d, %s", what, c.DataDir, c.ClientPort, c.Health.Address)
 		}
 	}
@@ -129,9 +131,11 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"nothing":                 {func(*APIServerConfig) {}, nil},
 		"an address without port": {func(c *APIServerConfig) { c.BindAddress = "0.0.0.0" }, []string{"bindAddress: "}},
 		"no advertised address":   {func(c *APIServerConfig) { c.AdvertiseAddress = "" }, []string{"advertiseAddress: "}},
-		"no Services":             {func(c *APIServerConfig) { c.ServiceCIDR = "" }, []string{"serviceCIDR: "}},
-		"host bits":               {func(c *APIServerConfig) { c.ServiceCIDR = "10.96.0.1/16" }, []string{"serviceCIDR: 10.96.0.1/16 has host bits set; did you mean 10.96.0.0/16?"}},
-		"no DNS":                  {func(c *APIServerConfig) { c.ClusterDNS = "dns" }, []string{"clusterDNS: "}},
+		"no Services":             {func(c *APIServerConfig) { c.ServiceCIDRs = nil }, []string{"serviceCIDR: "}},
+		"host bits":               {func(c *APIServerConfig) { c.ServiceCIDRs = addr.MustPrefixes("10.96.0.1/16") }, []string{"serviceCIDR: 10.96.0.1/16 has host bits set; did you mean 10.96.0.0/16?"}},
+		"pods with host bits":     {func(c *APIServerConfig) { c.ClusterCIDRs = addr.MustPrefixes("10.244.0.1/16") }, []string{"clusterCIDR: 10.244.0.1/16 has host bits set"}},
+		"an unknown plugin":       {func(c *APIServerConfig) { c.Admission.Enable = []string{"AlwaysDeny"} }, []string{"admission.enable[0]"}},
+		"no DNS":                  {func(c *APIServerConfig) { c.ClusterDNS = addr.MustIPs("fd00::a") }, []string{"clusterDNS: "}},
 		"no ID":                   {func(c *APIServerConfig) { c.ClusterID = "" }, []string{"clusterID: required"}},
 		"no serving pair":         {func(c *APIServerConfig) { c.Serving = KeyPair{} }, []string{"serving.certFile: required", "serving.keyFile: required"}},
 		"no client CA":            {func(c *APIServerConfig) { c.ClientCAFile = "" }, []string{"clientCAFile: required"}},
@@ -150,7 +154,7 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"no way to kubelets":      {func(c *APIServerConfig) { c.Kubelet = KubeletClient{} }, []string{"kubelet.caFile", "kubelet.certFile", "kubelet.keyFile"}},
 	} {
 		c := APIServerConfig{
-			ClusterID: "id", AdvertiseAddress: "10.0.0.1", ServiceCIDR: "10.96.0.0/16", ClusterDNS: "10.96.0.10", Serving: KeyPair{"c", "k"}, ClientCAFile: "ca",
+			ClusterID: "id", AdvertiseAddress: "10.0.0.1", ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), ClusterDNS: addr.MustIPs("10.96.0.10"), Serving: KeyPair{"c", "k"}, ClientCAFile: "ca",
 			ServiceAccount: ServiceAccount{KeyFile: "k", PublicKeyFiles: []string{"p"}},
 			Etcd:           EtcdClient{Endpoints: []string{"https://127.0.0.1:2379"}, CAFile: "ca", KeyPair: KeyPair{"c", "k"}},
 			Kubelet:        KubeletClient{CAFile: "ca", KeyPair: KeyPair{"c", "k"}},
@@ -174,7 +178,7 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 func TestWhatFollowsMastersIsCompleted(t *testing.T) {
 	manager := func(change func(*ControllerManagerConfig)) Completer {
 		c := &ControllerManagerConfig{Client: client(), Health: health(), LeaderElection: LeaderElection{Identity: "m1"},
-			ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16", RootCAFile: "ca"}
+			ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), RootCAFile: "ca"}
 		change(c)
 		return c
 	}
@@ -184,18 +188,18 @@ func TestWhatFollowsMastersIsCompleted(t *testing.T) {
 		return c
 	}
 	kubelet := func(change func(*KubeletConfig)) Completer {
-		c := &KubeletConfig{NodeName: "n", NodeIP: "10.0.0.1", Client: client(), Serving: KeyPair{"c", "k"}, ClientCAFile: "ca",
-			Network: NetworkConfig{ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}}
+		c := &KubeletConfig{NodeName: "n", NodeIPs: addr.MustIPs("10.0.0.1"), Client: client(), Serving: KeyPair{"c", "k"}, ClientCAFile: "ca",
+			Network: NetworkConfig{ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}}
 		change(c)
 		return c
 	}
 	proxy := func(change func(*ProxyConfig)) Completer {
-		c := &ProxyConfig{NodeName: "n", NodeIP: "10.0.0.1", Client: client(), Health: health(), ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}
+		c := &ProxyConfig{NodeName: "n", NodeIPs: addr.MustIPs("10.0.0.1"), Client: client(), Health: health(), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}
 		change(c)
 		return c
 	}
 	dns := func(change func(*DNSConfig)) Completer {
-		c := &DNSConfig{Client: client(), Health: health(), Address: "10.96.0.10", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}
+		c := &DNSConfig{Client: client(), Health: health(), Addresses: addr.MustIPs("10.96.0.10"), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}
 		change(c)
 		return c
 	}
@@ -207,8 +211,8 @@ func TestWhatFollowsMastersIsCompleted(t *testing.T) {
 		"a controller-manager without client":     {manager(func(c *ControllerManagerConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
 		"a controller-manager without health":     {manager(func(c *ControllerManagerConfig) { c.Health.KeyFile = "" }), []string{"health.keyFile"}},
 		"a controller-manager without identity":   {manager(func(c *ControllerManagerConfig) { c.LeaderElection.Identity = "" }), []string{"leaderElection.identity"}},
-		"a controller-manager without pods":       {manager(func(c *ControllerManagerConfig) { c.ClusterCIDR = "" }), []string{"clusterCIDR: "}},
-		"a controller-manager without Services":   {manager(func(c *ControllerManagerConfig) { c.ServiceCIDR = "" }), []string{"serviceCIDR: "}},
+		"a controller-manager without pods":       {manager(func(c *ControllerManagerConfig) { c.ClusterCIDRs = nil }), []string{"clusterCIDR: "}},
+		"a controller-manager without Services":   {manager(func(c *ControllerManagerConfig) { c.ServiceCIDRs = nil }), []string{"serviceCIDR: "}},
 		"a controller-manager without CA":         {manager(func(c *ControllerManagerConfig) { c.RootCAFile = "" }), []string{"rootCAFile: required"}},
 		"a scheduler":                             {scheduler(func(*SchedulerConfig) {}), nil},
 		"a scheduler without client":              {scheduler(func(c *SchedulerConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
@@ -216,26 +220,26 @@ func TestWhatFollowsMastersIsCompleted(t *testing.T) {
 		"a scheduler without identity":            {scheduler(func(c *SchedulerConfig) { c.LeaderElection.Identity = "" }), []string{"leaderElection.identity"}},
 		"a kubelet":                               {kubelet(func(*KubeletConfig) {}), nil},
 		"a kubelet without client":                {kubelet(func(c *KubeletConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
-		"a kubelet without IP":                    {kubelet(func(c *KubeletConfig) { c.NodeIP = "" }), []string{"nodeIP: "}},
+		"a kubelet without IP":                    {kubelet(func(c *KubeletConfig) { c.NodeIPs = nil }), []string{"nodeIP: "}},
 		"a kubelet without port":                  {kubelet(func(c *KubeletConfig) { c.BindAddress = "0.0.0.0" }), []string{"bindAddress: "}},
-		"a kubelet without pods":                  {kubelet(func(c *KubeletConfig) { c.Network.ClusterCIDR = "" }), []string{"network.clusterCIDR: "}},
-		"a kubelet without Services":              {kubelet(func(c *KubeletConfig) { c.Network.ServiceCIDR = "" }), []string{"network.serviceCIDR: "}},
+		"a kubelet without pods":                  {kubelet(func(c *KubeletConfig) { c.Network.ClusterCIDRs = nil }), []string{"network.clusterCIDR: "}},
+		"a kubelet without Services":              {kubelet(func(c *KubeletConfig) { c.Network.ServiceCIDRs = nil }), []string{"network.serviceCIDR: "}},
 		"a kubelet without name":                  {kubelet(func(c *KubeletConfig) { c.NodeName = "" }), []string{"nodeName: required"}},
 		"a kubelet without client CA":             {kubelet(func(c *KubeletConfig) { c.ClientCAFile = "" }), []string{"clientCAFile: required"}},
 		"a kubelet without serving pair":          {kubelet(func(c *KubeletConfig) { c.Serving = KeyPair{} }), []string{"serving.certFile", "serving.keyFile"}},
 		"a proxy":                                 {proxy(func(*ProxyConfig) {}), nil},
 		"a proxy without client":                  {proxy(func(c *ProxyConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
 		"a proxy without health":                  {proxy(func(c *ProxyConfig) { c.Health.KeyFile = "" }), []string{"health.keyFile"}},
-		"a proxy without IP":                      {proxy(func(c *ProxyConfig) { c.NodeIP = "" }), []string{"nodeIP: "}},
-		"a proxy without pods":                    {proxy(func(c *ProxyConfig) { c.ClusterCIDR = "" }), []string{"clusterCIDR: "}},
-		"a proxy without Services":                {proxy(func(c *ProxyConfig) { c.ServiceCIDR = "" }), []string{"serviceCIDR: "}},
+		"a proxy without IP":                      {proxy(func(c *ProxyConfig) { c.NodeIPs = nil }), []string{"nodeIP: "}},
+		"a proxy without pods":                    {proxy(func(c *ProxyConfig) { c.ClusterCIDRs = nil }), []string{"clusterCIDR: "}},
+		"a proxy without Services":                {proxy(func(c *ProxyConfig) { c.ServiceCIDRs = nil }), []string{"serviceCIDR: "}},
 		"a proxy without name":                    {proxy(func(c *ProxyConfig) { c.NodeName = "" }), []string{"nodeName: required"}},
 		"cluster DNS":                             {dns(func(*DNSConfig) {}), nil},
 		"cluster DNS without client":              {dns(func(c *DNSConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
 		"cluster DNS without health":              {dns(func(c *DNSConfig) { c.Health.KeyFile = "" }), []string{"health.keyFile"}},
-		"cluster DNS without address":             {dns(func(c *DNSConfig) { c.Address = "" }), []string{"address: "}},
-		"cluster DNS without pods":                {dns(func(c *DNSConfig) { c.ClusterCIDR = "" }), []string{"clusterCIDR: "}},
-		"cluster DNS without Services":            {dns(func(c *DNSConfig) { c.ServiceCIDR = "" }), []string{"serviceCIDR: "}},
+		"cluster DNS without address":             {dns(func(c *DNSConfig) { c.Addresses = nil }), []string{"address: "}},
+		"cluster DNS without pods":                {dns(func(c *DNSConfig) { c.ClusterCIDRs = nil }), []string{"clusterCIDR: "}},
+		"cluster DNS without Services":            {dns(func(c *DNSConfig) { c.ServiceCIDRs = nil }), []string{"serviceCIDR: "}},
 		"cluster DNS of another domain, complete": {dns(func(c *DNSConfig) { c.Domain = "example.org" }), nil},
 	} {
 		told(t, what, tc.config.Complete(), tc.want...)
@@ -258,7 +262,7 @@ func TestDefaults(t *testing.T) {
 		k.CgroupRoot != CgroupRoot || k.MaxPods != 110 || k.ClusterDomain != "cluster.local" {
 		t.Errorf("%+v", k)
 	}
-	if d.Domain != "cluster.local" || d.Health.Address != "127.0.0.1:10253" {
+	if d.Domain != "cluster.local" || d.Health.Address != "0.0.0.0:10253" {
 		t.Errorf("%+v", d)
 	}
 	k.MaxPods, d.Domain = 1, "example.org"

@@ -48,11 +48,24 @@ func (c Component) ConfigFile() string {
 	return path.Join(ConfigDir, string(c)+".yaml")
 }
 
-// HealthAddress is where the component serves /healthz, /readyz and /metrics
-// over mutual TLS, as host:port. The API server and the kubelet serve them on
-// their main port. Containerd has none.
+// HealthAddress is where the component serves /healthz, /readyz and /metrics to its own
+// host, as host:port. The API server and the kubelet serve them on their main port.
+// Containerd has none.
 func (c Component) HealthAddress() string {
-	port := map[Component]int{
+	if port := c.healthPort(); port != 0 {
+		return "127.0.0.1:" + strconv.Itoa(port)
+	}
+	return ""
+}
+
+// healthListenAddress is where they are served unless configured: on all addresses, so
+// that metrics can be collected from elsewhere.
+func (c Component) healthListenAddress() string {
+	return "0.0.0.0:" + strconv.Itoa(c.healthPort())
+}
+
+func (c Component) healthPort() int {
+	return map[Component]int{
 		Etcd:              EtcdHealthPort,
 		APIServer:         APIServerPort,
 		ControllerManager: ControllerManagerPort,
@@ -61,10 +74,6 @@ func (c Component) HealthAddress() string {
 		Proxy:             ProxyHealthPort,
 		DNS:               DNSHealthPort,
 	}[c]
-	if port == 0 {
-		return ""
-	}
-	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
 // Ports, those of upstream Kubernetes where it has one.
@@ -114,6 +123,9 @@ const (
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"
 	NamespaceDir     = RunDir + "/netns"
+	// DNSRunDir belongs to who serves cluster DNS for as long as it runs: systemd gives
+	// it to the account.
+	DNSRunDir = RunDir + "/dns"
 	// SumsDir tells the SHA-256 of large files to who would have to read them.
 	SumsDir = RunDir + "/sums"
 )

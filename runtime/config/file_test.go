@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 func client() APIClient {
@@ -14,9 +16,9 @@ func client() APIClient {
 
 func TestWhatIsMarshalledIsLoaded(t *testing.T) {
 	want := &ProxyConfig{
-		NodeName: "w1", NodeIP: "10.0.0.2", Client: client(),
-		Health:      Health{ClientCAFile: "ca", KeyPair: KeyPair{"c", "k"}},
-		ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
+		NodeName: "w1", NodeIPs: addr.MustIPs("10.0.0.2"), Client: client(),
+		Health:       Health{ClientCAFile: "ca", KeyPair: KeyPair{"c", "k"}},
+		ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"),
 	}
 	if err := want.Complete(); err != nil {
 		t.Fatal(err)
@@ -42,7 +44,7 @@ func TestLoadRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ yaml, want string }{
 		"an unknown field":  {"nodeNme: w1\n", `unknown field "nodeNme"`},
 		"a missing field":   {"nodeIP: 10.0.0.2\n", "nodeName: required"},
-		"an address":        {"nodeIP: ten\n", "nodeIP:"},
+		"an address":        {"nodeIP: ten\n", `"ten" is not an IP address`},
 		"host bits in CIDR": {"clusterCIDR: 10.244.0.1/16\n", "did you mean 10.244.0.0/16?"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,12 @@
 package config
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // KeyPair is a certificate and its private key, as paths of PEM files.
@@ -40,6 +44,12 @@ type LeaderElection struct {
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
 	RenewDeadline metav1.Duration `json:"renewDeadline,omitempty"`
 	RetryPeriod   metav1.Duration `json:"retryPeriod,omitempty"`
+}
+
+// Certificates says how long leaf certificates live.
+type Certificates struct {
+	// Lifetime of those that are renewed (default 8760h).
+	Lifetime metav1.Duration `json:"lifetime,omitempty"`
 }
 
 // EtcdConfig configures the etcd process.
@@ -88,10 +98,13 @@ type APIServerConfig struct {
 	Serving          KeyPair    `json:"serving"`
 	ClientCAFile     string     `json:"clientCAFile"`
 	Etcd             EtcdClient `json:"etcd"`
-	// ServiceCIDR holds cluster IPs. Its first address is the kubernetes Service.
-	ServiceCIDR          string         `json:"serviceCIDR"`
+	// ServiceCIDRs hold cluster IPs. The first address of the first is the kubernetes
+	// Service.
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
+	// ClusterCIDRs hold pod addresses: external IPs of Services may not lie in them.
+	ClusterCIDRs         addr.Prefixes  `json:"clusterCIDR,omitempty"`
 	ServiceNodePortRange string         `json:"serviceNodePortRange,omitempty"`
-	ClusterDNS           string         `json:"clusterDNS"`
+	ClusterDNS           addr.IPs       `json:"clusterDNS"`
 	ClusterDomain        string         `json:"clusterDomain,omitempty"`
 	ServiceAccount       ServiceAccount `json:"serviceAccount"`
 	// Kubelet is this server's identity towards kubelets (logs, exec), whose
@@ -123,6 +136,8 @@ type APIServerConfig struct {
 	// is asked to connect again, so that connections spread over masters behind a
 	// load balancer (default 0).
 	GoawayChance float64 `json:"goawayChance,omitempty"`
+	// Admission switches plugins on that are off by default.
+	Admission Admission `json:"admission,omitzero"`
 	// Profile serves Go's profiles at /debug/pprof to who may read that path
 	// (default: no).
 	Profile bool `json:"profile,omitempty"`
@@ -187,12 +202,15 @@ type ControllerManagerConfig struct {
 	Client         APIClient      `json:"client"`
 	Health         Health         `json:"health"`
 	LeaderElection LeaderElection `json:"leaderElection"`
-	// ClusterCIDR is divided into one pod CIDR of NodeCIDRMaskSize bits per node.
-	ClusterCIDR      string `json:"clusterCIDR"`
-	NodeCIDRMaskSize int    `json:"nodeCIDRMaskSize,omitempty"`
-	ServiceCIDR      string `json:"serviceCIDR"`
+	// ClusterCIDRs are divided into one pod CIDR of NodeCIDRMaskSize bits per node.
+	ClusterCIDRs     addr.Prefixes `json:"clusterCIDR"`
+	NodeCIDRMaskSize int           `json:"nodeCIDRMaskSize,omitempty"`
+	ServiceCIDRs     addr.Prefixes `json:"serviceCIDR"`
 	// RootCAFile is published in every namespace as ConfigMap kube-root-ca.crt.
 	RootCAFile string `json:"rootCAFile"`
+	// Signing is the authority that signs nodes' certificates again (default: none do).
+	Signing      KeyPair      `json:"signing,omitzero"`
+	Certificates Certificates `json:"certificates,omitzero"`
 	// NodeMonitorGracePeriod is how long a node may miss its heartbeat before it
 	// is marked Unknown (default 40 s).
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
@@ -203,7 +221,7 @@ type ControllerManagerConfig struct {
 // KubeletConfig configures the kubelet process, which carries the pod network too.
 type KubeletConfig struct {
 	NodeName string    `json:"nodeName"`
-	NodeIP   string    `json:"nodeIP"`
+	NodeIPs  addr.IPs  `json:"nodeIP"`
 	Client   APIClient `json:"client"`
 	// BindAddress is where logs, exec, health and metrics are served (default 0.0.0.0:10250).
 	BindAddress  string  `json:"bindAddress,omitempty"`
@@ -216,8 +234,8 @@ type KubeletConfig struct {
 	CgroupRoot       string `json:"cgroupRoot,omitempty"`
 	MaxPods          int    `json:"maxPods,omitempty"`
 
-	ClusterDNS    []string `json:"clusterDNS"`
-	ClusterDomain string   `json:"clusterDomain,omitempty"`
+	ClusterDNS    []netip.Addr `json:"clusterDNS"`
+	ClusterDomain string       `json:"clusterDomain,omitempty"`
 	// NodeLabels and RegisterTaints are set when the node registers, and labels
 	// are added again whenever the kubelet starts.
 	NodeLabels     map[string]string `json:"nodeLabels,omitempty"`
@@ -225,15 +243,30 @@ type KubeletConfig struct {
 	// Reserved is taken from capacity to give allocatable (cpu, memory,
 	// ephemeral-storage, as quantities).
 	Reserved map[string]string `json:"reserved,omitempty"`
+	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls that
+	// pods may set beside the safe ones; each belongs to a namespace.
+	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
+	// SeccompDefault gives containers that name no profile the runtime's own (default: yes).
+	SeccompDefault *bool `json:"seccompDefault,omitempty"`
+	// RuntimeHandlers are the handlers that a RuntimeClass may name, with the runtime of
+	// containerd that is behind each (io.containerd.kata.v2). "runc" is always there.
+	RuntimeHandlers map[string]string `json:"runtimeHandlers,omitempty"`
+	// ImagePullCredentialsVerification says for which images that are present a pod has
+	// to show credentials: NeverVerify, NeverVerifyPreloadedImages (default) or
+	// AlwaysVerify.
+	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 
 	Network NetworkConfig `json:"network"`
+
+	// Certificates are those of all processes of the server, which the kubelet renews.
+	Certificates Certificates `json:"certificates,omitzero"`
 }
 
 // NetworkConfig configures the pod network of a node. The node's own pod CIDR
 // comes from its Node object.
 type NetworkConfig struct {
-	ClusterCIDR string `json:"clusterCIDR"`
-	ServiceCIDR string `json:"serviceCIDR"`
+	ClusterCIDRs addr.Prefixes `json:"clusterCIDR"`
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
 	// MTU of pod interfaces; 0 takes that of the link that holds the node's IP,
 	// less the tunnel's overhead.
 	MTU int `json:"mtu,omitempty"`
@@ -241,23 +274,23 @@ type NetworkConfig struct {
 
 // ProxyConfig configures the proxy process.
 type ProxyConfig struct {
-	NodeName    string    `json:"nodeName"`
-	NodeIP      string    `json:"nodeIP"`
-	Client      APIClient `json:"client"`
-	Health      Health    `json:"health"`
-	ClusterCIDR string    `json:"clusterCIDR"`
-	ServiceCIDR string    `json:"serviceCIDR"`
+	NodeName     string        `json:"nodeName"`
+	NodeIPs      addr.IPs      `json:"nodeIP"`
+	Client       APIClient     `json:"client"`
+	Health       Health        `json:"health"`
+	ClusterCIDRs addr.Prefixes `json:"clusterCIDR"`
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
 }
 
 // DNSConfig configures the dns process.
 type DNSConfig struct {
 	Client APIClient `json:"client"`
 	Health Health    `json:"health"`
-	// Address is the cluster DNS address, held by an interface of every node.
-	Address     string `json:"address"`
-	Domain      string `json:"domain,omitempty"`
-	ServiceCIDR string `json:"serviceCIDR"`
-	ClusterCIDR string `json:"clusterCIDR"`
+	// Addresses are those of cluster DNS, held by an interface of every node.
+	Addresses    addr.IPs      `json:"address"`
+	Domain       string        `json:"domain,omitempty"`
+	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
+	ClusterCIDRs addr.Prefixes `json:"clusterCIDR"`
 	// Upstreams answer other names (host or host:port, or a resolv.conf path);
 	// with none, other names do not exist.
 	Upstreams []string `json:"upstreams,omitempty"`

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 
+	"github.com/gantry-run/gantry/runtime/controller/certificaterenewal"
 	"github.com/gantry-run/gantry/runtime/controller/cronjob"
 	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
@@ -54,6 +55,7 @@ func controllers() []controller {
 		{maker(podcidr.New), 1},
 		{maker(podgc.New), 1},
 		{maker(disruption.New), 2},
+		{maker(certificaterenewal.New), 2},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -33,7 +34,7 @@ func others(have []netlink.Addr, one *net.IPNet) []netlink.Addr {
 
 // holdAddress gives the node the cluster DNS address. It stays when the process
 // ends, so that a restart loses no packets on the way.
-func holdAddress(address string) error {
+func holdAddress(address netip.Addr) error {
 	link, err := netlink.LinkByName(config.DNSLink)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		link, err = makeLink()
@@ -41,7 +42,7 @@ func holdAddress(address string) error {
 	if err != nil {
 		return fmt.Errorf("make interface %s: %w", config.DNSLink, err)
 	}
-	want := &net.IPNet{IP: net.ParseIP(address), Mask: net.CIDRMask(32, 32)}
+	want := &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(32, 32)}
 	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", config.DNSLink, err)

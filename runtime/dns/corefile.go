@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -15,13 +16,13 @@ import (
 func Corefile(cfg config.DNSConfig, upstreams []string) string {
 	var b strings.Builder
 	block := func(zones string, lines ...string) {
-		fmt.Fprintf(&b, "%s {\n    bind %s\n    errors\n    loop\n    "+metricsDirective+"\n    cache 30\n", zones, cfg.Address)
+		fmt.Fprintf(&b, "%s {\n    bind %s\n    errors\n    loop\n    "+metricsDirective+"\n    cache 30\n", zones, strings.Join(cfg.Addresses.Strings(), " "))
 		for _, l := range lines {
 			fmt.Fprintf(&b, "    %s\n", l)
 		}
 		b.WriteString("}\n")
 	}
-	zones := strings.Join([]string{cfg.Domain, cfg.ServiceCIDR, cfg.ClusterCIDR}, " ")
+	zones := strings.Join(slices.Concat([]string{cfg.Domain}, cfg.ServiceCIDRs.Strings(), cfg.ClusterCIDRs.Strings()), " ")
 	block(zones, kubernetesDirective+" "+zones+" {", "    pods insecure", "    ttl 30", "}")
 	if len(upstreams) == 0 {
 		block(".", nowhereDirective)

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-var cfg = config.DNSConfig{Address: "10.96.0.10", Domain: "cluster.local", ServiceCIDR: "10.96.0.0/16", ClusterCIDR: "10.244.0.0/16"}
+var cfg = config.DNSConfig{Addresses: addr.MustIPs("10.96.0.10"), Domain: "cluster.local", ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16")}
 
 func TestClusterNamesStayInside(t *testing.T) {
 	got := Corefile(cfg, []string{"192.0.2.53"})

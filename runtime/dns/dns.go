@@ -35,12 +35,9 @@ func New(cfg config.DNSConfig, c *client.Client, log *slog.Logger) *Server {
 	return &Server{cfg: cfg, client: c, log: log, Status: readiness.NotReady("starting")}
 }
 
-// Run serves until ctx is done. CoreDNS keeps its configuration in globals, so a
-// process runs one server.
+// Run serves until ctx is done, on an address that the node has (see [Prepare]).
+// CoreDNS keeps its configuration in globals, so a process runs one server.
 func (s *Server) Run(ctx context.Context) error {
-	if err := holdAddress(s.cfg.Address); err != nil {
-		return err
-	}
 	go s.client.TrackMasters(ctx)
 	clog.SetOutput(os.Stderr)
 	if err := clog.Configure("json", os.Stderr); err != nil {
@@ -52,7 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams))
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
 	if err != nil {
-		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Address, err)
+		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Addresses, err)
 	}
 	s.probe(ctx, s.lookup)
 	for _, err := range instance.ShutdownCallbacks() {
@@ -66,7 +63,7 @@ func (s *Server) lookup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Address, "53"))
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(s.cfg.Addresses.First().String(), "53"))
 	}}
 	name := "kubernetes.default.svc." + s.cfg.Domain + "."
 	if _, err := resolver.LookupHost(ctx, name); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -113,7 +114,7 @@ func TestOnlyOneAddressIsHeld(t *testing.T) {
 // but twice a second.
 func TestAServerIsReadyWhileItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(config.DNSConfig{Address: "10.96.0.10", Domain: "cluster.local"}, nil, nil)
+		s := New(config.DNSConfig{Addresses: addr.MustIPs("10.96.0.10"), Domain: "cluster.local"}, nil, nil)
 		if s.Ready() == nil {
 			t.Error("ready before it is asked")
 		}

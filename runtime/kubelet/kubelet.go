@@ -16,7 +16,9 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
@@ -33,6 +35,8 @@ type ContainerRuntime interface {
 	server.Runtime
 	probe.Execer
 	images.Store
+	// Features are what containers can have.
+	Features() container.Features
 }
 
 // Network gives pods their addresses.
@@ -47,6 +51,7 @@ type Kubelet struct {
 	api         kubernetes.Interface
 	log         *slog.Logger
 	layout      poddir.Layout
+	binds       mount.Binds
 	cgroups     *cm.Manager
 	memoryLimit int64 // of all pods together, in bytes; 0: none
 
@@ -78,6 +83,9 @@ func (k *Kubelet) Ready() error {
 // Run runs the node until ctx is done. Containers go on running after it.
 func (k *Kubelet) Run(ctx context.Context) error {
 	if err := k.layout.Make(); err != nil {
+		return err
+	}
+	if err := k.binds.Make(); err != nil {
 		return err
 	}
 	if err := k.cgroups.EnsureNode(k.memoryLimit); err != nil {

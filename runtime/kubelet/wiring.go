@@ -3,6 +3,8 @@ package kubelet
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,11 +12,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
@@ -52,10 +57,11 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 	k := &Kubelet{
 		cfg: cfg, api: api, log: log, layout: poddir.Layout{Root: cfg.RootDir, Logs: cfg.PodLogDir},
 		cgroups: cm.NewManager(cfg.CgroupRoot, machine.Memory), events: record.NewBroadcaster(),
+		binds:   mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
 		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
 	}
 	k.node = nodestatus.New(nodestatus.Config{
-		API: api, NodeName: cfg.NodeName, Address: cfg.NodeIP, Port: config.KubeletPort, Version: version,
+		API: api, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
 		Capacity: capacity, Allocatable: allocatable,
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
@@ -64,23 +70,27 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 		k.memoryLimit = allocatable.Memory().Value() // what is reserved stays the server's
 	}
 	k.pleg = &pleg.Generator{Runtime: runtime, State: k.node.Runtime(), Log: log}
-	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), runtime, network))
+	sysctls, err := admit.NewSysctls(machine.Kernel, cfg.AllowedUnsafeSysctls)
+	if err != nil {
+		return nil, err
+	}
+	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
-		Address: cfg.BindAddress, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile,
+		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
 		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
 	}
 	return k, nil
 }
 
 // workerConfig makes the rooms that pods are run with.
-func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, runtime ContainerRuntime, network Network) podworker.Config {
+func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
 	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
 	pulls := images.NewManager(runtime, refs, events)
 	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
 	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
 	return podworker.Config{
-		NodeIP: k.cfg.NodeIP, Allocatable: allocatable, Layout: k.layout,
+		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
@@ -89,14 +99,15 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, runtim
 		Specs: &containerspec.Generator{
 			NodeName: k.cfg.NodeName, Allocatable: allocatable, Layout: k.layout,
 			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
+			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
 		Files: podfiles.Files{
-			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: k.cfg.ClusterDNS, ClusterDomain: k.cfg.ClusterDomain,
+			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: addr.IPs(k.cfg.ClusterDNS).Strings(), ClusterDomain: k.cfg.ClusterDomain,
 			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
-		Admission: admit.Chain{admit.NodeAffinity{Node: k.getNode}, admit.PodCount{}, admit.NodeResources{}},
-		Status:    writer, Events: events, Log: k.log,
+		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}},
+		Status: writer, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {
 			pulls.Forget(uid)
@@ -104,6 +115,20 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, runtim
 			writer.Forget(types.UID(uid))
 		},
 	}
+}
+
+// admission decides by a pod and the node alone. What the node cannot enforce, a pod must
+// not run without.
+func (k *Kubelet) admission(sysctls admit.Handler, features container.Features) admit.Handler {
+	return admit.Chain{
+		admit.NodeAffinity{Node: k.getNode}, admit.PodOS{}, sysctls, admit.AppArmor{Enabled: features.AppArmor},
+		admit.SELinux{Enabled: hasSELinux()}, admit.UserNamespaces{Unsupported: features.UserNamespaces},
+	}
+}
+
+func hasSELinux() bool {
+	_, err := os.Stat("/sys/fs/selinux/enforce")
+	return err == nil
 }
 
 func (k *Kubelet) getNode(ctx context.Context) (*corev1.Node, error) {

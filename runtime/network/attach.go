@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -40,18 +41,18 @@ func isPodLink(name string) bool {
 	return ok && len(hash) == 8
 }
 
-// Attach connects the network namespace at nsPath and returns the pod's address.
+// Attach connects the network namespace at nsPath and returns the pod's addresses.
 // A pod that is attached keeps what it has.
-func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort) (netip.Addr, error) {
+func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort) (addr.IPs, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.Ready(); err != nil {
-		return netip.Addr{}, err
+		return nil, err
 	}
 	name := LinkName(uid)
 	routes, err := podRoutes()
 	if err != nil {
-		return netip.Addr{}, err
+		return nil, err
 	}
 	used := make(map[netip.Addr]bool, len(routes))
 	for ip := range routes {
@@ -61,25 +62,25 @@ func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort
 	if err == nil {
 		for ip, index := range routes {
 			if index == link.Attrs().Index {
-				return ip, n.setPorts(name, ip, ports)
+				return addr.IPs{ip}, n.setPorts(name, ip, ports)
 			}
 		}
 		// Half made: the route is the last step.
 		if err := netlink.LinkDel(link); err != nil {
-			return netip.Addr{}, fmt.Errorf("remove the half made link %s: %w", name, err)
+			return nil, fmt.Errorf("remove the half made link %s: %w", name, err)
 		}
 	}
 	ip, err := n.alloc.next(used)
 	if err != nil {
-		return netip.Addr{}, err
+		return nil, err
 	}
-	if err := connect(name, nsPath, ip, n.cfg.NodeIP, n.mtu); err != nil {
+	if err := connect(name, nsPath, ip, n.cfg.NodeIPs.V4(), n.mtu); err != nil {
 		if l, lerr := netlink.LinkByName(name); lerr == nil {
 			netlink.LinkDel(l) //nolint:errcheck // the first error tells more
 		}
-		return netip.Addr{}, fmt.Errorf("attach a pod as %s: %w", name, err)
+		return nil, fmt.Errorf("attach a pod as %s: %w", name, err)
 	}
-	return ip, n.setPorts(name, ip, ports)
+	return addr.IPs{ip}, n.setPorts(name, ip, ports)
 }
 
 func connect(name, nsPath string, ip, nodeIP netip.Addr, mtu int) error {
@@ -97,6 +98,10 @@ func connect(name, nsPath string, ip, nodeIP netip.Addr, mtu int) error {
 	}
 	host, err := netlink.LinkByName(name)
 	if err != nil {
+		return err
+	}
+	// Before the pod's end is up, and it can be heard.
+	if err := refuseAdvertisements(ipv6Conf, name); err != nil {
 		return err
 	}
 	pod, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)

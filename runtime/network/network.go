@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/process/readiness"
@@ -26,11 +27,11 @@ import (
 
 // Config of a node's pod network.
 type Config struct {
-	NodeName    string
-	NodeIP      netip.Addr
-	ClusterCIDR netip.Prefix
-	ServiceCIDR netip.Prefix
-	MTU         int // of pod links; 0: the node's link less the tunnel's overhead
+	NodeName     string
+	NodeIPs      addr.IPs
+	ClusterCIDRs addr.Prefixes
+	ServiceCIDRs addr.Prefixes
+	MTU          int // of pod links; 0: the node's link less the tunnel's overhead
 }
 
 const (
@@ -56,6 +57,8 @@ type Network struct {
 	wake  chan struct{}
 	nodes func() ([]*corev1.Node, error)
 
+	refused map[Claim]bool // told already; sync's own
+
 	// Status is the readiness that the kubelet asks for before it attaches pods.
 	*readiness.Status
 
@@ -69,8 +72,8 @@ type Network struct {
 
 // New returns the network of a node; nothing is touched before Run.
 func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, error) {
-	if !cfg.NodeIP.Is4() {
-		return nil, fmt.Errorf("the pod network needs an IPv4 node address, not %s", cfg.NodeIP)
+	if !cfg.NodeIPs.V4().IsValid() || !cfg.ClusterCIDRs.V4().IsValid() || !cfg.ServiceCIDRs.V4().IsValid() {
+		return nil, fmt.Errorf("the pod network needs IPv4 addresses of the node, pods and Services, not %q, %q and %q", cfg.NodeIPs, cfg.ClusterCIDRs, cfg.ServiceCIDRs)
 	}
 	n := &Network{
 		cfg: cfg, api: api, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
@@ -134,15 +137,16 @@ func (n *Network) sync() error {
 	if err != nil {
 		return err
 	}
-	cidr, err := ownPodCIDR(n.cfg.NodeName, nodes)
+	own, err := ownPodCIDRs(n.cfg, nodes)
 	if err != nil {
 		return err
 	}
+	cidr := own.V4()
 	if !cidr.IsValid() {
 		n.Set(errors.New(noPodCIDR))
 		return nil
 	}
-	link, onLink, err := nodeLink(n.cfg.NodeIP)
+	link, onLink, err := nodeLink(n.cfg.NodeIPs.V4())
 	if err != nil {
 		return err
 	}
@@ -153,7 +157,9 @@ func (n *Network) sync() error {
 	if err := n.ensureServiceRoute(); err != nil {
 		return err
 	}
-	if err := n.ensureRoutes(PlanRoutes(n.cfg.NodeName, nodes, onLink), cidr, link, mtu); err != nil {
+	routes, refused := PlanRoutes(n.cfg, nodes, onLink)
+	n.report(refused)
+	if err := n.ensureRoutes(routes, cidr, link, mtu); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -165,6 +171,17 @@ func (n *Network) sync() error {
 	n.alloc.cidr = cidr
 	n.Set(nil)
 	return nil
+}
+
+// report logs the claims of other nodes that are refused, once each.
+func (n *Network) report(refused []Claim) {
+	told := map[Claim]bool{}
+	for _, c := range refused {
+		if told[c] = true; !n.refused[c] {
+			n.log.Warn("no route is made of what a Node claims", "claim", c.String())
+		}
+	}
+	n.refused = told
 }
 
 // nodeLink finds the link that holds the node's address, and all prefixes that
@@ -249,8 +266,8 @@ func (n *Network) ensureServiceRoute() error {
 		return err
 	}
 	return replaceRoute(&netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: ipNet(n.cfg.ServiceCIDR), Scope: netlink.SCOPE_LINK,
-		Src: n.cfg.NodeIP.AsSlice(), Protocol: routeProtocol,
+		LinkIndex: link.Attrs().Index, Dst: ipNet(n.cfg.ServiceCIDRs.V4()), Scope: netlink.SCOPE_LINK,
+		Src: n.cfg.NodeIPs.V4().AsSlice(), Protocol: routeProtocol,
 	})
 }
 

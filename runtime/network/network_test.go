@@ -20,11 +20,17 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
+
+func configOf(name, ips string) Config {
+	return Config{NodeName: name, NodeIPs: addr.MustIPs(ips), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16")}
+}
 
 func newNetwork(t *testing.T, ip string) (*Network, error) {
 	t.Helper()
-	return New(Config{NodeName: "n", NodeIP: netip.MustParseAddr(ip)}, fake.NewClientset(), slog.New(slog.DiscardHandler))
+	return New(configOf("n", ip), fake.NewClientset(), slog.New(slog.DiscardHandler))
 }
 
 func TestANodeIsOfIPv4AndNotReadyAtFirst(t *testing.T) {
@@ -247,9 +253,12 @@ func TestPortRule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, hostIP := range []string{"0.0.0.0", "::", "fd00::1", "here"} {
-		if got, err := portRule(mapping("TCP", hostIP)); err != nil || !reflect.DeepEqual(got, anywhere) {
-			t.Errorf("of %q: %v %v, want that of any address", hostIP, got, err)
+	if got, err := portRule(mapping("TCP", "0.0.0.0")); err != nil || !reflect.DeepEqual(got, anywhere) {
+		t.Errorf("of 0.0.0.0: %v %v, want that of any address", got, err)
+	}
+	for hostIP, want := range map[string]bool{"": true, "0.0.0.0": true, "192.0.2.1": true, "::": false, "fd00::1": false, "here": false, "::ffff:192.0.2.1": false} {
+		if got := mapping("TCP", hostIP).reachable(); got != want {
+			t.Errorf("a port of %q is on IPv4 addresses: %v", hostIP, got)
 		}
 	}
 	to := addressIn(16, netip.MustParsePrefix("192.0.2.1/32"), expr.CmpOpEq)

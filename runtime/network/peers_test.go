@@ -21,31 +21,28 @@ func TestPeerOf(t *testing.T) {
 	for what, tc := range map[string]struct {
 		addresses []corev1.NodeAddress
 		cidr      string
-		want      string // its address and pod CIDR; empty: it is none yet
+		want      string // its addresses and pod CIDRs
 	}{
 		"a node":                    {internal("10.0.0.1"), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
 		"host bits":                 {internal("10.0.0.1"), "10.244.1.7/24", "10.0.0.1 10.244.1.0/24"},
-		"IPv6 first":                {internal("fd00::1", "10.0.0.1"), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
-		"IPv6 second":               {internal("10.0.0.1", "fd00::1"), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
-		"IPv6 only":                 {internal("fd00::1"), "10.244.1.0/24", ""},
+		"IPv6 first":                {internal("fd00::1", "10.0.0.1"), "10.244.1.0/24", "fd00::1,10.0.0.1 10.244.1.0/24"},
+		"IPv6 second":               {internal("10.0.0.1", "fd00::1"), "10.244.1.0/24", "10.0.0.1,fd00::1 10.244.1.0/24"},
+		"IPv6 only":                 {internal("fd00::1"), "10.244.1.0/24", "fd00::1 10.244.1.0/24"},
+		"two of a family":           {internal("10.0.0.1", "10.0.0.2"), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
 		"what is no address":        {internal("here", "10.0.0.1", "there"), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
-		"a public address":          {[]corev1.NodeAddress{{Type: corev1.NodeExternalIP, Address: "192.0.2.1"}}, "10.244.1.0/24", ""},
+		"a public address":          {[]corev1.NodeAddress{{Type: corev1.NodeExternalIP, Address: "192.0.2.1"}}, "10.244.1.0/24", " 10.244.1.0/24"},
 		"a public one too":          {append(internal("10.0.0.1"), corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: "192.0.2.1"}), "10.244.1.0/24", "10.0.0.1 10.244.1.0/24"},
-		"no address":                {nil, "10.244.1.0/24", ""},
-		"no pod CIDR":               {internal("10.0.0.1"), "", ""},
-		"no CIDR":                   {internal("10.0.0.1"), "pods", ""},
-		"a pod CIDR of IPv6":        {internal("10.0.0.1"), "fd00::/64", ""},
-		"neither address nor CIDR":  {nil, "", ""},
-		"a pod CIDR without a node": {nil, "fd00::/64", ""},
+		"no address":                {nil, "10.244.1.0/24", " 10.244.1.0/24"},
+		"no pod CIDR":               {internal("10.0.0.1"), "", "10.0.0.1 "},
+		"no CIDR":                   {internal("10.0.0.1"), "pods", "10.0.0.1 "},
+		"a pod CIDR of IPv6":        {internal("10.0.0.1"), "fd00::/64", "10.0.0.1 fd00::/64"},
+		"neither address nor CIDR":  {nil, "", " "},
+		"a pod CIDR without a node": {nil, "fd00::/64", " fd00::/64"},
 	} {
 		n := &corev1.Node{Spec: corev1.NodeSpec{PodCIDR: tc.cidr}, Status: corev1.NodeStatus{Addresses: tc.addresses}}
 		n.Name = "n"
-		p, ok := peerOf(n)
-		got := ""
-		if ok {
-			got = p.IP.String() + " " + p.PodCIDR.String()
-		}
-		if got != tc.want || p.Name != "n" {
+		p := peerOf(n)
+		if got := p.IPs.String() + " " + p.PodCIDRs.String(); got != tc.want || p.Name != "n" {
 			t.Errorf("%s: %q of %q, want %q", what, got, p.Name, tc.want)
 		}
 	}
@@ -76,19 +73,26 @@ func TestWhetherANodeHasMoved(t *testing.T) {
 	}
 }
 
-func TestOwnPodCIDR(t *testing.T) {
-	nodes := []*corev1.Node{node("a", "", "10.244.1.0/24"), node("b", "", ""), node("c", "", "pods"), node("d", "", "10.244.4.0/24")}
+func TestOwnPodCIDRs(t *testing.T) {
+	nodes := []*corev1.Node{
+		node("a", "", "10.244.1.0/24"), node("b", "", ""), node("c", "", "pods"), node("d", "", "10.244.4.7/24"),
+		node("all", "", "0.0.0.0/0"), node("services", "", "10.96.0.0/24"), node("wide", "", "10.244.0.0/15"), node("whole", "", "10.244.0.0/16"),
+	}
 	for name, tc := range map[string]struct {
-		want netip.Prefix
+		want string
 		err  bool
 	}{
-		"a": {want: netip.MustParsePrefix("10.244.1.0/24")},
-		"b": {},
-		"c": {err: true},
-		"d": {want: netip.MustParsePrefix("10.244.4.0/24")},
-		"e": {},
+		"a":        {want: "10.244.1.0/24"},
+		"b":        {},
+		"c":        {err: true},
+		"d":        {want: "10.244.4.0/24"},
+		"e":        {},
+		"all":      {err: true},
+		"services": {err: true},
+		"wide":     {err: true},
+		"whole":    {want: "10.244.0.0/16"},
 	} {
-		if got, err := ownPodCIDR(name, nodes); got != tc.want || (err != nil) != tc.err {
+		if got, err := ownPodCIDRs(configOf(name, "10.0.0.1"), nodes); got.String() != tc.want || (err != nil) != tc.err {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
 	}
@@ -111,7 +115,7 @@ func TestWhichRoutesGoThroughTheTunnel(t *testing.T) {
 			[]*corev1.Node{node("e", "10.0.0.5", "10.244.2.0/24"), node("d", "10.0.0.4", "10.244.2.0/24"), node("c", "10.0.0.3", "10.244.2.0/24"), node("f", "10.0.0.6", "10.244.3.0/24")},
 			nil, []Route{{p("10.244.2.0/24"), a("10.0.0.3"), true}, {p("10.244.3.0/24"), a("10.0.0.6"), true}}},
 	} {
-		if got := PlanRoutes("self", tc.nodes, tc.onLink); !reflect.DeepEqual(got, tc.want) {
+		if got, _ := PlanRoutes(configOf("self", "10.0.0.1"), tc.nodes, tc.onLink); !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: %v, want %v", what, got, tc.want)
 		}
 	}

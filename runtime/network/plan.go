@@ -1,21 +1,15 @@
 package network
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-)
 
-// Peer is another node, as far as routing goes.
-type Peer struct {
-	Name    string
-	IP      netip.Addr
-	PodCIDR netip.Prefix
-}
+	"github.com/gantry-run/gantry/runtime/addr"
+)
 
 // Route leads to one peer's pods.
 type Route struct {
@@ -27,65 +21,39 @@ type Route struct {
 
 // PlanRoutes says how this node reaches the pods of every other one: directly
 // when the peer's address is within a prefix of one of our links, through the
-// tunnel otherwise. A node that has no address or no pod CIDR yet is left out. It
-// is sorted, and of two nodes that claim one CIDR the first by name has it.
-func PlanRoutes(self string, nodes []*corev1.Node, onLink []netip.Prefix) []Route {
-	peers := make([]Peer, 0, len(nodes))
-	for _, n := range nodes {
-		if p, ok := peerOf(n); ok && n.Name != self {
-			peers = append(peers, p)
-		}
-	}
-	slices.SortFunc(peers, func(a, b Peer) int {
-		return cmp.Or(a.PodCIDR.Addr().Compare(b.PodCIDR.Addr()), cmp.Compare(a.Name, b.Name))
-	})
-	var out []Route
+// tunnel otherwise. A node that has no address or no pod CIDR yet is left out, and
+// so is what a node claims and is not its own (see [admit]). It is sorted.
+func PlanRoutes(cfg Config, nodes []*corev1.Node, onLink []netip.Prefix) (routes []Route, refused []Claim) {
+	peers, refused := admit(cfg, nodes)
 	for _, p := range peers {
-		if len(out) > 0 && out[len(out)-1].To == p.PodCIDR {
-			continue
-		}
-		direct := slices.ContainsFunc(onLink, func(l netip.Prefix) bool { return l.Contains(p.IP) })
-		out = append(out, Route{To: p.PodCIDR, Via: p.IP, Tunnel: !direct})
-	}
-	return out
-}
-
-func peerOf(n *corev1.Node) (Peer, bool) {
-	p := Peer{Name: n.Name}
-	for _, a := range n.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
-			if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Is4() {
-				p.IP = ip
-			}
+		for _, cidr := range p.PodCIDRs {
+			via := p.of(cidr)
+			direct := slices.ContainsFunc(onLink, func(l netip.Prefix) bool { return l.Contains(via) })
+			routes = append(routes, Route{To: cidr, Via: via, Tunnel: !direct})
 		}
 	}
-	cidr, err := netip.ParsePrefix(n.Spec.PodCIDR)
-	if err != nil || !p.IP.IsValid() || !cidr.Addr().Is4() {
-		return p, false
-	}
-	p.PodCIDR = cidr.Masked()
-	return p, true
+	slices.SortFunc(routes, func(a, b Route) int { return a.To.Addr().Compare(b.To.Addr()) })
+	return routes, refused
 }
 
-// moved reports whether what routing knows of a node has changed, as it does not with a
-// heartbeat.
-func moved(old, now *corev1.Node) bool {
-	was, _ := peerOf(old)
-	is, _ := peerOf(now)
-	return was != is
-}
-
-// ownPodCIDR is the pod CIDR that a node was given; the zero prefix when it has none yet.
-func ownPodCIDR(name string, nodes []*corev1.Node) (netip.Prefix, error) {
-	i := slices.IndexFunc(nodes, func(n *corev1.Node) bool { return n.Name == name })
-	if i < 0 || nodes[i].Spec.PodCIDR == "" {
-		return netip.Prefix{}, nil
+// ownPodCIDRs are the pod CIDRs that a node was given; none when it has none yet. It
+// is an error where they lie outside of the cluster's range: what is routed to them
+// would be the node's way out, or somebody else's addresses.
+func ownPodCIDRs(cfg Config, nodes []*corev1.Node) (addr.Prefixes, error) {
+	i := slices.IndexFunc(nodes, func(n *corev1.Node) bool { return n.Name == cfg.NodeName })
+	if i < 0 {
+		return nil, nil
 	}
-	cidr, err := netip.ParsePrefix(nodes[i].Spec.PodCIDR)
+	cidrs, err := podCIDRs(nodes[i])
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("spec.podCIDR of node %s: %w", name, err)
+		return nil, fmt.Errorf("spec.podCIDRs of node %s: %w", cfg.NodeName, err)
 	}
-	return cidr, nil
+	for _, c := range cidrs {
+		if !inside(cfg.ClusterCIDRs, c) {
+			return nil, fmt.Errorf("spec.podCIDRs of node %s: %s is not inside the cluster's pod range %s: delete the Node and restart the kubelet, so that it is given another", cfg.NodeName, c, cfg.ClusterCIDRs)
+		}
+	}
+	return cidrs, nil
 }
 
 // tunnelMAC is the hardware address of a node's tunnel end. It follows from the

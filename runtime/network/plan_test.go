@@ -26,7 +26,7 @@ func TestPlanRoutes(t *testing.T) {
 		node("new", "10.0.0.4", ""), node("nowhere", "", "10.244.4.0/24"), node("b2", "10.0.0.5", "10.244.2.0/24"), node("six", "fd00::1", "10.244.6.0/24"),
 	}
 	want := []Route{{p("10.244.2.0/24"), a("10.0.0.2"), false}, {p("10.244.3.0/24"), a("10.0.9.3"), true}}
-	if got := PlanRoutes("self", nodes, []netip.Prefix{p("10.0.0.0/24")}); !reflect.DeepEqual(got, want) {
+	if got, _ := PlanRoutes(configOf("self", "10.0.0.1"), nodes, []netip.Prefix{p("10.0.0.0/24")}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -30,9 +30,9 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 	if err := replaceRoute(&netlink.Route{Dst: ipNet(podCIDR), Type: unix.RTN_BLACKHOLE, Protocol: routeProtocol}); err != nil {
 		return err
 	}
-	wanted := []netip.Prefix{n.cfg.ServiceCIDR, podCIDR}
+	wanted := []netip.Prefix{n.cfg.ServiceCIDRs.V4(), podCIDR}
 	for _, r := range plan {
-		route := straight(r, n.cfg.NodeIP, node.Attrs().Index)
+		route := straight(r, n.cfg.NodeIPs.V4(), node.Attrs().Index)
 		if r.Tunnel {
 			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
 				return err
@@ -95,8 +95,8 @@ func stale(have []netlink.Route, wanted []netip.Prefix) []netlink.Route {
 // is, we know.
 func (n *Network) ensureTunnel(podCIDR netip.Prefix, node netlink.Link, mtu int) (netlink.Link, error) {
 	link, err := ensureLink(&netlink.Vxlan{
-		LinkAttrs: netlink.LinkAttrs{Name: config.VXLANLink, MTU: mtu, HardwareAddr: tunnelMAC(n.cfg.NodeIP)},
-		VxlanId:   tunnelID, VtepDevIndex: node.Attrs().Index, SrcAddr: n.cfg.NodeIP.AsSlice(), Port: config.VXLANPort,
+		LinkAttrs: netlink.LinkAttrs{Name: config.VXLANLink, MTU: mtu, HardwareAddr: tunnelMAC(n.cfg.NodeIPs.V4())},
+		VxlanId:   tunnelID, VtepDevIndex: node.Attrs().Index, SrcAddr: n.cfg.NodeIPs.V4().AsSlice(), Port: config.VXLANPort,
 	})
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func (n *Network) writeTable() error {
 		Name: "postrouting", Table: t, Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
 	})
-	source, destination := addressIn(12, n.cfg.ClusterCIDR, expr.CmpOpEq), addressIn(16, n.cfg.ClusterCIDR, expr.CmpOpNeq)
+	source, destination := addressIn(12, n.cfg.ClusterCIDRs.V4(), expr.CmpOpEq), addressIn(16, n.cfg.ClusterCIDRs.V4(), expr.CmpOpNeq)
 	conn.AddRule(&nftables.Rule{Table: t, Chain: post, Exprs: slices.Concat(source, destination, []expr.Any{&expr.Masq{}})})
 	var all []portMapping
 	for _, ports := range n.ports {
@@ -70,6 +70,9 @@ func (n *Network) writeTable() error {
 				Name: name, Table: t, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityNATDest - 5),
 			})
 			for _, m := range all {
+				if !m.reachable() {
+					continue
+				}
 				rule, err := portRule(m)
 				if err != nil {
 					return err
@@ -94,6 +97,13 @@ func addressIn(offset uint32, p netip.Prefix, op expr.CmpOp) []expr.Any {
 	}
 }
 
+// reachable reports whether the port is one of the family that the node has: an
+// IPv6 hostIP, :: among them, must not open the port on the IPv4 addresses.
+func (m portMapping) reachable() bool {
+	ip, err := netip.ParseAddr(m.HostIP)
+	return m.HostIP == "" || err == nil && ip.Is4()
+}
+
 // portRule is: to an address of this host, this protocol and port → the pod.
 func portRule(m portMapping) ([]expr.Any, error) {
 	proto, ok := map[string]byte{"TCP": unix.IPPROTO_TCP, "UDP": unix.IPPROTO_UDP, "SCTP": unix.IPPROTO_SCTP}[strings.ToUpper(m.Protocol)]
@@ -108,7 +118,7 @@ func portRule(m portMapping) ([]expr.Any, error) {
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(m.HostPort.HostPort)},
 	}
-	if ip, err := netip.ParseAddr(m.HostIP); err == nil && ip.Is4() && !ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(m.HostIP); err == nil && !ip.IsUnspecified() {
 		e = append(e, addressIn(16, netip.PrefixFrom(ip, 32), expr.CmpOpEq)...)
 	}
 	return append(e,

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/component-base/metrics/legacyregistry"
 
+	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 )
 
 // HealthHandler serves /healthz (the process answers), /readyz (it does its
@@ -66,9 +69,58 @@ func withProfiles(h http.Handler) http.Handler {
 	return mux
 }
 
+// Health is the health address of a process, and where it asks about its clients.
+type Health struct {
+	config.Health
+	Reviews access.Reviews
+}
+
+// rule is upstream's: a client that is known may see whether the process is well; the
+// rest takes the verb on the path (nonResourceURLs of RBAC).
+func rule(r *http.Request) []access.Attributes {
+	switch r.URL.Path {
+	case "/healthz", "/livez", "/readyz":
+		return nil
+	}
+	return []access.Attributes{{Verb: strings.ToLower(r.Method), Path: r.URL.Path}}
+}
+
+// guarded puts the guard around the handler.
+func guarded(h Health, clientCAs *x509.CertPool, handler http.Handler, log *slog.Logger) (http.Handler, error) {
+	own, err := nodeOf(h.KeyPair)
+	if err != nil {
+		return nil, err
+	}
+	g, err := access.NewGuard(access.Config{ClientCAs: clientCAs, API: h.Reviews, Own: own, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return g.Protect(handler, rule), nil
+}
+
+// nodeOf is the user of the node that a process runs on, which its certificate names. It
+// may see everything of the process: it holds it.
+func nodeOf(pair config.KeyPair) ([]string, error) {
+	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load the serving certificate: %w", err)
+	}
+	var users []string
+	for _, name := range cert.Leaf.DNSNames {
+		if name != "localhost" { // every certificate has it
+			users = append(users, config.NodeUserPrefix+name)
+		}
+	}
+	return users, nil
+}
+
 // serveHealth listens before it returns, so that a port in use fails the start.
-func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), err error) {
-	tlsConfig, err := MutualTLS(h.KeyPair, h.ClientCAFile)
+func serveHealth(h Health, r Runner, log *slog.Logger) (shutdown func(), err error) {
+	tlsConfig, err := serverTLS(h.KeyPair, h.ClientCAFile)
+	if err != nil {
+		return nil, err
+	}
+	guarded, err := guarded(h, tlsConfig.ClientCAs, handler(h.Health, r), log)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +129,7 @@ func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), 
 		return nil, fmt.Errorf("listen on the health address: %w", err)
 	}
 	srv := &http.Server{
-		Handler: handler(h, r), TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
+		Handler: guarded, TLSConfig: tlsConfig, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {
@@ -92,10 +144,11 @@ func serveHealth(h config.Health, r Runner, log *slog.Logger) (shutdown func(), 
 	}, nil
 }
 
-// MutualTLS is the TLS configuration of a server that admits only clients whose
-// certificate clientCAFile signed.
-func MutualTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+// serverTLS is the TLS configuration of a server that asks clients for a certificate
+// that clientCAFile signed. They may have a token instead: the guard verifies
+// both. Its own certificate may be replaced while it serves.
+func serverTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
+	serving, err := keypair.Load(pair)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -108,7 +161,7 @@ func MutualTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
 		return nil, fmt.Errorf("client CA %s holds no certificate", clientCAFile)
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
+		ClientAuth: tls.RequestClientCert, ClientCAs: pool,
 	}, nil
 }

@@ -15,12 +15,16 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -61,7 +65,7 @@ func (a *authority) leaf(t *testing.T) config.KeyPair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "system:node:n"}, DNSNames: []string{"localhost", "n"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
@@ -80,6 +84,14 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// healthOf is the health address of a process whose API server is away.
+func healthOf(addr string, ca *authority, pair config.KeyPair) Health {
+	return Health{
+		Health:  config.Health{Address: addr, ClientCAFile: ca.file, KeyPair: pair},
+		Reviews: kubernetes.NewForConfigOrDie(&rest.Config{Host: "https://127.0.0.1:1"}),
 	}
 }
 
@@ -103,7 +115,7 @@ func TestHealthNeedsACertificateOfTheCluster(t *testing.T) {
 	addr := ln.Addr().String()
 	ln.Close()
 	r := &runner{}
-	shutdown, err := serveHealth(config.Health{Address: addr, ClientCAFile: ca.file, KeyPair: ca.leaf(t)}, r, slog.New(slog.DiscardHandler))
+	shutdown, err := serveHealth(healthOf(addr, ca, ca.leaf(t)), r, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,11 +140,11 @@ func TestHealthNeedsACertificateOfTheCluster(t *testing.T) {
 		}
 		return cert
 	}
-	if _, _, err := get("/healthz"); err == nil {
-		t.Error("answers a client without a certificate")
+	if code, body, err := get("/healthz"); code != http.StatusUnauthorized {
+		t.Errorf("a client without a certificate: %d %q %v", code, body, err)
 	}
-	if _, _, err := get("/healthz", load(stranger.leaf(t))); err == nil {
-		t.Error("answers a client of another authority")
+	if code, body, _ := get("/healthz", load(stranger.leaf(t))); code == http.StatusOK {
+		t.Errorf("a client of another authority: %q", body)
 	}
 	own := load(ca.leaf(t))
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
@@ -147,5 +159,34 @@ func TestHealthNeedsACertificateOfTheCluster(t *testing.T) {
 	r.unready.Store(&why)
 	if code, body, _ := get("/readyz", own); code != http.StatusServiceUnavailable || !strings.Contains(body, why) {
 		t.Errorf("/readyz of a component that is not ready: %d %q", code, body)
+	}
+}
+
+func TestWhatAHealthAddressNeeds(t *testing.T) {
+	for request, want := range map[string]string{
+		"GET /healthz": "", "GET /livez": "", "HEAD /readyz": "", "GET /metrics": "get /metrics", "POST /metrics": "post /metrics",
+		"GET /debug/pprof/heap": "get /debug/pprof/heap", "GET /healthz/x": "get /healthz/x", "GET /": "get /",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		got := ""
+		for _, a := range rule(httptest.NewRequest(method, path, nil)) {
+			if a.Subresource != "" || a.Node != "" {
+				t.Errorf("%s is asked of %+v", request, a)
+			}
+			got += a.Verb + " " + a.Path
+		}
+		if got != want {
+			t.Errorf("%s needs %q, want %q", request, got, want)
+		}
+	}
+}
+
+func TestTheNodeOfAProcess(t *testing.T) {
+	users, err := nodeOf(newAuthority(t).leaf(t))
+	if err != nil || len(users) != 1 || users[0] != "system:node:n" {
+		t.Errorf("got %v, %v", users, err)
+	}
+	if _, err := nodeOf(config.KeyPair{CertFile: "none", KeyFile: "none"}); err == nil {
+		t.Error("a certificate that is not there has a node")
 	}
 }

@@ -39,7 +39,7 @@ func Logger(component config.Component) *slog.Logger {
 
 // Run runs a component until SIGTERM or SIGINT. health may be nil when the
 // component serves health on its own port.
-func Run(parent context.Context, log *slog.Logger, r Runner, health *config.Health) error {
+func Run(parent context.Context, log *slog.Logger, r Runner, health *Health) error {
 	ctx, stop := signal.NotifyContext(parent, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if health != nil {

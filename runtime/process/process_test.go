@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -197,7 +198,7 @@ func TestProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := ln.Addr().String()
-	health := config.Health{Address: addr, ClientCAFile: ca.file, KeyPair: pair}
+	health := healthOf(addr, ca, pair)
 	if _, err := serveHealth(health, &runner{}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("an address in use is served")
 	}
@@ -234,9 +235,14 @@ func TestAProbeLeavesNoConnection(t *testing.T) {
 	pair := ca.leaf(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL, r.Close) }))
 	var err error
-	if srv.TLS, err = MutualTLS(pair, ca.file); err != nil {
+	if srv.TLS, err = serverTLS(pair, ca.file); err != nil {
 		t.Fatal(err)
 	}
+	own, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.TLS.Certificates = []tls.Certificate{own} // or httptest would put its own there
 	srv.StartTLS()
 	defer srv.Close()
 	if got, err := Probe(t.Context(), srv.Listener.Addr().String(), "/readyz?verbose", pair, ca.file); err != nil || got != "/readyz?verbose true" {
@@ -250,14 +256,14 @@ func probeError(t *testing.T, addr string, pair config.KeyPair, ca string) error
 	return err
 }
 
-func TestMutualTLSNeedsAllItsFiles(t *testing.T) {
+func TestServingNeedsAllItsFiles(t *testing.T) {
 	ca := newAuthority(t)
 	pair, none := ca.leaf(t), filepath.Join(t.TempDir(), "none")
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := MutualTLS(pair, ca.file); err != nil {
+	if _, err := serverTLS(pair, ca.file); err != nil {
 		t.Error(err)
 	}
 	for what, tc := range map[string]struct {
@@ -270,7 +276,7 @@ func TestMutualTLSNeedsAllItsFiles(t *testing.T) {
 		"the authority":      {pair, none},
 		"an authority in it": {pair, empty},
 	} {
-		if _, err := MutualTLS(tc.pair, tc.ca); err == nil {
+		if _, err := serverTLS(tc.pair, tc.ca); err == nil {
 			t.Errorf("%s is not missed", what)
 		}
 	}

@@ -2,63 +2,109 @@ package proxy
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
-// serviceProxyName is the well-known label of a Service that another proxy
-// serves (https://kubernetes.io/docs/reference/labels-annotations-taints).
+// serviceProxyName is the well-known label of a Service that another proxy serves,
+// whatever its value (https://kubernetes.io/docs/reference/labels-annotations-taints).
 const serviceProxyName = "service.kubernetes.io/service-proxy-name"
 
-// Node is the node that rules are compiled for.
+// Node is the node that rules are compiled for, and the cluster around it.
 type Node struct {
 	Name string
-	IP   netip.Addr
+	IPs  addr.IPs
 	Zone string
+	// Pods and Services are the cluster's ranges: no Service takes an address of them
+	// by naming it as an external one.
+	Pods, Services addr.Prefixes
+	// IsNode reports whether an address is that of a node; nil: only IPs are known.
+	IsNode func(netip.Addr) bool
 }
 
-// endpoint is one address of an EndpointSlice that may take connections.
-type endpoint struct {
-	addr     netip.AddrPort
-	local    bool
-	sameZone bool
-	ready    bool
-}
-
-// Compile returns the rules of one Service on a node.
-func Compile(node Node, svc *corev1.Service, slices []*discoveryv1.EndpointSlice) Rules {
-	if svc.Labels[serviceProxyName] != "" || svc.Spec.Type == corev1.ServiceTypeExternalName || svc.Spec.ClusterIP == corev1.ClusterIPNone {
-		return nil
+// Compile returns what one Service wants of the table on a node.
+func Compile(node Node, svc *corev1.Service, slices []*discoveryv1.EndpointSlice) Service {
+	if _, other := svc.Labels[serviceProxyName]; other || svc.Spec.Type == corev1.ServiceTypeExternalName || svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		return Service{}
 	}
-	rules := Rules{}
+	external, ignored := node.foreign(externalIPs(svc), "external IP", true)
+	balanced, more := node.foreign(loadBalancerIPs(svc), "load balancer IP", false)
+	out := Service{
+		Rules: Rules{}, Ranks: map[Frontend]Rank{}, Created: svc.CreationTimestamp.Time, UID: svc.UID,
+		Ignored: append(ignored, more...),
+	}
+	healthy := map[netip.Addr]bool{}
 	for _, port := range svc.Spec.Ports {
 		eps := endpointsOf(node, slices, port)
+		for _, e := range eps {
+			if e.local && e.ready {
+				healthy[e.addr.Addr()] = true
+			}
+		}
+		outside := outsideBackend(eps, svc)
+		// From the weakest claim to the strongest: an address may be named twice.
+		for _, ip := range external {
+			out.add(ip, port.Protocol, port.Port, ExternalIP, outside)
+		}
+		for _, ip := range balanced {
+			b := outside
+			b.Sources = sourceRanges(node, svc, ip)
+			out.add(ip, port.Protocol, port.Port, LoadBalancerIP, b)
+		}
+		for _, ip := range node.IPs {
+			if port.NodePort != 0 {
+				out.add(ip, port.Protocol, port.NodePort, NodePort, outside)
+			}
+		}
 		internal := backend(eps, localOnly(svc.Spec.InternalTrafficPolicy), svc.Spec.TrafficDistribution)
 		internal.Affinity = affinity(svc)
 		for _, ip := range clusterIPs(svc) {
-			rules.add(ip, port.Protocol, port.Port, internal)
-		}
-		external := backend(eps, svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal, svc.Spec.TrafficDistribution)
-		external.Affinity = internal.Affinity
-		external.Masquerade = svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal
-		for _, ip := range externalIPs(svc) {
-			rules.add(ip, port.Protocol, port.Port, external)
-		}
-		if port.NodePort != 0 {
-			rules.add(node.IP, port.Protocol, port.NodePort, external)
+			out.add(ip, port.Protocol, port.Port, ClusterIP, internal)
 		}
 	}
-	return rules
+	if externalLocal(svc) && svc.Spec.Type == corev1.ServiceTypeLoadBalancer && svc.Spec.HealthCheckNodePort != 0 {
+		out.Health = &HealthCheck{Port: uint16(svc.Spec.HealthCheckNodePort), LocalEndpoints: len(healthy)}
+	}
+	return out
 }
 
-func (r Rules) add(ip netip.Addr, protocol corev1.Protocol, port int32, b Backend) {
-	if ip.Is4() {
-		r[Frontend{IP: ip, Protocol: cmp.Or(protocol, corev1.ProtocolTCP), Port: uint16(port)}] = b
+func (s Service) add(ip netip.Addr, protocol corev1.Protocol, port int32, rank Rank, b Backend) {
+	if !ip.Is4() {
+		return
 	}
+	f := Frontend{IP: ip, Protocol: cmp.Or(protocol, corev1.ProtocolTCP), Port: uint16(port)}
+	s.Rules[f] = b
+	if delete(s.Ranks, f); rank != ClusterIP {
+		s.Ranks[f] = rank
+	}
+}
+
+// outsideBackend is what connections to node ports and external addresses meet.
+func outsideBackend(eps []endpoint, svc *corev1.Service) Backend {
+	b := backend(eps, externalLocal(svc), svc.Spec.TrafficDistribution)
+	b.Affinity = affinity(svc)
+	if !externalLocal(svc) {
+		b.Masquerade = true
+		return b
+	}
+	// The policy is about clients outside of the cluster: a pod's or the node's own
+	// connection goes to whoever serves, as by the cluster IP.
+	if all := backend(eps, false, svc.Spec.TrafficDistribution).Endpoints; !slices.Equal(all, b.Endpoints) {
+		b.Inside = all
+	}
+	return b
+}
+
+func externalLocal(svc *corev1.Service) bool {
+	return svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
 func localOnly(p *corev1.ServiceInternalTrafficPolicy) bool {
@@ -77,7 +123,7 @@ func affinity(svc *corev1.Service) time.Duration {
 }
 
 // clusterIPs are the Service's own addresses.
-func clusterIPs(svc *corev1.Service) []netip.Addr {
+func clusterIPs(svc *corev1.Service) addr.IPs {
 	ips := svc.Spec.ClusterIPs
 	if len(ips) == 0 {
 		ips = []string{svc.Spec.ClusterIP}
@@ -85,10 +131,13 @@ func clusterIPs(svc *corev1.Service) []netip.Addr {
 	return parse(ips)
 }
 
-// externalIPs are addresses by which traffic from outside arrives, routed here
-// by somebody else.
-func externalIPs(svc *corev1.Service) []netip.Addr {
-	ips := slices.Clone(svc.Spec.ExternalIPs)
+// externalIPs are addresses by which traffic from outside arrives, routed here by
+// somebody else. They are free text of whoever may write a Service.
+func externalIPs(svc *corev1.Service) addr.IPs { return parse(svc.Spec.ExternalIPs) }
+
+// loadBalancerIPs are those that a load balancer has and passes on as they are.
+func loadBalancerIPs(svc *corev1.Service) addr.IPs {
+	var ips []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {
 		if in.IP != "" && (in.IPMode == nil || *in.IPMode == corev1.LoadBalancerIPModeVIP) {
 			ips = append(ips, in.IP)
@@ -97,90 +146,54 @@ func externalIPs(svc *corev1.Service) []netip.Addr {
 	return parse(ips)
 }
 
-func parse(ips []string) []netip.Addr {
-	var out []netip.Addr
+// foreign keeps the addresses that are not the cluster's own, and says of the others
+// why no rule is made of them. A load balancer may have nodes' addresses.
+func (n Node) foreign(ips addr.IPs, what string, notNodes bool) (kept addr.IPs, ignored []string) {
+	for _, ip := range ips {
+		why := ""
+		switch {
+		case n.Services.Contains(ip):
+			why = "lies in the service range " + n.Services.String()
+		case n.Pods.Contains(ip):
+			why = "lies in the pod range " + n.Pods.String()
+		case notNodes && (slices.Contains(n.IPs, ip) || n.IsNode != nil && n.IsNode(ip)):
+			why = "is the address of a node"
+		default:
+			kept = append(kept, ip)
+			continue
+		}
+		ignored = append(ignored, fmt.Sprintf("%s %s %s", what, ip, why))
+	}
+	return kept, ignored
+}
+
+// sourceRanges are the clients that may use a load balancer's address; nil: all may.
+// Where the node itself may, connections that come from the address may too: the node
+// may hold it, and its own packets then have it as their source.
+func sourceRanges(node Node, svc *corev1.Service, ip netip.Addr) addr.Prefixes {
+	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || len(svc.Spec.LoadBalancerSourceRanges) == 0 {
+		return nil
+	}
+	out := addr.Prefixes{}
+	for _, s := range svc.Spec.LoadBalancerSourceRanges {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(s)); err == nil && p.Addr().Is4() {
+			out = append(out, p.Masked())
+		}
+	}
+	if slices.ContainsFunc(node.IPs, out.Contains) {
+		out = append(out, netip.PrefixFrom(ip, ip.BitLen()))
+	}
+	return out
+}
+
+func parse(ips []string) addr.IPs {
+	var out addr.IPs
 	for _, s := range ips {
 		if ip, err := netip.ParseAddr(s); err == nil {
 			out = append(out, ip)
 		}
 	}
 	return out
-}
-
-// endpointsOf collects the usable endpoints of a port: the ready ones; where
-// none is ready, those that are terminating but still serve.
-func endpointsOf(node Node, all []*discoveryv1.EndpointSlice, port corev1.ServicePort) []endpoint {
-	var out []endpoint
-	for _, s := range all {
-		if s.AddressType != discoveryv1.AddressTypeIPv4 {
-			continue
-		}
-		for _, p := range s.Ports {
-			if p.Port == nil || deref(p.Name) != port.Name || cmp.Or(deref(p.Protocol), corev1.ProtocolTCP) != cmp.Or(port.Protocol, corev1.ProtocolTCP) {
-				continue
-			}
-			for i := range s.Endpoints {
-				out = append(out, usable(node, &s.Endpoints[i], uint16(*p.Port))...)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b endpoint) int { return a.addr.Compare(b.addr) })
-	return slices.CompactFunc(out, func(a, b endpoint) bool { return a.addr == b.addr })
-}
-
-func usable(node Node, ep *discoveryv1.Endpoint, port uint16) []endpoint {
-	c := ep.Conditions
-	ready := c.Ready == nil || *c.Ready
-	if !ready && (c.Serving == nil || !*c.Serving) {
-		return nil
-	}
-	var out []endpoint
-	for _, ip := range parse(ep.Addresses) {
-		out = append(out, endpoint{
-			addr:     netip.AddrPortFrom(ip, port),
-			local:    deref(ep.NodeName) == node.Name,
-			sameZone: node.Zone != "" && deref(ep.Zone) == node.Zone,
-			ready:    ready,
-		})
-	}
-	return out
-}
-
-// backend picks the endpoints that this node sends connections to. The caller's
-// own node is preferred, unless the Service asks for the same zone instead.
-func backend(eps []endpoint, localOnly bool, distribution *string) Backend {
-	if len(eps) == 0 {
-		return Backend{Refuse: reject}
-	}
-	if localOnly {
-		if eps = keep(eps, func(e endpoint) bool { return e.local }); len(eps) == 0 {
-			return Backend{Refuse: drop}
-		}
-	}
-	eps = prefer(eps, func(e endpoint) bool { return e.ready })
-	switch deref(distribution) {
-	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
-		eps = prefer(eps, func(e endpoint) bool { return e.sameZone })
-	default:
-		eps = prefer(eps, func(e endpoint) bool { return e.local })
-	}
-	b := Backend{}
-	for _, e := range eps {
-		b.Endpoints = append(b.Endpoints, e.addr)
-	}
-	return b
-}
-
-// prefer keeps those that match, or all where none does.
-func prefer(eps []endpoint, match func(endpoint) bool) []endpoint {
-	if some := keep(eps, match); len(some) > 0 {
-		return some
-	}
-	return eps
-}
-
-func keep(eps []endpoint, match func(endpoint) bool) []endpoint {
-	return slices.DeleteFunc(slices.Clone(eps), func(e endpoint) bool { return !match(e) })
 }
 
 func deref[T any](p *T) T {

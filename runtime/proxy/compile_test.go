@@ -12,9 +12,11 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
-var here = Node{Name: "here", IP: netip.MustParseAddr("192.168.0.1"), Zone: "z1"}
+var here = Node{Name: "here", IPs: addr.MustIPs("192.168.0.1"), Zone: "z1"}
 
 func ptr[T any](v T) *T { return &v }
 
@@ -86,7 +88,7 @@ func TestCompile(t *testing.T) {
 		"a node port masquerades": {service(func(s *corev1.Service) { s.Spec.Ports[0].NodePort = 30000 }), slice(ep("10.0.2.1", "there")),
 			Rules{
 				{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}: {Endpoints: []netip.AddrPort{at("10.0.2.1:8080")}},
-				{here.IP, corev1.ProtocolTCP, 30000}:                       {Endpoints: []netip.AddrPort{at("10.0.2.1:8080")}, Masquerade: true},
+				{here.IPs[0], corev1.ProtocolTCP, 30000}:                   {Endpoints: []netip.AddrPort{at("10.0.2.1:8080")}, Masquerade: true},
 			}},
 		"external traffic policy Local keeps the client's address": {
 			service(func(s *corev1.Service) {
@@ -95,7 +97,7 @@ func TestCompile(t *testing.T) {
 			}), slice(ep("10.0.1.1", "here"), ep("10.0.2.1", "there")),
 			Rules{
 				{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}: {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
-				{here.IP, corev1.ProtocolTCP, 30000}:                       {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
+				{here.IPs[0], corev1.ProtocolTCP, 30000}:                   {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
 			}},
 		"session affinity": {
 			service(func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP }), slice(ep("10.0.2.1", "there")),
@@ -105,7 +107,7 @@ func TestCompile(t *testing.T) {
 		"another port's name": {service(func(s *corev1.Service) { s.Spec.Ports[0].Name = "https" }), slice(ep("10.0.1.1", "here")), clusterIP(Backend{Refuse: reject})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Compile(here, tc.svc, tc.eps)
+			got := Compile(here, tc.svc, tc.eps).Rules
 			if len(got)+len(tc.want) > 0 && !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got  %v\nwant %v", got, tc.want)
 			}
@@ -124,7 +126,7 @@ func TestStepsAddUpToTheWhole(t *testing.T) {
 			for range 1 + rnd.IntN(3) {
 				name := types.NamespacedName{Namespace: "ns", Name: fmt.Sprint(rnd.IntN(5))}
 				rules.Frontends(name, touched)
-				rules.Update(name, randomRules(rnd))
+				rules.Update(name, randomService(rnd))
 				rules.Frontends(name, touched)
 			}
 			c := rules.Pending(touched)
@@ -141,12 +143,21 @@ func TestStepsAddUpToTheWhole(t *testing.T) {
 			if want := rules.Desired(); !reflect.DeepEqual(kernel, want) {
 				t.Fatalf("seed %d: kernel %v, want %v", seed, kernel, want)
 			}
+			// Whoever comes anew and sees all at once, in any order, decides alike.
+			fresh := NewRuleset()
+			for name, s := range rules.services {
+				fresh.Update(name, s)
+			}
+			if want := fresh.Desired(); !reflect.DeepEqual(kernel, want) {
+				t.Fatalf("seed %d: after a restart it would be %v, and is %v", seed, want, kernel)
+			}
 		}
 	}
 }
 
-func randomRules(rnd *rand.Rand) Rules {
-	r := Rules{}
+func randomService(rnd *rand.Rand) Service {
+	s := Service{Rules: Rules{}, Ranks: map[Frontend]Rank{}, Created: time.Unix(rnd.Int64N(3), 0)}
+	r := s.Rules
 	for range rnd.IntN(3) {
 		b := Backend{Refuse: reject}
 		if n := rnd.IntN(3); n > 0 {
@@ -156,7 +167,8 @@ func randomRules(rnd *rand.Rand) Rules {
 			}
 		}
 		// Few addresses, so that Services often claim the same.
-		r[Frontend{netip.AddrFrom4([4]byte{10, 96, 0, byte(rnd.IntN(4))}), corev1.ProtocolTCP, 80}] = b
+		f := Frontend{netip.AddrFrom4([4]byte{10, 96, 0, byte(rnd.IntN(4))}), corev1.ProtocolTCP, 80}
+		r[f], s.Ranks[f] = b, Rank(rnd.IntN(4))
 	}
-	return r
+	return s
 }

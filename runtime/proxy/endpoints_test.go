@@ -34,6 +34,7 @@ func TestWhichServicesHaveRules(t *testing.T) {
 		"headless":                    {func(s *corev1.Service) { external(s); s.Spec.ClusterIP = corev1.ClusterIPNone }, 0},
 		"of an external name":         {func(s *corev1.Service) { external(s); s.Spec.Type = corev1.ServiceTypeExternalName }, 0},
 		"of another proxy":            {func(s *corev1.Service) { s.Labels = map[string]string{serviceProxyName: "x"} }, 0},
+		"of another, not named":       {func(s *corev1.Service) { s.Labels = map[string]string{serviceProxyName: ""} }, 0},
 		"with another label":          {func(s *corev1.Service) { s.Labels = map[string]string{"app": "x"} }, 1},
 		"with a node port":            {func(s *corev1.Service) { s.Spec.Ports[0].NodePort = 30000 }, 2},
 		"of IPv6 only":                {func(s *corev1.Service) { s.Spec.ClusterIP = "fd00::5" }, 0},
@@ -41,7 +42,7 @@ func TestWhichServicesHaveRules(t *testing.T) {
 		"without a port":              {func(s *corev1.Service) { s.Spec.Ports = nil }, 0},
 		"of a load balancer, by name": {func(s *corev1.Service) { s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{Hostname: "x"}} }, 1},
 	} {
-		if got := Compile(here, service(tc.change), slice(ep("10.0.1.1", "here"))); len(got) != tc.want {
+		if got := Compile(here, service(tc.change), slice(ep("10.0.1.1", "here"))).Rules; len(got) != tc.want {
 			t.Errorf("%s: %v, want %d", name, got, tc.want)
 		}
 	}
@@ -78,7 +79,7 @@ func TestFrontends(t *testing.T) {
 			front("203.0.113.7", "TCP", 80): {Endpoints: outside.Endpoints, Affinity: 3 * time.Hour, Masquerade: true},
 		}},
 	} {
-		if got := Compile(here, service(tc.change), slice(ep("10.0.1.1", "here"))); !reflect.DeepEqual(got, tc.want) {
+		if got := Compile(here, service(tc.change), slice(ep("10.0.1.1", "here"))).Rules; !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s:\ngot  %v\nwant %v", name, got, tc.want)
 		}
 	}
@@ -93,18 +94,20 @@ func TestTrafficPolicies(t *testing.T) {
 		// what connections from inside and from outside meet
 		inside, outside Backend
 	}{
-		"none is said":     {nil, "", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), masqueraded("10.0.2.1:8080")},
-		"both everywhere":  {&everywhere, "Cluster", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), masqueraded("10.0.2.1:8080")},
-		"internal local":   {&local, "Cluster", slice(ep("10.0.2.1", "there")), Backend{Refuse: drop}, masqueraded("10.0.2.1:8080")},
-		"external local":   {&everywhere, "Local", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), Backend{Refuse: drop}},
-		"both local":       {&local, "Local", slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here")), to("10.0.1.1:8080"), to("10.0.1.1:8080")},
-		"nobody serves":    {&local, "Local", nil, Backend{Refuse: reject}, Backend{Refuse: reject}},
-		"local, not ready": {&local, "Local", slice(ep("10.0.1.1", "here", unready), ep("10.0.2.1", "there")), Backend{Refuse: drop}, Backend{Refuse: drop}},
-		"local, and ends":  {&local, "Local", slice(ep("10.0.1.1", "here", terminating), ep("10.0.2.1", "there")), to("10.0.1.1:8080"), to("10.0.1.1:8080")},
+		"none is said":    {nil, "", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), masqueraded("10.0.2.1:8080")},
+		"both everywhere": {&everywhere, "Cluster", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), masqueraded("10.0.2.1:8080")},
+		"internal local":  {&local, "Cluster", slice(ep("10.0.2.1", "there")), Backend{Refuse: drop}, masqueraded("10.0.2.1:8080")},
+		"external local":  {&everywhere, "Local", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), Backend{Refuse: drop, Inside: to("10.0.2.1:8080").Endpoints}},
+		"both local":      {&local, "Local", slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here")), to("10.0.1.1:8080"), to("10.0.1.1:8080")},
+		"nobody serves":   {&local, "Local", nil, Backend{Refuse: reject}, Backend{Refuse: reject}},
+		"local, not ready": {&local, "Local", slice(ep("10.0.1.1", "here", unready), ep("10.0.2.1", "there")), Backend{Refuse: drop},
+			Backend{Refuse: drop, Inside: to("10.0.2.1:8080").Endpoints}},
+		"local, and ends": {&local, "Local", slice(ep("10.0.1.1", "here", terminating), ep("10.0.2.1", "there")), to("10.0.1.1:8080"),
+			Backend{Endpoints: to("10.0.1.1:8080").Endpoints, Inside: to("10.0.2.1:8080").Endpoints}},
 	} {
 		got := Compile(here, service(func(s *corev1.Service) {
 			s.Spec.InternalTrafficPolicy, s.Spec.ExternalTrafficPolicy, s.Spec.Ports[0].NodePort = tc.internal, tc.external, 30000
-		}), tc.eps)
+		}), tc.eps).Rules
 		// Whether a frontend that refuses masquerades is without effect.
 		outside := got[front("192.168.0.1", "TCP", 30000)]
 		outside.Masquerade = outside.Masquerade && len(outside.Endpoints) > 0
@@ -187,23 +190,33 @@ func TestWhichEndpointsOfAPort(t *testing.T) {
 func TestWhichConditionsAreUsable(t *testing.T) {
 	yes, no := ptr(true), ptr(false)
 	for _, tc := range []struct {
-		ready, serving *bool
-		usable, wanted bool // wanted: before those that end
+		ready, serving, ends *bool
+		usable, wanted       bool // wanted: before those that end
 	}{
-		{nil, nil, true, true},
-		{yes, nil, true, true},
-		{yes, no, true, true}, // publishNotReadyAddresses
-		{yes, yes, true, true},
-		{nil, no, true, true},
-		{no, nil, false, false},
-		{no, no, false, false},
-		{no, yes, true, false},
+		{nil, nil, nil, true, true},
+		{yes, nil, nil, true, true},
+		{yes, no, nil, true, true}, // publishNotReadyAddresses
+		{yes, yes, yes, true, true},
+		{nil, no, nil, true, true},
+		{no, nil, nil, false, false},
+		{no, no, nil, false, false},
+		{no, yes, nil, false, false},
+		{no, yes, no, false, false},
+		{no, yes, yes, true, false},
+		{no, nil, yes, true, false},
+		{no, no, yes, false, false},
 	} {
 		e := ep("10.0.0.1", "there")
-		e.Conditions.Ready, e.Conditions.Serving = tc.ready, tc.serving
-		got := usable(here, &e, 80)
-		if (len(got) == 1) != tc.usable || (len(got) == 1 && got[0].ready) != tc.wanted {
-			t.Errorf("ready %v, serving %v: %+v, want usable %v, ready %v", tc.ready, tc.serving, got, tc.usable, tc.wanted)
+		e.Conditions.Ready, e.Conditions.Serving, e.Conditions.Terminating = tc.ready, tc.serving, tc.ends
+		got, ok := usable(here, &e, 80)
+		if ok != tc.usable || got.ready != tc.wanted {
+			t.Errorf("%v: %+v, want usable %v, ready %v", e.Conditions, got, tc.usable, tc.wanted)
+		}
+	}
+	for want, addresses := range map[string][]string{"10.0.0.1:80": {"10.0.0.1", "10.0.0.2"}, "": {"here", "10.0.0.2"}, "none": nil} {
+		e := discoveryv1.Endpoint{Addresses: addresses}
+		if got, ok := usable(here, &e, 80); ok != (want == "10.0.0.1:80") || ok && got.addr.String() != want {
+			t.Errorf("of %q: %+v, %v; only the first counts", addresses, got, ok)
 		}
 	}
 	for _, tc := range []struct {
@@ -218,7 +231,7 @@ func TestWhichConditionsAreUsable(t *testing.T) {
 		{Node{Name: "here"}, ep("10.0.0.1", "here"), true, false},
 		{Node{Name: "here"}, ep("10.0.0.1", "here", zone("z1")), true, false},
 	} {
-		if got := usable(tc.node, &tc.ep, 80); len(got) != 1 || got[0].local != tc.local || got[0].sameZone != tc.sameZone {
+		if got, ok := usable(tc.node, &tc.ep, 80); !ok || got.local != tc.local || got.sameZone != tc.sameZone {
 			t.Errorf("%+v: %+v, want local %v, same zone %v", tc.ep, got, tc.local, tc.sameZone)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +41,10 @@ type Proxy struct {
 	services cache.SharedIndexInformer
 	slices   cache.SharedIndexInformer
 
+	nodes  *nodeAddresses
+	health *healthChecks
+	told   map[types.NamespacedName][]string // what was said of ignored addresses
+
 	mu    sync.Mutex
 	node  Node // its zone changes as the Node's label does
 	dirty map[types.NamespacedName]struct{}
@@ -60,20 +64,22 @@ type kernelTable interface {
 
 // New returns a proxy. It touches neither the API nor the kernel.
 func New(cfg config.ProxyConfig, c *client.Client, log *slog.Logger) (*Proxy, error) {
-	ip, err := netip.ParseAddr(cfg.NodeIP)
-	if err != nil {
+	if err := cfg.NodeIPs.Check(); err != nil {
 		return nil, fmt.Errorf("nodeIP: %w", err)
 	}
-	return &Proxy{
+	p := &Proxy{
 		cfg: cfg, api: c, trackMasters: c.TrackMasters, log: log,
-		open: func() (kernelTable, error) { return OpenTable() }, verifyPeriod: verifyPeriod,
-		node:  Node{Name: cfg.NodeName, IP: ip},
+		open: func() (kernelTable, error) { return OpenTable(cfg.ClusterCIDRs.V4()) }, verifyPeriod: verifyPeriod,
+		node:  Node{Name: cfg.NodeName, IPs: cfg.NodeIPs, Pods: cfg.ClusterCIDRs, Services: cfg.ServiceCIDRs},
+		told:  map[types.NamespacedName][]string{},
 		dirty: map[types.NamespacedName]struct{}{},
 		wake:  make(chan struct{}, 1),
 		// Ready once the kernel has the rules of all Services.
 		Status:  readiness.NotReady("the rules of the Services are not in the kernel yet"),
 		metrics: newMetrics(),
-	}, nil
+	}
+	p.health = newHealthChecks(cfg.NodeIPs, p.Ready, log)
+	return p, nil
 }
 
 // Run keeps the table until ctx is done. The rules stay in force afterwards:
@@ -86,6 +92,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return err
 	}
 	defer table.Close() // the process ends
+	defer p.health.close()
 	go p.trackMasters(ctx)
 	if err := p.watch(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -149,18 +156,20 @@ func (p *Proxy) sync(table kernelTable, rules *Ruleset, full bool) error {
 	touched := map[Frontend]struct{}{}
 	for name := range p.takeDirty() {
 		rules.Frontends(name, touched)
-		rules.Update(name, p.compile(name))
+		service := p.compile(name)
+		rules.Update(name, service)
 		rules.Frontends(name, touched)
+		p.health.set(name, service.Health)
+		p.tell(name, service.Ignored)
 	}
 	before := rules.applied
 	var change Change
 	if full {
-		desired := rules.Desired()
-		if err := table.Replace(desired); err != nil {
+		// What an earlier write left undone is in it too.
+		change = rules.Whole()
+		if err := table.Replace(change.Set); err != nil {
 			return err
 		}
-		rules.applied = Rules{}
-		change = Change{Set: desired}
 	} else {
 		change = rules.Pending(touched)
 		if change.empty() {
@@ -177,14 +186,26 @@ func (p *Proxy) sync(table kernelTable, rules *Ruleset, full bool) error {
 	return nil
 }
 
-func (p *Proxy) compile(name types.NamespacedName) Rules {
+// tell says once of each address why it is not served.
+func (p *Proxy) tell(name types.NamespacedName, ignored []string) {
+	for _, why := range ignored {
+		if !slices.Contains(p.told[name], why) {
+			p.log.Warn("an address of a Service is not served", "service", name.String(), "reason", why)
+		}
+	}
+	if p.told[name] = ignored; len(ignored) == 0 {
+		delete(p.told, name)
+	}
+}
+
+func (p *Proxy) compile(name types.NamespacedName) Service {
 	obj, ok, err := p.services.GetIndexer().GetByKey(name.String())
 	if err != nil || !ok {
-		return nil
+		return Service{}
 	}
 	found, err := p.slices.GetIndexer().ByIndex(byService, name.String())
 	if err != nil {
-		return nil
+		return Service{}
 	}
 	eps := make([]*discoveryv1.EndpointSlice, 0, len(found))
 	for _, o := range found {
@@ -193,5 +214,6 @@ func (p *Proxy) compile(name types.NamespacedName) Rules {
 	p.mu.Lock()
 	node := p.node
 	p.mu.Unlock()
+	node.IsNode = p.nodes.contains
 	return Compile(node, obj.(*corev1.Service), eps)
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -97,7 +98,7 @@ func newProxy(t *testing.T, api *fake.Clientset, table *modelTable) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(config.ProxyConfig{NodeName: "here", NodeIP: "192.168.0.1"}, c, slog.New(slog.DiscardHandler))
+	p, err := New(config.ProxyConfig{NodeName: "here", NodeIPs: addr.MustIPs("192.168.0.1")}, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

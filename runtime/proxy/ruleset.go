@@ -1,12 +1,15 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // Frontend is an address on which a Service is reached: a cluster IP, or this
@@ -21,6 +24,9 @@ type Frontend struct {
 type Backend struct {
 	// Endpoints share the connections evenly, in this order in the kernel's map.
 	Endpoints []netip.AddrPort
+	// Inside are the endpoints for connections from pods and from this node, where
+	// they are others; nil: they are the same.
+	Inside []netip.AddrPort
 	// Masquerade replaces the client's address by the node's, so that the reply
 	// comes back this way (traffic from outside the cluster).
 	Masquerade bool
@@ -30,6 +36,9 @@ type Backend struct {
 	// Refuse is what happens with no endpoint: reject (nobody serves this), or
 	// drop (others do, but the traffic policy wants a local one).
 	Refuse Refusal
+	// Sources are the clients that may connect; what comes from others is dropped.
+	// nil: all may. Empty: none may.
+	Sources addr.Prefixes
 }
 
 // Refusal is the verdict for a frontend without endpoints.
@@ -41,11 +50,40 @@ const (
 )
 
 func (b Backend) equal(o Backend) bool {
-	return b.Masquerade == o.Masquerade && b.Affinity == o.Affinity && b.Refuse == o.Refuse && slices.Equal(b.Endpoints, o.Endpoints)
+	return b.Masquerade == o.Masquerade && b.Affinity == o.Affinity && b.Refuse == o.Refuse &&
+		slices.Equal(b.Endpoints, o.Endpoints) && slices.Equal(b.Inside, o.Inside) &&
+		(b.Sources == nil) == (o.Sources == nil) && slices.Equal(b.Sources, o.Sources)
 }
 
 // Rules are the frontends of one Service, or of all.
 type Rules map[Frontend]Backend
+
+// Rank is by what right a Service claims a frontend; the least is the strongest. The
+// cluster gave it its cluster IP and node ports, a load balancer gave the load
+// balancer's, and external IPs are what it says itself.
+type Rank int
+
+// The ranks.
+const (
+	ClusterIP Rank = iota
+	NodePort
+	LoadBalancerIP
+	ExternalIP
+)
+
+// Service is what one Service wants of the node.
+type Service struct {
+	Rules Rules
+	// Ranks are those of the frontends that are not cluster IPs.
+	Ranks map[Frontend]Rank
+	// Created and UID decide among Services that claim a frontend by the same right.
+	Created time.Time
+	UID     types.UID
+	// Health is what load balancers ask this node for; nil: nothing.
+	Health *HealthCheck
+	// Ignored says which of its addresses are not served, and why.
+	Ignored []string
+}
 
 // Change takes the kernel's table from one set of rules to another. A frontend
 // in Set that the table has already is replaced.
@@ -56,50 +94,69 @@ type Change struct {
 
 func (c Change) empty() bool { return len(c.Set)+len(c.Remove) == 0 }
 
-// Ruleset holds the rules of all Services, and which Service a frontend belongs
-// to: of two that claim one address (external IPs are free text), the first
-// keeps it until it lets go.
+// Ruleset holds the rules of all Services, and which Service a frontend belongs to.
+// Of those that claim one, the strongest right has it, and among equals the oldest
+// Service: that does not depend on who was seen first, so that every node decides
+// alike, before and after a restart.
 type Ruleset struct {
-	services map[types.NamespacedName]Rules
+	services map[types.NamespacedName]Service
 	owner    map[Frontend]types.NamespacedName
-	applied  Rules
+	// others claim a frontend too. Few frontends have any.
+	others  map[Frontend][]types.NamespacedName
+	applied Rules
 }
 
 // NewRuleset returns an empty one.
 func NewRuleset() *Ruleset {
-	return &Ruleset{services: map[types.NamespacedName]Rules{}, owner: map[Frontend]types.NamespacedName{}, applied: Rules{}}
+	return &Ruleset{
+		services: map[types.NamespacedName]Service{}, owner: map[Frontend]types.NamespacedName{},
+		others: map[Frontend][]types.NamespacedName{}, applied: Rules{},
+	}
 }
 
-// Update replaces the rules of one Service (none: it is gone).
-func (r *Ruleset) Update(name types.NamespacedName, rules Rules) {
-	for f := range r.services[name] {
-		if _, keeps := rules[f]; !keeps && r.owner[f] == name {
-			delete(r.owner, f)
-			r.inherit(f, name)
-		}
-	}
-	if len(rules) == 0 {
+// Update replaces what one Service wants (nothing: it is gone).
+func (r *Ruleset) Update(name types.NamespacedName, s Service) {
+	before := r.services[name].Rules
+	if r.services[name] = s; len(s.Rules) == 0 {
 		delete(r.services, name)
+	}
+	for f := range before {
+		if _, keeps := s.Rules[f]; keeps {
+			continue
+		}
+		r.others[f] = slices.DeleteFunc(r.others[f], func(o types.NamespacedName) bool { return o == name })
+		if r.owner[f] == name {
+			delete(r.owner, f)
+		}
+		r.elect(f)
+	}
+	for f := range s.Rules {
+		if owner, taken := r.owner[f]; !taken {
+			r.owner[f] = name
+		} else if owner != name && !slices.Contains(r.others[f], name) {
+			r.others[f] = append(r.others[f], name)
+		}
+		r.elect(f) // also where it was there already: its right may be another by now
+	}
+}
+
+// elect gives a frontend to the first of those that claim it.
+func (r *Ruleset) elect(f Frontend) {
+	claimants := r.others[f]
+	if len(claimants) == 0 {
+		delete(r.others, f)
 		return
 	}
-	r.services[name] = rules
-	for f := range rules {
-		if _, taken := r.owner[f]; !taken {
-			r.owner[f] = name
-		}
+	if owner, ok := r.owner[f]; ok {
+		claimants = append(claimants, owner)
 	}
-}
-
-// inherit gives a frontend to another Service that claims it, the first by name.
-func (r *Ruleset) inherit(f Frontend, except types.NamespacedName) {
-	var heir *types.NamespacedName
-	for name, rules := range r.services {
-		if _, claims := rules[f]; claims && name != except && (heir == nil || name.String() < heir.String()) {
-			heir = &name
-		}
-	}
-	if heir != nil {
-		r.owner[f] = *heir
+	slices.SortFunc(claimants, func(a, b types.NamespacedName) int {
+		x, y := r.services[a], r.services[b]
+		return cmp.Or(cmp.Compare(x.Ranks[f], y.Ranks[f]), x.Created.Compare(y.Created), cmp.Compare(x.UID, y.UID), cmp.Compare(a.String(), b.String()))
+	})
+	r.owner[f] = claimants[0]
+	if r.others[f] = claimants[1:]; len(claimants) == 1 {
+		delete(r.others, f)
 	}
 }
 
@@ -107,7 +164,7 @@ func (r *Ruleset) inherit(f Frontend, except types.NamespacedName) {
 func (r *Ruleset) Desired() Rules {
 	out := make(Rules, len(r.owner))
 	for f, name := range r.owner {
-		out[f] = r.services[name][f]
+		out[f] = r.services[name].Rules[f]
 	}
 	return out
 }
@@ -120,9 +177,21 @@ func (r *Ruleset) Pending(frontends map[Frontend]struct{}) Change {
 		had, was := r.applied[f]
 		name, is := r.owner[f]
 		switch {
-		case is && (!was || !had.equal(r.services[name][f])):
-			c.Set[f] = r.services[name][f]
+		case is && (!was || !had.equal(r.services[name].Rules[f])):
+			c.Set[f] = r.services[name].Rules[f]
 		case !is && was:
+			c.Remove[f] = had
+		}
+	}
+	return c
+}
+
+// Whole returns the change to a table that is written as a whole: what was in the
+// kernel when last a write succeeded and is not wanted any more is removed by it.
+func (r *Ruleset) Whole() Change {
+	c := Change{Set: r.Desired(), Remove: Rules{}}
+	for f, had := range r.applied {
+		if _, wanted := c.Set[f]; !wanted {
 			c.Remove[f] = had
 		}
 	}
@@ -141,7 +210,7 @@ func (r *Ruleset) Applied(c Change) {
 
 // Frontends adds those of a Service to set.
 func (r *Ruleset) Frontends(name types.NamespacedName, set map[Frontend]struct{}) {
-	for f := range r.services[name] {
+	for f := range r.services[name].Rules {
 		set[f] = struct{}{}
 	}
 }

@@ -102,7 +102,7 @@ func TestTableForwardsConnections(t *testing.T) {
 		empty := Frontend{netip.MustParseAddr("10.96.0.6"), corev1.ProtocolTCP, 80}
 		elsewhere := Frontend{netip.MustParseAddr("10.96.0.7"), corev1.ProtocolTCP, 80}
 		a, b := at("10.244.0.1:8080"), at("10.244.0.1:8081")
-		table, err := OpenTable()
+		table, err := OpenTable(netip.MustParsePrefix("10.244.0.0/16"))
 		if err != nil {
 			t.Error(err)
 			return
@@ -167,7 +167,7 @@ func TestAClientStaysWithItsEndpoint(t *testing.T) {
 		}
 		web := Frontend{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}
 		nodePort := Frontend{netip.MustParseAddr("192.168.7.1"), corev1.ProtocolTCP, 30000}
-		table, err := OpenTable()
+		table, err := OpenTable(netip.MustParsePrefix("10.244.0.0/16"))
 		if err != nil {
 			t.Error(err)
 			return
@@ -230,7 +230,7 @@ func BenchmarkTable(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			table, err := OpenTable()
+			table, err := OpenTable(netip.MustParsePrefix("10.244.0.0/16"))
 			if err != nil {
 				b.Error(err)
 				return

@@ -28,6 +28,9 @@ func (p *Proxy) watch(ctx context.Context) error {
 	}}); err != nil {
 		return err
 	}
+	p.nodes = newNodeAddresses(ctx, p.api, func() {
+		p.markAll(func(s *corev1.Service) bool { return len(s.Spec.ExternalIPs) > 0 })
+	})
 	own := client.Informers(p.api, informers.WithTransform(trim), informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, p.cfg.NodeName).String()
 	}))
@@ -54,9 +57,14 @@ func (p *Proxy) setZone(zone string) {
 	if !changed {
 		return
 	}
-	for _, key := range p.services.GetIndexer().ListKeys() {
-		if name, err := cache.ParseObjectName(key); err == nil {
-			p.mark(types.NamespacedName(name))
+	p.markAll(func(*corev1.Service) bool { return true })
+}
+
+// markAll marks the Services that are concerned by what is not theirs.
+func (p *Proxy) markAll(concerned func(*corev1.Service) bool) {
+	for _, obj := range p.services.GetIndexer().List() {
+		if s := obj.(*corev1.Service); concerned(s) {
+			p.mark(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
 	}
 }

@@ -12,10 +12,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -65,32 +61,35 @@ func (m Manifest) Programs() []File {
 var errStop = errors.New("stop")
 
 // Walk reads the manifest and then calls visit for each file in order. Visit may
-// return Stop.
+// return Stop. What the archive says of itself is bounded before it is believed, so
+// that a forged one takes neither memory nor disk.
 func Walk(r io.Reader, visit func(Manifest, File, io.Reader) error) error {
-	z, err := zstd.NewReader(r)
+	return walk(r, nil, visit)
+}
+
+// walk has accept, where it is not nil, look at the manifest before any file.
+func walk(r io.Reader, accept func(Manifest) error, visit func(Manifest, File, io.Reader) error) error {
+	// With one goroutine nothing is read ahead of what is asked for.
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window))
 	if err != nil {
 		return err
 	}
 	defer z.Close()
 	t := tar.NewReader(z)
-	head, err := t.Next()
+	m, err := readManifest(t)
+	if err == nil && accept != nil {
+		err = accept(m)
+	}
 	if err != nil {
-		return fmt.Errorf("read the bundle: %w", err)
-	}
-	if head.Name != ManifestName {
-		return fmt.Errorf("this is no bundle: its first member is %q and not %s", head.Name, ManifestName)
-	}
-	var m Manifest
-	if err := json.NewDecoder(t).Decode(&m); err != nil {
-		return fmt.Errorf("read the bundle's manifest: %w", err)
+		return err
 	}
 	for _, f := range m.Files {
 		head, err := t.Next()
 		if err != nil {
 			return fmt.Errorf("the bundle ends before %s: %w", f.Name, err)
 		}
-		if head.Name != f.Name || filepath.Base(f.Name) != f.Name {
-			return fmt.Errorf("the bundle has %q where the manifest has %q", head.Name, f.Name)
+		if err := f.matches(head); err != nil {
+			return err
 		}
 		sum := sha256.New()
 		err = visit(m, f, io.TeeReader(t, sum))
@@ -104,102 +103,35 @@ func Walk(r io.Reader, visit func(Manifest, File, io.Reader) error) error {
 			return fmt.Errorf("%s: its SHA-256 is %s, the manifest says %s", f.Name, got, f.SHA256)
 		}
 	}
+	if head, err := t.Next(); err == nil {
+		return fmt.Errorf("the bundle has %q, which is not in the manifest", head.Name)
+	} else if !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the end of the bundle: %w", err)
+	}
 	return nil
+}
+
+func readManifest(t *tar.Reader) (Manifest, error) {
+	var m Manifest
+	head, err := t.Next()
+	if err != nil {
+		return m, fmt.Errorf("read the bundle: %w", err)
+	}
+	if head.Name != ManifestName || head.Typeflag != tar.TypeReg {
+		return m, fmt.Errorf("this is no bundle: its first member is %q and not %s", head.Name, ManifestName)
+	}
+	if head.Size > maxManifest {
+		return m, fmt.Errorf("the bundle's manifest is %d bytes large, more than %d", head.Size, maxManifest)
+	}
+	data, err := io.ReadAll(t)
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		return m, fmt.Errorf("read the bundle's manifest: %w", err)
+	}
+	return m, m.validate()
 }
 
 // Stop is what a visitor returns to read no further.
 func Stop() error { return errStop }
-
-// Install puts the bundle's programs into dir. Each appears under its name only
-// when it is complete, has the right hash and is on the disk. Where sums is not
-// empty, that directory tells the hashes of large ones to who would have to read
-// them again. Where digest is not empty, a bundle of another one is refused.
-func Install(r io.Reader, dir, sums, digest string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	var pending [][2]string
-	hashes := map[string]string{}
-	defer func() {
-		for _, p := range pending {
-			os.Remove(p[0])
-		}
-	}()
-	err := Walk(r, func(m Manifest, f File, content io.Reader) error {
-		if digest != "" && m.Digest() != digest {
-			return fmt.Errorf("this is another bundle: version %s, digest %s", m.Version, m.Digest())
-		}
-		if f.Name == UnpackerName {
-			_, err := io.Copy(io.Discard, content)
-			return err
-		}
-		path := filepath.Join(dir, f.Name)
-		pending, hashes[path] = append(pending, [2]string{path + ".gantry-new", path}), f.SHA256
-		return write(path+".gantry-new", content, f.Mode)
-	})
-	if err != nil {
-		return err
-	}
-	// Only now is every hash known to be right.
-	for _, p := range pending {
-		if err := os.Rename(p[0], p[1]); err != nil {
-			return err
-		}
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return err
-	}
-	if sums != "" {
-		keepSums(sums, hashes) //nolint:errcheck // what is not kept is read again
-	}
-	return nil
-}
-
-// large is what a hash is kept of.
-const large = 1_000_000
-
-// keepSums writes, for each file by its path, a line that holds as long as the
-// file is untouched: its size, inode and times, and then the SHA-256.
-func keepSums(dir string, hashes map[string]string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for path, sum := range hashes {
-		var s syscall.Stat_t
-		if err := syscall.Stat(path, &s); err != nil {
-			return err
-		}
-		if s.Size < large {
-			continue
-		}
-		line := fmt.Sprintf("%d.%d.%d.%09d.%d.%09d %s\n", s.Size, s.Ino, s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec, sum)
-		if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(path, "/", "_")), []byte(line), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func write(path string, content io.Reader, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode.Perm())
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, content); err != nil {
-		f.Close()
-		return err
-	}
-	if err := errors.Join(f.Chmod(mode.Perm()), f.Sync()); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
-}

@@ -69,8 +69,9 @@ func TestWalk(t *testing.T) {
 		err     string
 	}{
 		"all":                 {tarball(t, manifest(t, "a", "b"), member{"a", "a"}, member{"b", "b"}), "", nil, []string{"a", "b"}, ""},
-		"no program":          {tarball(t, manifest(t)), "", nil, nil, ""},
-		"more than is listed": {tarball(t, manifest(t, "a"), member{"a", "a"}, member{"b", "b"}), "", nil, []string{"a"}, ""},
+		"no file":             {tarball(t, manifest(t)), "", nil, nil, "lists no files"},
+		"more than is listed": {tarball(t, manifest(t, "a"), member{"a", "a"}, member{"b", "b"}), "", nil, []string{"a"}, `has "b", which is not in the manifest`},
+		"a member twice":      {tarball(t, manifest(t, "a"), member{"a", "a"}, member{"a", "a"}), "", nil, []string{"a"}, `has "a", which is not in the manifest`},
 		"stopped":             {tarball(t, manifest(t, "a", "b"), member{"a", "a"}, member{"b", "x"}), "a", Stop(), []string{"a"}, ""},
 		"failed":              {tarball(t, manifest(t, "a", "b"), member{"a", "a"}, member{"b", "b"}), "b", full, []string{"a", "b"}, "b: the disk is full"},
 		"not compressed":      {[]byte("manifest.json and so on"), "", nil, nil, "magic number mismatch"},
@@ -79,7 +80,11 @@ func TestWalk(t *testing.T) {
 		"a manifest of lies":  {tarball(t, member{ManifestName, "lies"}), "", nil, nil, "read the bundle's manifest"},
 		"ends too soon":       {tarball(t, manifest(t, "a", "b"), member{"a", "a"}), "", nil, []string{"a"}, "the bundle ends before b"},
 		"another member":      {tarball(t, manifest(t, "a"), member{"b", "a"}), "", nil, nil, `the bundle has "b" where the manifest has "a"`},
-		"a path":              {tarball(t, manifest(t, "d/a"), member{"d/a", "d/a"}), "", nil, nil, `where the manifest has "d/a"`},
+		"a path":              {tarball(t, manifest(t, "d/a"), member{"d/a", "d/a"}), "", nil, nil, `"d/a", which is no name of a program`},
+		"a longer member":     {tarball(t, manifest(t, "a"), member{"a", "ab"}), "", nil, nil, "a has 2 bytes in the bundle, the manifest says 1"},
+		"a shorter member":    {tarball(t, manifest(t, "a"), member{"a", ""}), "", nil, nil, "a has 0 bytes in the bundle, the manifest says 1"},
+		"a huge manifest":     {tarball(t, member{ManifestName, strings.Repeat(" ", maxManifest+1)}), "", nil, nil, "more than 1048576"},
+		"two manifests in it": {tarball(t, member{ManifestName, manifest(t, "a").data + manifest(t, "b").data}, member{"a", "a"}), "", nil, nil, "read the bundle's manifest"},
 		"a damaged program":   {tarball(t, manifest(t, "a", "b"), member{"a", "x"}, member{"b", "b"}), "", nil, []string{"a"}, "a: its SHA-256 is"},
 	} {
 		var visited []string

@@ -88,9 +88,7 @@ func FuzzInstall(f *testing.F) {
 			return // the flip met a byte that says nothing, or the name
 		}
 		if listed == UnpackerName {
-			if len(left) > 0 {
-				t.Errorf("the unpacker is installed: %q", left)
-			}
+			t.Error("a bundle of nothing but the unpacker is installed")
 			return
 		}
 		got, rerr := os.ReadFile(filepath.Join(dir, listed))

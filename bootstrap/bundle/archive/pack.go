@@ -36,7 +36,10 @@ func Pack(w io.Writer, dir string, m Manifest) (Manifest, error) {
 		}
 		m.Files = append(m.Files, f)
 	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(8<<20))
+	if err := m.validate(); err != nil { // nobody would take it
+		return m, err
+	}
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window))
 	if err != nil {
 		return m, err
 	}

@@ -8,11 +8,15 @@ import (
 	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"aead.dev/minisign"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
@@ -26,14 +30,15 @@ func main() {
 	out := flag.String("out", "dist/gantry-bundle-linux-amd64.tar.zst", "the bundle to write")
 	version := flag.String("version", "0.0.0-dev", "version of Gantry")
 	platform := flag.String("platform", "linux/amd64", "GOOS/GOARCH of the programs")
+	key := flag.String("key", "", "minisign's private key that signs the bundle, whose password is in MINISIGN_PASSWORD; empty signs nothing")
 	flag.Parse()
-	if err := pack(*dir, *out, *version, *platform); err != nil {
+	if err := pack(*dir, *out, *version, *platform, *key); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
 	}
 }
 
-func pack(dir, out, version, platform string) error {
+func pack(dir, out, version, platform, key string) error {
 	components, err := versions(dir, version)
 	if err != nil {
 		return err
@@ -59,10 +64,45 @@ func pack(dir, out, version, platform string) error {
 	if err != nil {
 		return err
 	}
+	// A signature is of one archive: that of an earlier one goes.
+	if err := os.Remove(bundle.SignaturePath(out)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.WriteFile(bundle.BesidePath(out), append(beside, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(out+".new", out)
+	if err := os.Rename(out+".new", out); err != nil || key == "" {
+		return err
+	}
+	return sign(out, key, fmt.Sprintf("gantry %s %s", version, platform))
+}
+
+// sign writes the signature beside the archive. The comment is signed too.
+func sign(path, keyFile, comment string) error {
+	text, err := os.ReadFile(keyFile)
+	if err != nil {
+		return fmt.Errorf("the key that signs the bundle: %w", err)
+	}
+	var key minisign.PrivateKey
+	if minisign.IsEncrypted(text) {
+		key, err = minisign.DecryptKey(os.Getenv("MINISIGN_PASSWORD"), text)
+	} else {
+		err = key.UnmarshalText(text)
+	}
+	if err != nil {
+		return fmt.Errorf("the key that signs the bundle, %s (its password is taken from MINISIGN_PASSWORD): %w", keyFile, err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	content := minisign.NewReader(f)
+	if _, err := io.Copy(io.Discard, content); err != nil {
+		return err
+	}
+	untrusted := fmt.Sprintf("signature by key ID %016X", key.ID())
+	return os.WriteFile(bundle.SignaturePath(path), content.SignWithComments(key, comment, untrusted), 0o644)
 }
 
 // versions reads from each Go program which version of its module it is built of.

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -84,7 +85,7 @@ func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
 			Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", clientPort)}, CAFile: etcdCAFile,
 			KeyPair: etcdCA.files(c.Dir, "etcd-client", "apiserver"),
 		},
-		ServiceCIDR: "10.96.0.0/16", ClusterDNS: "10.96.0.10",
+		ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), ClusterDNS: addr.MustIPs("10.96.0.10"),
 		ServiceAccount: config.ServiceAccount{
 			KeyFile:        write(t, c.Dir, "sa.key", keyPEM(t, key)),
 			PublicKeyFiles: []string{write(t, c.Dir, "sa.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub}))},

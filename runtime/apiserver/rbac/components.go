@@ -70,13 +70,13 @@ func proxier() rbacv1.ClusterRole {
 		on(read(), "discovery.k8s.io", "endpointslices"),
 		on(read(), "networking.k8s.io", "servicecidrs"),
 	}
-	return clusterRole("system:node-proxier", append(rules, events()...)...)
+	return clusterRole("system:node-proxier", append(append(rules, events()...), reviews()...)...)
 }
 
 func dns() rbacv1.ClusterRole {
-	return clusterRole("system:kube-dns",
+	return clusterRole("system:kube-dns", append(reviews(),
 		on(read(), "", "services", "endpoints", "pods", "namespaces", "nodes"),
-		on(read(), "discovery.k8s.io", "endpointslices"))
+		on(read(), "discovery.k8s.io", "endpointslices"))...)
 }
 
 // kubeletAPI is who the API server is to kubelets that ask it (or us).

@@ -2,19 +2,25 @@ package rbac
 
 import (
 	"context"
-	"fmt"
+	stderrors "errors"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
 // Escalation refuses a role or binding that would give more than its writer has,
-// unless the writer may "escalate" roles or "bind" that role.
+// unless the writer may "escalate" roles or "bind" that role. Any update counts, a
+// new label too: labels decide what aggregated roles take up. Exempt is only what
+// the garbage collector changes.
 type Escalation struct {
 	rbac *Authorizer
 	all  authorizer.UnconditionalAuthorizer // the whole authorizer, for the two verbs
@@ -37,40 +43,48 @@ func (e *Escalation) Validate(ctx context.Context, a admission.Attributes, _ adm
 	if a.GetResource().Group != rbacv1.GroupName || a.GetSubresource() != "" {
 		return nil
 	}
-	if slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup) {
+	if slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup) || garbageCollectionOnly(a.GetObject(), a.GetOldObject()) {
 		return nil
 	}
-	var err error
 	switch o := a.GetObject().(type) {
 	case *rbacv1.Role:
-		if old, ok := a.GetOldObject().(*rbacv1.Role); ok && sameRules(old.Rules, o.Rules) {
-			return nil
-		}
-		err = e.role(ctx, a, o.Rules)
+		return e.role(ctx, a, o.Rules, false)
 	case *rbacv1.ClusterRole:
-		if old, ok := a.GetOldObject().(*rbacv1.ClusterRole); ok && sameRules(old.Rules, o.Rules) && o.AggregationRule == nil {
-			return nil
-		}
-		rules := o.Rules
-		if o.AggregationRule != nil {
-			// It may come to hold anything that others label for it.
-			rules = append(slices.Clone(rules), everything()...)
-		}
-		err = e.role(ctx, a, rules)
+		// An aggregated role may come to hold anything that others label for it; one
+		// that stops to be aggregated keeps what it has collected.
+		old, _ := a.GetOldObject().(*rbacv1.ClusterRole)
+		return e.role(ctx, a, o.Rules, aggregates(o) || aggregates(old))
 	case *rbacv1.RoleBinding:
-		err = e.binding(ctx, a, o.RoleRef)
+		return e.binding(ctx, a, o.RoleRef)
 	case *rbacv1.ClusterRoleBinding:
-		err = e.binding(ctx, a, o.RoleRef)
-	}
-	if err != nil {
-		return admission.NewForbidden(a, err)
+		return e.binding(ctx, a, o.RoleRef)
 	}
 	return nil
 }
 
-func sameRules(a, b []rbacv1.PolicyRule) bool {
-	ab, _ := validation.Covers(a, b)
-	return ab
+// garbageCollectionOnly reports an update of nothing but what the garbage collector
+// needs to change, which it may do without holding the rules.
+func garbageCollectionOnly(obj, old runtime.Object) bool {
+	if old == nil {
+		return false
+	}
+	now := obj.DeepCopyObject()
+	m, err := meta.Accessor(now)
+	if err != nil {
+		return false
+	}
+	was, err := meta.Accessor(old)
+	if err != nil {
+		return false
+	}
+	m.SetOwnerReferences(was.GetOwnerReferences())
+	m.SetFinalizers(was.GetFinalizers())
+	m.SetManagedFields(was.GetManagedFields())
+	return equality.Semantic.DeepEqual(now, old)
+}
+
+func aggregates(r *rbacv1.ClusterRole) bool {
+	return r != nil && r.AggregationRule != nil && len(r.AggregationRule.ClusterRoleSelectors) > 0
 }
 
 func everything() []rbacv1.PolicyRule {
@@ -80,39 +94,59 @@ func everything() []rbacv1.PolicyRule {
 	}
 }
 
-func (e *Escalation) role(ctx context.Context, a admission.Attributes, rules []rbacv1.PolicyRule) error {
-	if ok, err := e.may(ctx, a, "escalate", a.GetResource().Resource, a.GetNamespace(), a.GetName()); ok || err != nil {
-		return err
+func (e *Escalation) role(ctx context.Context, a admission.Attributes, rules []rbacv1.PolicyRule, aggregated bool) error {
+	if e.may(ctx, a, "escalate", a.GetResource().Resource, a.GetNamespace(), requestedName(ctx, a)) {
+		return nil
 	}
-	return e.covered(a, rules)
+	if err := e.covered(a, rules); err != nil {
+		return admission.NewForbidden(a, err)
+	}
+	if aggregated && e.covered(a, everything()) != nil {
+		return admission.NewForbidden(a, stderrors.New("must have cluster-admin privileges to use the aggregationRule"))
+	}
+	return nil
+}
+
+// requestedName is the name in the request's path. A creation has none there: who
+// may escalate only roles of certain names may not create them.
+func requestedName(ctx context.Context, a admission.Attributes) string {
+	if info, ok := genericapirequest.RequestInfoFrom(ctx); ok {
+		return info.Name
+	}
+	return a.GetName()
 }
 
 func (e *Escalation) binding(ctx context.Context, a admission.Attributes, ref rbacv1.RoleRef) error {
-	resource, namespace := "clusterroles", a.GetNamespace()
+	resource := "clusterroles"
 	if ref.Kind == "Role" {
 		resource = "roles"
 	}
-	if ok, err := e.may(ctx, a, "bind", resource, namespace, ref.Name); ok || err != nil {
-		return err
+	if e.may(ctx, a, "bind", resource, a.GetNamespace(), ref.Name) {
+		return nil
 	}
-	rules, ok := e.rbac.roleRules(ref, namespace)
+	rules, ok := e.rbac.roleRules(ref, a.GetNamespace())
 	if !ok {
 		return errors.NewNotFound(rbacv1.Resource(resource), ref.Name)
 	}
-	return e.covered(a, rules)
+	if err := e.covered(a, rules); err != nil {
+		return admission.NewForbidden(a, err)
+	}
+	return nil
 }
 
-func (e *Escalation) may(ctx context.Context, a admission.Attributes, verb, resource, namespace, name string) (bool, error) {
-	decision, _, err := e.all.Authorize(ctx, authorizer.AttributesRecord{
+// may asks for one of the two verbs. An authorizer that cannot tell has not allowed.
+func (e *Escalation) may(ctx context.Context, a admission.Attributes, verb, resource, namespace, name string) bool {
+	decision, _, _ := e.all.Authorize(ctx, authorizer.AttributesRecord{ //nolint:errcheck // without a permission the rules decide
 		User: a.GetUserInfo(), Verb: verb, Namespace: namespace, Name: name, ResourceRequest: true,
-		APIGroup: rbacv1.GroupName, APIVersion: "v1", Resource: resource,
+		APIGroup: rbacv1.GroupName, APIVersion: "*", Resource: resource,
 	})
-	return decision == authorizer.DecisionAllow, err
+	return decision == authorizer.DecisionAllow
 }
 
 func (e *Escalation) covered(a admission.Attributes, rules []rbacv1.PolicyRule) error {
-	if ok, missing := validation.Covers(e.rbac.rulesIn(a.GetUserInfo(), a.GetNamespace()), rules); !ok {
-		return fmt.Errorf("user %q would grant what they do not have themselves: %+v", a.GetUserInfo().GetName(), missing)
+	ok, missing := validation.Covers(e.rbac.rulesIn(a.GetUserInfo(), a.GetNamespace()), rules)
+	if ok {
+		return nil
 	}
-	return nil
+	return notHeld(a.GetUserInfo(), missing)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 )
 
 // written is a write of obj as the chain shows it to a plugin: a creation, unless
@@ -67,6 +68,24 @@ func guarded(t *testing.T) *Authorizer {
 	)
 }
 
+func relabelled[T metav1.Object](o T) T {
+	o.SetLabels(map[string]string{"a": "b"})
+	return o
+}
+
+func annotated[T metav1.Object](o T) T {
+	o.SetAnnotations(map[string]string{"a": "b"})
+	return o
+}
+
+// owned is what garbage collection does to an object, and managed fields with it.
+func owned[T metav1.Object](o T) T {
+	o.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "Namespace", Name: "n", UID: "u"}})
+	o.SetFinalizers([]string{"foregroundDeletion"})
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "gc"}})
+	return o
+}
+
 func TestEscalation(t *testing.T) {
 	pods, list := on([]string{"get"}, "", "pods"), on([]string{"get", "list"}, "", "pods")
 	secrets, anyVerb := on([]string{"get"}, "", "secrets"), on([]string{"*"}, "", "pods")
@@ -76,6 +95,9 @@ func TestEscalation(t *testing.T) {
 		r.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{MatchLabels: map[string]string{"a": "b"}}}}
 		return r
 	}
+	const needsAll = "must have cluster-admin privileges to use the aggregationRule"
+	unaggregated := clusterRoleOf("new", pods)
+	unaggregated.AggregationRule = &rbacv1.AggregationRule{}
 	collected := role("team", "new", secrets)
 	collected.Finalizers = []string{"foregroundDeletion"}
 	ann, carl, boss := person("ann"), person("carl"), person("boss")
@@ -88,60 +110,76 @@ func TestEscalation(t *testing.T) {
 		{"a role of one's own rules", ann, role("team", "new", list), nil, ""},
 		{"a role of some of them", ann, role("team", "new", pods), nil, ""},
 		{"a role of no rules", ann, role("team", "new"), nil, ""},
-		{"a role beyond them", ann, role("team", "new", secrets), nil, `user "ann" would grant`},
-		{"a role partly beyond them", ann, role("team", "new", pods, secrets), nil, `user "ann" would grant`},
-		{"a role of every verb", ann, role("team", "new", anyVerb), nil, `user "ann" would grant`},
-		{"in another namespace", ann, role("other", "new", pods), nil, `user "ann" would grant`},
-		{"everywhere, by rights in a namespace", ann, clusterRoleOf("new", pods), nil, `user "ann" would grant`},
+		{"a role beyond them", ann, role("team", "new", secrets), nil, `user "ann" (groups=`},
+		{"a role partly beyond them", ann, role("team", "new", pods, secrets), nil, `user "ann" (groups=`},
+		{"a role of every verb", ann, role("team", "new", anyVerb), nil, `user "ann" (groups=`},
+		{"in another namespace", ann, role("other", "new", pods), nil, `user "ann" (groups=`},
+		{"everywhere, by rights in a namespace", ann, clusterRoleOf("new", pods), nil, `user "ann" (groups=`},
 		{"everywhere", carl, clusterRoleOf("new", pods), nil, ""},
 		{"in a namespace, by rights everywhere", carl, role("team", "new", pods), nil, ""},
 		{"paths", carl, clusterRoleOf("new", paths("/metrics")), nil, ""},
-		{"other paths", carl, clusterRoleOf("new", paths("/debug")), nil, `user "carl" would grant`},
+		{"other paths", carl, clusterRoleOf("new", paths("/debug")), nil, `user "carl" (groups=`},
 		{"one object of those", carl, clusterRoleOf("new", onePod), nil, ""},
 		{"that one object", person("one"), clusterRoleOf("new", onePod), nil, ""},
-		{"all objects, by rights to one", person("one"), clusterRoleOf("new", pods), nil, `user "one" would grant`},
+		{"all objects, by rights to one", person("one"), clusterRoleOf("new", pods), nil, `user "one" (groups=`},
 		{"anything by those who may all", boss, clusterRoleOf("new", everything()...), nil, ""},
 		{"a privileged group", person("root", "staff", user.SystemPrivilegedGroup), clusterRoleOf("new", everything()...), nil, ""},
-		{"another group", person("root", "staff"), clusterRoleOf("new", pods), nil, `user "root" would grant`},
+		{"another group", person("root", "staff"), clusterRoleOf("new", pods), nil, `user "root" (groups=`},
 
-		{"rules added", ann, role("team", "new", pods, secrets), role("team", "new", pods), `user "ann" would grant`},
+		{"rules added", ann, role("team", "new", pods, secrets), role("team", "new", pods), `user "ann" (groups=`},
 		{"a covered rule added", ann, role("team", "new", list), role("team", "new", pods), ""},
 		{"a rule removed", ann, role("team", "new", pods), role("team", "new", pods, secrets), ""},
 		{"what only the garbage collector needs", ann, collected, role("team", "new", secrets), ""},
-		{"cluster rules added", carl, clusterRoleOf("new", pods, secrets), clusterRoleOf("new", pods), `user "carl" would grant`},
+		{"cluster rules added", carl, clusterRoleOf("new", pods, secrets), clusterRoleOf("new", pods), `user "carl" (groups=`},
 		{"a covered cluster rule added", carl, clusterRoleOf("new", list), clusterRoleOf("new", pods), ""},
 		{"a cluster role as it is", ann, clusterRoleOf("new", secrets), clusterRoleOf("new", secrets), ""},
 
-		{"an aggregation", carl, aggregated(), nil, `user "carl" would grant`},
+		{"an aggregation", carl, aggregated(), nil, needsAll},
+		{"an aggregation of rules beyond", carl, aggregated(secrets), nil, `user "carl" (groups=`},
 		{"an aggregation by those who may all", boss, aggregated(), nil, ""},
-		{"an aggregation added", carl, aggregated(pods), clusterRoleOf("new", pods), `user "carl" would grant`},
+		{"an aggregation added", carl, aggregated(pods), clusterRoleOf("new", pods), needsAll},
+		{"an aggregation taken away", carl, clusterRoleOf("new", pods), aggregated(pods), needsAll},
+		{"an aggregation that stays", carl, aggregated(list), aggregated(pods), needsAll},
+		{"an aggregation without selectors", carl, unaggregated, clusterRoleOf("new", pods), ""},
 		{"an aggregation added by those who may all", boss, aggregated(pods), clusterRoleOf("new", pods), ""},
+		{"an aggregation taken away by those who may all", boss, clusterRoleOf("new", pods), aggregated(pods), ""},
+
+		{"a label on a role beyond", ann, relabelled(role("team", "new", secrets)), role("team", "new", secrets), `user "ann" (groups=`},
+		{"a label on one's own role", ann, relabelled(role("team", "new", pods)), role("team", "new", pods), ""},
+		{"a label on a cluster role beyond", carl, relabelled(clusterRoleOf("new", secrets)), clusterRoleOf("new", secrets), `user "carl" (groups=`},
+		{"a label taken away", carl, clusterRoleOf("new", secrets), relabelled(clusterRoleOf("new", secrets)), `user "carl" (groups=`},
+		{"an annotation on a cluster role beyond", carl, annotated(clusterRoleOf("new", secrets)), clusterRoleOf("new", secrets), `user "carl" (groups=`},
+		{"an owner of a cluster role beyond", carl, owned(clusterRoleOf("new", secrets)), clusterRoleOf("new", secrets), ""},
+		{"an owner and a label", carl, relabelled(owned(clusterRoleOf("new", secrets))), clusterRoleOf("new", secrets), `user "carl" (groups=`},
+		{"an owner of an aggregation", carl, owned(aggregated(secrets)), aggregated(secrets), ""},
+		{"an owner of a binding beyond", ann, owned(bind("team", "new", ref("Role", "secrets"))), bind("team", "new", ref("Role", "secrets")), ""},
+		{"a label on a binding beyond", ann, relabelled(bind("team", "new", ref("Role", "secrets"))), bind("team", "new", ref("Role", "secrets")), `user "ann" (groups=`},
 
 		{"who may escalate", person("keeper"), role("team", "new", secrets), nil, ""},
-		{"who may escalate elsewhere", person("keeper"), role("other", "new", secrets), nil, `user "keeper" would grant`},
-		{"who may escalate roles, a cluster role", person("keeper"), clusterRoleOf("new", secrets), nil, `user "keeper" would grant`},
+		{"who may escalate elsewhere", person("keeper"), role("other", "new", secrets), nil, `user "keeper" (groups=`},
+		{"who may escalate roles, a cluster role", person("keeper"), clusterRoleOf("new", secrets), nil, `user "keeper" (groups=`},
 		{"who may escalate this one", person("special"), clusterRoleOf("special", everything()...), nil, ""},
-		{"who may escalate another", person("special"), clusterRoleOf("new", pods), nil, `user "special" would grant`},
+		{"who may escalate another", person("special"), clusterRoleOf("new", pods), nil, `user "special" (groups=`},
 		{"who may escalate it to an aggregation", person("special"), func() runtime.Object { r := aggregated(); r.Name = "special"; return r }(), nil, ""},
 
 		{"a binding of one's own role", ann, bind("team", "new", ref("Role", "reader"), userSubject("eve")), nil, ""},
 		{"of a cluster role like it", ann, bind("team", "new", ref("ClusterRole", "pods"), userSubject("eve")), nil, ""},
-		{"of a cluster role of more", ann, bind("team", "new", ref("ClusterRole", "reader"), userSubject("eve")), nil, `user "ann" would grant`},
-		{"of a role beyond", ann, bind("team", "new", ref("Role", "secrets"), userSubject("eve")), nil, `user "ann" would grant`},
-		{"in another namespace", ann, bind("other", "new", ref("ClusterRole", "pods"), userSubject("eve")), nil, `user "ann" would grant`},
-		{"everywhere", ann, bindEverywhere("new", "pods", userSubject("eve")), nil, `user "ann" would grant`},
+		{"of a cluster role of more", ann, bind("team", "new", ref("ClusterRole", "reader"), userSubject("eve")), nil, `user "ann" (groups=`},
+		{"of a role beyond", ann, bind("team", "new", ref("Role", "secrets"), userSubject("eve")), nil, `user "ann" (groups=`},
+		{"in another namespace", ann, bind("other", "new", ref("ClusterRole", "pods"), userSubject("eve")), nil, `user "ann" (groups=`},
+		{"everywhere", ann, bindEverywhere("new", "pods", userSubject("eve")), nil, `user "ann" (groups=`},
 		{"everywhere, by rights everywhere", carl, bindEverywhere("new", "reader", userSubject("eve")), nil, ""},
 		{"of a role that is not there", ann, bind("team", "new", ref("Role", "gone"), userSubject("eve")), nil, `roles.rbac.authorization.k8s.io "gone" not found`},
 		{"of a role of another namespace", ann, bind("other", "new", ref("Role", "reader"), userSubject("eve")), nil, `roles.rbac.authorization.k8s.io "reader" not found`},
 		{"of a cluster role that is not there", carl, bindEverywhere("new", "gone", userSubject("eve")), nil, `clusterroles.rbac.authorization.k8s.io "gone" not found`},
 		{"a subject added to a role beyond", ann, bind("team", "new", ref("Role", "secrets"), userSubject("ann"), userSubject("eve")),
-			bind("team", "new", ref("Role", "secrets"), userSubject("eve")), `user "ann" would grant`},
+			bind("team", "new", ref("Role", "secrets"), userSubject("eve")), `user "ann" (groups=`},
 		{"who may bind", person("binder"), bindEverywhere("new", "everything", userSubject("binder")), nil, ""},
 		{"in a namespace too", person("binder"), bind("team", "new", ref("ClusterRole", "everything"), userSubject("binder")), nil, ""},
-		{"who may bind cluster roles, a role", person("binder"), bind("team", "new", ref("Role", "secrets"), userSubject("binder")), nil, `user "binder" would grant`},
+		{"who may bind cluster roles, a role", person("binder"), bind("team", "new", ref("Role", "secrets"), userSubject("binder")), nil, `user "binder" (groups=`},
 		{"who may bind this role", person("porter"), bind("team", "new", ref("Role", "secrets"), userSubject("porter")), nil, ""},
-		{"who may bind another role", person("porter"), bind("team", "new", ref("Role", "reader"), userSubject("porter")), nil, `user "porter" would grant`},
-		{"who may bind a role, a cluster role", person("porter"), bind("team", "secrets", ref("ClusterRole", "pods"), userSubject("porter")), nil, `user "porter" would grant`},
+		{"who may bind another role", person("porter"), bind("team", "new", ref("Role", "reader"), userSubject("porter")), nil, `user "porter" (groups=`},
+		{"who may bind a role, a cluster role", person("porter"), bind("team", "secrets", ref("ClusterRole", "pods"), userSubject("porter")), nil, `user "porter" (groups=`},
 	}
 	a := guarded(t)
 	plugin := NewEscalation(a, a)
@@ -155,7 +193,8 @@ func TestEscalation(t *testing.T) {
 				}
 			case err == nil:
 				t.Error("allowed")
-			case !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), tt.refused):
+			case apierrors.IsNotFound(err) != strings.HasSuffix(tt.refused, "not found"), !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err),
+				!strings.Contains(err.Error(), tt.refused):
 				t.Errorf("%v", err)
 			}
 		})
@@ -201,7 +240,7 @@ func TestAggregationNeedsEverything(t *testing.T) {
 	}))
 	for name, refused := range map[string]bool{"boss": false, "half": true, "carl": true} {
 		obj := clusterRoleOf("new")
-		obj.AggregationRule = &rbacv1.AggregationRule{}
+		obj.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{}}}
 		if err := plugin.Validate(t.Context(), written(person(name), obj, nil), nil); (err != nil) != refused {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -255,5 +294,33 @@ func TestEscalationAsks(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// The name that "escalate" is asked for is the one in the path: a creation has none.
+func TestEscalateByNameIsForRolesThatExist(t *testing.T) {
+	a := guarded(t)
+	plugin := NewEscalation(a, a)
+	obj := clusterRoleOf("special", everything()...)
+	for name, refused := range map[string]bool{"special": false, "": true, "other": true} {
+		ctx := genericapirequest.WithRequestInfo(t.Context(), &genericapirequest.RequestInfo{Name: name})
+		if err := plugin.Validate(ctx, written(person("special"), obj, nil), nil); apierrors.IsForbidden(err) != refused {
+			t.Errorf("path with name %q: %v", name, err)
+		}
+	}
+}
+
+// What is missing is told in the field's words, verbs of the same things together.
+func TestWhatIsNotHeldIsTold(t *testing.T) {
+	a := guarded(t)
+	plugin := NewEscalation(a, a)
+	err := plugin.Validate(t.Context(), written(person("ann", "dev", "ops"), role("team", "new",
+		on([]string{"get", "watch"}, "", "secrets", "pods"), paths("/x")), nil), nil)
+	want := `roles.rbac.authorization.k8s.io "new" is forbidden: user "ann" (groups=["dev" "ops"]) is attempting to grant RBAC permissions not currently held:
+{APIGroups:[""], Resources:["pods"], Verbs:["watch"]}
+{APIGroups:[""], Resources:["secrets"], Verbs:["get" "watch"]}
+{NonResourceURLs:["/x"], Verbs:["get"]}`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v", err)
 	}
 }

@@ -96,6 +96,8 @@ func BootstrapPolicy() Policy {
 			bindCluster("system:public-info-viewer", authenticated, unauthenticated),
 			bindCluster("system:service-account-issuer-discovery", groupSubject("system:serviceaccounts")),
 			bindCluster("system:monitoring", groupSubject("system:monitoring")),
+			// What etcd asks about the clients of its health address.
+			bindCluster("system:auth-delegator", userSubject(config.EtcdHealthUser)),
 			bindCluster("system:kube-controller-manager", userSubject(config.ControllerManagerUser)),
 			bindCluster("system:kube-scheduler", userSubject(config.SchedulerUser)),
 			bindCluster("system:node-proxier", userSubject(config.ProxyUser)),

@@ -192,13 +192,19 @@ func TestPolicyGrants(t *testing.T) {
 
 		{proxy, core("watch", "services", "", ""), true},
 		{proxy, ask("watch", "discovery.k8s.io", "endpointslices", "", "", ""), true},
+		{proxy, ask("create", "authentication.k8s.io", "tokenreviews", "", "", ""), true},
 		{proxy, core("update", "services", "", "team"), false},
 		{proxy, core("get", "secrets", "", "team"), false},
 		{proxy, core("create", "events", "", "team"), true},
 
 		{dns, core("watch", "services", "", ""), true},
 		{dns, core("list", "pods", "", ""), true},
+		{dns, ask("create", "authorization.k8s.io", "subjectaccessreviews", "", "", ""), true},
 		{dns, core("get", "configmaps", "", "team"), false},
+
+		{person(config.EtcdHealthUser), ask("create", "authorization.k8s.io", "subjectaccessreviews", "", "", ""), true},
+		{person(config.EtcdHealthUser), ask("create", "authentication.k8s.io", "tokenreviews", "", "", ""), true},
+		{person(config.EtcdHealthUser), core("get", "pods", "", "team"), false},
 		{dns, core("create", "events", "", "team"), false},
 
 		{server, core("get", "nodes", "proxy", ""), true},

@@ -50,7 +50,7 @@ func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Ob
 	if s.kind.Validate != nil {
 		errs = append(errs, s.kind.Validate(obj)...)
 	}
-	return errs
+	return append(errs, s.kind.NewlyUnsupported(obj, old)...)
 }
 
 func (s ephemeralStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // ErrFull means that every address or port of the range is held.
@@ -32,12 +34,11 @@ type Allocator struct {
 
 // New returns an allocator. reserved addresses are given only when asked for by
 // name. portRange is "30000-32767".
-func New(cidr, portRange string, reserved []string, ledger Ledger, random func(n int64) int64) (*Allocator, error) {
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil {
-		return nil, fmt.Errorf("service CIDR: %w", err)
+func New(cidrs addr.Prefixes, portRange string, reserved addr.IPs, ledger Ledger, random func(n int64) int64) (*Allocator, error) {
+	if len(cidrs) != 1 {
+		return nil, fmt.Errorf("service CIDR %q: want one", cidrs)
 	}
-	a := &Allocator{cidr: p.Masked(), reserved: map[netip.Addr]bool{}, ledger: ledger, random: random}
+	a := &Allocator{cidr: cidrs.First().Masked(), reserved: map[netip.Addr]bool{}, ledger: ledger, random: random}
 	low, high, ok := strings.Cut(portRange, "-")
 	l, err1 := strconv.ParseUint(low, 10, 16)
 	h, err2 := strconv.ParseUint(high, 10, 16)
@@ -45,27 +46,18 @@ func New(cidr, portRange string, reserved []string, ledger Ledger, random func(n
 		return nil, fmt.Errorf("node port range %q: want two ports as in 30000-32767", portRange)
 	}
 	a.low, a.high = int32(l), int32(h)
-	for _, s := range reserved {
-		addr, err := netip.ParseAddr(s)
-		if err != nil {
-			return nil, fmt.Errorf("reserved address: %w", err)
+	for _, ip := range reserved {
+		if !a.cidr.Contains(ip) {
+			return nil, fmt.Errorf("address %s is not in the service CIDR %s", ip, a.cidr)
 		}
-		if !a.cidr.Contains(addr) {
-			return nil, fmt.Errorf("address %s is not in the service CIDR %s", addr, a.cidr)
-		}
-		a.reserved[addr] = true
+		a.reserved[ip] = true
 	}
 	return a, nil
 }
 
-// First is the first usable address of a CIDR: that of the kubernetes Service.
-func First(cidr string) (netip.Addr, error) {
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	return p.Masked().Addr().Next(), nil
-}
+// First is the first usable address of the primary range: that of the kubernetes
+// Service.
+func First(cidrs addr.Prefixes) netip.Addr { return cidrs.First().Masked().Addr().Next() }
 
 // owner names a Service in the ledger. Its UID is in it: a service of the same
 // name made later is another.

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // memory is a ledger in memory. failing, if set, is asked before each call.
@@ -97,7 +99,7 @@ func sequence(t *testing.T, numbers ...int64) func(int64) int64 {
 // allocator gives 10.0.0.1 (by name only) to 10.0.0.6 and ports 30000 to 30004.
 func allocator(t *testing.T, l Ledger, random func(int64) int64) *Allocator {
 	t.Helper()
-	a, err := New("10.0.0.0/29", "30000-30004", []string{"10.0.0.1"}, l, random)
+	a, err := New(addr.MustPrefixes("10.0.0.0/29"), "30000-30004", addr.MustIPs("10.0.0.1"), l, random)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,11 +37,7 @@ type Controller struct {
 
 // New returns the controller of the configured range; it does nothing until Run.
 func New(d reconcile.Deps) (*Controller, error) {
-	base, err := netip.ParsePrefix(d.Config.ClusterCIDR)
-	if err != nil {
-		return nil, fmt.Errorf("pod CIDRs: %w", err)
-	}
-	pool, err := NewPool(base, d.Config.NodeCIDRMaskSize)
+	pool, err := NewPool(d.Config.ClusterCIDRs.First(), d.Config.NodeCIDRMaskSize)
 	if err != nil {
 		return nil, fmt.Errorf("pod CIDRs: %w", err)
 	}
@@ -56,7 +53,9 @@ func New(d reconcile.Deps) (*Controller, error) {
 // Run reconciles until ctx is done. One worker: nodes are few and order is fair.
 func (r *Controller) Run(ctx context.Context, _ int) error { return r.loop.Run(ctx, 1) }
 
-// note learns what a node holds, and queues one that holds nothing.
+// note learns what a node holds, and queues one that holds nothing. What a node holds
+// and was not given is not taken from it, as its pods have the addresses; it is told,
+// and no other node is given any of it.
 func (r *Controller) note(n *corev1.Node) {
 	held := prefixes(n)
 	if len(held) == 0 {
@@ -67,27 +66,44 @@ func (r *Controller) note(n *corev1.Node) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.of[n.Name]) > 0 {
+	if slices.Equal(r.of[n.Name], held) {
 		return
 	}
+	r.release(n.Name)
 	r.of[n.Name] = held
 	for _, p := range held {
-		if !r.pool.Occupy(p) {
-			r.log.Error("a node's pod CIDR is outside of the cluster's range or another node's too: recreate its Node",
-				"node", n.Name, "podCIDR", p.String())
+		if r.pool.Occupy(p) {
+			continue
 		}
+		why := "overlaps another node's or lies outside of the cluster's pod range " + r.pool.base.String()
+		r.log.Error("a node's pod CIDR is not one that it was given: recreate its Node", "node", n.Name, "podCIDR", p.String(), "why", why)
+		r.events.Eventf(n, corev1.EventTypeWarning, "CIDRAssignmentFailed", "spec.podCIDR %s %s: other nodes make no route to it; delete the Node and restart its kubelet", p, why)
 	}
 }
 
 // freed gives back what a deleted node held, and queues those that wait.
 func (r *Controller) freed(n *corev1.Node) {
 	r.mu.Lock()
-	for _, p := range r.of[n.Name] {
-		r.pool.Release(p)
-	}
-	delete(r.of, n.Name)
+	r.release(n.Name)
 	r.mu.Unlock()
 	r.loop.Add(n.Name) // it may have registered again meanwhile
+}
+
+// release gives back what a node held, but for what others hold of it. It is called
+// with the lock held.
+func (r *Controller) release(name string) {
+	gone := r.of[name]
+	delete(r.of, name)
+	for _, p := range gone {
+		r.pool.Release(p)
+	}
+	for _, held := range r.of {
+		for _, p := range held {
+			if slices.ContainsFunc(gone, p.Overlaps) {
+				r.pool.Occupy(p)
+			}
+		}
+	}
 }
 
 func prefixes(n *corev1.Node) []netip.Prefix {
@@ -158,8 +174,5 @@ func (r *Controller) take(name string) (netip.Prefix, error) {
 func (r *Controller) give(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, p := range r.of[name] {
-		r.pool.Release(p)
-	}
-	delete(r.of, name)
+	r.release(name)
 }

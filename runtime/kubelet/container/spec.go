@@ -32,7 +32,9 @@ type Spec struct {
 type Mount struct {
 	HostPath, ContainerPath string
 	ReadOnly                bool
-	Propagation             corev1.MountPropagationMode
+	// RecursiveReadOnly makes what is mounted below read-only too.
+	RecursiveReadOnly bool
+	Propagation       corev1.MountPropagationMode
 }
 
 // Device is a device node of the host that the container may use; Permissions are
@@ -46,6 +48,12 @@ type Namespaces struct{ Net, IPC, UTS, PID string }
 // HostNamespace stands for the host's own namespace.
 const HostNamespace = "host"
 
+// Values of Security.AppArmor that name no loaded profile.
+const (
+	AppArmorDefault    = "runtime/default"
+	AppArmorUnconfined = "unconfined"
+)
+
 // Security is what a process may do.
 type Security struct {
 	User, Group *int64 // nil: the image's
@@ -58,8 +66,11 @@ type Security struct {
 	AddCaps, DropCaps []corev1.Capability
 	SeccompUnconfined bool
 	SeccompProfile    string // path of a profile on the host
-	UnmaskedProc      bool
-	RequireNonRoot    bool
+	// AppArmor is the name of a profile that is loaded, AppArmorDefault or
+	// AppArmorUnconfined. "" leaves it to the runtime: a privileged container has none.
+	AppArmor       string
+	UnmaskedProc   bool
+	RequireNonRoot bool
 }
 
 // Resources are the container's cgroup and its values.

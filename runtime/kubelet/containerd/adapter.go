@@ -35,6 +35,9 @@ const (
 	snapshotter = "overlayfs"
 	// callTimeout bounds a call that only reads or changes metadata.
 	callTimeout = 30 * time.Second
+	// firstPause and maxPause are between attempts to record the end of a container.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 10 * time.Second
 )
 
 // Config of the adapter.
@@ -45,6 +48,9 @@ type Config struct {
 	// RegistriesDir may say how registries are reached: <host>/hosts.toml, as
 	// containerd has it (mirrors, plain HTTP, authorities). It is read at each pull.
 	RegistriesDir string
+	// Handlers are the RuntimeClass handlers beside runc, with containerd's name of the
+	// runtime behind each.
+	Handlers map[string]string
 }
 
 // Complete fills defaults.
@@ -145,8 +151,13 @@ func (a *Adapter) List(ctx context.Context, uid string) ([]container.Container, 
 		if errdefs.IsNotFound(err) {
 			continue
 		}
+		if err = away(err); errors.Is(err, container.ErrUnavailable) || ctx.Err() != nil {
+			return nil, fmt.Errorf("inspect container %s: %w", c.ID(), errors.Join(err, ctx.Err()))
+		}
 		if err != nil {
-			return nil, fmt.Errorf("inspect container %s: %w", c.ID(), err)
+			// One that is broken must not hide the others from their pods.
+			a.log.Error("a container cannot be read and is left out", "container", c.ID(), "error", err)
+			continue
 		}
 		out = append(out, v)
 	}
@@ -227,16 +238,27 @@ func (a *Adapter) Watch(ctx context.Context, connected func(), onExit func(conta
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				c, err := a.finish(ctx, exit.ContainerID)
-				if errdefs.IsNotFound(err) || ctx.Err() != nil {
-					return
+				if c, ok := a.finishAgain(ctx, exit.ContainerID); ok {
+					onExit(c)
 				}
-				if err != nil {
-					a.log.Error("cannot record the end of a container", "container", exit.ContainerID, "error", err)
-					return
-				}
-				onExit(c)
 			}()
+		}
+	}
+}
+
+// finishAgain records the end of a container until that succeeds: nobody else tells of
+// it. It is false when there is nothing to record, or ctx is done.
+func (a *Adapter) finishAgain(ctx context.Context, id string) (container.Container, bool) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		c, err := a.finish(ctx, id)
+		if err == nil || errdefs.IsNotFound(err) || ctx.Err() != nil {
+			return c, err == nil
+		}
+		a.log.Error("the end of a container is not recorded yet", "container", id, "error", err)
+		select {
+		case <-ctx.Done():
+			return c, false
+		case <-time.After(pause):
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -94,7 +95,9 @@ func (a *Adapter) record(ctx context.Context, id string) (container.Container, e
 // message reads what the container left in its termination message file, or the
 // end of its log when it failed and asked for that.
 func message(ctx context.Context, labels map[string]string, code int32) string {
-	if f, err := os.Open(labels[labelMessage]); err == nil {
+	// The container may put anything where the file was. A link would lead to a file of the
+	// server, and a FIFO would wait for its writer.
+	if f, err := os.OpenFile(labels[labelMessage], os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); err == nil {
 		defer f.Close()
 		if b, err := io.ReadAll(io.LimitReader(f, maxMessage)); err == nil && len(b) > 0 {
 			return string(bytes.ToValidUTF8(b, nil))

@@ -3,18 +3,14 @@ package containerd
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
-	"github.com/containerd/containerd/v2/pkg/cap"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -154,63 +150,6 @@ func withResources(r container.Resources) oci.SpecOpts {
 	}
 }
 
-// withMounts adds the pod's mounts, parents before children, and replaces the
-// default ones that they cover.
-func withMounts(c container.Spec) oci.SpecOpts {
-	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
-		mode := "ro"
-		if c.Security.Privileged {
-			mode = "rw"
-		}
-		s.Mounts = append(s.Mounts, specs.Mount{
-			Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup",
-			Options: []string{"nosuid", "noexec", "nodev", "relatime", mode},
-		})
-		if c.Namespaces.PID == container.HostNamespace || c.Namespaces.Net == container.HostNamespace {
-			for i, m := range s.Mounts {
-				// sysfs of a foreign network namespace cannot be mounted everywhere;
-				// the host's own, read-only, always can.
-				if m.Destination == "/sys" && c.Namespaces.Net == container.HostNamespace {
-					s.Mounts[i] = specs.Mount{Destination: "/sys", Type: "bind", Source: "/sys", Options: []string{"nosuid", "noexec", "nodev", "rbind", mode}}
-				}
-			}
-		}
-		mounts := slices.Clone(c.Mounts)
-		slices.SortStableFunc(mounts, func(a, b container.Mount) int {
-			return strings.Count(filepath.Clean(a.ContainerPath), "/") - strings.Count(filepath.Clean(b.ContainerPath), "/")
-		})
-		for _, m := range mounts {
-			dest := filepath.Clean(m.ContainerPath)
-			s.Mounts = slices.DeleteFunc(s.Mounts, func(have specs.Mount) bool { return have.Destination == dest })
-			o := []string{"rbind", "rw"}
-			if m.ReadOnly {
-				o[1] = "ro"
-			}
-			switch m.Propagation {
-			case corev1.MountPropagationBidirectional:
-				o = append(o, "rshared")
-				s.Linux.RootfsPropagation = "rshared"
-			case corev1.MountPropagationHostToContainer:
-				o = append(o, "rslave")
-				if s.Linux.RootfsPropagation == "" {
-					s.Linux.RootfsPropagation = "rslave"
-				}
-			default:
-				o = append(o, "rprivate")
-			}
-			s.Mounts = append(s.Mounts, specs.Mount{Destination: dest, Type: "bind", Source: m.HostPath, Options: o})
-		}
-		if c.Security.Privileged {
-			for i, m := range s.Mounts {
-				if m.Type == "sysfs" {
-					s.Mounts[i].Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == "ro" })
-				}
-			}
-		}
-		return nil
-	}
-}
-
 func userOptions(sec container.Security, imageUser string) []oci.SpecOpts {
 	var opts []oci.SpecOpts
 	switch {
@@ -266,65 +205,4 @@ func requireNonRoot(_ context.Context, _ oci.Client, _ *containers.Container, s 
 		return fmt.Errorf("container has runAsNonRoot and the image would run as user %s", strconv.Itoa(0))
 	}
 	return nil
-}
-
-func securityOptions(sec container.Security) []oci.SpecOpts {
-	if sec.Privileged {
-		return []oci.SpecOpts{
-			oci.WithAllCurrentCapabilities, withInheritedCaps, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil),
-			oci.WithHostDevices, oci.WithAllDevicesAllowed,
-		}
-	}
-	opts := []oci.SpecOpts{withCapabilities(sec.AddCaps, sec.DropCaps), oci.WithDefaultUnixDevices}
-	if sec.UnmaskedProc {
-		opts = append(opts, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil))
-	}
-	switch {
-	case sec.SeccompUnconfined:
-	case sec.SeccompProfile != "":
-		opts = append(opts, seccomp.WithProfile(sec.SeccompProfile))
-	default:
-		opts = append(opts, seccomp.WithDefaultProfile()) // after the capabilities: it depends on them
-	}
-	return opts
-}
-
-func withInheritedCaps(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
-	s.Process.Capabilities.Inheritable = nil
-	return nil
-}
-
-func withCapabilities(add, drop []corev1.Capability) oci.SpecOpts {
-	all := func(list []corev1.Capability) bool {
-		return slices.ContainsFunc(list, func(c corev1.Capability) bool { return strings.EqualFold(string(c), "ALL") })
-	}
-	names := func(list []corev1.Capability) []string {
-		var out []string
-		for _, c := range list {
-			if n := strings.ToUpper(string(c)); n != "ALL" {
-				out = append(out, "CAP_"+strings.TrimPrefix(n, "CAP_"))
-			}
-		}
-		return out
-	}
-	return func(ctx context.Context, cl oci.Client, c *containers.Container, s *specs.Spec) error {
-		var opts []oci.SpecOpts
-		if all(add) {
-			current, err := cap.Current()
-			if err != nil {
-				return fmt.Errorf("read this process's capabilities: %w", err)
-			}
-			opts = append(opts, oci.WithCapabilities(current))
-		}
-		if all(drop) {
-			opts = append(opts, oci.WithCapabilities(nil))
-		}
-		opts = append(opts, oci.WithAddedCapabilities(names(add)), oci.WithDroppedCapabilities(names(drop)))
-		for _, o := range opts {
-			if err := o(ctx, cl, c, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }

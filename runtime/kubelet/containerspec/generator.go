@@ -3,12 +3,14 @@ package containerspec
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
 )
@@ -19,9 +21,20 @@ type Objects interface {
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Volumes says where volumes that are set up are on the host.
+// Volumes opens volumes that are set up.
 type Volumes interface {
-	Path(pod *corev1.Pod, name string) (path string, readOnly bool, err error)
+	Open(pod *corev1.Pod, name string) (container.Volume, error)
+}
+
+// Binds mounts opened files and directories for a container that is to be started.
+type Binds interface {
+	// Bind mounts what f is as the number-th volume of a container, at a path that
+	// only root reaches.
+	Bind(f *os.File, uid, container string, number int, t mount.Tree) (string, error)
+	// Release unmounts those of a container.
+	Release(uid, container string) error
+	// ReleasePod unmounts those of all containers of a pod.
+	ReleasePod(uid string) error
 }
 
 // Cgroups gives containers their cgroup and its values.
@@ -37,7 +50,11 @@ type Generator struct {
 	Objects     Objects
 	Services    corelisters.ServiceLister
 	Volumes     Volumes
+	Binds       Binds
 	Cgroups     Cgroups
+	Features    container.Features
+	// SeccompDefault confines containers that name no seccomp profile.
+	SeccompDefault bool
 }
 
 // Incarnation is the one container that a spec is for.
@@ -52,7 +69,7 @@ type Incarnation struct {
 	Backoff   time.Duration
 }
 
-// Generate makes the spec, and on the disk what its mounts need.
+// Generate makes the spec, and on the disk what its mounts need, until Release.
 func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spec, error) {
 	pod, c, uid := in.Pod, in.Container, string(in.Pod.UID)
 	src, err := g.fetch(ctx, pod, c)
@@ -81,7 +98,7 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 		Hostname: hostname, Namespaces: in.Sandbox.Namespaces,
 		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
 		Resources:      g.Cgroups.Container(pod, c, id),
-		Security:       security(pod, c, g.Layout),
+		Security:       g.security(pod, c),
 	}
 	if s.Security.RequireNonRoot && isRoot(in.Image.User) && (s.Security.User == nil || *s.Security.User == 0) {
 		return container.Spec{}, fmt.Errorf("container has runAsNonRoot and image will run as root (pod: %q, container: %s)", pod.Name+"_"+pod.Namespace+"("+uid+")", c.Name)
@@ -94,5 +111,13 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 	}
 	return s, g.addMounts(pod, c, in.Sandbox, &s)
 }
+
+// Release takes away what a spec needed until its container was started, or could not be.
+func (g *Generator) Release(pod *corev1.Pod, container string) error {
+	return g.Binds.Release(string(pod.UID), container)
+}
+
+// ReleasePod takes away what the specs of all containers of a pod needed.
+func (g *Generator) ReleasePod(uid string) error { return g.Binds.ReleasePod(uid) }
 
 func isRoot(user *int64) bool { return user != nil && *user == 0 }

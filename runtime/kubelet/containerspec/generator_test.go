@@ -3,6 +3,7 @@ package containerspec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
@@ -47,12 +50,30 @@ func (a *api) Secret(_ context.Context, _, name string) (*corev1.Secret, error) 
 // volumes are at /v/<name>; those named ro… are read-only.
 type volumes struct{ dir string }
 
-func (v volumes) Path(_ *corev1.Pod, name string) (string, bool, error) {
+func (v volumes) Open(_ *corev1.Pod, name string) (container.Volume, error) {
 	if name == "none" {
-		return "", false, errors.New("no such volume")
+		return container.Volume{}, errors.New("no such volume")
 	}
-	return v.dir + "/" + name, strings.HasPrefix(name, "ro"), nil
+	root, err := os.Open(v.dir)
+	out := container.Volume{Root: root, Path: v.dir + "/" + name, ReadOnly: strings.HasPrefix(name, "ro")}
+	if strings.HasPrefix(name, "host") {
+		out.Path = ""
+	}
+	return out, err
 }
+
+// binds are at /binds/<number>, of what was opened.
+type binds map[string]string
+
+func (b binds) Bind(f *os.File, uid, name string, number int, t mount.Tree) (string, error) {
+	at := fmt.Sprintf("/binds/%d", number)
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	b[at] = fmt.Sprintf("%s of %s/%s %v", real, uid, name, t)
+	return at, err
+}
+
+func (b binds) Release(uid, name string) error { return nil }
+func (b binds) ReleasePod(string) error        { return nil }
 
 type cgroups struct{}
 
@@ -78,7 +99,7 @@ func newGenerator(t *testing.T) (*Generator, *api) {
 	a := &api{}
 	return &Generator{
 		NodeName: "node", Layout: poddir.Layout{Root: t.TempDir(), Logs: "/logs"}, Objects: a, Services: corelisters.NewServiceLister(indexer),
-		Volumes: volumes{t.TempDir()}, Cgroups: cgroups{},
+		Volumes: volumes{t.TempDir()}, Cgroups: cgroups{}, Binds: binds{}, SeccompDefault: true, Features: container.Features{RecursiveReadOnly: true},
 	}, a
 }
 
@@ -163,17 +184,51 @@ func TestMounts(t *testing.T) {
 			{Name: "rw", MountPath: "/a", MountPropagation: ptr.To(corev1.MountPropagationBidirectional)}, {Name: "rw", MountPath: "/b", ReadOnly: true}, {Name: "ro", MountPath: "/c"},
 			{Name: "rw", MountPath: "/d", SubPath: "sub"}, {Name: "rw", MountPath: "/e", SubPathExpr: "$(POD)/x"},
 			{Name: "rw", MountPath: "/etc/hosts/"}, {Name: "rw", MountPath: "/dev/shm"},
+			{Name: "host", MountPath: "/h", MountPropagation: ptr.To(corev1.MountPropagationHostToContainer)},
+			{Name: "host", MountPath: "/i", SubPath: "sub", MountPropagation: ptr.To(corev1.MountPropagationBidirectional)},
+			{Name: "ro", MountPath: "/r", ReadOnly: true, RecursiveReadOnly: ptr.To(corev1.RecursiveReadOnlyEnabled)},
+			{Name: "ro", MountPath: "/s", ReadOnly: true, RecursiveReadOnly: ptr.To(corev1.RecursiveReadOnlyIfPossible)},
+			{Name: "ro", MountPath: "/t", ReadOnly: true, RecursiveReadOnly: ptr.To(corev1.RecursiveReadOnlyDisabled)},
 		}
 	})
 	for at, want := range map[string]container.Mount{
 		"/a": {HostPath: v.dir + "/rw", Propagation: corev1.MountPropagationBidirectional}, "/b": {HostPath: v.dir + "/rw", ReadOnly: true}, "/c": {HostPath: v.dir + "/ro", ReadOnly: true},
-		"/d": {HostPath: v.dir + "/rw/sub"}, "/e": {HostPath: v.dir + "/rw/p1/x"}, "/dev/shm": {HostPath: v.dir + "/rw"},
+		"/d": {HostPath: "/binds/3"}, "/e": {HostPath: "/binds/4"}, "/dev/shm": {HostPath: v.dir + "/rw"},
+		"/h": {HostPath: "/binds/7", Propagation: corev1.MountPropagationHostToContainer}, "/i": {HostPath: "/binds/8", Propagation: corev1.MountPropagationBidirectional},
+		"/r": {HostPath: v.dir + "/ro", ReadOnly: true, RecursiveReadOnly: true}, "/s": {HostPath: v.dir + "/ro", ReadOnly: true, RecursiveReadOnly: true}, "/t": {HostPath: v.dir + "/ro", ReadOnly: true},
 		"/etc/hostname": {HostPath: g.Layout.Pod("uid") + "/hostname", ReadOnly: true}, "/own/log": {HostPath: g.Layout.TerminationMessage("uid", "c", 2)},
 	} {
 		want.ContainerPath = at
+		if volume := at[0] == '/' && len(at) == 2 || at == "/dev/shm"; volume && want.Propagation == "" {
+			want.Propagation = corev1.MountPropagationNone
+		}
 		if got := all[at]; got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
+	}
+	// What others may change is mounted once it is opened, a subPath without what is below.
+	for at, want := range map[string]string{
+		"/binds/3": fmt.Sprintf("%s/sub of uid/c {false %d}", v.dir, unix.MS_PRIVATE), "/binds/4": fmt.Sprintf("%s/p1/x of uid/c {false %d}", v.dir, unix.MS_PRIVATE),
+		"/binds/7": fmt.Sprintf("%s of uid/c {true %d}", v.dir, unix.MS_SLAVE), "/binds/8": fmt.Sprintf("%s/sub of uid/c {false %d}", v.dir, unix.MS_SHARED),
+	} {
+		if got := g.Binds.(binds)[at]; got != want {
+			t.Errorf("%s is %s, want %s", at, got, want)
+		}
+	}
+	if got := len(g.Binds.(binds)); got != 4 {
+		t.Errorf("%d are mounted for the container, want 4", got)
+	}
+	g.Features.RecursiveReadOnly = false
+	old := func(mode corev1.RecursiveReadOnlyMode) Incarnation {
+		return incarnation(func(_ *corev1.Pod, c *corev1.Container) {
+			c.VolumeMounts = []corev1.VolumeMount{{Name: "ro", MountPath: "/r", ReadOnly: true, RecursiveReadOnly: &mode}}
+		})
+	}
+	if _, err := g.Generate(t.Context(), old(corev1.RecursiveReadOnlyEnabled)); err == nil || !strings.Contains(err.Error(), "the kernel of this node cannot make mounts read-only recursively") {
+		t.Errorf("what the kernel cannot do: %v", err)
+	}
+	if s, err := g.Generate(t.Context(), old(corev1.RecursiveReadOnlyIfPossible)); err != nil || !s.Mounts[0].ReadOnly || s.Mounts[0].RecursiveReadOnly {
+		t.Errorf("if possible, where it is not: %v", err)
 	}
 	if _, ours := all["/etc/hosts"]; ours {
 		t.Error("/etc/hosts is mounted over the pod's own")

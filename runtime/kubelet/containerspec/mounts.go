@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
 )
 
@@ -18,13 +20,13 @@ import (
 // is mounted in their place.
 func (g *Generator) addMounts(pod *corev1.Pod, c *corev1.Container, sb container.Sandbox, s *container.Spec) error {
 	taken := map[string]bool{}
-	for _, m := range c.VolumeMounts {
-		mount, err := g.volumeMount(pod, m, s.Env)
+	for i := range c.VolumeMounts {
+		m, err := g.volumeMount(pod, c, i, s.Env)
 		if err != nil {
 			return err
 		}
-		s.Mounts = append(s.Mounts, mount)
-		taken[filepath.Clean(m.MountPath)] = true
+		s.Mounts = append(s.Mounts, m)
+		taken[filepath.Clean(m.ContainerPath)] = true
 	}
 	uid := string(pod.UID)
 	for at, file := range podfiles.Paths(g.Layout, uid) {
@@ -49,89 +51,78 @@ func (g *Generator) addMounts(pod *corev1.Pod, c *corev1.Container, sb container
 	return nil
 }
 
-func (g *Generator) volumeMount(pod *corev1.Pod, m corev1.VolumeMount, env []string) (container.Mount, error) {
-	host, readOnly, err := g.Volumes.Path(pod, m.Name)
+// volumeMount is the index-th mount of a container. What others may change is mounted
+// for the container first, once it is opened: a path that were checked here and resolved
+// again by the runtime could be two different things.
+func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int, env []string) (container.Mount, error) {
+	m := c.VolumeMounts[index]
+	v, err := g.Volumes.Open(pod, m.Name)
 	if err != nil {
+		return container.Mount{}, err
+	}
+	defer v.Root.Close()
+	out := container.Mount{
+		HostPath: v.Path, ContainerPath: m.MountPath, ReadOnly: m.ReadOnly || v.ReadOnly,
+		Propagation: ptr.Deref(m.MountPropagation, corev1.MountPropagationNone),
+	}
+	if out.RecursiveReadOnly, err = g.recursive(m); err != nil {
 		return container.Mount{}, err
 	}
 	sub := m.SubPath
 	if m.SubPathExpr != "" {
 		sub = expandAll([]string{m.SubPathExpr}, env)[0]
 	}
+	if sub == "" && v.Path != "" {
+		return out, nil
+	}
+	what, tree := v.Root, mount.Tree{Recursive: true, Propagation: propagation(out.Propagation)}
 	if sub != "" {
-		if host, err = subPath(host, sub); err != nil {
-			return container.Mount{}, err
+		if what, err = mount.EnsureBeneath(v.Root, sub); err != nil {
+			return container.Mount{}, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", m.Name, c.Name, err)
 		}
+		defer what.Close()
+		tree.Recursive = false // as upstream has it: a subPath shows what lies in the volume itself
 	}
-	mount := container.Mount{HostPath: host, ContainerPath: m.MountPath, ReadOnly: m.ReadOnly || readOnly}
-	if m.MountPropagation != nil {
-		mount.Propagation = *m.MountPropagation
-	}
-	return mount, nil
+	out.HostPath, err = g.Binds.Bind(what, string(pod.UID), c.Name, index, tree)
+	return out, err
 }
 
-// makeMessageFile makes an empty file that any user may write.
+// recursive says whether what is mounted below a volume has to be read-only too.
+func (g *Generator) recursive(m corev1.VolumeMount) (bool, error) {
+	switch ptr.Deref(m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled) {
+	case corev1.RecursiveReadOnlyEnabled:
+		if !g.Features.RecursiveReadOnly {
+			return false, fmt.Errorf("volumeMount %q asks for recursiveReadOnly, and the kernel of this node cannot make mounts read-only recursively (5.12 and later can)", m.Name)
+		}
+		return true, nil
+	case corev1.RecursiveReadOnlyIfPossible:
+		return g.Features.RecursiveReadOnly, nil
+	}
+	return false, nil
+}
+
+func propagation(m corev1.MountPropagationMode) uint64 {
+	switch m {
+	case corev1.MountPropagationBidirectional:
+		return unix.MS_SHARED
+	case corev1.MountPropagationHostToContainer:
+		return unix.MS_SLAVE
+	}
+	return unix.MS_PRIVATE
+}
+
+// makeMessageFile makes an empty file that any user may write, in place of what is there.
 func makeMessageFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, nil, 0o666); err != nil {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Chmod(path, 0o666) // whatever the umask is
-}
-
-// subPath returns a path within a volume and makes it a directory when nothing is
-// there. A symlink that leads out of the volume is refused.
-func subPath(root, sub string) (string, error) {
-	if !filepath.IsLocal(sub) {
-		return "", fmt.Errorf("subPath %q leads out of its volume", sub)
-	}
-	r, err := os.OpenRoot(root)
-	if err != nil {
-		return "", fmt.Errorf("open the volume: %w", err)
-	}
-	defer r.Close()
-	if _, err := r.Stat(sub); errors.Is(err, fs.ErrNotExist) {
-		if err := makeLikeVolume(r, sub); err != nil {
-			return "", fmt.Errorf("make subPath %q: %w", sub, err)
-		}
-	} else if err != nil {
-		return "", fmt.Errorf("subPath %q: %w", sub, err)
-	}
-	base, err := filepath.EvalSymlinks(root)
-	if err != nil {
-		return "", err
-	}
-	p, err := filepath.EvalSymlinks(filepath.Join(root, sub))
-	if err != nil {
-		return "", err
-	}
-	if p != base && !strings.HasPrefix(p, base+"/") {
-		return "", fmt.Errorf("subPath %q leads out of its volume", sub)
-	}
-	return p, nil
-}
-
-// makeLikeVolume makes a directory and its parents with the mode of their volume, so
-// that who may write the volume may write them.
-func makeLikeVolume(volume *os.Root, sub string) error {
-	st, err := volume.Stat(".")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}
-	mode := st.Mode() & (fs.ModePerm | fs.ModeSetgid)
-	made := ""
-	for _, part := range strings.Split(filepath.Clean(sub), "/") {
-		made = filepath.Join(made, part)
-		if err := volume.Mkdir(made, mode.Perm()); errors.Is(err, fs.ErrExist) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		if err := volume.Chmod(made, mode); err != nil { // whatever the umask is
-			return err
-		}
-	}
-	return nil
+	defer f.Close()
+	return f.Chmod(0o666) // whatever the umask is
 }

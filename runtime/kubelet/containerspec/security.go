@@ -5,45 +5,58 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
-	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // security merges the pod's and the container's security contexts: the container's
 // word counts.
-func security(pod *corev1.Pod, c *corev1.Container, layout poddir.Layout) container.Security {
-	p, s := pod.Spec.SecurityContext, c.SecurityContext
-	if p == nil {
-		p = &corev1.PodSecurityContext{}
+func (g *Generator) security(p *corev1.Pod, c *corev1.Container) container.Security {
+	ps, s := p.Spec.SecurityContext, c.SecurityContext
+	if ps == nil {
+		ps = &corev1.PodSecurityContext{}
 	}
 	if s == nil {
 		s = &corev1.SecurityContext{}
 	}
 	out := container.Security{
-		User: or(s.RunAsUser, p.RunAsUser), Group: or(s.RunAsGroup, p.RunAsGroup),
-		Groups:         append([]int64(nil), p.SupplementalGroups...),
-		ImageGroups:    ptr.Deref(p.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge) != corev1.SupplementalGroupsPolicyStrict,
+		User: or(s.RunAsUser, ps.RunAsUser), Group: or(s.RunAsGroup, ps.RunAsGroup),
+		Groups:         append([]int64(nil), ps.SupplementalGroups...),
+		ImageGroups:    ptr.Deref(ps.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge) != corev1.SupplementalGroupsPolicyStrict,
 		Privileged:     ptr.Deref(s.Privileged, false),
 		ReadOnlyRoot:   ptr.Deref(s.ReadOnlyRootFilesystem, false),
-		RequireNonRoot: ptr.Deref(or(s.RunAsNonRoot, p.RunAsNonRoot), false),
+		RequireNonRoot: ptr.Deref(or(s.RunAsNonRoot, ps.RunAsNonRoot), false),
 		// Without a word on it, a process may gain privileges.
 		NoNewPrivileges: !ptr.Deref(s.AllowPrivilegeEscalation, true),
 		UnmaskedProc:    ptr.Deref(s.ProcMount, corev1.DefaultProcMount) == corev1.UnmaskedProcMount,
 	}
-	if p.FSGroup != nil {
-		out.Groups = append(out.Groups, *p.FSGroup)
+	if ps.FSGroup != nil {
+		out.Groups = append(out.Groups, *ps.FSGroup)
 	}
 	if s.Capabilities != nil {
 		out.AddCaps, out.DropCaps = s.Capabilities.Add, s.Capabilities.Drop
 	}
-	// Without a profile a container is unconfined, as upstream has it by default.
-	out.SeccompUnconfined = true
-	if profile := or(s.SeccompProfile, p.SeccompProfile); profile != nil {
+	out.AppArmor = appArmor(pod.AppArmorProfile(p, c))
+	out.SeccompUnconfined = !g.SeccompDefault
+	if profile := or(s.SeccompProfile, ps.SeccompProfile); profile != nil {
 		out.SeccompUnconfined = profile.Type == corev1.SeccompProfileTypeUnconfined
 		if profile.Type == corev1.SeccompProfileTypeLocalhost && profile.LocalhostProfile != nil {
-			out.SeccompProfile = layout.SeccompProfile(*profile.LocalhostProfile)
+			out.SeccompProfile = g.Layout.SeccompProfile(*profile.LocalhostProfile)
 		}
 	}
 	return out
+}
+
+// appArmor is a profile as the runtime wants it; "" when the pod says nothing.
+func appArmor(p *corev1.AppArmorProfile) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Type == corev1.AppArmorProfileTypeLocalhost:
+		return ptr.Deref(p.LocalhostProfile, "")
+	case p.Type == corev1.AppArmorProfileTypeUnconfined:
+		return container.AppArmorUnconfined
+	}
+	return container.AppArmorDefault
 }
 
 // or is the first that is set.

@@ -1,6 +1,8 @@
 // Package mount is what the kubelet asks of the kernel's mount table: which mounts
 // there are below a directory, to mount a tmpfs, to unmount one by one, and to
-// remove a directory without ever deleting through a mount. It imports nothing of ours.
+// remove a directory without ever deleting through a mount; and how what lies in a
+// volume, where its containers may put links, is opened once and mounted as it was
+// opened. It imports nothing of ours.
 package mount
 
 import (
@@ -73,6 +75,13 @@ func (t Table) unmount(dir string, flags int) error {
 		return err
 	}
 	var errs []error
+	for _, at := range points {
+		// What is mounted in a tree that shares its mounts with the server's (a volume that
+		// is a directory of the server) would be unmounted there too.
+		if err := unix.Mount("", at, "", unix.MS_PRIVATE, ""); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("make %s private: %w", at, err)
+		}
+	}
 	for _, at := range points {
 		// EINVAL: it went with the one above it.
 		if err := unix.Unmount(at, flags|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {

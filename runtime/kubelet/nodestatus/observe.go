@@ -15,7 +15,7 @@ func (r *Reporter) observe(ctx context.Context) facts {
 	now := time.Now()
 	version, away, overdue := r.runtime.observe(now)
 	f := facts{
-		now: now, age: now.Sub(r.started), address: r.cfg.Address, port: r.cfg.Port, version: r.cfg.Version, machine: r.cfg.Machine,
+		now: now, age: now.Sub(r.started), addresses: r.cfg.Addresses, port: r.cfg.Port, version: r.cfg.Version, machine: r.cfg.Machine,
 		capacity: r.cfg.Capacity, allocatable: r.cfg.Allocatable, free: r.cfg.Stats.Node(),
 		runtimeVersion: version, networkErr: r.cfg.Network.Ready(),
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -25,10 +26,9 @@ const (
 	heartbeat  = 10 * time.Second
 	fullReport = 5 * time.Minute
 	retryDelay = time.Second
-	// A node that is not ready looks again this soon, and this often at the most: a new
+	// A node that is not ready looks again this soon, and then less and less often: a new
 	// one waits for its pod CIDR, which is there within a second.
-	quickDelay   = 100 * time.Millisecond
-	quickReports = 600
+	quickDelay = 100 * time.Millisecond
 )
 
 // Images lists the image store.
@@ -44,13 +44,13 @@ type Network interface{ Ready() error }
 
 // Config of a Reporter.
 type Config struct {
-	API      kubernetes.Interface
-	NodeName string
-	Address  string // of the node
-	Port     int32  // of the kubelet's server
-	Version  string // that the node reports
-	Labels   map[string]string
-	Taints   []corev1.Taint // of a new node
+	API       kubernetes.Interface
+	NodeName  string
+	Addresses addr.IPs // of the node
+	Port      int32    // of the kubelet's server
+	Version   string   // that the node reports
+	Labels    map[string]string
+	Taints    []corev1.Taint // of a new node
 
 	Machine               stats.Machine
 	Capacity, Allocatable corev1.ResourceList
@@ -100,7 +100,7 @@ func (r *Reporter) Run(ctx context.Context) {
 	var reported time.Time
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
-	quick := 0
+	quick := quickDelay
 	for ctx.Err() == nil {
 		var err error
 		if last == nil {
@@ -128,11 +128,13 @@ func (r *Reporter) Run(ctx context.Context) {
 				r.cfg.Log.Warn("the node's state is not reported yet", "error", err)
 			}
 			wait = time.After(retryDelay)
-		case !isReady(last.Status) && quick < quickReports:
-			quick++
-			wait = time.After(quickDelay)
+		case !isReady(last.Status):
+			if quick < heartbeat { // else the tick is soon enough
+				wait = time.After(quick)
+				quick += quick / 2
+			}
 		default:
-			quick = 0
+			quick = quickDelay
 		}
 		select {
 		case <-ctx.Done():

@@ -18,18 +18,23 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
 
 // surroundings are what a reporter looks at.
-type surroundings struct{ network atomic.Pointer[error] }
+type surroundings struct {
+	network atomic.Pointer[error]
+	looks   atomic.Int32
+}
 
 func (*surroundings) Images(context.Context) ([]container.Image, error) { return nil, nil }
 func (*surroundings) Node() stats.Node {
 	return stats.Node{MemoryAvailable: 1 << 30, DiskFree: 50, ProcessesFree: 50}
 }
 func (s *surroundings) Ready() error {
+	s.looks.Add(1)
 	if err := s.network.Load(); err != nil {
 		return *err
 	}
@@ -39,7 +44,7 @@ func (s *surroundings) Ready() error {
 func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
 	s := &surroundings{}
 	return New(Config{
-		API: api, NodeName: "n", Address: "192.0.2.1", Machine: stats.Machine{Arch: "amd64", BootID: "b"},
+		API: api, NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
 		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
 		Images: s, Stats: s, Network: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), s
@@ -131,8 +136,15 @@ func TestRun(t *testing.T) {
 		}
 		r.Runtime().Reached("containerd://2")
 		want("the runtime is there", "False pod network: no CIDR")
+		// It looks soon, and then less and less often.
+		before := s.looks.Load()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := s.looks.Load() - before; n < 6 || n > 24 {
+			t.Errorf("in a minute without a network it looks %d times", n)
+		}
 		s.network.Store(nil)
-		time.Sleep(quickDelay)
+		time.Sleep(heartbeat)
 		want("the network is there", "True kubelet is posting ready status")
 		r.Runtime().Lost(errors.New("away"))
 		time.Sleep(runtimeGrace - time.Millisecond)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -18,12 +19,12 @@ const maxImages = 50
 
 // facts are all that a node's status is computed from.
 type facts struct {
-	now     time.Time
-	age     time.Duration // of this process
-	address string
-	port    int32 // of the kubelet's server
-	version string
-	machine stats.Machine
+	now       time.Time
+	age       time.Duration // of this process
+	addresses addr.IPs
+	port      int32 // of the kubelet's server
+	version   string
+	machine   stats.Machine
 
 	capacity, allocatable corev1.ResourceList
 	free                  stats.Node
@@ -38,9 +39,11 @@ type facts struct {
 func compute(prev corev1.NodeStatus, f facts) corev1.NodeStatus {
 	s := *prev.DeepCopy()
 	s.Capacity, s.Allocatable = f.capacity, f.allocatable
-	s.Addresses = []corev1.NodeAddress{
-		{Type: corev1.NodeInternalIP, Address: f.address}, {Type: corev1.NodeHostName, Address: f.machine.Hostname},
+	s.Addresses = nil
+	for _, ip := range f.addresses {
+		s.Addresses = append(s.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
 	}
+	s.Addresses = append(s.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: f.machine.Hostname})
 	s.DaemonEndpoints.KubeletEndpoint.Port = f.port
 	s.NodeInfo = corev1.NodeSystemInfo{
 		MachineID: f.machine.MachineID, SystemUUID: f.machine.SystemUUID, BootID: f.machine.BootID,

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -19,7 +20,7 @@ var now = time.Unix(1_800_000_000, 0)
 // healthy are the facts of a node without any trouble.
 func healthy() facts {
 	return facts{
-		now: now, age: time.Hour, address: "192.0.2.1", port: 10250, version: "v1", runtimeVersion: "containerd://2",
+		now: now, age: time.Hour, addresses: addr.MustIPs("192.0.2.1"), port: 10250, version: "v1", runtimeVersion: "containerd://2",
 		machine: stats.Machine{Hostname: "h", BootID: "boot", Kernel: "6", OSImage: "os", Arch: "amd64", MachineID: "m", SystemUUID: "s"},
 		free:    stats.Node{MemoryAvailable: 1 << 30, DiskFree: 50, ProcessesFree: 50},
 	}

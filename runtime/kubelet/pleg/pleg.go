@@ -16,6 +16,9 @@ import (
 const (
 	connectDelay = 200 * time.Millisecond
 	watchDelay   = 250 * time.Millisecond
+	// relistPeriod is how often all containers are compared while events arrive: one that
+	// was lost on its way is made good for then.
+	relistPeriod = 5 * time.Minute
 )
 
 // Runtime keeps containers.
@@ -77,7 +80,9 @@ func (g *Generator) Run(ctx context.Context, exited func(...container.Container)
 	var relists sync.WaitGroup
 	defer relists.Wait()
 	for ctx.Err() == nil {
-		err := g.Runtime.Watch(ctx, func() { relists.Go(func() { g.relist(ctx, exited) }) }, func(c container.Container) { exited(c) })
+		watching, stop := context.WithCancel(ctx)
+		err := g.Runtime.Watch(ctx, func() { relists.Go(func() { g.relist(watching, exited) }) }, func(c container.Container) { exited(c) })
+		stop()
 		if ctx.Err() != nil {
 			return
 		}
@@ -89,18 +94,23 @@ func (g *Generator) Run(ctx context.Context, exited func(...container.Container)
 	}
 }
 
-// relist tells how the containers are, after events may have been missed.
+// relist tells how the containers are, after events may have been missed, and again
+// whenever that failed or is long ago, until ctx is done.
 func (g *Generator) relist(ctx context.Context, exited func(...container.Container)) {
-	all, err := g.list(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
+	for {
+		delay := relistPeriod
+		all, err := g.list(ctx)
+		if err != nil && ctx.Err() == nil {
 			g.Log.Warn("cannot list the containers", "error", err)
+			delay = connectDelay
 		}
-		return
-	}
-	for _, c := range all {
-		if c.State == container.StateExited {
-			exited(c)
+		for _, c := range all {
+			if c.State == container.StateExited {
+				exited(c)
+			}
+		}
+		if sleep(ctx, delay) != nil {
+			return
 		}
 	}
 }

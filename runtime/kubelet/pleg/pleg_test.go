@@ -86,7 +86,9 @@ func TestEndsAreToldAcrossRestartsOfTheRuntime(t *testing.T) {
 		synctest.Wait()
 		rt.SetAway(false)
 		time.Sleep(time.Second)
-		s.want(t, "the list fails", "lost")
+		s.want(t, "the list fails once", "lost, reached model://1, a ended, b ended")
+		time.Sleep(relistPeriod)
+		s.want(t, "later", "reached model://1, a ended, b ended")
 		cancel()
 		<-done
 	})

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"time"
 )
 
@@ -50,7 +49,13 @@ func parse(line []byte) (entry, error) {
 // Read writes the log at path to out. Following ends with ctx, or when ended
 // says that the container will write no more and all is read.
 func Read(ctx context.Context, path string, o Options, out io.Writer, ended func() bool) error {
-	f, err := os.Open(path)
+	d, err := openDir(path)
+	if err != nil {
+		return fmt.Errorf("open the container log: %w", err)
+	}
+	defer d.Close()
+	name := filepath.Base(path)
+	f, err := d.open(name, os.O_RDONLY, 0)
 	if err != nil {
 		return fmt.Errorf("open the container log: %w", err)
 	}
@@ -90,17 +95,17 @@ func Read(ctx context.Context, path string, o Options, out io.Writer, ended func
 		}
 		// A rotated file is done only when a new one stands in its place and this
 		// one was read to its end after that.
-		next, err := rotated(f, path)
+		following, err := next(d, f, name)
 		if err != nil {
 			return err
 		}
-		if next != nil {
+		if following != nil {
 			if rest, _ := r.Peek(1); len(rest) > 0 {
-				next.Close()
+				following.Close()
 				continue
 			}
 			f.Close()
-			f, r = next, bufio.NewReaderSize(next, 32<<10)
+			f, r = following, bufio.NewReaderSize(following, 32<<10)
 			continue
 		}
 		if last {
@@ -114,28 +119,23 @@ func Read(ctx context.Context, path string, o Options, out io.Writer, ended func
 	}
 }
 
-// rotated returns the file that follows f, if f was rotated: more than one
-// rotation may have gone by since it was looked at last.
-func rotated(f *os.File, path string) (*os.File, error) {
-	have, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if now, err := os.Stat(path); err != nil || os.SameFile(have, now) {
+// next returns the file that follows f, if f was rotated: more than one rotation may
+// have gone by since it was looked at last.
+func next(d dir, f *os.File, name string) (*os.File, error) {
+	if current, err := d.is(f, name); err != nil || current {
 		return nil, nil //nolint:nilerr // between rename and create: look again
 	}
-	files, err := filepath.Glob(path + ".*")
+	files, err := d.rotated(name)
 	if err != nil {
 		return nil, err
 	}
-	sort.Strings(files)
-	files = append(files, path)
-	for i, name := range files[:len(files)-1] {
-		if st, err := os.Stat(name); err == nil && os.SameFile(have, st) {
-			return os.Open(files[i+1])
+	files = append(files, name)
+	for i, old := range files[:len(files)-1] {
+		if same, err := d.is(f, old); err == nil && same {
+			return d.open(files[i+1], os.O_RDONLY, 0)
 		}
 	}
-	return os.Open(files[0]) // f was removed as the oldest: go on with what there is
+	return d.open(files[0], os.O_RDONLY, 0) // f was removed as the oldest: go on with what there is
 }
 
 type printer struct {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -13,15 +12,19 @@ func Remove(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%q is no path of a log", path)
 	}
-	rotated, err := filepath.Glob(path + ".*")
+	d, err := openDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, p := range append(rotated, path) {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
+	defer d.Close()
+	name := filepath.Base(path)
+	rotated, err := d.rotated(name)
+	errs := []error{err}
+	for _, n := range append(rotated, name) {
+		errs = append(errs, d.remove(n))
 	}
 	return errors.Join(errs...)
 }

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 	"time"
 )
@@ -45,10 +44,12 @@ func NewWriter(path string, now func() time.Time) (*Writer, error) {
 }
 
 func (w *Writer) open() error {
-	if err := os.MkdirAll(filepath.Dir(w.path), 0o755); err != nil {
+	d, err := makeDir(w.path)
+	if err != nil {
 		return fmt.Errorf("make the log directory: %w", err)
 	}
-	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	defer d.Close()
+	f, err := d.open(filepath.Base(w.path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("open the container log: %w", err)
 	}
@@ -92,16 +93,21 @@ func (w *Writer) rotate() error {
 	if err := w.f.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(w.path, w.path+"."+w.now().UTC().Format("20060102-150405.000000000")); err != nil {
+	d, err := makeDir(w.path)
+	if err != nil {
 		return fmt.Errorf("rotate the container log: %w", err)
 	}
-	old, err := filepath.Glob(w.path + ".*")
+	defer d.Close()
+	name := filepath.Base(w.path)
+	if err := d.rename(name, name+"."+w.now().UTC().Format("20060102-150405.000000000")); err != nil {
+		return fmt.Errorf("rotate the container log: %w", err)
+	}
+	old, err := d.rotated(name)
 	if err != nil {
 		return err
 	}
-	sort.Strings(old)
 	for len(old) > w.maxFiles-1 {
-		if err := os.Remove(old[0]); err != nil {
+		if err := d.remove(old[0]); err != nil {
 			return err
 		}
 		old = old[1:]

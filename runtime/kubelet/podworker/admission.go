@@ -13,7 +13,8 @@ import (
 // admission decides whether pods run here, one at a time: each beside those that were
 // admitted before it.
 type admission struct {
-	handler     admit.Handler
+	alone       admit.Handler // about the pod alone: it may ask the API, and holds nobody up
+	beside      admit.Handler // about the pod beside those that were admitted
 	allocatable corev1.ResourceList
 
 	deciding sync.Mutex
@@ -35,9 +36,12 @@ func (a *admission) remove(m *mailbox) {
 
 // admit says why a pod cannot run; nil admits it.
 func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) *admit.Rejection {
+	if r := a.alone.Admit(ctx, admit.Attributes{Pod: p, Allocatable: a.allocatable}); r != nil {
+		return r
+	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	r := a.handler.Admit(ctx, admit.Attributes{Pod: p, Others: a.admitted(), Allocatable: a.allocatable})
+	r := a.beside.Admit(ctx, admit.Attributes{Pod: p, Others: a.admitted(), Allocatable: a.allocatable})
 	if r == nil {
 		m.setAdmitted()
 	}

@@ -24,7 +24,7 @@ func (n atMost) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
 // TestPodsAreAdmittedOneAfterAnother: however many come at once, no more than fit are
 // admitted; those that have ended, or went, make room.
 func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
-	a := &admission{handler: atMost(3), pods: map[*mailbox]bool{}}
+	a := &admission{alone: admit.Chain{}, beside: atMost(3), pods: map[*mailbox]bool{}}
 	boxes := make([]*mailbox, 20)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -61,5 +61,42 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 	}
 	if got := a.admitted(); len(got) != 1 || got[0] != left[2] {
 		t.Errorf("%d count after one ended and one went", len(got))
+	}
+}
+
+// asksTheAPI answers when it is told to.
+type asksTheAPI chan struct{}
+
+func (c asksTheAPI) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
+	if a.Pod.Name == "slow" {
+		<-c
+		return &admit.Rejection{Reason: "Late"}
+	}
+	return nil
+}
+
+// TestASlowAPIHoldsUpNobodyElse: a pod about which the API is asked waits alone.
+func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
+	api := make(asksTheAPI)
+	a := &admission{alone: api, beside: atMost(3), pods: map[*mailbox]bool{}}
+	box := func(name string) *mailbox {
+		p := &corev1.Pod{}
+		p.Name = name
+		m := &mailbox{pod: p, wakeC: make(chan struct{}, 1)}
+		a.add(m)
+		return m
+	}
+	slow, answer := box("slow"), make(chan *admit.Rejection)
+	go func() { answer <- a.admit(t.Context(), slow, slow.pod) }()
+	quick := box("quick")
+	if r := a.admit(t.Context(), quick, quick.pod); r != nil {
+		t.Errorf("%+v", r)
+	}
+	close(api)
+	if r := <-answer; r == nil || r.Reason != "Late" {
+		t.Errorf("%+v", r)
+	}
+	if got := a.admitted(); len(got) != 1 || got[0] != quick.pod {
+		t.Errorf("admitted are %d", len(got))
 	}
 }

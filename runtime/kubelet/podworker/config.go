@@ -3,13 +3,13 @@ package podworker
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
@@ -60,7 +60,7 @@ type Network interface {
 	// Ready says why pods cannot be attached yet.
 	Ready() error
 	// Attach connects the network namespace at nsPath; doing it twice is no change.
-	Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (netip.Addr, error)
+	Attach(ctx context.Context, uid, nsPath string, ports []container.HostPort) (addr.IPs, error)
 	// Detach undoes it; for a pod that is not attached it does nothing.
 	Detach(ctx context.Context, uid string) error
 	// Prune detaches every pod whose UID is not among uids.
@@ -91,6 +91,10 @@ type Cgroups interface {
 // Specs makes the descriptions of containers.
 type Specs interface {
 	Generate(ctx context.Context, in containerspec.Incarnation) (container.Spec, error)
+	// Release takes away what the spec needed until its container was started; ReleasePod
+	// that of all containers of a pod.
+	Release(pod *corev1.Pod, container string) error
+	ReleasePod(uid string) error
 }
 
 // Files writes the files that every container of a pod has.
@@ -125,7 +129,7 @@ type Recorder interface {
 
 // Config is what the workers work with.
 type Config struct {
-	NodeIP      string
+	NodeIPs     addr.IPs
 	Allocatable corev1.ResourceList
 	Layout      poddir.Layout
 
@@ -139,10 +143,13 @@ type Config struct {
 	Files     Files
 	Prober    Prober
 	Hooks     Hooks
-	Admission admit.Handler
-	Status    Status
-	Events    Recorder
-	Log       *slog.Logger
+	// PodAdmission decides by the pod and the node alone, Admission also by the pods that
+	// were admitted before.
+	PodAdmission, Admission admit.Handler
+
+	Status Status
+	Events Recorder
+	Log    *slog.Logger
 
 	// StartsAtOnce bounds the containers that are being started. Many pods at once: a
 	// few starts at a time get each of them there sooner than all together, which share

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
@@ -63,8 +63,8 @@ func (n *node) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	pulls := images.NewManager(n.rt, nil, n.events)
 	n.workers = New(Config{
-		NodeIP: "192.0.2.1", Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, Cgroups: n.held,
-		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, Admission: n, Status: n.api, Events: n.events, Log: log,
+		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, Cgroups: n.held,
+		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Admission: n, Status: n.api, Events: n.events, Log: log,
 		StartsAtOnce: 2, Forget: pulls.Forget,
 	})
 	g := &pleg.Generator{Runtime: n.rt, State: anyState{}, Log: log}
@@ -302,8 +302,8 @@ func (h *held) Ready() error {
 	return h.fails["ready"]
 }
 
-func (h *held) Attach(_ context.Context, uid, path string, _ []container.HostPort) (netip.Addr, error) {
-	return netip.MustParseAddr("10.0.0.7"), h.make("network", uid, path)
+func (h *held) Attach(_ context.Context, uid, path string, _ []container.HostPort) (addr.IPs, error) {
+	return addr.MustIPs("10.0.0.7"), h.make("network", uid, path)
 }
 func (h *held) Detach(_ context.Context, uid string) error { return h.drop("network", uid) }
 func (h *held) Prune(ctx context.Context, uids []string) error {
@@ -347,6 +347,9 @@ func (h *held) Write(*corev1.Pod, string) error { return nil }
 
 // specs makes containers with what a worker looks at.
 type specs struct{ layout poddir.Layout }
+
+func (specs) Release(*corev1.Pod, string) error { return nil }
+func (specs) ReleasePod(string) error           { return nil }
 
 func (s specs) Generate(_ context.Context, in containerspec.Incarnation) (container.Spec, error) {
 	uid, name := string(in.Pod.UID), in.Container.Name

@@ -58,7 +58,7 @@ func (w *worker) view(p *corev1.Pod) plan.View {
 // report writes the pod's status, and says when to try again if it could not be written.
 func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
-		HostIP: w.NodeIP, PodIP: w.ip, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
+		HostIPs: w.NodeIPs, PodIPs: w.ips, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
 	}))
 	if err == nil || ctx.Err() != nil {
 		return time.Time{}

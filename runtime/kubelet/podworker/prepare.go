@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -65,13 +66,13 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 		return err
 	}
 	var sb container.Sandbox
-	var ip netip.Addr
+	var ips addr.IPs
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		if sb, err = w.Sandboxes.Ensure(p); err != nil || p.Spec.HostNetwork {
 			return err
 		}
-		ip, err = w.Network.Attach(gctx, w.ref.UID, sb.Namespaces.Net, hostPorts(p))
+		ips, err = w.Network.Attach(gctx, w.ref.UID, sb.Namespaces.Net, hostPorts(p))
 		return err
 	})
 	g.Go(func() error {
@@ -83,11 +84,11 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	w.ip = w.NodeIP
-	if ip.IsValid() {
-		w.ip = ip.String()
+	w.ips = w.NodeIPs
+	if len(ips) > 0 {
+		w.ips = ips
 	}
-	if err := w.Files.Write(p, w.ip); err != nil {
+	if err := w.Files.Write(p, primary(w.ips)); err != nil {
 		return err
 	}
 	w.sandbox, w.released = sb, false
@@ -110,9 +111,15 @@ func hostPorts(p *corev1.Pod) []container.HostPort {
 // fields is what the downward API knows of the pod's status.
 func (w *worker) fields(p *corev1.Pod) *corev1.PodStatus {
 	s := p.Status.DeepCopy()
-	s.HostIP, s.HostIPs = w.NodeIP, []corev1.HostIP{{IP: w.NodeIP}}
-	if w.ip != "" {
-		s.PodIP, s.PodIPs = w.ip, []corev1.PodIP{{IP: w.ip}}
-	}
+	status.SetHostIPs(s, w.NodeIPs)
+	status.SetPodIPs(s, w.ips)
 	return s
+}
+
+// primary is the address by which a pod is probed; empty as long as it has none.
+func primary(ips addr.IPs) string {
+	if len(ips) == 0 {
+		return ""
+	}
+	return ips[0].String()
 }

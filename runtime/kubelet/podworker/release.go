@@ -18,6 +18,9 @@ func (c *Config) release(ctx context.Context, uid string) error {
 	if err := c.Sandboxes.Remove(uid); err != nil {
 		return err
 	}
+	if err := c.Specs.ReleasePod(uid); err != nil {
+		return err
+	}
 	if err := c.Volumes.TearDown(uid); err != nil {
 		return err
 	}

@@ -18,6 +18,11 @@ import (
 // the worker's own.
 func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan.Start) bool {
 	name := a.Container.Name
+	defer func() {
+		if err := w.Specs.Release(p, name); err != nil { // again with the pod at the latest
+			w.log.Warn("the volume mounts of a container's start are not released", "container", name, "error", err)
+		}
+	}()
 	img, err := w.Images.EnsureImage(ctx, p, a.Container, func() {
 		w.report(life, p) // a pull takes time: say that the pod is being created
 	})
@@ -65,10 +70,10 @@ func (w *worker) postStart(ctx, life context.Context, p *corev1.Pod, spec *corev
 	if spec.Lifecycle == nil || spec.Lifecycle.PostStart == nil {
 		return
 	}
-	err := w.Hooks.Run(ctx, spec.Lifecycle.PostStart, probe.Target{ID: c.ID, IP: w.ip, Container: spec})
+	err := w.Hooks.Run(ctx, spec.Lifecycle.PostStart, probe.Target{ID: c.ID, IP: primary(w.ips), Container: spec})
 	if err != nil && ctx.Err() == nil {
 		w.Events.Event(p, corev1.EventTypeWarning, "FailedPostStartHook", err.Error())
-		w.kills.kill(life, p, c, w.ip, plan.Grace(p), "FailedPostStartHook")
+		w.kills.kill(life, p, c, primary(w.ips), plan.Grace(p), "FailedPostStartHook")
 	}
 }
 
@@ -106,7 +111,7 @@ func (w *worker) superviseProbes(ctx context.Context, p *corev1.Pod) {
 	for name, c := range w.newest {
 		spec, _ := pod.FindContainer(&p.Spec, name)
 		if spec != nil && c.State == container.StateRunning && !w.kills.has(c.ID) {
-			w.Prober.Add(ctx, p, spec, *c, w.ip, w.wake)
+			w.Prober.Add(ctx, p, spec, *c, primary(w.ips), w.wake)
 		}
 	}
 }

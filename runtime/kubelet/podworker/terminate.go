@@ -72,7 +72,7 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 func (w *worker) stopAll(ctx context.Context, p *corev1.Pod, grace time.Duration) bool {
 	next := plan.ToStop(w.view(p))
 	for _, c := range next {
-		w.kills.kill(ctx, p, c, w.ip, plan.StopGrace(p, grace, time.Now()), "Stopping container "+c.Name)
+		w.kills.kill(ctx, p, c, primary(w.ips), plan.StopGrace(p, grace, time.Now()), "Stopping container "+c.Name)
 	}
 	return len(next) == 0
 }

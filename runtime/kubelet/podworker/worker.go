@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
@@ -38,7 +39,7 @@ type worker struct {
 	discarded  []*container.Container // that are to be removed
 
 	sandbox    container.Sandbox
-	ip         string
+	ips        addr.IPs
 	created    time.Time // when this worker was
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
@@ -145,7 +146,7 @@ func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (ne
 	for {
 		d := plan.Decide(w.view(p))
 		for _, k := range d.Kill {
-			w.kills.kill(ctx, p, k.Container, w.ip, plan.KillGrace(p, k.Container.Name), k.Message)
+			w.kills.kill(ctx, p, k.Container, primary(w.ips), plan.KillGrace(p, k.Container.Name), k.Message)
 		}
 		for _, r := range d.Resize {
 			if !w.resize(ctx, p, r) {

@@ -26,7 +26,7 @@ type Workers struct {
 func New(cfg Config) *Workers {
 	return &Workers{
 		cfg: cfg, starting: make(chan struct{}, cfg.StartsAtOnce), workers: map[string]*worker{},
-		admission: &admission{handler: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{}},
+		admission: &admission{alone: cfg.PodAdmission, beside: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{}},
 	}
 }
 

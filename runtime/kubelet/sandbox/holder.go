@@ -3,12 +3,15 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,24 +20,89 @@ import (
 // process that outlives every container: the holder. Its PID is in a file; a PID
 // that another process has by now is told by the namespace, which is pinned.
 
-const holderFile = "holder"
+//
+// The containers see it, so it must not be a door to the server: it is in the pod's other
+// namespaces too, and the program leaves the server's file system before it says that it
+// is ready (see cmd/gantry-hold).
 
-// startHolder runs the holder in a PID namespace of its own, hands it to place
-// (which puts it in the pod's cgroup) and pins the namespace.
-func startHolder(dir, program string, place func(pid int) error) error {
-	cmd := exec.Command(program)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Setsid: true}
-	if err := cmd.Start(); err != nil {
+const (
+	holderFile = "holder"
+	// holderRoot is an empty directory, on which the holder mounts its root.
+	holderRoot = "root"
+	// holderPatience bounds the wait for the holder to be ready.
+	holderPatience = 10 * time.Second
+)
+
+// startHolder runs the holder in a PID namespace of its own and in the given namespaces
+// of the pod, hands it to place (which puts it in the pod's cgroup) and pins the
+// namespace.
+func startHolder(dir, program string, namespaces []string, place func(pid int) error) error {
+	root := filepath.Join(dir, holderRoot)
+	if err := os.Mkdir(root, 0o555); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	report, told, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	cmd := &exec.Cmd{
+		Path: program, Args: []string{program, root}, Dir: "/", Env: []string{"GOMAXPROCS=1"}, ExtraFiles: []*os.File{told},
+		SysProcAttr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true},
+	}
+	err = startIn(namespaces, cmd)
+	told.Close()
+	if err != nil {
 		return fmt.Errorf("start %s: %w", program, err)
 	}
 	go cmd.Wait() //nolint:errcheck // it is killed; this reaps it
 	pid := cmd.Process.Pid
-	err := errors.Join(place(pid), pinHolder(dir, pid))
+	if err = errors.Join(place(pid), readReport(report, program)); err == nil {
+		err = pinHolder(dir, pid)
+	}
 	if err != nil {
 		cmd.Process.Kill() //nolint:errcheck // the first error tells more
 	}
 	return err
+}
+
+// startIn starts a process in other namespaces than this one's, by a thread that enters
+// them and ends with that.
+func startIn(namespaces []string, cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread dies with the goroutine
+		done <- func() error {
+			for _, path := range namespaces {
+				ns, err := os.Open(path)
+				if err != nil {
+					return err
+				}
+				err = unix.Setns(int(ns.Fd()), 0)
+				ns.Close()
+				if err != nil {
+					return fmt.Errorf("enter the namespace %s: %w", path, err)
+				}
+			}
+			return cmd.Start()
+		}()
+	}()
+	return <-done
+}
+
+// readReport waits until the holder says that it is ready.
+func readReport(report *os.File, program string) error {
+	if err := report.SetReadDeadline(time.Now().Add(holderPatience)); err != nil {
+		return err
+	}
+	said, err := io.ReadAll(io.LimitReader(report, 1<<10))
+	switch {
+	case err != nil:
+		return fmt.Errorf("wait for %s: %w", program, err)
+	case string(said) != "ready":
+		return fmt.Errorf("%s: %s", program, said)
+	}
+	return nil
 }
 
 func pinHolder(dir string, pid int) error {

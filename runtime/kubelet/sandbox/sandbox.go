@@ -90,12 +90,24 @@ func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 		}
 	}
 	if o.PID {
-		if err := startHolder(sb.dir, s.Holder, o.Place); err != nil {
+		if err := startHolder(sb.dir, s.Holder, pinned(sb), o.Place); err != nil {
 			return sb, fmt.Errorf("make the PID namespace of pod %s: %w", uid, err)
 		}
 	}
 	sb.ID = rand.Text()
 	return sb, os.WriteFile(filepath.Join(sb.dir, idFile), []byte(sb.ID), 0o600)
+}
+
+// pinned are the paths of the namespaces that the pod does not share with the host.
+func pinned(sb Sandbox) []string {
+	var out []string
+	if sb.Options.Net {
+		out = append(out, sb.Net(), sb.UTS())
+	}
+	if sb.Options.IPC {
+		out = append(out, sb.IPC())
+	}
+	return out
 }
 
 // pin makes the namespaces on a thread of its own, which ends with them: a
@@ -152,7 +164,7 @@ func (s Store) Remove(uid string) error {
 	}
 	os.Remove(filepath.Join(dir, idFile)) // first, so that a half removed one is not taken for whole
 	stopHolder(dir)
-	for _, k := range []string{holderFile, "pid", "net", "ipc", "uts", "shm"} {
+	for _, k := range []string{holderFile, holderRoot, "pid", "net", "ipc", "uts", "shm"} {
 		p := filepath.Join(dir, k)
 		for { // whatever was mounted twice
 			if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {

@@ -11,14 +11,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-base/metrics/legacyregistry"
 
+	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -54,8 +55,11 @@ type Workers interface {
 // Config of a Server.
 type Config struct {
 	Address      string // host:port
+	NodeName     string
 	Serving      config.KeyPair
 	ClientCAFile string
+	// Reviews tell who clients with tokens are, and what clients may do.
+	Reviews access.Reviews
 	// Ready is why the kubelet is not ready.
 	Ready   func() error
 	Pods    Pods
@@ -66,9 +70,15 @@ type Config struct {
 
 // Server serves until its Run ends.
 type Server struct {
-	cfg  Config
-	http *http.Server
-	ln   net.Listener
+	cfg   Config
+	guard guard
+	http  *http.Server
+	ln    net.Listener
+}
+
+// guard lets through what clients may do.
+type guard interface {
+	Protect(h http.Handler, rule access.Rule) http.Handler
 }
 
 // Listen makes a server that listens: its clients wait for Run.
@@ -78,6 +88,11 @@ func Listen(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg}
+	if s.guard, err = access.NewGuard(access.Config{
+		ClientCAs: tlsConfig.ClientCAs, API: cfg.Reviews, Own: []string{config.NodeUserPrefix + cfg.NodeName}, Log: cfg.Log,
+	}); err != nil {
+		return nil, err
+	}
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, TLSConfig: tlsConfig,
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
@@ -91,7 +106,7 @@ func Listen(cfg Config) (*Server, error) {
 }
 
 func (c *Config) tls() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Serving.CertFile, c.Serving.KeyFile)
+	serving, err := keypair.Load(c.Serving)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -103,9 +118,10 @@ func (c *Config) tls() (*tls.Config, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("client CA %s holds no certificate", c.ClientCAFile)
 	}
+	// A client may have a token instead of a certificate: the guard verifies both.
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, NextProtos: []string{"http/1.1"},
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
+		ClientAuth: tls.RequestClientCert, ClientCAs: pool, NextProtos: []string{"http/1.1"},
 	}, nil
 }
 
@@ -149,24 +165,10 @@ func (s *Server) handler() http.Handler {
 		"/attach/{namespace}/{pod}/{container}":            s.serveAttach,
 		"/portForward/{namespace}/{pod}":                   s.servePortForward,
 	} {
-		mux.Handle(pattern, trusted(h))
+		mux.HandleFunc(pattern, h)
 	}
-	return mux
-}
-
-// trusted admits the API server and administrators.
-func trusted(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || !mayUsePods(r.TLS.PeerCertificates[0]) {
-			http.Error(w, "this certificate may not look into pods", http.StatusForbidden)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func mayUsePods(c *x509.Certificate) bool {
-	return c.Subject.CommonName == config.APIServerKubeletUser || slices.Contains(c.Subject.Organization, config.MastersGroup)
+	// The guard is around the whole, so that no path is forgotten.
+	return s.guard.Protect(mux, rule(s.cfg.NodeName))
 }
 
 func (s *Server) servePods(w http.ResponseWriter, _ *http.Request) {

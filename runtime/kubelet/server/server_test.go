@@ -14,12 +14,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
@@ -61,7 +63,8 @@ func newServer(t *testing.T) (*Server, *node) {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}, {Name: "b"}}}}
 	p.Name, p.Namespace, p.UID = "p", "ns", "u"
 	n := &node{synced: true, pod: p}
-	return &Server{cfg: Config{Pods: n, Runtime: n, Workers: n, Ready: func() error { return n.ready }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}, n
+	everything := grants{"admin": {"* *"}, config.APIServerKubeletUser: {"* *"}, "prometheus": {"get metrics"}, "reader": {"get pods", "get healthz"}, "getter": {"get proxy"}}
+	return &Server{guard: everything, cfg: Config{NodeName: "n", Pods: n, Runtime: n, Workers: n, Ready: func() error { return n.ready }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}, n
 }
 
 // get asks as the holder of a certificate; "" has none.
@@ -75,24 +78,72 @@ func get(s *Server, path, user string, groups ...string) (int, string) {
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
+// grants are the verbs and subresources of node n that users have.
+type grants map[string][]string
+
+func (g grants) Protect(h http.Handler, rule access.Rule) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil {
+			http.Error(w, "who?", http.StatusUnauthorized)
+			return
+		}
+		has := g[r.TLS.PeerCertificates[0].Subject.CommonName]
+		for _, need := range rule(r) {
+			if need.Node == "n" && (slices.Contains(has, "* *") || slices.Contains(has, need.Verb+" "+need.Subresource)) {
+				h.ServeHTTP(w, r)
+				return
+			}
+		}
+		http.Error(w, "no", http.StatusForbidden)
+	})
+}
+
+func TestWhatARequestNeeds(t *testing.T) {
+	for request, want := range map[string]string{
+		"GET /metrics": "get metrics", "GET /metrics/cadvisor": "get metrics", "GET /metricsx": "get proxy",
+		"GET /stats/summary": "get stats", "GET /logs/": "get log", "POST /checkpoint/ns/p/c": "create checkpoint",
+		"GET /statusz": "get statusz", "GET /flagz": "get configz", "GET /configz": "get configz,get proxy",
+		"GET /pods": "get pods,get proxy", "HEAD /pods/": "get pods,get proxy", "GET /runningpods/": "get pods,get proxy",
+		"GET /healthz": "get healthz,get proxy", "GET /livez": "get healthz,get proxy", "GET /readyz": "get healthz,get proxy", "GET /healthz/syncloop": "get healthz,get proxy",
+		"GET /containerLogs/ns/p/a": "get proxy", "GET /": "get proxy", "PUT /x": "update proxy", "PATCH /x": "patch proxy", "DELETE /x": "delete proxy",
+		// A session is made, whatever the method.
+		"GET /exec/ns/p/a": "create proxy", "POST /exec/ns/p/a": "create proxy", "GET /attach/ns/p/a": "create proxy",
+		"GET /portForward/ns/p": "create proxy", "GET /run/ns/p/a": "create proxy", "GET /executions": "get proxy",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		var got []string
+		for _, a := range rule("n")(httptest.NewRequest(method, path, nil)) {
+			if a.Node != "n" || a.Path != path {
+				t.Errorf("%s is asked of %+v", request, a)
+			}
+			got = append(got, a.Verb+" "+a.Subresource)
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("%s needs %q, want %q", request, got, want)
+		}
+	}
+}
+
 func TestWhoMayLookIntoPods(t *testing.T) {
 	s, n := newServer(t)
 	for _, c := range []struct {
-		path, user, group string
-		want              int
+		path, user string
+		want       int
 	}{
-		{"/healthz", "", "", 200}, {"/livez", "somebody", "", 200}, {"/readyz", "", "", 200}, {"/metrics", "somebody", "", 200},
-		{"/pods", config.APIServerKubeletUser, "", 200}, {"/pods/", "admin", config.MastersGroup, 200},
-		{"/pods", "", "", 403}, {"/pods", "system:node:x", "system:nodes", 403}, {"/containerLogs/ns/p/a", "somebody", "", 403},
-		{"/exec/ns/p/a", "somebody", "", 403}, {"/attach/ns/p/a", "somebody", "", 403}, {"/portForward/ns/p", "somebody", "", 403},
-		{"/exec/ns/p/a", "admin", config.MastersGroup, 400}, {"/portForward/ns/none", "admin", config.MastersGroup, 404}, {"/nothing", "admin", config.MastersGroup, 404},
+		{"/healthz", "", 401}, {"/metrics", "", 401}, {"/nothing", "", 401},
+		{"/healthz", "reader", 200}, {"/livez", "reader", 200}, {"/readyz", "reader", 200}, {"/healthz", "prometheus", 403},
+		{"/metrics", "prometheus", 200}, {"/metrics", "reader", 403}, {"/metrics", "system:node:x", 403},
+		{"/pods", config.APIServerKubeletUser, 200}, {"/pods/", "admin", 200}, {"/pods", "reader", 200}, {"/pods", "getter", 200},
+		{"/pods", "system:node:x", 403}, {"/pods", "prometheus", 403}, {"/containerLogs/ns/p/a", "reader", 403},
+		{"/exec/ns/p/a", "getter", 403}, {"/attach/ns/p/a", "getter", 403}, {"/portForward/ns/p", "getter", 403}, {"/exec/ns/p/a", "system:node:x", 403},
+		{"/exec/ns/p/a", "admin", 400}, {"/portForward/ns/none", "admin", 404}, {"/nothing", "admin", 404},
 	} {
-		if got, body := get(s, c.path, c.user, c.group); got != c.want {
-			t.Errorf("%s as %q of %q: %d %s, want %d", c.path, c.user, c.group, got, body, c.want)
+		if got, body := get(s, c.path, c.user); got != c.want {
+			t.Errorf("%s as %q: %d %s, want %d", c.path, c.user, got, body, c.want)
 		}
 	}
 	n.ready = errors.New("not registered")
-	if got, body := get(s, "/readyz", ""); got != 503 || body != "not registered" {
+	if got, body := get(s, "/readyz", "reader"); got != 503 || body != "not registered" {
 		t.Errorf("while it is not ready: %d %s", got, body)
 	}
 	if _, body := get(s, "/pods", config.APIServerKubeletUser); !strings.Contains(body, `"kind":"PodList"`) || !strings.Contains(body, `"name":"p"`) {

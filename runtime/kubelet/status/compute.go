@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -17,8 +18,8 @@ type Failure struct{ Reason, Message string }
 
 // Facts are what the status says beside the containers.
 type Facts struct {
-	HostIP, PodIP string
-	StartTime     metav1.Time
+	HostIPs, PodIPs addr.IPs // primary first
+	StartTime       metav1.Time
 	// SandboxReady: the pod's namespaces and volumes are made.
 	SandboxReady bool
 	Failed       *Failure
@@ -35,11 +36,9 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	}
 	s := *v.Pod.Status.DeepCopy()
 	s.ObservedGeneration = v.Pod.Generation
-	s.HostIP, s.HostIPs = f.HostIP, []corev1.HostIP{{IP: f.HostIP}}
+	SetHostIPs(&s, f.HostIPs)
 	s.StartTime = &f.StartTime
-	if f.PodIP != "" {
-		s.PodIP, s.PodIPs = f.PodIP, []corev1.PodIP{{IP: f.PodIP}}
-	}
+	SetPodIPs(&s, f.PodIPs)
 	s.QOSClass = pod.QOSClass(v.Pod)
 	s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses = nil, nil, nil
 	for kind, spec := range pod.Containers(&v.Pod.Spec, pod.AllContainers) {
@@ -54,6 +53,28 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	}
 	c.setConditions(&s)
 	return s
+}
+
+// SetHostIPs writes the node's addresses into a pod's status.
+func SetHostIPs(s *corev1.PodStatus, ips addr.IPs) {
+	s.HostIP, s.HostIPs = "", nil
+	for _, ip := range ips {
+		s.HostIPs = append(s.HostIPs, corev1.HostIP{IP: ip.String()})
+	}
+	if len(s.HostIPs) > 0 {
+		s.HostIP = s.HostIPs[0].IP
+	}
+}
+
+// SetPodIPs writes a pod's addresses into its status, as soon as it has some.
+func SetPodIPs(s *corev1.PodStatus, ips addr.IPs) {
+	if len(ips) == 0 {
+		return
+	}
+	s.PodIP, s.PodIPs = ips[0].String(), nil
+	for _, ip := range ips {
+		s.PodIPs = append(s.PodIPs, corev1.PodIP{IP: ip.String()})
+	}
 }
 
 // computation is one call of Compute.

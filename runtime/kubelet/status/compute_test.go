@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -140,7 +141,7 @@ func TestQOSOfThePodAsAWhole(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	start := metav1.NewTime(now)
-	s := Compute(viewOf(testPod(always, nil, "a"), runs), Facts{HostIP: "1.1.1.1", PodIP: "2.2.2.2", StartTime: start})
+	s := Compute(viewOf(testPod(always, nil, "a"), runs), Facts{HostIPs: addr.MustIPs("1.1.1.1"), PodIPs: addr.MustIPs("2.2.2.2"), StartTime: start})
 	if s.HostIP != "1.1.1.1" || s.HostIPs[0].IP != "1.1.1.1" || s.PodIP != "2.2.2.2" || s.PodIPs[0].IP != "2.2.2.2" || !s.StartTime.Equal(&start) || s.ObservedGeneration != 3 {
 		t.Errorf("%+v", s)
 	}

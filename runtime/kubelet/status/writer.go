@@ -34,6 +34,7 @@ func NewWriter(api kubernetes.Interface) *Writer {
 // or another one of its name, is no error: whoever watches it says so soon.
 func (w *Writer) Write(ctx context.Context, pod *corev1.Pod, status corev1.PodStatus) error {
 	base := w.base(pod)
+	keepEnds(pod, base, &status)
 	// Conditions keep their times from what was written last.
 	for i := range status.Conditions {
 		for _, old := range base.Conditions {

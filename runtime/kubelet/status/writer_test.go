@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 var pods = schema.GroupResource{Resource: "pods"}
@@ -40,10 +42,10 @@ func api(p *corev1.Pod, fail *error) (*fake.Clientset, *[]map[string]any, *[]met
 func TestWriteSendsWhatChanged(t *testing.T) {
 	p := testPod(always, nil, "a")
 	p.ResourceVersion = "5"
-	p.Status = Compute(viewOf(p), Facts{HostIP: "1.1.1.1"})
+	p.Status = Compute(viewOf(p), Facts{HostIPs: addr.MustIPs("1.1.1.1")})
 	answer := p.DeepCopy()
 	answer.ResourceVersion = "7"
-	answer.Status = Compute(viewOf(p, runs), Facts{HostIP: "1.1.1.1"})
+	answer.Status = Compute(viewOf(p, runs), Facts{HostIPs: addr.MustIPs("1.1.1.1")})
 	var fail error
 	c, patches, _ := api(answer, &fail)
 	w := NewWriter(c)
@@ -61,8 +63,8 @@ func TestWriteSendsWhatChanged(t *testing.T) {
 	v.Now = now.Add(time.Minute)
 	later := viewOf(p)
 	later.Now = now.Add(time.Minute)
-	write("only times changed", 0, Compute(later, Facts{HostIP: "1.1.1.1"}))
-	write("it runs", 1, Compute(v, Facts{HostIP: "1.1.1.1"}))
+	write("only times changed", 0, Compute(later, Facts{HostIPs: addr.MustIPs("1.1.1.1")}))
+	write("it runs", 1, Compute(v, Facts{HostIPs: addr.MustIPs("1.1.1.1")}))
 	patch := (*patches)[0]
 	if patch["metadata"].(map[string]any)["uid"] != "uid" {
 		t.Errorf("the patch may meet another pod of that name: %v", patch)
@@ -72,7 +74,7 @@ func TestWriteSendsWhatChanged(t *testing.T) {
 	}
 	// The informer still has version 5: what was written counts.
 	v.Now = now.Add(2 * time.Minute)
-	write("written already", 1, Compute(v, Facts{HostIP: "1.1.1.1"}))
+	write("written already", 1, Compute(v, Facts{HostIPs: addr.MustIPs("1.1.1.1")}))
 	p.ResourceVersion = "9" // somebody wrote after that
 	write("changed by another", 2, *answer.Status.DeepCopy())
 	w.Forget(p.UID)

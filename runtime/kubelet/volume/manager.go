@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
@@ -135,19 +136,20 @@ func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.P
 	return now.Add(refreshPeriod), m.SetUp(ctx, pod, status, changed)
 }
 
-// Path is where a volume of the pod, which was set up, is on the host, and whether
-// containers may only read it.
-func (m *Manager) Path(pod *corev1.Pod, name string) (path string, readOnly bool, err error) {
+// Open opens a volume of the pod, which was set up. The caller closes its root.
+func (m *Manager) Open(pod *corev1.Pod, name string) (container.Volume, error) {
 	all, err := m.desired(pod)
 	if err != nil {
-		return "", false, err
+		return container.Volume{}, err
 	}
 	for _, w := range all {
 		if w.volume.Name == name {
-			return w.plugin.Path(w.volume, w.dir), w.plugin.Traits().ReadOnly, nil
+			v, err := w.plugin.Open(w.volume, w.dir)
+			v.ReadOnly = w.plugin.Traits().ReadOnly
+			return v, err
 		}
 	}
-	return "", false, fmt.Errorf("volume %q is mounted and not defined", name)
+	return container.Volume{}, fmt.Errorf("volume %q is mounted and not defined", name)
 }
 
 // Release stops to tell of changes.
@@ -166,21 +168,40 @@ type present struct {
 
 // actual are the volumes of a pod that are on the disk, whoever made them.
 func (m *Manager) actual(uid string) ([]present, error) {
-	dirs, err := filepath.Glob(filepath.Join(m.layout.Volumes(uid), "*", "*"))
+	kinds, err := entries(m.layout.Volumes(uid))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]present, 0, len(dirs))
-	for _, dir := range dirs {
-		p := present{dir: dir}
-		for _, plugin := range m.plugins {
-			if plugin.Name() == filepath.Base(filepath.Dir(dir)) {
-				p.plugin = plugin
-			}
+	var out []present
+	for _, kind := range kinds {
+		volumes, err := entries(kind)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, p)
+		for _, dir := range volumes {
+			p := present{dir: dir}
+			for _, plugin := range m.plugins {
+				if plugin.Name() == filepath.Base(kind) {
+					p.plugin = plugin
+				}
+			}
+			out = append(out, p)
+		}
 	}
 	return out, nil
+}
+
+// entries are the paths of what is in a directory, which need not exist.
+func entries(dir string) ([]string, error) {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	out := make([]string, 0, len(list))
+	for _, e := range list {
+		out = append(out, filepath.Join(dir, e.Name()))
+	}
+	return out, err
 }
 
 // TearDown takes the pod's volumes away, and then its directory. A volume that cannot

@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 )
 
@@ -19,8 +21,8 @@ type Plugin interface {
 	Traits() Traits
 	// SetUp makes the volume, or brings its content up to date.
 	SetUp(ctx context.Context, m Mounting) error
-	// Path is what containers mount of a volume that was set up at dir.
-	Path(v *corev1.Volume, dir string) string
+	// Open opens what containers mount of a volume that was set up at dir.
+	Open(v *corev1.Volume, dir string) (container.Volume, error)
 	// TearDown undoes SetUp. Of what is not there, nothing is undone.
 	TearDown(dir string) error
 }
@@ -69,7 +71,18 @@ type Tokens interface {
 // directory is a volume that lies in its directory, which may be a mount.
 type directory struct{ mounts Mounts }
 
-func (directory) Path(_ *corev1.Volume, dir string) string { return dir }
+// Open implements Plugin. No container reaches what is above the directory, so its path
+// leads nowhere else.
+func (directory) Open(_ *corev1.Volume, dir string) (container.Volume, error) {
+	root, err := openPlace(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	return container.Volume{Root: root, Path: dir}, err
+}
+
+// openPlace opens a path as a place only: nothing can be read through it, and a device
+// or FIFO does not feel it.
+func openPlace(path string, flags int) (*os.File, error) {
+	return os.OpenFile(path, unix.O_PATH|flags, 0)
+}
 
 func (d directory) TearDown(dir string) error {
 	if err := d.mounts.Unmount(dir); err != nil {

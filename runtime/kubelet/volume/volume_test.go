@@ -129,6 +129,20 @@ func testPod(volumes ...corev1.Volume) *corev1.Pod {
 	return p
 }
 
+// open is where a volume is, by its descriptor, and whether it is read-only.
+func (n *node) open(p *corev1.Pod, volume string) (dir string, readOnly bool, err error) {
+	v, err := n.manager.Open(p, volume)
+	if err != nil {
+		return "", false, err
+	}
+	defer v.Root.Close()
+	dir, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", v.Root.Fd()))
+	if err == nil && v.Path != "" && v.Path != dir {
+		err = fmt.Errorf("its path is %s, and it is %s", v.Path, dir)
+	}
+	return dir, v.ReadOnly, err
+}
+
 func (n *node) setUp(p *corev1.Pod) error {
 	return n.manager.SetUp(n.t.Context(), p, &corev1.PodStatus{PodIP: "10.0.0.7"}, func() {})
 }
@@ -136,7 +150,7 @@ func (n *node) setUp(p *corev1.Pod) error {
 // files are the visible files of a volume with their content and mode.
 func (n *node) files(p *corev1.Pod, volume string) string {
 	n.t.Helper()
-	dir, _, err := n.manager.Path(p, volume)
+	dir, _, err := n.open(p, volume)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -227,7 +241,7 @@ func TestContent(t *testing.T) {
 				if got := n.files(p, "v"); got != c.want {
 					t.Errorf("files %s\nwant  %s", got, c.want)
 				}
-				if _, readOnly, err := n.manager.Path(p, "v"); !readOnly || err != nil {
+				if _, readOnly, err := n.open(p, "v"); !readOnly || err != nil {
 					t.Errorf("read-only %v, %v", readOnly, err)
 				}
 			}
@@ -269,7 +283,7 @@ func TestEmptyDir(t *testing.T) {
 			if err := n.setUp(p); err != nil {
 				t.Fatal(err)
 			}
-			dir, readOnly, err := n.manager.Path(p, "v")
+			dir, readOnly, err := n.open(p, "v")
 			if err != nil || readOnly || n.mounts.tmpfs[dir] != c.want || n.mounts.IsTmpfs(dir) != (c.want > 0) {
 				t.Errorf("at %s a tmpfs of %d, want %d; read-only %v, %v", dir, n.mounts.tmpfs[dir], c.want, readOnly, err)
 			}
@@ -312,7 +326,7 @@ func TestHostPath(t *testing.T) {
 			}
 		}
 	}
-	made := map[corev1.HostPathType]string{corev1.HostPathDirectoryOrCreate: dir + "/x/y", corev1.HostPathFileOrCreate: dir + "/z", corev1.HostPathUnset: dir + "/none"}
+	made := map[corev1.HostPathType]string{corev1.HostPathDirectoryOrCreate: dir + "/x/y", corev1.HostPathFileOrCreate: dir + "/z", corev1.HostPathUnset: dir + "/made"}
 	for kind, path := range made {
 		n, p := newNode(t), testPod(volume("v", corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: &kind}}))
 		for range 2 {
@@ -320,16 +334,16 @@ func TestHostPath(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got, readOnly, err := n.manager.Path(p, "v"); got != path || readOnly || err != nil {
+		if got, readOnly, err := n.open(p, "v"); got != path || readOnly || err != nil {
 			t.Errorf("at %s, %v, %v", got, readOnly, err)
 		}
-		if _, err := os.Stat(path); (err == nil) != (kind != corev1.HostPathUnset) {
+		if st, err := os.Stat(path); err != nil || st.IsDir() != (kind != corev1.HostPathFileOrCreate) {
 			t.Errorf("%s: %v", path, err)
 		}
 		if err := n.manager.TearDown("u"); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(path); (err == nil) != (kind != corev1.HostPathUnset) {
+		if _, err := os.Stat(path); err != nil {
 			t.Errorf("after the pod %s: %v", path, err)
 		}
 	}
@@ -337,6 +351,42 @@ func TestHostPath(t *testing.T) {
 	n := newNode(t)
 	if err := n.setUp(testPod(volume("v", corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir + "/no", Type: &missing}}))); err == nil || !strings.Contains(err.Error(), "type check failed") {
 		t.Errorf("a file that is missing: %v", err)
+	}
+}
+
+// TestAHostPathIsWhatWasChecked: what another pod puts at the path later is not opened as
+// what was there, and a file is not made through a link.
+func TestAHostPathIsWhatWasChecked(t *testing.T) {
+	dir := t.TempDir()
+	path, elsewhere := filepath.Join(dir, "x"), filepath.Join(dir, "elsewhere")
+	kind := corev1.HostPathDirectory
+	n, p := newNode(t), testPod(volume("v", corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: &kind}}))
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.setUp(p); err != nil {
+		t.Fatal(err)
+	}
+	v, err := n.manager.Open(p, "v")
+	if err != nil || v.Path != "" {
+		t.Fatalf("path %q, %v: a path that others change", v.Path, err)
+	}
+	defer v.Root.Close()
+	if err := errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.manager.Open(p, "v"); err == nil || !strings.Contains(err.Error(), path+" is not a Directory") {
+		t.Errorf("a file that is there by now: %v", err)
+	}
+	kind = corev1.HostPathFileOrCreate
+	if err := errors.Join(os.Remove(path), os.Symlink(elsewhere, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.setUp(p); err == nil {
+		t.Error("a link that leads nowhere is a file")
+	}
+	if _, err := os.Lstat(elsewhere); err == nil {
+		t.Error("a file is made through a link")
 	}
 }
 
@@ -387,7 +437,7 @@ func TestTearDown(t *testing.T) {
 
 func TestPathOfNoVolume(t *testing.T) {
 	n := newNode(t)
-	if _, _, err := n.manager.Path(manyVolumes(), "none"); err == nil || !strings.Contains(err.Error(), `volume "none" is mounted and not defined`) {
+	if _, _, err := n.open(manyVolumes(), "none"); err == nil || !strings.Contains(err.Error(), `volume "none" is mounted and not defined`) {
 		t.Errorf("%v", err)
 	}
 }

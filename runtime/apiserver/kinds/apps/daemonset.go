@@ -23,7 +23,10 @@ func daemonSet() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 
-		Default:  kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		Default: kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		Unsupported: kind.Check(func(d *appsv1.DaemonSet) field.ErrorList {
+			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
+		}),
 		Declared: kind.Declared(Validate_DaemonSet),
 		Validate: kind.Check(validateDaemonSet),
 		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.DaemonSet) field.ErrorList {

@@ -30,7 +30,10 @@ func deployment() kind.Kind {
 			func(d *appsv1.Deployment) string { return selectorString(d.Spec.Selector) },
 		),
 
-		Default:  kind.On(SetObjectDefaults_Deployment, defaultDeployment),
+		Default: kind.On(SetObjectDefaults_Deployment, defaultDeployment),
+		Unsupported: kind.Check(func(d *appsv1.Deployment) field.ErrorList {
+			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
+		}),
 		Declared: kind.Declared(Validate_Deployment),
 		Validate: kind.Check(validateDeployment),
 		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.Deployment) field.ErrorList {

@@ -34,6 +34,9 @@ func replicaSet() kind.Kind {
 			kind.SetDefaultPtr(&r.Spec.Replicas, 1)
 			core.DefaultPodTemplate(&r.Spec.Template)
 		}),
+		Unsupported: kind.Check(func(r *appsv1.ReplicaSet) field.ErrorList {
+			return core.UnsupportedPodTemplate(&r.Spec.Template, field.NewPath("spec", "template"))
+		}),
 		Declared: kind.Declared(Validate_ReplicaSet),
 		Validate: kind.Check(func(r *appsv1.ReplicaSet) field.ErrorList {
 			s, spec := &r.Spec, field.NewPath("spec")

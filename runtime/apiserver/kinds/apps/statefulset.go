@@ -33,7 +33,10 @@ func statefulSet() kind.Kind {
 			func(s *appsv1.StatefulSet) string { return selectorString(s.Spec.Selector) },
 		),
 
-		Default:        kind.On(SetObjectDefaults_StatefulSet, defaultStatefulSet),
+		Default: kind.On(SetObjectDefaults_StatefulSet, defaultStatefulSet),
+		Unsupported: kind.Check(func(s *appsv1.StatefulSet) field.ErrorList {
+			return core.UnsupportedPodTemplate(&s.Spec.Template, field.NewPath("spec", "template"))
+		}),
 		Declared:       kind.Declared(Validate_StatefulSet),
 		Validate:       kind.Check(validateStatefulSet),
 		ValidateUpdate: kind.CheckUpdate(validateStatefulSetUpdate),

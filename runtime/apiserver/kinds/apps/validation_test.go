@@ -86,7 +86,6 @@ func TestDeploymentValidation(t *testing.T) {
 		c("progress just after ready", "replicas: 2", "minReadySeconds: 10\n  progressDeadlineSeconds: 11", ""),
 		c("restart policy", "spec: {containers", "spec: {restartPolicy: Never, containers", "spec.template.spec.restartPolicy: Unsupported value"),
 		c("deadline", "spec: {containers", "spec: {activeDeadlineSeconds: 5, containers", "activeDeadlineSeconds in this kind is not Supported"),
-		c("responder in a template", "spec: {containers", "spec: {evictionResponders: [{name: a}], containers", "spec.template.spec.evictionResponders[0].priority: Required value"),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{
 		c("scale", "replicas: 2", "replicas: 5", ""),

@@ -29,7 +29,8 @@ func horizontalPodAutoscaler() kind.Kind {
 		Declared: kind.Declared(Validate_HorizontalPodAutoscaler, "HPAScaleToZero"),
 		Validate: kind.Check(validateHPA),
 
-		Columns: printers.Columns("Name", "Reference", "Targets", "MinPods", "#MaxPods", "#Replicas", "Age"),
+		Warnings: kind.NotYet("nothing scales by HorizontalPodAutoscalers"),
+		Columns:  printers.Columns("Name", "Reference", "Targets", "MinPods", "#MaxPods", "#Replicas", "Age"),
 		Cells: kind.Cells(func(h *autoscalingv2.HorizontalPodAutoscaler, now time.Time) []any {
 			min := printers.Unset
 			if h.Spec.MinReplicas != nil {

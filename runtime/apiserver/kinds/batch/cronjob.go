@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -27,7 +28,10 @@ func cronJob() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 
-		Default:  kind.On(SetObjectDefaults_CronJob, defaultCronJob),
+		Default: kind.On(SetObjectDefaults_CronJob, defaultCronJob),
+		Unsupported: kind.Check(func(c *batchv1.CronJob) field.ErrorList {
+			return core.UnsupportedPodTemplate(&c.Spec.JobTemplate.Spec.Template, field.NewPath("spec", "jobTemplate", "spec", "template"))
+		}),
 		Declared: kind.Declared(Validate_CronJob, "WorkloadWithJob"),
 		Validate: kind.Check(validateCronJob),
 

@@ -38,9 +38,12 @@ func job() kind.Kind {
 
 		Default:          kind.On(SetObjectDefaults_Job, defaultJob),
 		PrepareForCreate: kind.On(selectOwnPods),
-		Declared:         kind.Declared(Validate_Job, "WorkloadWithJob"),
-		Validate:         kind.Check(validateJob),
-		ValidateUpdate:   kind.CheckUpdate(validateJobUpdate),
+		Unsupported: kind.Check(func(j *batchv1.Job) field.ErrorList {
+			return core.UnsupportedPodTemplate(&j.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		Declared:       kind.Declared(Validate_Job, "WorkloadWithJob"),
+		Validate:       kind.Check(validateJob),
+		ValidateUpdate: kind.CheckUpdate(validateJobUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(j, _ *batchv1.Job) field.ErrorList {
 			s, path := &j.Status, field.NewPath("status")
 			errs := validate.NonNegative(s.Active, path.Child("active"))

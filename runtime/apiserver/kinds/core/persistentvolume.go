@@ -46,6 +46,7 @@ func persistentVolume() kind.Kind {
 			return errs
 		}),
 
+		Warnings: kind.NotYet("nothing binds or mounts PersistentVolumes"),
 		Columns: printers.Columns("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass",
 			"VolumeAttributesClass", "Reason", "Age", "+VolumeMode"),
 		Cells: kind.Cells(func(v *corev1.PersistentVolume, now time.Time) []any {

@@ -35,8 +35,9 @@ func persistentVolumeClaim() kind.Kind {
 			return validate.ResourceList(c.Status.Capacity, field.NewPath("status", "capacity"))
 		}),
 
-		Columns: printers.Columns("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "+VolumeMode"),
-		Cells:   kind.Cells(claimCells),
+		Warnings: kind.NotYet("nothing binds PersistentVolumeClaims, and pods that use them do not start"),
+		Columns:  printers.Columns("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "+VolumeMode"),
+		Cells:    kind.Cells(claimCells),
 	}
 }
 

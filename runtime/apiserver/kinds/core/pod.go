@@ -40,10 +40,13 @@ func pod() kind.Kind {
 		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
 		Declared:               kind.Declared(declaredPod),
 		Validate:               kind.Check(validatePod),
-		ValidateUpdate:         kind.CheckUpdate(validatePodUpdate),
-		ValidateStatusUpdate:   kind.CheckUpdate(validatePodStatusUpdate),
-		Warnings:               kind.Warnings(podWarnings),
-		GracePeriod:            podGracePeriod,
+		Unsupported: kind.Check(func(p *corev1.Pod) field.ErrorList {
+			return unsupportedPodSpec(&p.Spec, field.NewPath("spec"))
+		}),
+		ValidateUpdate:       kind.CheckUpdate(validatePodUpdate),
+		ValidateStatusUpdate: kind.CheckUpdate(validatePodStatusUpdate),
+		Warnings:             kind.Warnings(podWarnings),
+		GracePeriod:          podGracePeriod,
 
 		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
 		Cells:   kind.Cells(podCells),

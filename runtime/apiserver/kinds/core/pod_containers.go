@@ -100,7 +100,7 @@ func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[strin
 	errs = append(errs, validateEnvFrom(c.EnvFrom, path.Child("envFrom"))...)
 	errs = append(errs, validateMounts(c, volumes, path)...)
 	errs = append(errs, validateRequirements(&c.Resources, path.Child("resources"))...)
-	errs = append(errs, validateContainerSecurity(c.SecurityContext, path.Child("securityContext"))...)
+	errs = append(errs, validateContainerSecurity(c.SecurityContext, ptr.Deref(s.HostUsers, true), path.Child("securityContext"))...)
 
 	grace := ptr.Deref(s.TerminationGracePeriodSeconds, defaultGracePeriod)
 	errs = append(errs, validateProbe(c.LivenessProbe, true, path.Child("livenessProbe"))...)
@@ -324,7 +324,7 @@ func overcommitable(name corev1.ResourceName) bool {
 	return !prefixed || domain == "kubernetes.io"
 }
 
-func validateContainerSecurity(sc *corev1.SecurityContext, path *field.Path) field.ErrorList {
+func validateContainerSecurity(sc *corev1.SecurityContext, hostUsers bool, path *field.Path) field.ErrorList {
 	if sc == nil {
 		return nil
 	}
@@ -333,6 +333,9 @@ func validateContainerSecurity(sc *corev1.SecurityContext, path *field.Path) fie
 	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
 	if sc.ProcMount != nil {
 		errs = append(errs, validate.OneOf(*sc.ProcMount, path.Child("procMount"), corev1.DefaultProcMount, corev1.UnmaskedProcMount)...)
+		if hostUsers && *sc.ProcMount == corev1.UnmaskedProcMount {
+			errs = append(errs, field.Invalid(path.Child("procMount"), *sc.ProcMount, "`hostUsers` must be false to use `Unmasked`"))
+		}
 	}
 	if sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation {
 		if sc.Privileged != nil && *sc.Privileged {

@@ -66,7 +66,7 @@ spec:
     resources: {requests: {cpu: 100m, example.com/gpu: 1}, limits: {cpu: 200m, example.com/gpu: 1}}
     volumeMounts: [{name: data, mountPath: /data, subPath: a/b}, {name: cfg, mountPath: /cfg, readOnly: true, recursiveReadOnly: Enabled}]
     volumeDevices: [{name: disk, devicePath: /dev/x}]
-    securityContext: {privileged: true, runAsUser: 5, procMount: Unmasked, capabilities: {add: [NET_ADMIN]}}
+    securityContext: {privileged: true, runAsUser: 5, procMount: Default, capabilities: {add: [NET_ADMIN]}}
     readinessProbe: {httpGet: {path: /, port: http, httpHeaders: [{name: X-A, value: b}]}}
     livenessProbe: {exec: {command: [ls]}, terminationGracePeriodSeconds: 5}
     startupProbe: {grpc: {port: 9}}
@@ -170,14 +170,6 @@ func TestPodValidation(t *testing.T) {
 		c("domains of a wish", "whenUnsatisfiable: DoNotSchedule", "whenUnsatisfiable: ScheduleAnyway", "can only use minDomains if whenUnsatisfiable=DoNotSchedule"),
 		c("spread twice", "topologySpreadConstraints: [", "topologySpreadConstraints: [{maxSkew: 2, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}, ", "Duplicate value"),
 		c("inclusion policy", "minDomains: 2,", "minDomains: 2, nodeTaintsPolicy: Perhaps,", "nodeTaintsPolicy: Unsupported value"),
-
-		c("responder of ours", "example.com/drain", "x.k8s.io/drain", "are reserved"),
-		c("responder of ours too", "example.com/drain", "kubernetes.io/drain", "are reserved"),
-		c("responder's prefix", "example.com/drain", "drain", "evictionResponders[0].name: Invalid value"),
-		c("reserved priority", "priority: 1000", "priority: 999", "0-999 is reserved"),
-		c("priority", "priority: 1000", "priority: 100001", "evictionResponders[0].priority: Invalid value"),
-		c("negative priority", "priority: 1000", "priority: -1", "must be greater than or equal to 0"),
-		c("responder twice", "priority: 1000}", "priority: 1000}, {name: example.com/drain, priority: 2000}", "Duplicate value"),
 	})
 }
 
@@ -246,15 +238,19 @@ func TestContainerValidation(t *testing.T) {
 		c("propagation to the host", "subPath: a/b", "mountPropagation: Bidirectional", ""),
 		kindtest.Change("propagation of who says nothing", strings.Replace(samplePod, "privileged: true, ", "", 1), "subPath: a/b", "mountPropagation: Bidirectional", "available only to privileged containers"),
 		c("read only all the way", "readOnly: true, recursive", "recursive", "may only be specified when readOnly is true"),
+		c("read only and propagation", "recursiveReadOnly: Enabled", "recursiveReadOnly: Enabled, mountPropagation: HostToContainer", "may only be specified when mountPropagation is None or not specified"),
+		c("read only and no propagation", "recursiveReadOnly: Enabled", "recursiveReadOnly: Enabled, mountPropagation: None", ""),
 		c("device path", "devicePath: /dev/x", "devicePath: dev/x", "must be an absolute path"),
 		c("device of files", "{name: disk, devicePath", "{name: data, devicePath", "can only use volume source type of PersistentVolumeClaim or Ephemeral"),
 		c("device at a mount", "devicePath: /dev/x", "devicePath: /data", "must be unique"),
 
 		c("container user", "runAsUser: 5", "runAsUser: -5", "securityContext.runAsUser: Invalid value"),
-		c("proc mount", "procMount: Unmasked", "procMount: Some", "procMount: Unsupported value"),
+		c("proc mount", "procMount: Default", "procMount: Some", "procMount: Unsupported value"),
+		c("proc mount of the host's users", "procMount: Default", "procMount: Unmasked", "procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to use `Unmasked`"),
+		kindtest.Change("proc mount of own users", strings.Replace(samplePod, "  hostname: web", "  hostUsers: false\n  hostname: web", 1), "procMount: Default", "procMount: Unmasked", ""),
 		c("privileged and not to escalate", "privileged: true, runAsUser", "privileged: true, allowPrivilegeEscalation: false, runAsUser", "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
 		c("privileged and to escalate", "privileged: true, runAsUser", "privileged: true, allowPrivilegeEscalation: true, runAsUser", ""),
-		c("admin and not to escalate", "privileged: true, runAsUser: 5, procMount: Unmasked, capabilities: {add: [NET_ADMIN]}", "allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", "CAP_SYS_ADMIN"),
+		c("admin and not to escalate", "privileged: true, runAsUser: 5, procMount: Default, capabilities: {add: [NET_ADMIN]}", "allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", "CAP_SYS_ADMIN"),
 
 		c("no handler", "exec: {command: [ls]}, ", "", "livenessProbe: Required value: must specify a handler type"),
 		c("two handlers", "exec: {command: [ls]}", "exec: {command: [ls]}, tcpSocket: {port: 1}", "may not specify more than 1 handler type"),
@@ -337,7 +333,6 @@ func TestPodUpdate(t *testing.T) {
 		c("deadline shorter", "DeadlineSeconds: 100", "DeadlineSeconds: 50", ""),
 		c("deadline longer", "DeadlineSeconds: 100", "DeadlineSeconds: 101", "must be less than or equal to previous value"),
 		c("deadline taken away", "  activeDeadlineSeconds: 100\n", "", "must not update from a positive integer to nil value"),
-		c("responder", "priority: 1000", "priority: 2000", other),
 		c("grace period", "terminationGracePeriodSeconds: 20", "terminationGracePeriodSeconds: 21", other),
 		kindtest.Change("gate opened", gated, "{name: a}, {name: b}", "{name: b}", ""),
 		kindtest.Change("gate added", gated, "{name: b}", "{name: b}, {name: c}", "only deletion is allowed, but found new scheduling gate 'c'"),

@@ -239,6 +239,10 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 		if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
 			errs = append(errs, field.Forbidden(p.Child("recursiveReadOnly"), "may only be specified when readOnly is true"))
 		}
+		if ptr.Deref(m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled) != corev1.RecursiveReadOnlyDisabled &&
+			ptr.Deref(m.MountPropagation, corev1.MountPropagationNone) != corev1.MountPropagationNone {
+			errs = append(errs, field.Forbidden(p.Child("recursiveReadOnly"), "may only be specified when mountPropagation is None or not specified"))
+		}
 	}
 	for i, d := range c.VolumeDevices {
 		p := at.Child("volumeDevices").Index(i)

@@ -17,7 +17,10 @@ func podTemplate() kind.Kind {
 		Namespaced:   true,
 		NoWatchCache: true,
 		Default:      kind.On(SetObjectDefaults_PodTemplate, func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
-		Declared:     kind.Declared(Validate_PodTemplate),
+		Unsupported: kind.Check(func(t *corev1.PodTemplate) field.ErrorList {
+			return UnsupportedPodTemplate(&t.Template, field.NewPath("template"))
+		}),
+		Declared: kind.Declared(Validate_PodTemplate),
 		Validate: kind.Check(func(t *corev1.PodTemplate) field.ErrorList {
 			return ValidatePodTemplate(&t.Template, field.NewPath("template"),
 				corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)

@@ -35,7 +35,13 @@ func replicationController() kind.Kind {
 			},
 		),
 
-		Default:  kind.On(SetObjectDefaults_ReplicationController, defaultReplicationController),
+		Default: kind.On(SetObjectDefaults_ReplicationController, defaultReplicationController),
+		Unsupported: kind.Check(func(r *corev1.ReplicationController) field.ErrorList {
+			if r.Spec.Template == nil {
+				return nil
+			}
+			return UnsupportedPodTemplate(r.Spec.Template, field.NewPath("spec", "template"))
+		}),
 		Declared: kind.Declared(Validate_ReplicationController),
 		Validate: kind.Check(validateReplicationController),
 		ValidateStatusUpdate: kind.CheckUpdate(func(r, _ *corev1.ReplicationController) field.ErrorList {
@@ -43,7 +49,8 @@ func replicationController() kind.Kind {
 			return validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, field.NewPath("status"))
 		}),
 
-		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
+		Warnings: kind.NotYet("nothing makes the pods of ReplicationControllers; use a Deployment or a ReplicaSet"),
+		Columns:  printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(r *corev1.ReplicationController, now time.Time) []any {
 			var names, refs string
 			if r.Spec.Template != nil {

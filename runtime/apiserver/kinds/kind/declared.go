@@ -2,6 +2,7 @@ package kind
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/operation"
 	apivalidate "k8s.io/apimachinery/pkg/api/validate"
@@ -37,6 +38,9 @@ func (k *Kind) ErrorsOnCreate(ctx context.Context, obj runtime.Object) field.Err
 	if k.Declared != nil {
 		errs = append(errs, k.Declared(ctx, operation.Operation{Type: operation.Create}, obj, nil)...)
 	}
+	if k.Unsupported != nil {
+		errs = append(errs, k.Unsupported(obj)...)
+	}
 	return errs
 }
 
@@ -52,7 +56,22 @@ func (k *Kind) ErrorsOnUpdate(ctx context.Context, obj, old runtime.Object) fiel
 	if k.Declared != nil {
 		errs = append(errs, k.Declared(ctx, operation.Operation{Type: operation.Update}, obj, old)...)
 	}
-	return errs
+	return append(errs, k.NewlyUnsupported(obj, old)...)
+}
+
+// NewlyUnsupported are the errors of Unsupported that the old object does not have.
+func (k *Kind) NewlyUnsupported(obj, old runtime.Object) field.ErrorList {
+	if k.Unsupported == nil {
+		return nil
+	}
+	errs := k.Unsupported(obj)
+	if len(errs) == 0 {
+		return nil
+	}
+	had := k.Unsupported(old)
+	return slices.DeleteFunc(errs, func(e *field.Error) bool {
+		return slices.ContainsFunc(had, func(h *field.Error) bool { return h.Error() == e.Error() })
+	})
 }
 
 // ErrorsOnStatusUpdate are what is wrong with a write to the status subresource,

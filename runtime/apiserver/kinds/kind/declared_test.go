@@ -82,6 +82,40 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// What is not supported is refused where it is new.
+func TestUnsupported(t *testing.T) {
+	k := &Kind{Unsupported: Check(func(p *corev1.Pod) field.ErrorList {
+		var errs field.ErrorList
+		for _, c := range p.Spec.Containers {
+			errs = append(errs, named(c.Name)...)
+		}
+		return errs
+	})}
+	pod := func(names ...string) *corev1.Pod {
+		p := &corev1.Pod{}
+		for _, n := range names {
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: n})
+		}
+		return p
+	}
+	for _, tt := range []struct {
+		errs field.ErrorList
+		want string
+	}{
+		{k.ErrorsOnCreate(t.Context(), pod("a", "b")), "a b"},
+		{k.ErrorsOnCreate(t.Context(), pod()), ""},
+		{k.ErrorsOnUpdate(t.Context(), pod("a", "b"), pod()), "a b"},
+		{k.ErrorsOnUpdate(t.Context(), pod("a", "b"), pod("b", "c")), "a"},
+		{k.ErrorsOnUpdate(t.Context(), pod("a"), pod("a")), ""},
+		{k.ErrorsOnUpdate(t.Context(), pod(), pod("a")), ""},
+		{k.NewlyUnsupported(pod("a"), pod("b")), "a"},
+	} {
+		if got := fieldsOf(tt.errs); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
+
 func TestDefaultsAreSetOnce(t *testing.T) {
 	s, p := "", (*int)(nil)
 	SetDefault(&s, "a")

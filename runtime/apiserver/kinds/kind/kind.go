@@ -64,6 +64,10 @@ type Kind struct {
 	Validate             func(obj runtime.Object) field.ErrorList
 	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
 	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
+	// Unsupported are the parts of an object that the API has and the cluster does not do;
+	// they are refused. An update may keep those that the old object has, so that what an
+	// earlier release accepted can still be changed and removed.
+	Unsupported func(obj runtime.Object) field.ErrorList
 	// Declared checks what the tags of the published type declare, on each of these
 	// writes; old is nil on create.
 	Declared func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList

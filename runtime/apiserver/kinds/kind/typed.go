@@ -56,6 +56,12 @@ func Warnings[T runtime.Object](f func(T) []string) func(runtime.Object) []strin
 	return func(obj runtime.Object) []string { return f(obj.(T)) }
 }
 
+// NotYet is for kinds that are kept for their clients and that nothing acts on yet: each
+// write is answered with a warning that says so.
+func NotYet(text string) func(runtime.Object) []string {
+	return func(runtime.Object) []string { return []string{"not supported by this cluster yet: " + text} }
+}
+
 // ScaleOf is for the scale subresource: get returns the replicas wanted and there,
 // set the wanted ones, selector the pods' label selector.
 func ScaleOf[T runtime.Object](get func(T) (spec, status int32), set func(T, int32), selector func(T) string) *Scale {

@@ -60,7 +60,8 @@ func csiDriver() kind.Kind {
 			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachRequired"))
 			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
 		}),
-		Columns: printers.Columns("Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"),
+		Warnings: kind.NotYet("no node runs CSI drivers"),
+		Columns:  printers.Columns("Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"),
 		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
 			var tokens, modes []string
 			for _, t := range d.Spec.TokenRequests {

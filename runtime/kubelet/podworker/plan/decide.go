@@ -12,7 +12,11 @@ import (
 // Decide computes what a pod that is to run needs.
 func Decide(v View) Decision {
 	p := &planner{View: v}
-	p.initContainers()
+	if p.lost() {
+		p.d.Finished = true
+	} else {
+		p.initContainers()
+	}
 	if p.d.Initialized {
 		p.mainContainers()
 	}
@@ -32,6 +36,21 @@ type planner struct {
 	View
 	d       Decision
 	started bool // a main container was started in this sandbox
+}
+
+// lost says whether a pod that is never restarted had a container which failed with an
+// earlier sandbox (the server lost power): the pod has failed, and is not begun again.
+func (p *planner) lost() bool {
+	if p.Pod.Spec.RestartPolicy != corev1.RestartPolicyNever || p.Sandbox == "" {
+		return false
+	}
+	for _, c := range pod.Containers(&p.Pod.Spec, pod.InitContainers|pod.MainContainers) {
+		old := p.Containers[c.Name]
+		if old != nil && old.Sandbox != p.Sandbox && old.Exit != nil && old.Exit.Code != 0 && !Restarts(p.Pod, c, old.Exit) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *planner) initContainers() {
@@ -97,7 +116,7 @@ func (p *planner) mainContainers() {
 		switch {
 		case cur == nil:
 			// One that ended for good in an earlier sandbox is not run again.
-			if old := p.Containers[c.Name]; old != nil && old.State == container.StateExited && !Restarts(p.Pod, c, old.Exit) && old.Exit.Reason != container.ReasonUnknown {
+			if old := p.Containers[c.Name]; old != nil && old.State == container.StateExited && !Restarts(p.Pod, c, old.Exit) {
 				continue
 			}
 			done = false

@@ -150,6 +150,48 @@ func TestARebootStartsEverythingAnew(t *testing.T) {
 	}
 }
 
+// TestARebootOfWhatIsNotRestarted: what failed with the server is not begun again, by the
+// pod's policy or by that of its container; what had ended well is kept.
+func TestARebootOfWhatIsNotRestarted(t *testing.T) {
+	never, onFailure := corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure
+	for _, c := range []struct {
+		name     string
+		policy   corev1.RestartPolicy
+		init     int32 // exit code; negative: it ran
+		main     int32 // -1: it ran; -2: it was not begun
+		starts   string
+		finished bool
+	}{
+		{"never, it ran", never, 0, -1, "[]", true},
+		{"never, it had failed", never, 0, 3, "[]", true},
+		{"never, it had ended well", never, 0, 0, "[i@0]", true},
+		{"never, initializing", never, -1, -2, "[]", true},
+		{"never, not begun", never, 0, -2, "[i@0 c@0]", false},
+		{"on failure, it ran", onFailure, 0, -1, "[i@0 c@0]", false},
+		{"on failure, it had ended well", onFailure, 0, 0, "[i@0]", true},
+	} {
+		m := newModel(t, testPod(c.policy, []string{"i"}, "c"))
+		for name, code := range map[string]int32{"i": c.init, "c": c.main} {
+			e := &container.Exit{Code: code, At: m.v.Now.Add(-time.Hour)}
+			if code == -1 {
+				e.Code, e.Reason = 255, container.ReasonUnknown
+			}
+			if code != -2 {
+				m.v.Containers[name] = &container.Container{ID: name + "-old", Name: name, Sandbox: "s1", State: container.StateExited, Exit: e, StartedAt: e.At.Add(-time.Hour)}
+			}
+		}
+		m.code["i"], m.v.Sandbox = 0, ""
+		if Decide(m.v).Finished {
+			t.Errorf("%s: its end is decided before its sandbox is known", c.name)
+		}
+		m.v.Sandbox = "s2"
+		d := m.run(time.Minute)
+		if fmt.Sprint(m.starts) != c.starts || d.Finished != c.finished {
+			t.Errorf("%s: started %s, finished %v; want %s, %v", c.name, m.starts, d.Finished, c.starts, c.finished)
+		}
+	}
+}
+
 func TestAnUnhealthyContainerIsReplaced(t *testing.T) {
 	m := newModel(t, testPod(corev1.RestartPolicyAlways, nil, "c"))
 	m.run(time.Second)

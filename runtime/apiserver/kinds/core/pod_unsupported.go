@@ -1,0 +1,186 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	podutil "github.com/gantry-run/gantry/runtime/pod"
+)
+
+// unsupported refuses a field that Kubernetes has and this cluster does not.
+func unsupported(path *field.Path, reason string) *field.Error {
+	return field.Forbidden(path, "not supported by this cluster: "+reason)
+}
+
+// UnsupportedPodTemplate is what no node of the cluster does for a pod, in a template.
+func UnsupportedPodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	return unsupportedPodSpec(&t.Spec, path.Child("spec"))
+}
+
+// unsupportedPodSpec is the same of a pod. A pod that ran without what it asks for would
+// not be the pod that was asked for.
+func unsupportedPodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN {
+		errs = append(errs, unsupported(path.Child("setHostnameAsFQDN"), "the hostname of a pod is its short name"))
+	}
+	if s.HostnameOverride != nil {
+		errs = append(errs, unsupported(path.Child("hostnameOverride"), "the hostname of a pod is its hostname or its name"))
+	}
+	if len(s.ResourceClaims) > 0 {
+		errs = append(errs, unsupported(path.Child("resourceClaims"), "it has no dynamic resource allocation"))
+	}
+	for i := range s.Volumes {
+		errs = append(errs, unsupportedVolume(&s.Volumes[i].VolumeSource, path.Child("volumes").Index(i))...)
+	}
+	for i := range s.InitContainers {
+		errs = append(errs, unsupportedContainer(&s.InitContainers[i], path.Child("initContainers").Index(i))...)
+	}
+	for i := range s.Containers {
+		errs = append(errs, unsupportedContainer(&s.Containers[i], path.Child("containers").Index(i))...)
+	}
+	for i := range s.EphemeralContainers {
+		c, p := &s.EphemeralContainers[i], path.Child("ephemeralContainers").Index(i)
+		errs = append(errs, unsupportedContainer((*corev1.Container)(&c.EphemeralContainerCommon), p)...)
+		if c.TargetContainerName != "" && !sharesProcesses(s) {
+			errs = append(errs, unsupported(p.Child("targetContainerName"), "the processes of one container are seen by another only where the pod has shareProcessNamespace"))
+		}
+	}
+	return errs
+}
+
+func sharesProcesses(s *corev1.PodSpec) bool {
+	return s.HostPID || s.ShareProcessNamespace != nil && *s.ShareProcessNamespace
+}
+
+func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, e := range c.Env {
+		if e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil {
+			errs = append(errs, unsupported(path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), "variables are not read from files of volumes"))
+		}
+	}
+	if len(c.Resources.Claims) > 0 {
+		errs = append(errs, unsupported(path.Child("resources", "claims"), "it has no dynamic resource allocation"))
+	}
+	if len(c.VolumeDevices) > 0 {
+		errs = append(errs, unsupported(path.Child("volumeDevices"), "it has no block volumes"))
+	}
+	for i, r := range c.RestartPolicyRules {
+		if r.Action == corev1.ContainerRestartRuleActionRestartAllContainers {
+			errs = append(errs, unsupported(path.Child("restartPolicyRules").Index(i).Child("action"), "a rule restarts its own container only"))
+		}
+	}
+	return errs
+}
+
+// unsupportedVolume refuses the sources that no node has a driver of.
+func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, source := range []struct {
+		name string
+		set  bool
+	}{
+		{"gcePersistentDisk", s.GCEPersistentDisk != nil}, {"awsElasticBlockStore", s.AWSElasticBlockStore != nil},
+		{"gitRepo", s.GitRepo != nil}, {"nfs", s.NFS != nil}, {"iscsi", s.ISCSI != nil}, {"glusterfs", s.Glusterfs != nil},
+		{"rbd", s.RBD != nil}, {"flexVolume", s.FlexVolume != nil}, {"cinder", s.Cinder != nil}, {"cephfs", s.CephFS != nil},
+		{"flocker", s.Flocker != nil}, {"fc", s.FC != nil}, {"azureFile", s.AzureFile != nil}, {"vsphereVolume", s.VsphereVolume != nil},
+		{"quobyte", s.Quobyte != nil}, {"azureDisk", s.AzureDisk != nil}, {"photonPersistentDisk", s.PhotonPersistentDisk != nil},
+		{"portworxVolume", s.PortworxVolume != nil}, {"scaleIO", s.ScaleIO != nil}, {"storageos", s.StorageOS != nil},
+		{"csi", s.CSI != nil}, {"ephemeral", s.Ephemeral != nil}, {"image", s.Image != nil},
+	} {
+		if source.set {
+			errs = append(errs, unsupported(path.Child(source.name), "its nodes have no driver of such volumes"))
+		}
+	}
+	if s.Projected != nil {
+		for i, p := range s.Projected.Sources {
+			at := path.Child("projected", "sources").Index(i)
+			if p.ClusterTrustBundle != nil {
+				errs = append(errs, unsupported(at.Child("clusterTrustBundle"), "its nodes do not project trust bundles"))
+			}
+			if p.PodCertificate != nil {
+				errs = append(errs, unsupported(at.Child("podCertificate"), "its nodes ask for no certificates of pods"))
+			}
+		}
+	}
+	return errs
+}
+
+// dropDisabled takes out what upstream takes out, for the features are off by default.
+func dropDisabled(s *corev1.PodSpec) {
+	s.SchedulingGroup = nil    // GenericWorkload
+	s.EvictionResponders = nil // EvictionRequestAPI
+	for i := range s.Volumes {
+		dropDisabledOfVolume(&s.Volumes[i].VolumeSource)
+	}
+	for _, c := range podutil.Containers(s, podutil.AllContainers) {
+		if c.Lifecycle != nil {
+			c.Lifecycle.StopSignal = nil // ContainerStopSignals
+		}
+		for i := range c.VolumeMounts {
+			c.VolumeMounts[i].BindMountOptions = nil // VolumeBindMountOptions
+		}
+		for _, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+			if p == nil {
+				continue
+			}
+			if p.HTTPGet != nil {
+				p.HTTPGet.Protocol = nil // H2CContainerProbe
+			}
+			if p.GRPC != nil {
+				p.GRPC.Mode = nil // GRPCContainerProbeTLS
+			}
+		}
+	}
+}
+
+func dropDisabledOfVolume(s *corev1.VolumeSource) {
+	if s.EmptyDir != nil {
+		s.EmptyDir.Mode = nil // EmptyDirVolumeMode
+	}
+	// AtomicWriteVolumeUserFields
+	if s.Secret != nil {
+		s.Secret.DefaultUser = nil
+		dropUsers(s.Secret.Items)
+	}
+	if s.ConfigMap != nil {
+		s.ConfigMap.DefaultUser = nil
+		dropUsers(s.ConfigMap.Items)
+	}
+	if s.DownwardAPI != nil {
+		s.DownwardAPI.DefaultUser = nil
+		dropDownwardUsers(s.DownwardAPI.Items)
+	}
+	if s.Projected == nil {
+		return
+	}
+	s.Projected.DefaultUser = nil
+	for i := range s.Projected.Sources {
+		p := &s.Projected.Sources[i]
+		if p.Secret != nil {
+			dropUsers(p.Secret.Items)
+		}
+		if p.ConfigMap != nil {
+			dropUsers(p.ConfigMap.Items)
+		}
+		if p.DownwardAPI != nil {
+			dropDownwardUsers(p.DownwardAPI.Items)
+		}
+		if p.ServiceAccountToken != nil {
+			p.ServiceAccountToken.User = nil
+		}
+	}
+}
+
+func dropUsers(items []corev1.KeyToPath) {
+	for i := range items {
+		items[i].User = nil
+	}
+}
+
+func dropDownwardUsers(items []corev1.DownwardAPIVolumeFile) {
+	for i := range items {
+		items[i].User = nil
+	}
+}
