@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"testing"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -199,5 +202,57 @@ func TestWhoMaySeeTheQueues(t *testing.T) {
 		if code != want {
 			t.Errorf("%s is answered %d", user, code)
 		}
+	}
+}
+
+func TestAUserHasSoManyWatches(t *testing.T) {
+	c := apitest.Start(t, func(cfg *config.APIServerConfig) { cfg.PerUser.Watches = 1 })
+	node := c.Node("w1").CoreV1().RESTClient()
+	watch := func() (io.ReadCloser, error) {
+		return node.Get().AbsPath("/api/v1/nodes").Param("watch", "1").Param("fieldSelector", "metadata.name=w1").MaxRetries(0).Stream(t.Context())
+	}
+	first, err := watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := watch(); !apierrors.IsTooManyRequests(err) {
+		t.Errorf("a second watch: %v, %v", second, err)
+	}
+	first.Close()
+	eventually(t, "the place that was left is free", func() error {
+		again, err := watch()
+		if err == nil {
+			again.Close()
+		}
+		return err
+	})
+}
+
+func TestAnAddressHasSoManyConnections(t *testing.T) {
+	const limit, tried = 10, 30
+	c := apitest.Start(t, func(cfg *config.APIServerConfig) { cfg.ConnectionsPerAddress = limit })
+	admin := c.Admin()
+	if _, err := admin.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	closed := 0
+	for range tried {
+		conn, err := net.Dial("tcp", c.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	if closed < tried-limit {
+		t.Errorf("%d of %d connections were closed", closed, tried)
+	}
+	if _, err := admin.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Errorf("who was there before: %v", err)
 	}
 }
