@@ -49,7 +49,7 @@ func plugins() []plugin {
 		{name: "CertificateApproval", make: maker.certificateApproval},
 		{name: "CertificateSigning", make: maker.certificateSigning},
 		{name: "ClusterTrustBundleAttest", make: maker.trustBundleAttest},
-		{name: "CertificateSubjectRestriction", make: maker.certificateSubject},
+		{name: "CertificateSubjectRestriction", make: certificateSubject},
 		{name: "DefaultIngressClass", make: maker.defaultIngressClass},
 		{name: config.DenyServiceExternalIPs, make: maker.denyExternalIPs, optional: true},
 		{name: "PodTopologyLabels", make: maker.topologyLabels},

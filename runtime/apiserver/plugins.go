@@ -80,7 +80,7 @@ func (a maker) trustBundleAttest() (admission.Interface, error) {
 	return &ours.ClusterTrustBundleAttest{All: a.generic.Authorization.Authorizer}, nil
 }
 
-func (a maker) certificateSubject() (admission.Interface, error) {
+func certificateSubject(maker) (admission.Interface, error) {
 	return ours.CertificateSubjectRestriction{}, nil
 }
 
