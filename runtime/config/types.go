@@ -208,7 +208,8 @@ type ControllerManagerConfig struct {
 	ServiceCIDRs     addr.Prefixes `json:"serviceCIDR"`
 	// RootCAFile is published in every namespace as ConfigMap kube-root-ca.crt.
 	RootCAFile string `json:"rootCAFile"`
-	// Signing is the authority that signs nodes' certificates again (default: none do).
+	// Signing is the authority that signs what CertificateSigningRequests ask of
+	// Kubernetes' own signers, and nodes' certificates again (default: none does).
 	Signing      KeyPair      `json:"signing,omitzero"`
 	Certificates Certificates `json:"certificates,omitzero"`
 	// NodeMonitorGracePeriod is how long a node may miss its heartbeat before it
