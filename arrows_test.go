@@ -72,6 +72,12 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/printers": {},
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
+	// What the chain and the listener of the API server are made of, which knows no kinds.
+	"runtime/apiserver/audit":          {"runtime/config"},
+	"runtime/apiserver/authentication": {},
+	"runtime/apiserver/filters":        {},
+	"runtime/apiserver/listener":       {},
+	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
