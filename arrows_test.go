@@ -57,12 +57,13 @@ var arrows = map[string][]string{
 	"runtime/client":  {"runtime/config", "runtime/keypair"},
 	"runtime/process": {"runtime/access", "runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
+	"runtime/quota":   {"runtime/pod"},
 	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
-	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod"},
+	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
@@ -79,10 +80,12 @@ var arrows = map[string][]string{
 	// It signs as the masters' renewal does.
 	"runtime/controller/certificaterenewal": {"runtime/client", "runtime/config", "runtime/controller/internal", "runtime/renewal"},
 	"runtime/controller/internal":           {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":                       {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":                       {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":                         {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":                           {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	// What objects cost is said once, for the API server and for the controller.
+	"runtime/controller/resourcequota": {"runtime/client", "runtime/controller/internal", "runtime/quota"},
+	"runtime/kubelet":                  {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":                  {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":                    {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                      {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
@@ -131,7 +134,7 @@ var sole = map[string][]string{
 	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
-	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},
+	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access", "runtime/quota", "runtime/controller/resourcequota"},
 	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
 }
 

@@ -1,10 +1,12 @@
 package apiserver
 
 import (
+	"context"
 	"crypto/rand"
 	"math/big"
 	"net/http"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	"github.com/gantry-run/gantry/runtime/addr"
@@ -48,6 +50,17 @@ func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 		return i.Int64()
 	}
 	reserved := append(addr.IPs{services.First(s.cfg.ServiceCIDRs)}, s.cfg.ClusterDNS...)
-	return services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
+	allocator, err := services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
 		services.NewLedger(a.etcd, ledgerPrefix), random)
+	if err != nil {
+		return nil, err
+	}
+	allocator.Protect(services.Own{Pods: s.cfg.ClusterCIDRs, Nodes: func(ctx context.Context) ([]corev1.Node, error) {
+		list, err := registry.ListWhere[*corev1.NodeList](ctx, a.objects.nodes, "", nil, registry.Cached)
+		if err != nil {
+			return nil, err
+		}
+		return list.Items, nil
+	}})
+	return allocator, nil
 }

@@ -5,6 +5,8 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -22,6 +24,9 @@ type objects struct {
 	csiDrivers, volumeAttachments, podCertificateRequests *registry.Store
 
 	roles, roleBindings, clusterRoles, clusterRoleBindings *registry.Store
+
+	// What admission plugins look up.
+	namespaces, limitRanges, runtimeClasses, storageClasses, ingressClasses *registry.Store
 }
 
 func findObjects(st *registry.Stores) (*objects, error) {
@@ -43,6 +48,11 @@ func findObjects(st *registry.Stores) (*objects, error) {
 		registry.Find[*rbacv1.RoleBinding](st, &o.roleBindings),
 		registry.Find[*rbacv1.ClusterRole](st, &o.clusterRoles),
 		registry.Find[*rbacv1.ClusterRoleBinding](st, &o.clusterRoleBindings),
+		registry.Find[*corev1.Namespace](st, &o.namespaces),
+		registry.Find[*corev1.LimitRange](st, &o.limitRanges),
+		registry.Find[*nodev1.RuntimeClass](st, &o.runtimeClasses),
+		registry.Find[*storagev1.StorageClass](st, &o.storageClasses),
+		registry.Find[*networkingv1.IngressClass](st, &o.ingressClasses),
 	} {
 		if err != nil {
 			return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
+	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
@@ -64,6 +65,7 @@ func controllers() []controller {
 		{maker(csrsigning.New), 2},
 		{maker(csrcleaner.New), 1},
 		{maker(trustbundle.New), 1},
+		{maker(resourcequota.New), 3},
 	}
 }
 

@@ -76,7 +76,9 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
 		}
 		pod.Spec.NodeName = b.Target.Name
-		pod.Annotations, pod.Labels = merged(pod.Annotations, b.Annotations), merged(pod.Labels, b.Labels)
+		pod.Annotations = merged(pod.Annotations, b.Annotations)
+		// Admission puts the topology of the node into the binding.
+		pod.Labels = merged(pod.Labels, b.Labels)
 		markScheduled(pod)
 		return pod, nil
 	})
@@ -93,16 +95,16 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
 }
 
-// merged is a map with what is added to it; neither is changed.
-func merged(m, added map[string]string) map[string]string {
-	if len(added) == 0 {
+// merged is a map with what another adds to it; neither is changed.
+func merged(m, more map[string]string) map[string]string {
+	if len(more) == 0 {
 		return m
 	}
 	out := maps.Clone(m)
 	if out == nil {
 		out = map[string]string{}
 	}
-	maps.Copy(out, added)
+	maps.Copy(out, more)
 	return out
 }
 
