@@ -116,6 +116,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
+	"runtime/kubelet/runtimeclass":   {"runtime/kubelet/poddir"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
 	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
