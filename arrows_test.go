@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"bootstrap/hosttest":     {"bootstrap/bundle", "bootstrap/host", "runtime/config"},
 	"bootstrap/step":         {"bootstrap/host"},
 	"bootstrap/bundle":       {"bootstrap/host", "bootstrap/step", "runtime/config"},
-	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/addr", "runtime/config"},
+	"bootstrap/install":      {"bootstrap/bundle", "bootstrap/encryption", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/addr", "runtime/config"},
 	"bootstrap/wipe":         {"bootstrap/host", "bootstrap/install", "bootstrap/step", "runtime/config"},
 	"bootstrap/preflight":    {"bootstrap/host", "bootstrap/install", "bootstrap/spec", "runtime/addr", "runtime/config"},
 	"bootstrap/runlock":      {"bootstrap/host", "bootstrap/spec"},
@@ -46,21 +46,24 @@ var arrows = map[string][]string{
 	"bootstrap/nodes":        {"bootstrap/drain", "bootstrap/host", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 	"bootstrap/fleet":        {"bootstrap/host", "bootstrap/spec", "bootstrap/step"},
 	"bootstrap/access":       {"bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/join", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/client", "runtime/config"},
-	"bootstrap/machine":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/drain", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/nodes", "bootstrap/pki", "bootstrap/preflight", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
-	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/machine":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/drain", "bootstrap/encryption", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/nodes", "bootstrap/pki", "bootstrap/preflight", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
+	"bootstrap/controlplane": {"bootstrap/access", "bootstrap/encryption", "bootstrap/fleet", "bootstrap/install", "bootstrap/join", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "bootstrap/wipe", "runtime/config"},
 	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 
 	"runtime/addr":    {},
 	"runtime/config":  {"runtime/addr"},
-	"runtime/client":  {"runtime/config"},
-	"runtime/process": {"runtime/access", "runtime/config"},
+	"runtime/keypair": {"runtime/config"},
+	"runtime/renewal": {"runtime/config", "runtime/keypair"},
+	"runtime/client":  {"runtime/config", "runtime/keypair"},
+	"runtime/process": {"runtime/access", "runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
+	"runtime/quota":   {"runtime/pod"},
 	"runtime/access":  {},
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
-	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
@@ -70,16 +73,20 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest":   {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
-	"runtime/scheduler":           {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/scheduler/core":      {"runtime/pod"},
-	"runtime/controller":          {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
-	"runtime/controller/internal": {"runtime/client", "runtime/config", "runtime/pod"},
-	"runtime/kubelet":             {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
-	"runtime/network":             {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/netpol":              {"runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/proxy":               {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
-	"runtime/dns":                 {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	"runtime/scheduler/core":    {"runtime/pod"},
+	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
+	// It signs as the masters' renewal does.
+	"runtime/controller/certificaterenewal": {"runtime/client", "runtime/config", "runtime/controller/internal", "runtime/renewal"},
+	"runtime/controller/internal":           {"runtime/client", "runtime/config", "runtime/pod"},
+	// What objects cost is said once, for the API server and for the controller.
+	"runtime/controller/resourcequota": {"runtime/client", "runtime/controller/internal", "runtime/quota"},
+	"runtime/kubelet":                  {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
+	"runtime/network":                  {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/netpol":                   {"runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/proxy":                    {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/dns":                      {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
@@ -105,14 +112,14 @@ var arrows = map[string][]string{
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab":      {},
-	"e2e":      {"bootstrap/bundle/archive", "lab", "runtime/config"},
+	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
 	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples": {},
 
@@ -125,10 +132,10 @@ var arrows = map[string][]string{
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
-	"aead.dev/minisign":                      {"bootstrap/bundle"},
+	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},
 	"go.etcd.io/etcd":                        {"runtime/etcd", "runtime/apiserver", "bootstrap/join"},
-	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access"},
+	"k8s.io/apiserver":                       {"runtime/apiserver", "runtime/access", "runtime/quota", "runtime/controller/resourcequota"},
 	"github.com/hashicorp/terraform-plugin-": {"provider", "cmd/terraform-provider-gantry"},
 }
 

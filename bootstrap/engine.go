@@ -10,6 +10,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/access"
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/controlplane"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -100,7 +101,7 @@ func (c Config) lifecycle() machine.Lifecycle {
 }
 
 func (c Config) controlplane() controlplane.Config {
-	return controlplane.Config{Lifecycle: c.lifecycle(), NewID: c.NewID, NewAuthorities: c.Trust, AbandonUnreachable: c.AbandonUnreachable}
+	return controlplane.Config{Lifecycle: c.lifecycle(), NewID: c.NewID, NewAuthorities: c.Trust, NewEncryptionKey: encryption.NewKey, AbandonUnreachable: c.AbandonUnreachable}
 }
 
 func (c Config) workers() workers.Config {

@@ -158,6 +158,18 @@ func operations() []operation {
 				w.voting(t, "m1", "m2")
 			},
 		}, {
+			name: "rotate the key that encrypts", hosts: []string{"m2", "m1"}, before: doubled,
+			run: func(ctx context.Context, w *world, c spec.Cluster) (Report, error) {
+				c = w.with(c, "m1", "m2")
+				c.APIServer.EncryptionKeyRotation = 1
+				return w.engine.UpdateCluster(ctx, c, ClusterChange{Touch: []string{"m1", "m2"}})
+			},
+			end: func(t *testing.T, w *world, c spec.Cluster) {
+				c = w.with(c, "m1", "m2")
+				c.APIServer.EncryptionKeyRotation = 1
+				w.ready(t, w.engine.ObserveCluster(t.Context(), c))
+			},
+		}, {
 			name: "destroy", hosts: []string{"m1", "m2"},
 			before: func(t *testing.T, w *world) spec.Cluster {
 				c := three(t, w)

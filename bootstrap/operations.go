@@ -9,6 +9,7 @@ type masters = *controlplane.Operation
 
 // createCluster makes a cluster of bare servers, or takes up a create that was cut.
 func createCluster() phases[masters] {
+	encrypts := condition[masters]{"another key is to encrypt", controlplane.Encrypts}
 	return phases[masters]{name: "create cluster"}.
 		then("connect to the masters", masters.Connect).
 		then("find out what an earlier create left", masters.Identify).
@@ -17,6 +18,7 @@ func createCluster() phases[masters] {
 		then("prepare all masters at once", masters.Prepare).
 		then("join etcd, one voter at a time", masters.JoinEtcd).
 		then("start the nodes of new masters at once", masters.StartNodes).
+		thenWhen(encrypts, "encrypt secrets with another key, one master at a time", masters.Encrypt).
 		then("see that a master came up", masters.CheckUp)
 }
 
@@ -28,6 +30,7 @@ func updateCluster() phases[masters] {
 	first := condition[masters]{"masters leave that are dead or move", controlplane.RemovesFirst}
 	moves := condition[masters]{"masters move", controlplane.Moves}
 	last := condition[masters]{"other masters leave", controlplane.RemovesLast}
+	encrypts := condition[masters]{"another key is to encrypt", controlplane.Encrypts}
 	return phases[masters]{name: "update cluster"}.
 		then("connect to the masters", masters.Connect).
 		then("load the authorities", masters.LoadAuthorities).
@@ -40,6 +43,7 @@ func updateCluster() phases[masters] {
 		thenWhen(touched, "join etcd or upgrade, one master at a time", masters.JoinEtcd).
 		thenWhen(touched, "start the nodes of new masters at once", masters.StartNodes).
 		thenWhen(last, "remove masters, one voter at a time", masters.RemoveLast).
+		thenWhen(encrypts, "encrypt secrets with another key, one master at a time", masters.Encrypt).
 		then("report", masters.End)
 }
 

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -99,4 +100,77 @@ func TestTheCertificatesOfADeadWorkerAreRefused(t *testing.T) {
 	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: []string{"w1"}})
 	succeed(t, r, err)
 	w.ready(t, w.engine.ObservePool(t.Context(), c.Connection(), pool))
+}
+
+// A server that is reached is wiped; who has read its certificates there is refused all
+// the same. The name goes to another server in the same apply.
+func TestTheCertificatesOfAWorkerThatLeavesAreRefused(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1", "w1@b")
+	pool := w.pool("w1")
+	c := grown(t, w, pool)
+	begins := w.begins(t, "w1", config.KubeletCert)
+	moved := w.spec("w1@b")
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: pool.Name, Hosts: moved}, PoolChange{Touch: []string{"w1"}, Leaving: pool.Hosts})
+	succeed(t, r, err)
+	gone, err := nodes.ReadRevoked(t.Context(), w.api)
+	if err != nil || gone["w1"].Before(begins) {
+		t.Errorf("refused are %v, and it begins at %s: %v", gone, begins, err)
+	}
+	if begins := w.begins(t, "w1@b", config.KubeletCert); !begins.After(gone["w1"]) {
+		t.Errorf("the other server's begins at %s, and until %s all are refused", begins, gone["w1"])
+	}
+	if w.hosts["w1"].File(config.KubeletCert.CertFile()) != "" {
+		t.Error("the server was not wiped")
+	}
+	r, err = w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: pool.Name}, PoolChange{Leaving: moved})
+	succeed(t, r, err)
+	if again, err := nodes.ReadRevoked(t.Context(), w.api); err != nil || !again["w1"].After(gone["w1"]) {
+		t.Errorf("once more: %v, after %v: %v", again, gone, err)
+	}
+}
+
+func TestTheCertificatesOfAMasterThatLeavesAreRefused(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "m3")
+	c := w.createAll(t, "m1", "m2", "m3")
+	begins := w.begins(t, "m3", config.KubeletCert)
+	r, err := w.engine.UpdateCluster(t.Context(), w.with(c, "m1", "m2"), ClusterChange{Touch: []string{"m1", "m2"}, Leaving: w.spec("m3")})
+	succeed(t, r, err)
+	if gone, err := nodes.ReadRevoked(t.Context(), w.api); err != nil || len(gone) != 1 || gone["m3"].Before(begins) {
+		t.Errorf("refused are %v, and it begins at %s: %v", gone, begins, err)
+	}
+}
+
+// What a server has renewed is kept by the next apply, and nothing restarts.
+func TestARenewedCertificateIsNoDrift(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1")
+	c := w.create(t)
+	w.ready(t, w.engine.ObserveCluster(t.Context(), c))
+	m := w.hosts["m1"]
+	ca, err := pki.LoadAuthority(pki.Pair{Cert: []byte(m.File(config.CA.CertFile())), Key: []byte(m.File(config.CA.KeyFile()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(m.File(config.KubeletCert.CertFile())))
+	old, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed, err := ca.Issue(pki.Request{CommonName: old.Subject.CommonName, Organizations: old.Subject.Organization, DNSNames: old.DNSNames, IPs: old.IPAddresses}, w.engine.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WriteFiles(t.Context(), host.File{Path: config.KubeletCert.CertFile(), Data: renewed.Bundle(), Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	w.ready(t, w.engine.ObserveCluster(t.Context(), c))
+	w.engine.Now = func() time.Time { return old.NotAfter.Add(-pki.LeafLifetime / 7) }
+	report := w.engine.ObserveCluster(t.Context(), c)
+	if s := report.Hosts["m1"]; s.State != Drifted || len(report.Ending) != len(config.WorkerLeaves())+len(config.MasterLeaves()) {
+		t.Errorf("once all should have been renewed: %+v, told of %q", s, report.Ending)
+	}
+	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1"}})
+	succeed(t, r, err)
+	if report := w.engine.ObserveCluster(t.Context(), c); report.Hosts["m1"].State != Ready || len(report.Ending) > 0 {
+		t.Errorf("after the apply: %+v", report)
+	}
 }

@@ -128,7 +128,7 @@ func askMaster(ctx context.Context, cfg access.Config, c spec.Connection, i int)
 func expiries(ctx context.Context, h host.Host) (map[string]time.Time, error) {
 	var paths []string
 	for _, p := range install.CredentialFiles(spec.Node{Master: true}) {
-		if path.Ext(p) == ".crt" {
+		if ext := path.Ext(p); ext == ".crt" || ext == ".pem" {
 			paths = append(paths, p)
 		}
 	}
@@ -138,7 +138,7 @@ func expiries(ctx context.Context, h host.Host) (map[string]time.Time, error) {
 	}
 	out := map[string]time.Time{}
 	for p, data := range files {
-		if out[strings.TrimSuffix(path.Base(p), ".crt")], err = pki.Expiry(data); err != nil {
+		if out[strings.TrimSuffix(path.Base(p), path.Ext(p))], err = pki.Expiry(data); err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
 		}
 	}

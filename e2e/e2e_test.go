@@ -291,7 +291,7 @@ func (f *Flow) noSecretInState(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		keys, err := h.Run(ctx, "cat "+config.PKIDir+"/*.key")
+		keys, err := h.Run(ctx, "cd "+config.PKIDir+" && sed -n '/BEGIN.*PRIVATE KEY/,/END.*PRIVATE KEY/p' *.key *.pem; sed -n 's/.*secret: //p' "+config.EncryptionConfigFile+" 2>/dev/null; true")
 		if err != nil {
 			return err
 		}

@@ -339,6 +339,10 @@ func collect(ctx context.Context, l *lab.Lab, name string, secrets map[string][]
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		if before, key, leaf := bytes.Cut(data, []byte("-----BEGIN PRIVATE KEY")); leaf && strings.HasSuffix(path, ".pem") { // a certificate, then its key
+			*public = append(*public, before)
+			data = append([]byte("-----BEGIN PRIVATE KEY"), key...)
+		}
 		switch {
 		case bytes.Contains(data, []byte(keyMark)), strings.HasPrefix(string(data), "eyJ"):
 			secrets[name+":"+path] = data

@@ -17,6 +17,12 @@ import (
 type part struct {
 	Name, Role, Problem, Version string
 	CertificateEnds              time.Time
+	Certificates                 []ending
+}
+
+type ending struct {
+	File string
+	Ends time.Time
 }
 
 // clusterStatus is as much of gantry cluster status -o json as is looked at.
@@ -24,10 +30,7 @@ type clusterStatus struct {
 	Name                       string
 	Masters, Store, Nodes      []part
 	StoreProblem, NodesProblem string
-	Certificates               []struct {
-		File string
-		Ends time.Time
-	}
+	Certificates               []ending
 }
 
 func statusOn(ctx context.Context, h *lab.Host) (clusterStatus, error) {

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -97,6 +98,11 @@ func badInputs(t *testing.T) []badInput {
 		{name: "host bits", network: `network = { pod_cidr = "10.1.2.3/16" }`, want: []string{"did you mean 10.1.0.0/16?"}},
 		{name: "a domain", network: `network = { dns_domain = "_" }`, want: []string{"dns_domain", `"_"`}},
 		{name: "a node's name", masters: `M_1 = { address = "192.0.2.1" }`, want: []string{`masters["M_1"]: name: "M_1": a lowercase RFC 1123 label must consist of`}},
+		{name: "a name of the API servers", pool: `name = "a"
+  hosts = { kubernetes = { address = "192.0.2.2" } }`, want: []string{`hosts["kubernetes"]: a node cannot have this name: clients verify API servers by it`}},
+		{name: "the address of another as a name", masters: `m1 = { address = "m2", node_ip = "192.0.2.1" }, m2 = { address = "192.0.2.2" }, m3 = { address = "192.0.2.3" }`,
+			want: []string{`masters["m2"]: the name is the address of "m1"`}},
+		{name: "a lifetime of certificates", network: `certificate_lifetime = "9m"`, want: []string{"certificate_lifetime: 9m0s is not between 10m and 8760h (a year)"}},
 		{name: "a label", masters: `m1 = { address = "192.0.2.1", labels = { "k" = "a b" } }`, want: []string{`masters["m1"]: labels: value "a b" of k`}},
 		{name: "a pool's label", pool: pairs + `labels = { "-k" = "v" }`, want: []string{`labels: key "-k"`}},
 		{name: "a taint's effect", pool: pairs + `taints = [{ key = "k", effect = "Never" }]`, want: []string{`effect value must be one of: ["NoSchedule" "PreferNoSchedule" "NoExecute"], got: "Never"`}},
@@ -106,6 +112,19 @@ func badInputs(t *testing.T) []badInput {
 		{name: "a time-out", network: `timeouts = { create = "soon" }`, want: []string{`"soon" must be a string containing a sequence of decimal numbers`}},
 		{name: "a DNS name without an address", masters: `m1 = { address = "m1.example.org" }`, want: []string{`"m1.example.org" is not an IPv4 address; give node_ip where address is a DNS name`}},
 
+		{name: "an audit policy", network: `api_server = { audit = { policy = "kind: Policy" } }`, want: []string{`api_server: audit: policy: it is "Policy" of ""`}},
+		{name: "an audit policy's rule", network: `api_server = { audit = { policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]" } }`, want: []string{`rules[0].level: "All" is none of`}},
+		{name: "bounds of no log", network: `api_server = { audit = { enabled = false, max_backups = 3 } }`, want: []string{"max_backups is of no use with enabled = false"}},
+		{name: "an issuer", network: `api_server = { authentication_configuration = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt: [{issuers: 1}]" }`,
+			want: []string{`unknown field`, `issuers`}},
+		{name: "a rotation", network: `api_server = { encryption_key_rotation = -1 }`, want: []string{"encryption_key_rotation -1 is negative"}},
+		{name: "a limit of events", network: `api_server = { event_rate_limits = [{ type = "All", qps = 1, burst = 1 }] }`, want: []string{`event_rate_limits[0]: type "All" is none of`}},
+		{name: "a sysctl of the server", network: `kubelet = { allowed_unsafe_sysctls = ["kernel.core_pattern"] }`, want: []string{`"kernel.core_pattern" belongs to no namespace`}},
+
+		{name: "a bundle that is not signed", block: "provider \"gantry\" {\n  bundle = \"" + packBundle(t, "linux/amd64") + "\"\n  bundle_public_key = \"" + publicKey(t) + "\"\n}\n",
+			want: []string{"The bundle cannot be used", "is not signed: there is no", ".minisig", "key ID"}},
+		{name: "a key that is none", block: "provider \"gantry\" {\n  bundle = \"" + packBundle(t, "linux/amd64") + "\"\n  bundle_public_key = \"RWQ\"\n}\n",
+			want: []string{"The key that verifies bundles cannot be used", `"RWQ" is no public key of minisign`}},
 		{name: "an unknown bundle", block: block(filepath.Join(dir, "none")), want: []string{"The bundle cannot be used", "no such file or directory"}},
 		{name: "a bundle that is none", block: block(filepath.Join(dir, "text")), want: []string{"The bundle cannot be used"}},
 		{name: "a bundle's checksum", block: block(damaged), want: []string{"The bundle cannot be used", "its SHA-256 is", "says " + strings.Repeat("0", 64), "copy or build it anew"}},
@@ -121,6 +140,13 @@ func badInputs(t *testing.T) []badInput {
 			w.servers["192.0.2.1"].SetFile("/etc/gantry/host.yaml", "clusterID: c-0\nclusterName: old\nnodeName: x\nroles: [worker]\n")
 		}, applied: true, want: []string{`is already node "x" of cluster "old" (c-0): take it out of that cluster first`}},
 	}
+}
+
+// publicKey is one with which nothing was signed.
+func publicKey(t *testing.T) string {
+	t.Helper()
+	// Ed25519's algorithm, eight bytes of key ID, and 32 of a key.
+	return base64.StdEncoding.EncodeToString(append([]byte("Ed"), make([]byte, 40)...))
 }
 
 func TestAccBadInputIsRefusedBeforeAnythingChanges(t *testing.T) {

@@ -65,6 +65,9 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 
 			"kubelet":            kubeletAttribute("the masters"),
 			"controller_manager": controllerManagerAttribute(),
+			"api_server":         apiServerAttribute(),
+
+			"certificate_lifetime": certificateLifetimeAttribute(),
 
 			"status":         statusAttribute(),
 			"timeouts":       timeoutsAttribute(ctx),
@@ -80,7 +83,7 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 func (*clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m model.Cluster
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager) {
+	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
 		return
 	}
 	c := m.ConfigSpec(ctx, &resp.Diagnostics)
@@ -128,8 +131,14 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 	if settings := model.ControllerManagerOf(c.ControllerManager); settings != nil {
 		s.set("controller_manager", *settings)
 	}
+	if settings := model.APIServerOf(c.APIServer); settings != nil {
+		s.set("api_server", *settings)
+	}
 	s.set("endpoints", model.Endpoints(c))
 	s.set("ca_fingerprint", d.CAFingerprint)
+	if c.CertificateLifetime != 0 {
+		s.set("certificate_lifetime", model.LifetimeOf(c.CertificateLifetime))
+	}
 	s.set("handle", model.HandleOfSpec(ctx, c, diags))
 }
 

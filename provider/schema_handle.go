@@ -23,6 +23,8 @@ func handleAttributes(computed bool) map[string]schema.Attribute {
 		"pod_cidr":     str("Range of pod addresses."),
 		"service_cidr": str("Range of Service addresses."),
 		"dns_domain":   str("Domain of cluster DNS."),
+
+		"certificate_lifetime": opt("How long certificates live, where it is not a year."),
 		"masters": schema.MapNestedAttribute{
 			Computed: computed, Required: !computed, MarkdownDescription: "The masters, by name.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

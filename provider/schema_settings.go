@@ -21,6 +21,8 @@ func kubeletAttribute(of string) schema.SingleNestedAttribute {
 			"max_pods": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many pods a node takes (default 110, at most 250)."},
 			"reserved": schema.MapAttribute{Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "What is kept from pods for the server's own use: `cpu`, `memory`, `ephemeral-storage`, such as `{ memory = \"1Gi\" }`."},
+			"allowed_unsafe_sysctls": schema.ListAttribute{Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Sysctls that pods may set beside the safe ones, by name or as a pattern such as `net.core.*`. Only those can be allowed that each pod has of its own."},
 		},
 	}
 }
@@ -34,6 +36,12 @@ func controllerManagerAttribute() schema.SingleNestedAttribute {
 			"terminated_pod_threshold": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many finished pods are kept (default 12500)."},
 		},
 	}
+}
+
+func certificateLifetimeAttribute() schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
+		MarkdownDescription: "How long the certificates of nodes and processes live, between `10m` and `8760h` (the default, a year). Servers renew them by themselves when a third is left, " +
+			"without a restart; a plan shows one that was not renewed, and the apply replaces it. The cluster's authorities live for ten years and are not renewed."}
 }
 
 func drainTimeoutAttribute() schema.StringAttribute {

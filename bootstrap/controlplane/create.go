@@ -92,7 +92,10 @@ func (o *Operation) LoadOrMakeAuthorities(ctx context.Context) (err error) {
 	if errors.Is(err, access.ErrNoAuthorities) {
 		o.access.Trust, err = o.NewAuthorities(o.Want.Name, o.Now())
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return decideEncryption(ctx, o)
 }
 
 // CheckUp sees that a master came up: a create has failed when none did.

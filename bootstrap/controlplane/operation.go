@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/access"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/machine"
@@ -21,6 +22,8 @@ type Config struct {
 	// NewID makes the ID of a new cluster, NewAuthorities its authorities.
 	NewID          func() string
 	NewAuthorities func(clusterName string, now time.Time) (install.Authorities, error)
+	// NewEncryptionKey makes a key of that name that encrypts Secrets.
+	NewEncryptionKey func(name string) (encryption.Key, error)
 	// AbandonUnreachable lets a destroy end although hosts cannot be reached.
 	AbandonUnreachable bool
 }
@@ -49,6 +52,8 @@ type Operation struct {
 	identities map[string]*install.Identity
 	join       joining
 	removals   removals
+	// encryption is what the masters are to know of the keys that encrypt Secrets.
+	encryption encryption.Plan
 	// ended is set when the report is of an operation that came to its end.
 	ended bool
 }
@@ -87,7 +92,10 @@ func (o *Operation) LoadAuthorities(ctx context.Context) (err error) {
 	if err == nil && o.access.Source == "" {
 		err = fmt.Errorf("no master that stays is a member of the etcd of cluster %s", o.Want.Name)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return decideEncryption(ctx, o)
 }
 
 // MarkKnown marks the reached masters of this cluster as kept in a state.

@@ -126,13 +126,13 @@ func removeMaster(ctx context.Context, o *Operation, m *fleet.Member, journal st
 	if taken {
 		return r.LeaveBehind(ctx, m, o.Want.ID)
 	}
-	if m.Host != nil {
-		err = o.Wipe(ctx, m, o.Want.ID)
-	} else {
-		err = r.Revoke(ctx, m)
-	}
-	if err != nil {
+	if err := r.Revoke(ctx, m); err != nil {
 		return err
+	}
+	if m.Host != nil {
+		if err := o.Wipe(ctx, m, o.Want.ID); err != nil {
+			return err
+		}
 	}
 	if err := r.DeleteNode(ctx, m); err != nil {
 		return err

@@ -67,8 +67,8 @@ func Next(name string, files map[string]Config, newKey func(name string) (Key, e
 	if first {
 		p.Plain = true
 	}
-	if p.Stage == Alone {
-		return p, same(name, masters, files)
+	if err := same(name, writing(name, masters, files), files); err != nil || p.Stage == Alone {
+		return p, err
 	}
 	// A rotation may have been cut by another: keys that anybody has are kept.
 	p.Keys = slices.Clone(p.Keys)
@@ -76,6 +76,9 @@ func Next(name string, files map[string]Config, newKey func(name string) (Key, e
 		for _, k := range files[m].Keys {
 			if _, has := p.key(k.Name); !has {
 				p.Keys = append(p.Keys, k)
+			}
+			if k.Name == name {
+				continue
 			}
 			if err := same(k.Name, masters, files); err != nil {
 				return p, err
@@ -88,6 +91,12 @@ func Next(name string, files map[string]Config, newKey func(name string) (Key, e
 	k, err := newKey(name)
 	p.Keys, p.Stage = append(p.Keys, k), Reads
 	return p, err
+}
+
+// writing are the masters that write with the key: one that does not may have another of
+// its name, of a run that was cut, with which nothing was written.
+func writing(name string, masters []string, files map[string]Config) []string {
+	return slices.DeleteFunc(slices.Clone(masters), func(m string) bool { return files[m].Stage(name) < Writes })
 }
 
 // same refuses two keys of one name: what one master wrote, another could not read.

@@ -66,11 +66,30 @@ func TestWhatCannotGoOn(t *testing.T) {
 		t.Errorf("without a key: %v", err)
 	}
 	for what, files := range map[string]map[string]Config{
-		"the old ones": {"m1": {Keys: []Key{key("key-0", 1)}}, "m2": {Keys: []Key{key("key-0", 2)}}},
-		"the new ones": {"m1": {Keys: []Key{key("key-1", 1)}}, "m2": {Keys: []Key{key("key-1", 2)}}},
+		"the old ones":     {"m1": {Keys: []Key{key("key-0", 1)}}, "m2": {Keys: []Key{key("key-0", 2)}}},
+		"the new ones":     {"m1": {Keys: []Key{key("key-1", 1)}}, "m2": {Keys: []Key{key("key-1", 2)}}},
+		"those that write": {"m1": {Keys: []Key{key("key-1", 1), key("key-0", 3)}}, "m2": {Keys: []Key{key("key-1", 2), key("key-0", 3)}}},
 	} {
 		if _, err := Next("key-1", files, counted()); err == nil || !strings.Contains(err.Error(), "masters m1 and m2 have different keys of the name key-") {
 			t.Errorf("%s differ: %v", what, err)
+		}
+	}
+}
+
+// A run that was cut may have left another key of the name on a master, with which
+// nobody wrote.
+func TestAKeyThatNeverWroteGivesWay(t *testing.T) {
+	for what, tc := range map[string]struct {
+		m1, m2 Config
+		want   Stage
+	}{
+		"to one that reads":  {Config{Keys: []Key{key("key-0", 1)}, Plain: true}, Config{Keys: []Key{key("key-0", 2)}, Plain: true}, Reads},
+		"to one that writes": {Config{Keys: []Key{key("key-0", 1)}, Rewriting: true}, Config{Keys: []Key{key("key-0", 2)}, Plain: true}, Writes},
+		"to one alone":       {Config{Keys: []Key{key("key-0", 1)}}, Config{Keys: []Key{key("key-0", 2)}, Plain: true}, Alone},
+	} {
+		p, err := Next("key-0", map[string]Config{"m1": tc.m1, "m2": tc.m2}, counted())
+		if err != nil || p.Stage != tc.want || len(p.Keys) != 1 || p.Keys[0].Secret[0] != 1 {
+			t.Errorf("%s: %s of %v %v", what, p.Stage, p.Keys, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type Fleet struct {
 	config   Config
 	mu       sync.Mutex
 	warnings []string
+	ending   []string
 }
 
 // Connect logs in to all hosts at once. One that cannot be reached is in the
@@ -132,7 +133,7 @@ func (f *Fleet) Err() error {
 
 // Report says how the members stand.
 func (f *Fleet) Report() Report {
-	r := Report{Hosts: map[string]Status{}, Warnings: f.warnings}
+	r := Report{Hosts: map[string]Status{}, Warnings: f.warnings, Ending: f.ending}
 	for _, name := range f.Order {
 		if m := f.Members[name]; m != nil && (f.Only == nil || slices.Contains(f.Only, name)) {
 			r.Hosts[name] = m.Status
@@ -150,6 +151,16 @@ func (f *Fleet) Include(other *Fleet) {
 		}
 	}
 	f.warnings = append(f.warnings, other.warnings...)
+}
+
+// Ends adds a certificate that ends soon to the report, once.
+func (f *Fleet) Ends(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.ending, what) {
+		f.ending = append(f.ending, what)
+		slices.Sort(f.ending)
+	}
 }
 
 // Warn adds a warning to the report.

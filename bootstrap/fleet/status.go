@@ -40,6 +40,8 @@ type Report struct {
 	Hosts         map[string]Status
 	// Warnings are about no host in particular.
 	Warnings []string
+	// Ending are certificates that end soon, and what is to be done about each.
+	Ending []string
 }
 
 // Failed returns the hosts that are neither Ready nor Gone, as an error each.

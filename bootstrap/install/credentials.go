@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"path"
 	"slices"
 	"time"
 
@@ -97,10 +98,10 @@ func netIPs(ips addr.IPs) []net.IP {
 // leaves are the certificates of a node. A worker has those of its own processes
 // only: what a stolen worker can do is what its node can do.
 func leaves(n spec.Node, a Authorities) []leaf {
-	dns := []string{"localhost", n.Host.Name}
+	dns := []string{"localhost", n.Host.Name} // spec refuses names of nodes that mean something else here
 	ips := append([]net.IP{net.IPv4(127, 0, 0, 1)}, netIPs(n.Host.IPs())...)
 	request := func(commonName string, organizations ...string) pki.Request {
-		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips}
+		return pki.Request{CommonName: commonName, Organizations: organizations, DNSNames: dns, IPs: ips, Lifetime: n.CertificateLifetime}
 	}
 	out := []leaf{
 		{config.KubeletCert, a.CA, request(config.NodeUserPrefix+n.Host.Name, config.NodesGroup)},
@@ -133,12 +134,23 @@ func leaves(n spec.Node, a Authorities) []leaf {
 func CredentialFiles(n spec.Node) []string {
 	var out []string
 	for _, l := range leaves(n, Authorities{}) {
-		out = append(out, l.credential.CertFile(), l.credential.KeyFile())
+		out = append(out, l.credential.CertFile()) // with its key
 	}
 	if n.Master {
 		return append(out, AuthorityFiles()...)
 	}
 	return append(out, config.CA.CertFile())
+}
+
+// formerCredentials are the files of leaf certificates of earlier releases, which had
+// their keys in files of their own.
+func formerCredentials(n spec.Node) []string {
+	var out []string
+	for _, l := range leaves(n, Authorities{}) {
+		base := path.Join(config.PKIDir, string(l.credential))
+		out = append(out, base+".crt", base+".key")
+	}
+	return out
 }
 
 // Credentials returns the files below PKIDir. Certificates on the host that still
@@ -150,17 +162,16 @@ func Credentials(n spec.Node, a Authorities, onHost map[string][]byte, now, afte
 	var errs []error
 	for _, l := range leaves(n, a) {
 		l.request.After = after
-		pair := pki.Pair{Cert: onHost[l.credential.CertFile()], Key: onHost[l.credential.KeyFile()]}
-		if unfit := l.authority.Fits(pair, l.request, now); unfit != nil {
-			var err error
-			if pair, err = l.authority.Issue(l.request, now); err != nil {
+		data := onHost[l.credential.CertFile()]
+		if unfit := l.authority.Fits(pki.Pair{Cert: data, Key: data}, l.request, now); unfit != nil {
+			pair, err := l.authority.Issue(l.request, now)
+			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", l.credential.CertFile(), unfit))
 				continue
 			}
+			data = pair.Bundle()
 		}
-		files = append(files,
-			step.File{Path: l.credential.CertFile(), Data: pair.Cert, Mode: 0o644},
-			step.File{Path: l.credential.KeyFile(), Data: pair.Key, Mode: keyMode(l.credential)})
+		files = append(files, step.File{Path: l.credential.CertFile(), Data: data, Mode: keyMode(l.credential)})
 	}
 	files = append(files, step.File{Path: config.CA.CertFile(), Data: a.CA.Cert, Mode: 0o644})
 	if n.Master {
@@ -190,11 +201,11 @@ func authorityFiles(a Authorities) []step.File {
 		{Path: config.EtcdCA.CertFile(), Data: a.EtcdCA.Cert, Mode: 0o644},
 		{Path: config.FrontProxyCA.CertFile(), Data: a.FrontProxy.Cert, Mode: 0o644},
 	}
-	if len(a.Encryption) > 0 {
-		private[config.EncryptionConfigFile] = a.Encryption
-	}
 	for _, path := range slices.Sorted(maps.Keys(private)) {
 		files = append(files, step.File{Path: path, Data: private[path], Mode: 0o600})
+	}
+	if len(a.Encryption) > 0 {
+		files = append(files, encryptionFile(a.Encryption))
 	}
 	return files
 }

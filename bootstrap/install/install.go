@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gantry-run/gantry/bootstrap/bundle"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -109,7 +110,15 @@ func Rest(in Input) ([]step.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", n.Host.Name, err)
 	}
-	steps := []step.Step{{Name: "configuration", Changes: []step.Change{step.Files{Files: configs}, units}}}
+	changes := []step.Change{step.Files{Files: configs}}
+	if n.Master {
+		files, unwanted := documentFiles(n)
+		changes[0] = step.Files{Files: append(configs, files...)}
+		if len(unwanted) > 0 {
+			changes = append(changes, step.Remove{Paths: unwanted})
+		}
+	}
+	steps := []step.Step{{Name: "configuration", Changes: append(changes, units)}}
 	for _, g := range groups {
 		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
 	}
@@ -120,6 +129,7 @@ func Rest(in Input) ([]step.Step, error) {
 func Joined(n spec.Node) step.Step {
 	return step.Step{Name: "joined", Changes: []step.Change{
 		step.Files{Files: []step.File{{Path: JoinedFile, Data: []byte(n.ClusterID + "\n"), Mode: 0o600}}},
+		step.Remove{Paths: formerCredentials(n)},
 	}}
 }
 
@@ -209,7 +219,7 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 		if err != nil {
 			return nil, units, nil, err
 		}
-		inputs[p.component] = r.digest(decisive, "gantry", p.uses)
+		inputs[p.component] = r.digest(append(decisive, r.read(p.component)...), "gantry", p.uses)
 	}
 	toml, err := containerdConfig()
 	if err != nil {
@@ -234,7 +244,7 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 		u := step.Unit{Name: c.Unit(), Inputs: digest(data, []byte(inputs[c]))}
 		// What the others cannot do without is started first, the rest together.
 		if c == config.Etcd || c == config.APIServer {
-			groups = append(groups, group{name: "start " + string(c), units: step.Units{Units: []step.Unit{u}, Timeout: startTimeout}})
+			groups = append(groups, group{name: startOf(c), units: step.Units{Units: []step.Unit{u}, Timeout: startTimeout}})
 			continue
 		}
 		rest.units.Units = append(rest.units.Units, u)
@@ -242,12 +252,32 @@ func (r renderer) all() (configs []step.File, units step.Files, groups []group, 
 	return configs, units, append(groups, rest), nil
 }
 
-// digest is that of a process's inputs: configuration, certificates, binary.
+// startOf is the name of the step that starts a component which others cannot do without.
+func startOf(c config.Component) string { return "start " + string(c) }
+
+// read is what a process reads beside its configuration and certificates.
+func (r renderer) read(c config.Component) []byte {
+	if c != config.APIServer {
+		return nil
+	}
+	var out []byte
+	for _, d := range documents(r.in.Node) {
+		out = append(out, d.content...)
+	}
+	for _, f := range r.in.Credentials {
+		if f.Path == config.EncryptionConfigFile {
+			out = append(out, encryption.Decisive(f.Data)...)
+		}
+	}
+	return out
+}
+
+// digest is that of a process's inputs: configuration, authorities, binary.
 func (r renderer) digest(cfg []byte, binary string, uses []config.Credential) string {
 	parts := [][]byte{cfg}
 	for _, f := range r.in.Credentials {
 		for _, c := range uses {
-			if f.Path == c.CertFile() {
+			if c.IsAuthority() && f.Path == c.CertFile() { // leaves are renewed while they are used
 				parts = append(parts, f.Data)
 			}
 		}

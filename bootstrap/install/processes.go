@@ -35,12 +35,16 @@ func ClientURL(h spec.Host) string {
 type process struct {
 	component config.Component
 	config    config.Completer
-	// uses are the credentials that it reads at its start.
+	// uses are its credentials. It reads those of authorities at its start only.
 	uses []config.Credential
 }
 
 func apiClient(n spec.Node, as config.Credential) config.APIClient {
 	return config.APIClient{Servers: n.Servers, CAFile: config.CA.CertFile(), KeyPair: as.KeyPair()}
+}
+
+func certificates(n spec.Node) config.Certificates {
+	return config.Certificates{Lifetime: metav1.Duration{Duration: n.CertificateLifetime}}
 }
 
 func health(as config.Credential) config.Health {
@@ -69,7 +73,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		state = "existing"
 	}
 	election := config.LeaderElection{Identity: n.Host.Name}
-	return []process{
+	out := []process{
 		{config.Etcd, &config.EtcdConfig{
 			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
 			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
@@ -89,6 +93,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 		}, []config.Credential{config.CA, config.EtcdCA, config.FrontProxyCA, config.APIServerCert, config.APIServerKubeletCert, config.APIServerEtcdCert, config.FrontProxyCert}},
 		{config.ControllerManager, &config.ControllerManagerConfig{
 			Client: apiClient(n, config.ControllerCert), Health: health(config.ControllerCert), LeaderElection: election,
+			Signing: config.CA.KeyPair(), Certificates: certificates(n),
 			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs, RootCAFile: config.CA.CertFile(),
 			NodeMonitorGracePeriod: metav1.Duration{Duration: n.ControllerManager.NodeMonitorGracePeriod},
 			TerminatedPodThreshold: n.ControllerManager.TerminatedPodThreshold,
@@ -97,6 +102,12 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 			Client: apiClient(n, config.SchedulerCert), Health: health(config.SchedulerCert), LeaderElection: election,
 		}, []config.Credential{config.CA, config.SchedulerCert}},
 	}
+	for _, p := range out {
+		if c, is := p.config.(*config.APIServerConfig); is {
+			configure(c, n.APIServer)
+		}
+	}
+	return out
 }
 
 func workerProcesses(n spec.Node, upstreams []string) []process {
@@ -110,7 +121,9 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
 			ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
-			Network: config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
+			Network:              config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Certificates:         certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
 			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),

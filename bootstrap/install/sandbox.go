@@ -1,6 +1,7 @@
 package install
 
 import (
+	"path"
 	"strings"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -18,7 +19,7 @@ func sandbox(c config.Component) []string {
 	case config.Etcd:
 		return append(confined("", inet), state(config.EtcdDataDir), hidden(config.ContainerdRoot, config.KubeletDir))
 	case config.APIServer:
-		return append(confined("", inet), state(auditDir), hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
+		return append(confined("", inet), state(path.Dir(config.AuditLogFile)), hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
 	case config.ControllerManager:
 		return append(confined("", inet), hidden(config.StateDir))
 	case config.Scheduler:
@@ -28,7 +29,7 @@ func sandbox(c config.Component) []string {
 	case config.DNS:
 		// What needs the whole server is done before it starts.
 		return append(confined("CAP_NET_BIND_SERVICE", inet+" AF_NETLINK"), "AmbientCapabilities=CAP_NET_BIND_SERVICE", hidden(config.StateDir),
-			"DynamicUser=yes", "User="+DNSUser, "RuntimeDirectory="+strings.TrimPrefix(DNSRunDir, "/run/"), "RuntimeDirectoryMode=0700",
+			"DynamicUser=yes", "User="+DNSUser, "RuntimeDirectory="+strings.TrimPrefix(config.DNSRunDir, "/run/"), "RuntimeDirectoryMode=0700",
 			"ExecStartPre=+"+config.Binary("gantry")+" "+string(c)+" prepare --config "+c.ConfigFile())
 	case config.Kubelet:
 		return mounting()
@@ -37,17 +38,10 @@ func sandbox(c config.Component) []string {
 	return nil
 }
 
-// auditDir is where the API server logs requests.
-const auditDir = config.StateDir + "/audit"
-
 // authorityKeys are what makes a master more than a node.
 func authorityKeys() []string {
-	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile}
+	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionConfigFile}
 }
-
-// DNSRunDir belongs to who serves cluster DNS for as long as it runs: systemd gives it
-// to the account.
-const DNSRunDir = config.RunDir + "/dns"
 
 // confined is for a process that needs the network, its directories and the
 // capabilities, and nothing else of the server. One that is root owns the files that

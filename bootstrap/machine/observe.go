@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/bootstrap/access"
+	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
@@ -86,7 +87,7 @@ func (l Lifecycle) Observe(ctx context.Context, f *fleet.Fleet, listed *Listed, 
 		if listed != nil {
 			revoked = listed.revoked[n.Host.Name]
 		}
-		drift, err := l.drift(ctx, m, n, revoked)
+		drift, err := l.drift(ctx, f, m, n, revoked)
 		if err == nil && listed != nil {
 			drift = append(drift, nodes.Drift(listed.nodes[n.Host.Name], n)...)
 		}
@@ -116,7 +117,7 @@ func judge(drift []string, err error) fleet.Status {
 
 // drift returns what differs on the host from what it should be. Certificates that
 // begin no later than revoked are not good.
-func (l Lifecycle) drift(ctx context.Context, m *fleet.Member, n spec.Node, revoked time.Time) ([]string, error) {
+func (l Lifecycle) drift(ctx context.Context, f *fleet.Fleet, m *fleet.Member, n spec.Node, revoked time.Time) ([]string, error) {
 	files, err := m.Host.ReadFiles(ctx, install.Observed(n)...)
 	if err != nil {
 		return nil, err
@@ -141,6 +142,9 @@ func (l Lifecycle) drift(ctx context.Context, m *fleet.Member, n spec.Node, revo
 	if err != nil {
 		return []string{err.Error()}, nil //nolint:nilerr // it is what differs on the host
 	}
+	for _, what := range install.Ending(n, files, l.Now()) {
+		f.Ends(what)
+	}
 	credentials, unfit := install.Credentials(n, trust, files, l.Now(), revoked)
 	etcd, ok := install.EtcdOnHost(files, n)
 	if n.Master && !ok {
@@ -158,6 +162,11 @@ func (l Lifecycle) drift(ctx context.Context, m *fleet.Member, n spec.Node, revo
 	drift := step.Drift(seen, steps)
 	if unfit != nil {
 		drift = append(drift, unfit.Error())
+	}
+	if n.Master {
+		if said := encryption.Unfinished(encryption.KeyName(n.APIServer.EncryptionKeyRotation), files[config.EncryptionConfigFile]); said != "" {
+			drift = append(drift, said)
+		}
 	}
 	return drift, nil
 }

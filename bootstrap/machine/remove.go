@@ -74,7 +74,8 @@ func (r Removal) Drain(ctx context.Context, m *fleet.Member) error {
 	return err
 }
 
-// Revoke has the certificates of a server refused that could not be reached.
+// Revoke has the certificates of a server refused: also where it is wiped, since who has
+// read them there would still be the node.
 func (r Removal) Revoke(ctx context.Context, m *fleet.Member) error {
 	return r.Change(ctx, m, r.Journal, revokeStep, step.RevokeCertificates{Via: r.writer(), Node: m.Spec.Name})
 }

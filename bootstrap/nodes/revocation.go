@@ -15,10 +15,15 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// Revoked is, for each node that was removed while its server could not be reached,
-// the last beginning of a certificate that the API servers refuse. It only grows: a
-// server that comes back must not pass for the one that took its name.
+// Revoked is, for each node that was removed, the last beginning of a certificate that
+// the API servers refuse. It only grows: a server that comes back must not pass for the
+// one that took its name.
 type Revoked map[string]time.Time
+
+// signedMeanwhile is how much later than now a certificate may have been signed that is
+// revoked: the masters sign too, by clocks that differ from ours by half a minute
+// (preflight.MaxSkew), and a request that they have seen is signed a moment later.
+const signedMeanwhile = time.Minute
 
 // revocations is the name of the ConfigMap in messages.
 const revocations = metav1.NamespaceSystem + "/" + config.ReleasedNodesConfigMap
@@ -59,7 +64,7 @@ func revoke(entries map[string]string, node string, now time.Time) map[string]st
 			delete(entries, name)
 		}
 	}
-	refused := pki.Begins(now)
+	refused := pki.Begins(now).Add(signedMeanwhile)
 	if had, err := time.Parse(time.RFC3339, entries[node]); err == nil && !had.Before(refused) {
 		refused = had.Add(time.Second) // as the next certificate after had begins
 	}

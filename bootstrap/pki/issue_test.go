@@ -112,7 +112,10 @@ func TestWhatFits(t *testing.T) {
 		"in another order":       {func(r *Request) { slices.Reverse(r.Organizations); slices.Reverse(r.DNSNames); slices.Reverse(r.IPs) }, today, true},
 		"said twice":             {func(r *Request) { r.DNSNames = []string{"a", "b", "a"}; r.Organizations = []string{"o", "p", "p"} }, today, true},
 		"an IP in its other way": {func(r *Request) { r.IPs[0] = net.IP{192, 0, 2, 1} }, today, true},
-		"another lifetime":       {func(r *Request) { r.Lifetime = time.Hour }, today, true},
+		"the default, named":     {func(r *Request) { r.Lifetime = LeafLifetime }, today, true},
+		"a shorter lifetime":     {func(r *Request) { r.Lifetime = LeafLifetime / 2 }, today, false},
+		"a longer lifetime":      {func(r *Request) { r.Lifetime = 2 * LeafLifetime }, today, true},
+		"a sixth of a longer":    {func(r *Request) { r.Lifetime = 2 * LeafLifetime }, c.NotAfter.Add(-LeafLifetime/3 + time.Second), false},
 		"another name":           {func(r *Request) { r.CommonName = "m" }, today, false},
 		"another organization":   {func(r *Request) { r.Organizations[0] = "q" }, today, false},
 		"an organization less":   {func(r *Request) { r.Organizations = r.Organizations[:1] }, today, false},
@@ -125,8 +128,8 @@ func TestWhatFits(t *testing.T) {
 		"a time before it":       {func(r *Request) { r.After = c.NotBefore.Add(-time.Second) }, today, true},
 		"the time it begins":     {func(r *Request) { r.After = c.NotBefore }, today, false},
 		"a time after it":        {func(r *Request) { r.After = c.NotBefore.Add(time.Second) }, today, false},
-		"just time enough":       {func(*Request) {}, c.NotAfter.Add(-RenewBefore), true},
-		"too little time":        {func(*Request) {}, c.NotAfter.Add(-RenewBefore + time.Second), false},
+		"just time enough":       {func(*Request) {}, c.NotAfter.Add(-LeafLifetime / 6), true},
+		"too little time":        {func(*Request) {}, c.NotAfter.Add(-LeafLifetime/6 + time.Second), false},
 		"after its end":          {func(*Request) {}, c.NotAfter.Add(time.Second), false},
 	} {
 		r := request()

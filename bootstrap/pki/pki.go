@@ -2,6 +2,7 @@ package pki
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -19,15 +20,19 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// Lifetimes of what is issued, and how long before its end it is issued anew.
+// Lifetimes of what is issued. LeafLifetime is the longest of a leaf, and the default.
 const (
 	CALifetime   = 10 * 365 * 24 * time.Hour
-	LeafLifetime = 365 * 24 * time.Hour
-	RenewBefore  = 60 * 24 * time.Hour
+	LeafLifetime = config.DefaultCertificateLifetime
+	// overdue is the part of a lifetime (1/overdue) that is left when a certificate does
+	// not fit any longer: twice as much is left when its host should have renewed it.
+	overdue = 6
 	// skew is how far behind a host's clock may be.
-	skew = 10 * time.Minute
+	skew = config.ClockSkew
 )
 
 // ErrNoKey is returned where something would have to be signed and the
@@ -37,6 +42,9 @@ var ErrNoKey = errors.New("the authority's key is not at hand")
 // Pair is a certificate and its private key (PKCS #8) as PEM. Key is empty where
 // only the certificate is known.
 type Pair struct{ Cert, Key []byte }
+
+// Bundle is both in one text.
+func (p Pair) Bundle() []byte { return slices.Concat(p.Cert, p.Key) }
 
 // Authority signs certificates.
 type Authority struct {
@@ -108,10 +116,7 @@ func (a *Authority) Issue(r Request, now time.Time) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("make the key of %s: %w", r.CommonName, err)
 	}
-	if r.Lifetime == 0 {
-		r.Lifetime = LeafLifetime
-	}
-	begin, end := Begins(now), now.Add(r.Lifetime)
+	begin, end := Begins(now), now.Add(cmp.Or(r.Lifetime, LeafLifetime))
 	if !begin.After(r.After) {
 		begin = r.After.Add(time.Second)
 	}
@@ -130,8 +135,8 @@ func (a *Authority) Issue(r Request, now time.Time) (Pair, error) {
 	return pair, nil
 }
 
-// Fits returns nil when the pair is what Issue would make for r and has more
-// than RenewBefore to live; otherwise it says why not.
+// Fits returns nil when the pair is what Issue would make for r and has enough of its
+// lifetime left; otherwise it says why not.
 func (a *Authority) Fits(p Pair, r Request, now time.Time) error {
 	cert, err := parse(p.Cert)
 	if err != nil {
@@ -161,10 +166,18 @@ func (a *Authority) Fits(p Pair, r Request, now time.Time) error {
 		return fmt.Errorf("addresses %q instead of %q", ips(cert.IPAddresses), ips(r.IPs))
 	case !cert.NotBefore.After(r.After):
 		return fmt.Errorf("begins on %s, and those until %s are refused", cert.NotBefore.UTC().Format(time.RFC3339), r.After.UTC().Format(time.RFC3339))
-	case now.Add(RenewBefore).After(cert.NotAfter):
-		return fmt.Errorf("ends on %s", cert.NotAfter.Format(time.DateOnly))
+	case Overdue(cert.NotAfter, r.Lifetime, now):
+		return fmt.Errorf("ends on %s", cert.NotAfter.UTC().Format(time.RFC3339))
+	case cert.NotAfter.Sub(cert.NotBefore) > cmp.Or(r.Lifetime, LeafLifetime)+2*skew:
+		return fmt.Errorf("lives for %s instead of %s", cert.NotAfter.Sub(cert.NotBefore)-skew, cmp.Or(r.Lifetime, LeafLifetime))
 	}
 	return nil
+}
+
+// Overdue reports whether a certificate that ends then should have been renewed long
+// ago. Lifetime is that of its kind; 0 is the default.
+func Overdue(end time.Time, lifetime time.Duration, now time.Time) bool {
+	return now.Add(cmp.Or(lifetime, LeafLifetime) / overdue).After(end)
 }
 
 // NewServiceAccountKey makes the pair that signs service account tokens: RSA,

@@ -37,7 +37,7 @@ func TestWhatIsIssuedFitsUntilSomethingChanges(t *testing.T) {
 		"another address":   ca.Fits(p, Request{CommonName: "n", Organizations: r.Organizations, DNSNames: r.DNSNames}, now),
 		"another authority": other.Fits(p, r, now),
 		"another's key":     ca.Fits(Pair{Cert: p.Cert, Key: stranger.Key}, r, now),
-		"its end is near":   ca.Fits(p, r, now.Add(LeafLifetime-RenewBefore+time.Hour)),
+		"its end is near":   ca.Fits(p, r, now.Add(LeafLifetime*5/6+time.Hour)),
 		"a refused time":    ca.Fits(p, Request{CommonName: "n", Organizations: r.Organizations, DNSNames: r.DNSNames, IPs: r.IPs, After: Begins(now)}, now),
 		"nothing":           ca.Fits(Pair{}, r, now),
 	} {

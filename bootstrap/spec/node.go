@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Labels and taints that Gantry gives nodes of its own accord.
@@ -30,6 +31,8 @@ type Node struct {
 	// ControllerManager and APIServer are a master's.
 	ControllerManager ControllerManager `json:",omitzero"`
 	APIServer         APIServer         `json:",omitzero"`
+	// CertificateLifetime is that of the node's certificates; 0 is the default.
+	CertificateLifetime time.Duration `json:",omitzero"`
 	// Servers are the API servers it dials, its own first on a master.
 	Servers []string
 }
@@ -49,7 +52,7 @@ func (c Cluster) Master(name string) (Node, bool) {
 		ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Host: c.Masters[i], Master: true,
 		Labels: labels, Annotations: c.Masters[i].Annotations, Servers: c.Connection().Servers(name),
 		Kubelet: c.Kubelet, ControllerManager: c.ControllerManager,
-		APIServer: c.APIServer,
+		APIServer: c.APIServer, CertificateLifetime: c.CertificateLifetime,
 	}
 	if !c.WorkloadsOnMasters {
 		n.Taints = []Taint{{Key: MasterLabel, Effect: "NoSchedule"}}
@@ -75,6 +78,7 @@ func (p Pool) Worker(c Connection, name string) (Node, bool) {
 	return Node{
 		ClusterID: c.ClusterID, ClusterName: c.ClusterName, Network: c.Network, Host: p.Hosts[i], Pool: p.Name,
 		Labels: labels, Annotations: annotations, Taints: p.Taints, Kubelet: p.Kubelet, Servers: c.Servers(name),
+		CertificateLifetime: c.CertificateLifetime,
 	}, true
 }
 

@@ -51,6 +51,20 @@ func (k Kubelet) validate() error {
 	return err
 }
 
+// Bounds of the lifetime of leaf certificates: the least is what a request for a
+// certificate may ask for, and the most what a revocation is kept for.
+const (
+	MinCertificateLifetime = 10 * time.Minute
+	MaxCertificateLifetime = 365 * 24 * time.Hour
+)
+
+func validateLifetime(d time.Duration) error {
+	if d != 0 && (d < MinCertificateLifetime || d > MaxCertificateLifetime) {
+		return fmt.Errorf("certificate_lifetime: %s is not between 10m and 8760h (a year)", d)
+	}
+	return nil
+}
+
 // sysctlPattern is a name of a sysctl, with dots or slashes. One that ends in a star is
 // a pattern.
 var sysctlPattern = regexp.MustCompile(`^[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*([./_]?\*)?$`)

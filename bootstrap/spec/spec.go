@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 )
@@ -108,6 +109,8 @@ type Cluster struct {
 	Kubelet           Kubelet
 	ControllerManager ControllerManager
 	APIServer         APIServer
+	// CertificateLifetime is that of all leaf certificates; 0 is the default, a year.
+	CertificateLifetime time.Duration
 }
 
 // Connection is what a pool must know of its cluster. It holds no secret.
@@ -116,11 +119,13 @@ type Connection struct {
 	ClusterName string
 	Network     Network
 	Masters     []Host
+
+	CertificateLifetime time.Duration
 }
 
 // Connection returns the cluster as its pools see it.
 func (c Cluster) Connection() Connection {
-	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters}
+	return Connection{ClusterID: c.ID, ClusterName: c.Name, Network: c.Network, Masters: c.Masters, CertificateLifetime: c.CertificateLifetime}
 }
 
 // Servers are the masters' API addresses as host:port. The order depends on

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -13,7 +14,7 @@ import (
 
 // Validate reports everything that is wrong with the cluster, not only the first.
 func (c Cluster) Validate() error {
-	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate(), c.APIServer.validate())
+	err := errors.Join(label("cluster name", c.Name), c.Network.Validate(), c.Kubelet.validate(), c.ControllerManager.validate(), c.APIServer.validate(), validateLifetime(c.CertificateLifetime))
 	if len(c.Masters) == 0 {
 		err = errors.Join(err, errors.New("masters: at least one is required"))
 	}
@@ -38,12 +39,26 @@ func (p Pool) ValidateIn(c Connection) error {
 			if h.Name == m.Name {
 				err = errors.Join(err, fmt.Errorf("hosts[%q]: the cluster has a master of that name", h.Name))
 			}
-			if h.Address == m.Address {
-				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, h.Address, m.Name))
+			if h.Name == m.Address {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: the name is the address of master %s, whose certificates it would be good for", h.Name, m.Name))
+			}
+			if a, shared := sharedAddress(h, m); shared {
+				err = errors.Join(err, fmt.Errorf("hosts[%q]: address %s is that of master %s", h.Name, a, m.Name))
 			}
 		}
 	}
 	return err
+}
+
+// sharedAddress is one that both hosts have, by which they are reached or in the cluster.
+func sharedAddress(a, b Host) (string, bool) {
+	all := func(h Host) []string { return append([]string{h.Address}, h.IPs().Strings()...) }
+	for _, address := range all(a) {
+		if slices.Contains(all(b), address) {
+			return address, true
+		}
+	}
+	return "", false
 }
 
 // Validate reports ranges that are not CIDRs, too small, or that overlap.
@@ -99,6 +114,14 @@ func hosts(field string, hs []Host) error {
 			err = errors.Join(err, fmt.Errorf("%s: the name is used twice", at))
 		}
 		names[h.Name] = true
+		if meaning := ReservedNames()[h.Name]; meaning != "" {
+			err = errors.Join(err, fmt.Errorf("%s: a node cannot have this name: %s, and the node's certificates would be good for it", at, meaning))
+		}
+		for _, other := range hs {
+			if h.Name == other.Address && h.Name != other.Name {
+				err = errors.Join(err, fmt.Errorf("%s: the name is the address of %q, whose certificates it would be good for", at, other.Name))
+			}
+		}
 		switch ips := h.IPs(); {
 		case len(ips) == 0:
 			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ip where address is a DNS name", at, h.Address))

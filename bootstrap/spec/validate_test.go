@@ -133,6 +133,8 @@ func TestWhatIsWrongWithAPoolInItsClusterIsTold(t *testing.T) {
 		"a master":                   {Host{Name: "m2", Address: "192.0.2.2"}, []string{"the cluster has a master of that name", "is that of master m2"}},
 		"an address of the pods'":    {Host{Name: "w1", Address: "10.244.0.1"}, []string{"lies in pod_cidr"}},
 		"something of its own":       {Host{Name: "W1", Address: "192.0.2.9"}, []string{`hosts["W1"]: name`}},
+		"a master's address inside":  {Host{Name: "w1", Address: "192.0.2.9", NodeIPs: addr.MustIPs("192.0.2.2")}, []string{`hosts["w1"]: address 192.0.2.2 is that of master m2`}},
+		"reached by a master's":      {Host{Name: "w1", Address: "192.0.2.2", NodeIPs: addr.MustIPs("192.0.2.9")}, []string{`hosts["w1"]: address 192.0.2.2 is that of master m2`}},
 		"a master's name in another": {Host{Name: "m", Address: "192.0.2.20"}, nil},
 	} {
 		told(t, what, Pool{Name: "p", Hosts: []Host{tc.host}}.ValidateIn(valid().Connection()), tc.want...)
@@ -157,5 +159,25 @@ func TestWhatIsWrongWithAClusterIsToldOnce(t *testing.T) {
 		c := valid()
 		tc.change(&c)
 		told(t, what, c.Validate(), tc.want...)
+	}
+}
+
+// A master may be reached by one address and have another in the cluster: a worker can
+// have neither.
+func TestAWorkerSharesNoAddressWithAMaster(t *testing.T) {
+	master := Host{Name: "m", Address: "203.0.113.1", NodeIPs: addr.MustIPs("10.0.0.1")}
+	for what, tc := range map[string]struct {
+		worker Host
+		shared string
+	}{
+		"none":         {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("10.0.0.2")}, ""},
+		"reached":      {Host{Address: "203.0.113.1", NodeIPs: addr.MustIPs("10.0.0.2")}, "203.0.113.1"},
+		"inside":       {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("10.0.0.1")}, "10.0.0.1"},
+		"from inside":  {Host{Address: "10.0.0.1"}, "10.0.0.1"},
+		"from outside": {Host{Address: "203.0.113.2", NodeIPs: addr.MustIPs("203.0.113.1")}, "203.0.113.1"},
+	} {
+		if got, is := sharedAddress(tc.worker, master); got != tc.shared || is != (tc.shared != "") {
+			t.Errorf("%s: %q %t", what, got, is)
+		}
 	}
 }

@@ -223,11 +223,14 @@ func (s stats) parse(line string) error {
 // Each line of the input is the content of the file that the next two arguments
 // name, with its mode. A last line says that it is the whole input: to the script
 // a cut connection looks like the end of file. All contents are on disk before the
-// first file is replaced. A full disk is given back what was written.
+// first file is replaced. A full disk is given back what was written. A file that its
+// group reads stays that group's.
 const writeScript = `umask 077
 stage() { while [ $# -gt 0 ]; do
   read -r data || exit 1
-  printf %s "$data" | base64 -d >"$2` + newSuffix + `" && chmod "$1" "$2` + newSuffix + `" || return 1; shift 2
+  printf %s "$data" | base64 -d >"$2` + newSuffix + `" && chmod "$1" "$2` + newSuffix + `" || return 1
+  case $1 in 0640) [ ! -e "$2" ] || chgrp "$(stat -c %g "$2")" "$2` + newSuffix + `" || return 1 ;; esac
+  shift 2
 done; }
 drop() { while [ $# -gt 0 ]; do rm -f "$2` + newSuffix + `"; shift 2; done; exit 1; }
 stage "$@" || drop "$@"

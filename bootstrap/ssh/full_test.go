@@ -2,10 +2,12 @@ package ssh
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -39,5 +41,38 @@ func TestAFullDiskIsGivenBackWhatWasWrittenOfFiles(t *testing.T) {
 	}
 	if err := write(""); err != nil || files() != "large=xxx small=new" {
 		t.Errorf("with room: %v, and there is %s", err, files())
+	}
+}
+
+// A process reads its key as a member of the file's group, and goes on reading when the
+// file is replaced.
+func TestAFileThatItsGroupReadsStaysTheGroups(t *testing.T) {
+	dir := t.TempDir()
+	group := os.Getgid()
+	if os.Getuid() == 0 { // who may give a file any group
+		group = 61184
+	}
+	for mode, want := range map[string]int{"0640": group, "0600": os.Getgid()} {
+		file := filepath.Join(dir, mode)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(file, -1, group); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{file, file + " that is new"} {
+			c := exec.Command("sh", "-c", writeScript, "write-files", mode, path)
+			c.Stdin = strings.NewReader("bmV3\nend\n")
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := int(info.Sys().(*syscall.Stat_t).Gid); path == file && got != want || fmt.Sprintf("%04o", info.Mode()) != mode {
+				t.Errorf("%s has group %d and mode %v, want group %d", path, got, info.Mode(), want)
+			}
+		}
 	}
 }

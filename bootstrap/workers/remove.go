@@ -64,15 +64,14 @@ func removeWorker(ctx context.Context, o *Operation, r machine.Removal, m *fleet
 			return err
 		}
 	}
-	// Its kubelet must be gone before the Node is, or it would register again.
-	var err error
-	if m.Host != nil {
-		err = o.Wipe(ctx, m, o.Connection.ClusterID)
-	} else {
-		err = r.Revoke(ctx, m)
-	}
-	if err != nil {
+	if err := r.Revoke(ctx, m); err != nil {
 		return err
+	}
+	// Its kubelet must be gone before the Node is, or it would register again.
+	if m.Host != nil {
+		if err := o.Wipe(ctx, m, o.Connection.ClusterID); err != nil {
+			return err
+		}
 	}
 	if err := r.DeleteNode(ctx, m); err != nil {
 		return err

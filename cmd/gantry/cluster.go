@@ -42,9 +42,6 @@ func clusterCommand() *cobra.Command {
 	return cmd
 }
 
-// soon is when a certificate's end is pointed out.
-const soon = 30 * 24 * time.Hour
-
 func (s *clusterStatus) print(out io.Writer, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t ")) }
@@ -52,7 +49,7 @@ func (s *clusterStatus) print(out io.Writer, now time.Time) error {
 
 	row("MASTER", "ADDRESS", "API", "VERSION", "CERTIFICATE ENDS")
 	for _, m := range s.Masters {
-		row(m.Name, m.Address, fine(m.Problem, "ready"), m.Version, ends(m.CertificateEnds, now))
+		row(m.Name, m.Address, fine(m.Problem, "ready"), m.Version, s.ends(m.CertificateEnds, now))
 	}
 	row()
 	if s.StoreProblem != "" {
@@ -67,15 +64,19 @@ func (s *clusterStatus) print(out io.Writer, now time.Time) error {
 	if s.NodesProblem != "" {
 		row("NODES", s.NodesProblem)
 	} else {
-		row("NODE", "ADDRESS", "ROLES", "VERSION", "STATE")
+		row("NODE", "ADDRESS", "ROLES", "VERSION", "STATE", "FIRST CERTIFICATE ENDS")
 		for _, n := range s.Nodes {
-			row(n.Name, n.Address, n.Roles, n.Version, fine(n.Problem, "Ready"))
+			first := fine(n.CertificateProblem, "")
+			if len(n.Certificates) > 0 {
+				first = n.Certificates[0].File + " " + s.ends(n.Certificates[0].Ends, now)
+			}
+			row(n.Name, n.Address, n.Roles, n.Version, fine(n.Problem, "Ready"), first)
 		}
 	}
 	row()
 	row("CERTIFICATE OF "+strings.ToUpper(s.From), "ENDS")
 	for _, c := range s.Certificates {
-		row(c.File, fine(c.Problem, ends(c.Ends, now)))
+		row(c.File, fine(c.Problem, s.ends(c.Ends, now)))
 	}
 	return w.Flush()
 }
@@ -89,19 +90,24 @@ func fine(problem, word string) string {
 	return first
 }
 
-func ends(at, now time.Time) string {
+// ends says when a certificate does. One that should have been renewed long ago is
+// pointed out.
+func (s *clusterStatus) ends(at, now time.Time) string {
 	if at.IsZero() {
 		return ""
 	}
 	left := at.Sub(now)
-	text := at.UTC().Format(time.DateOnly)
+	text, in := at.UTC().Format(time.DateOnly), fmt.Sprintf("%d days", int(left.Hours()/24))
+	if left < 48*time.Hour {
+		text, in = at.UTC().Format("2006-01-02 15:04:05"), left.Round(time.Second).String()
+	}
 	switch {
 	case left <= 0:
 		return text + " (ENDED)"
-	case left < soon:
-		return fmt.Sprintf("%s (SOON: %d days)", text, int(left.Hours()/24))
+	case left < s.Lifetime.Duration/6:
+		return fmt.Sprintf("%s (SOON: %s)", text, in)
 	}
-	return fmt.Sprintf("%s (%d days)", text, int(left.Hours()/24))
+	return fmt.Sprintf("%s (%s)", text, in)
 }
 
 // sorted by end, the first one first; before them those whose end cannot be told.

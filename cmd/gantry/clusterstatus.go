@@ -40,6 +40,8 @@ type clusterStatus struct {
 	NodesProblem string         `json:"nodesProblem,omitempty"`
 	// Certificates are those of this server, the next to end first.
 	Certificates certificates `json:"certificates"`
+	// Lifetime is what leaf certificates should have.
+	Lifetime metav1.Duration `json:"certificateLifetime"`
 }
 
 type masterStatus struct {
@@ -57,9 +59,13 @@ type nodeStatus struct {
 	Roles   string `json:"roles"`
 	Version string `json:"version"`
 	Problem string `json:"problem,omitempty"`
+	// Certificates are those of its server, the next to end first, as its kubelet tells.
+	Certificates       certificates `json:"certificates,omitempty"`
+	CertificateProblem string       `json:"certificateProblem,omitempty"`
 }
 
 type certificate struct {
+	// File is its name; of those of this server, the name of the file.
 	File string    `json:"file"`
 	Ends time.Time `json:"ends,omitzero"`
 	// Problem is why its end cannot be told.
@@ -83,7 +89,10 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 		}
 	}
 	creds, err := credentials(controllers.Client)
-	s := &clusterStatus{Name: api.ClusterName, ID: api.ClusterID, From: store.Name, Masters: make([]masterStatus, len(controllers.Client.Servers))}
+	s := &clusterStatus{
+		Name: api.ClusterName, ID: api.ClusterID, From: store.Name, Masters: make([]masterStatus, len(controllers.Client.Servers)),
+		Lifetime: controllers.Certificates.Lifetime,
+	}
 	var wg sync.WaitGroup
 	for i, address := range controllers.Client.Servers {
 		wg.Go(func() {
@@ -108,6 +117,7 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 		if s.Nodes, err = nodes(ctx, controllers.Client); err != nil {
 			s.NodesProblem = err.Error()
 		}
+		askKubelets(ctx, s.Nodes, api.Kubelet)
 	})
 	s.Certificates = ownCertificates(config.PKIDir)
 	wg.Wait()
@@ -254,7 +264,11 @@ func nodeOf(n *corev1.Node) nodeStatus {
 
 // ownCertificates reads when those of this server end.
 func ownCertificates(dir string) certificates {
-	files, _ := filepath.Glob(filepath.Join(dir, "*.crt")) // the pattern is right
+	var files []string
+	for _, pattern := range []string{"*.crt", "*.pem"} {
+		found, _ := filepath.Glob(filepath.Join(dir, pattern)) // the pattern is right
+		files = append(files, found...)
+	}
 	out := make(certificates, 0, len(files))
 	for _, f := range files {
 		c := certificate{File: filepath.Base(f)}

@@ -14,6 +14,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/containerd"
 	"github.com/gantry-run/gantry/runtime/network"
 	"github.com/gantry-run/gantry/runtime/process"
+	"github.com/gantry-run/gantry/runtime/renewal"
 )
 
 // kubernetesVersion is the release whose API and behaviour the node offers.
@@ -35,17 +36,23 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
+			certificates, err := renewer(cfg, api, log)
+			if err != nil {
+				return nil, nil, err
+			}
 			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, rt, podNetwork{net}, log)
 			// The kubelet serves health on its own port.
-			return &node{k, net, rt, api.TrackMasters}, nil, err
+			return &node{k, net, rt, certificates, api.TrackMasters}, nil, err
 		})
 }
 
-// node runs the kubelet and the pod network as one process.
+// node runs the kubelet, the pod network and the renewal of the server's certificates
+// as one process.
 type node struct {
 	*kubelet.Kubelet
 	network      *network.Network
 	runtime      *containerd.Adapter
+	certificates *renewal.Renewer
 	trackMasters func(context.Context)
 }
 
@@ -53,6 +60,7 @@ func (n *node) Run(ctx context.Context) error {
 	defer n.runtime.Close() // its logs are flushed; the connection ends with the process
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.trackMasters(ctx); return nil })
+	g.Go(func() error { n.certificates.Run(ctx); return nil })
 	g.Go(func() error { return n.network.Run(ctx) })
 	g.Go(func() error { return n.Kubelet.Run(ctx) })
 	return g.Wait()

@@ -60,6 +60,9 @@ func Refresh(report bootstrap.Report, diags *diag.Diagnostics) {
 			diags.AddWarning(fmt.Sprintf("Host %s could not be observed", name), detail+"\nIts state is kept as it was.")
 		}
 	}
+	for _, w := range report.Ending {
+		diags.AddWarning("A certificate ends soon", w)
+	}
 	for _, w := range report.Warnings {
 		diags.AddWarning("Not everything could be looked at", w+"\nA plan may show no difference where there is one.")
 	}

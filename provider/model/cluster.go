@@ -31,6 +31,9 @@ type Cluster struct {
 
 	Kubelet           types.Object `tfsdk:"kubelet"`
 	ControllerManager types.Object `tfsdk:"controller_manager"`
+	APIServer         types.Object `tfsdk:"api_server"`
+
+	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
 }
 
 // Group is the cluster's masters.
@@ -48,6 +51,8 @@ func (m *Cluster) Spec(ctx context.Context, diags *diag.Diagnostics) (spec.Clust
 		ID: m.ID.ValueString(), Name: m.Name.ValueString(), WorkloadsOnMasters: m.WorkloadsOnMasters.ValueBool(),
 		Network: networkSpec(ctx, m.Network, diags),
 		Kubelet: kubeletSpec(ctx, m.Kubelet, diags), ControllerManager: controllerManagerSpec(ctx, m.ControllerManager, diags),
+		APIServer:           apiServerSpec(ctx, m.APIServer, diags),
+		CertificateLifetime: Duration(m.CertificateLifetime),
 	}
 	var unknown []string
 	c.Masters, unknown = m.Group().Specs(ctx, diags)
@@ -66,7 +71,7 @@ func (m *Cluster) ConfigSpec(ctx context.Context, diags *diag.Diagnostics) spec.
 // depends on all masters: a client knows them all.
 func (m *Cluster) Node(ctx context.Context, diags *diag.Diagnostics) func(name string) (spec.Node, bool) {
 	c, unknown := m.Spec(ctx, diags)
-	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager) {
+	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
 		return unknownNode
 	}
 	return c.Master
@@ -74,7 +79,7 @@ func (m *Cluster) Node(ctx context.Context, diags *diag.Diagnostics) func(name s
 
 // HandleWith is the cluster's handle with these masters.
 func (m *Cluster) HandleWith(ctx context.Context, masters types.Map, diags *diag.Diagnostics) types.Object {
-	return HandleOf(ctx, m.ID, m.Name, m.Network, masters, diags)
+	return HandleOf(ctx, m.ID, m.Name, m.Network, m.CertificateLifetime, masters, diags)
 }
 
 // HandleMastersOf are the masters of the cluster's handle, with the keys that these

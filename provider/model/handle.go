@@ -23,6 +23,8 @@ type Handle struct {
 	ServiceCIDR types.String `tfsdk:"service_cidr"`
 	DNSDomain   types.String `tfsdk:"dns_domain"`
 	Masters     types.Map    `tfsdk:"masters"`
+
+	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
 }
 
 // HandleMaster is one master of a handle.
@@ -48,18 +50,20 @@ func HandleType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
 		"cluster_id": types.StringType, "cluster_name": types.StringType, "pod_cidr": types.StringType,
 		"service_cidr": types.StringType, "dns_domain": types.StringType, "masters": types.MapType{ElemType: HandleMasterType()},
+		"certificate_lifetime": types.StringType,
 	}}
 }
 
-// HandleOf is the handle of a cluster. What is not known of the cluster is not known
-// of it either.
-func HandleOf(ctx context.Context, id, name types.String, network types.Object, masters types.Map, diags *diag.Diagnostics) types.Object {
+// HandleOf is the handle of a cluster, whose certificates live for lifetime. What is not
+// known of the cluster is not known of it either.
+func HandleOf(ctx context.Context, id, name types.String, network types.Object, lifetime types.String, masters types.Map, diags *diag.Diagnostics) types.Object {
 	n := Network{types.StringUnknown(), types.StringUnknown(), types.StringUnknown()}
 	if !network.IsUnknown() {
 		diags.Append(network.As(ctx, &n, basetypes.ObjectAsOptions{})...)
 	}
 	out, d := types.ObjectValueFrom(ctx, HandleType().AttrTypes, Handle{
 		ClusterID: id, ClusterName: name, PodCIDR: n.PodCIDR, ServiceCIDR: n.ServiceCIDR, DNSDomain: n.DNSDomain, Masters: masters,
+		CertificateLifetime: lifetime,
 	})
 	diags.Append(d...)
 	return out
@@ -71,7 +75,7 @@ func HandleOfSpec(ctx context.Context, c spec.Cluster, diags *diag.Diagnostics) 
 	for _, h := range c.Masters {
 		keys[h.Name] = StringOrNull(h.SSH.HostKey)
 	}
-	return HandleOf(ctx, types.StringValue(c.ID), types.StringValue(c.Name), NetworkOf(c.Network), HandleMasters(ctx, c.Masters, keys, diags), diags)
+	return HandleOf(ctx, types.StringValue(c.ID), types.StringValue(c.Name), NetworkOf(c.Network), LifetimeOf(c.CertificateLifetime), HandleMasters(ctx, c.Masters, keys, diags), diags)
 }
 
 // HandleMasters are the masters of a handle; hostKeys are theirs by name.
@@ -95,7 +99,7 @@ func Connection(ctx context.Context, o types.Object, diags *diag.Diagnostics) sp
 	masters := m.masters(ctx, diags)
 	c := spec.Connection{
 		ClusterID: m.ClusterID.ValueString(), ClusterName: m.ClusterName.ValueString(),
-		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain}.spec(diags),
+		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain}.spec(diags), CertificateLifetime: Duration(m.CertificateLifetime),
 	}
 	for _, name := range slices.Sorted(maps.Keys(masters)) {
 		h := masters[name]
@@ -124,7 +128,7 @@ func DecidesWorkers(ctx context.Context, o types.Object, diags *diag.Diagnostics
 	}
 	var m Handle
 	As(ctx, o, &m, diags)
-	if !Known(ctx, m.ClusterName, m.PodCIDR, m.ServiceCIDR, m.DNSDomain) || m.Masters.IsUnknown() {
+	if !Known(ctx, m.ClusterName, m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.CertificateLifetime) || m.Masters.IsUnknown() {
 		return false
 	}
 	for _, h := range m.masters(ctx, diags) {

@@ -117,7 +117,7 @@ func TestTheHandleOfAClusterThatIsNotKnown(t *testing.T) {
 	} {
 		var diags diag.Diagnostics
 		var h Handle
-		As(ctx, HandleOf(ctx, types.StringUnknown(), str("demo"), tc.network, types.MapUnknown(HandleMasterType()), &diags), &h, &diags)
+		As(ctx, HandleOf(ctx, types.StringUnknown(), str("demo"), tc.network, types.StringNull(), types.MapUnknown(HandleMasterType()), &diags), &h, &diags)
 		fine(t, diags)
 		if h.PodCIDR != tc.pod || h.DNSDomain != tc.dns || !h.ClusterID.IsUnknown() || h.ClusterName != str("demo") || !h.Masters.IsUnknown() {
 			t.Errorf("%s gives %+v", tc.network, h)

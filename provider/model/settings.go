@@ -14,6 +14,8 @@ import (
 type Kubelet struct {
 	MaxPods  types.Int64 `tfsdk:"max_pods"`
 	Reserved types.Map   `tfsdk:"reserved"`
+
+	AllowedUnsafeSysctls []types.String `tfsdk:"allowed_unsafe_sysctls"`
 }
 
 func kubeletSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) spec.Kubelet {
@@ -27,15 +29,24 @@ func kubeletSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) s
 	if Known(ctx, m.Reserved) {
 		k.Reserved = readStrings(ctx, m.Reserved, diags)
 	}
+	for _, s := range m.AllowedUnsafeSysctls {
+		if isSet(s) {
+			k.AllowedUnsafeSysctls = append(k.AllowedUnsafeSysctls, s.ValueString())
+		}
+	}
 	return k
 }
 
 // KubeletOf is the attribute with these settings; nil where all are the kubelet's own.
 func KubeletOf(ctx context.Context, k spec.Kubelet, diags *diag.Diagnostics) *Kubelet {
-	if k.MaxPods == 0 && len(k.Reserved) == 0 {
+	if k.MaxPods == 0 && len(k.Reserved)+len(k.AllowedUnsafeSysctls) == 0 {
 		return nil
 	}
-	return &Kubelet{MaxPods: Int64OrNull(k.MaxPods), Reserved: StringMap(ctx, k.Reserved, diags)}
+	m := &Kubelet{MaxPods: Int64OrNull(k.MaxPods), Reserved: StringMap(ctx, k.Reserved, diags)}
+	for _, s := range k.AllowedUnsafeSysctls {
+		m.AllowedUnsafeSysctls = append(m.AllowedUnsafeSysctls, types.StringValue(s))
+	}
+	return m
 }
 
 // ControllerManager is the attribute controller_manager of a cluster.
@@ -66,6 +77,14 @@ func ControllerManagerOf(c spec.ControllerManager) *ControllerManager {
 		m.NodeMonitorGracePeriod = types.StringValue(c.NodeMonitorGracePeriod.String())
 	}
 	return &m
+}
+
+// LifetimeOf is the attribute certificate_lifetime; null where it is the default.
+func LifetimeOf(d time.Duration) types.String {
+	if d == 0 {
+		return types.StringNull()
+	}
+	return types.StringValue(d.String())
 }
 
 // The values of on_drain_timeout: what happens to a leaving node whose pods are not

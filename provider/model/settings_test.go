@@ -13,7 +13,7 @@ import (
 )
 
 func TestKubeletSettings(t *testing.T) {
-	for _, want := range []spec.Kubelet{{MaxPods: 50}, {Reserved: map[string]string{"cpu": "1"}}, {MaxPods: 1, Reserved: map[string]string{"memory": "1Gi"}}} {
+	for _, want := range []spec.Kubelet{{MaxPods: 50}, {Reserved: map[string]string{"cpu": "1"}}, {MaxPods: 1, Reserved: map[string]string{"memory": "1Gi"}}, {AllowedUnsafeSysctls: []string{"net.core.*", "kernel.sem"}}} {
 		var diags diag.Diagnostics
 		m := KubeletOf(t.Context(), want, &diags)
 		if m == nil {

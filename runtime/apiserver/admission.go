@@ -1,15 +1,15 @@
 package apiserver
 
 import (
-	"context"
+	"fmt"
 	"io"
+	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	mutatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/mutating"
 	validatingpolicy "k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	"k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	webhookinit "k8s.io/apiserver/pkg/admission/plugin/webhook/initializer"
 	mutatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/mutating"
 	validatingwebhook "k8s.io/apiserver/pkg/admission/plugin/webhook/validating"
@@ -17,60 +17,71 @@ import (
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/dynamic"
 
-	ours "github.com/gantry-run/gantry/runtime/apiserver/admission"
-	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
-	"github.com/gantry-run/gantry/runtime/apiserver/registry"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// plugin is an admission plugin of ours under its name.
+// plugin is an admission plugin under its name.
 type plugin struct {
-	name  string
-	check admission.Interface
+	name string
+	// make is nil for a plugin that the library registers itself.
+	make func(maker) (admission.Interface, error)
+	// optional says that it is on only where the configuration names it.
+	optional bool
 }
 
-// ourPlugins are asked after the namespace's life cycle and before policies and
-// webhooks, in this order.
-func (a *assembly) ourPlugins() []plugin {
+// plugins are all, in upstream's order. docs/admission.md says of each what it does,
+// and which of upstream's are not there.
+func plugins() []plugin {
 	return []plugin{
-		{"ServiceAccount", &ours.ServiceAccount{Account: func(ctx context.Context, ns, name string) (*corev1.ServiceAccount, error) {
-			return readThrough[*corev1.ServiceAccount](ctx, a.objects.serviceAccounts, ns, name)
-		}}},
-		{"Priority", &ours.Priority{
-			Class: func(ctx context.Context, name string) (*schedulingv1.PriorityClass, error) {
-				return readThrough[*schedulingv1.PriorityClass](ctx, a.objects.priorityClasses, "", name)
-			},
-			Default: a.defaultPriority,
-		}},
-		{"DefaultTolerationSeconds", ours.DefaultTolerations{}},
-		{"NodeRestriction", &ours.NodeRestriction{Pod: func(ctx context.Context, ns, name string) (*corev1.Pod, error) {
-			return registry.Read[*corev1.Pod](ctx, a.objects.pods, ns, name, registry.Fresh)
-		}}},
-		{"RBACEscalation", rbac.NewEscalation(a.roles, a.generic.Authorization.Authorizer)},
+		{name: lifecycle.PluginName},
+		{name: "LimitRanger", make: maker.limitRanger},
+		{name: "ServiceAccount", make: maker.serviceAccount},
+		{name: "NodeRestriction", make: maker.nodeRestriction},
+		{name: "RBACEscalation", make: maker.rbacEscalation},
+		{name: "TaintNodesByCondition", make: maker.taintNodes},
+		{name: "PodSecurity", make: maker.podSecurity},
+		{name: "Priority", make: maker.priority},
+		{name: "DefaultTolerationSeconds", make: maker.defaultTolerations},
+		{name: config.EventRateLimit, make: maker.eventRateLimit, optional: true},
+		{name: "DefaultStorageClass", make: maker.defaultStorageClass},
+		{name: "PersistentVolumeClaimResize", make: maker.claimResize},
+		{name: "RuntimeClass", make: maker.runtimeClass},
+		{name: "CertificateApproval", make: maker.certificateApproval},
+		{name: "CertificateSigning", make: maker.certificateSigning},
+		{name: "ClusterTrustBundleAttest", make: maker.trustBundleAttest},
+		{name: "CertificateSubjectRestriction", make: maker.certificateSubject},
+		{name: "DefaultIngressClass", make: maker.defaultIngressClass},
+		{name: config.DenyServiceExternalIPs, make: maker.denyExternalIPs, optional: true},
+		{name: "PodTopologyLabels", make: maker.topologyLabels},
+		{name: mutatingpolicy.PluginName},
+		{name: mutatingwebhook.PluginName},
+		{name: validatingpolicy.PluginName},
+		{name: validatingwebhook.PluginName},
+		{name: resourcequota.PluginName, make: maker.resourceQuota},
 	}
 }
 
-func (a *assembly) defaultPriority(ctx context.Context) (*schedulingv1.PriorityClass, error) {
-	list, err := registry.ListWhere[*schedulingv1.PriorityClassList](ctx, a.objects.priorityClasses, "", nil, registry.Cached)
-	if err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		if list.Items[i].GlobalDefault {
-			return &list.Items[i], nil
-		}
-	}
-	return nil, nil
-}
-
-func (a *assembly) admission() error {
+// admission puts the plugins together: the default ones, and those of the optional
+// ones that are enabled.
+func (a *assembly) admission(cfg config.Admission) error {
 	o := options.NewAdmissionOptions()
 	o.Decorators = nil
-	order := []string{lifecycle.PluginName}
-	for _, p := range a.ourPlugins() {
-		o.Plugins.Register(p.name, func(io.Reader) (admission.Interface, error) { return p.check, nil })
+	var order []string
+	for _, p := range plugins() {
+		if p.optional && !slices.Contains(cfg.Enable, p.name) {
+			continue
+		}
 		order = append(order, p.name)
+		if p.make == nil {
+			continue
+		}
+		check, err := p.make(maker{a, cfg.EventRateLimits})
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		o.Plugins.Register(p.name, func(io.Reader) (admission.Interface, error) { return check, nil })
 	}
-	o.RecommendedPluginOrder = append(order, mutatingpolicy.PluginName, mutatingwebhook.PluginName, validatingpolicy.PluginName, validatingwebhook.PluginName)
+	o.RecommendedPluginOrder = order
 	dyn, err := dynamic.NewForConfig(a.generic.LoopbackClientConfig)
 	if err != nil {
 		return err

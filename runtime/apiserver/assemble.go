@@ -87,7 +87,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	if err := authorize(&cfg.Config, a.roles, nodeauth.New(nodeObjects{a.objects})); err != nil {
 		return nil, fmt.Errorf("authorization: %w", err)
 	}
-	if err := a.admission(); err != nil {
+	if err := a.admission(s.cfg.Admission); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
 	}
 

@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -141,8 +140,12 @@ func authorize(cfg *genericapiserver.Config, roles *rbac.Authorizer, nodes *node
 	return nil
 }
 
-// bindingExists tells whether the objects that a token is bound to are still
-// there. A pod's token outlives the end of its grace period by a minute only.
+// tokenLeeway is how long a token outlives the end of the grace period of what it is
+// bound to.
+const tokenLeeway = time.Minute
+
+// bindingExists tells whether the objects that a token is bound to are still there,
+// and not held by finalizers only.
 func bindingExists(o *objects) tokens.Lookup {
 	return func(ctx context.Context, b tokens.Binding) error {
 		sa, err := readThrough[*corev1.ServiceAccount](ctx, o.serviceAccounts, b.Namespace, b.ServiceAccount.Name)
@@ -153,9 +156,6 @@ func bindingExists(o *objects) tokens.Lookup {
 			pod, err := readThrough[*corev1.Pod](ctx, o.pods, b.Namespace, b.Pod.Name)
 			if err := same("pod", err, pod, b.Pod.UID); err != nil {
 				return err
-			}
-			if t := pod.DeletionTimestamp; t != nil && time.Since(t.Time) > time.Minute {
-				return errors.New("the pod has been deleted")
 			}
 		}
 		if b.Secret != nil {
@@ -180,6 +180,9 @@ func same(what string, err error, obj metav1.Object, uid string) error {
 	}
 	if string(obj.GetUID()) != uid {
 		return fmt.Errorf("the %s was replaced by another of the same name", what)
+	}
+	if t := obj.GetDeletionTimestamp(); t != nil && time.Since(t.Time) > tokenLeeway {
+		return fmt.Errorf("the %s has been deleted", what)
 	}
 	return nil
 }

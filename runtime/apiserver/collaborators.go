@@ -1,19 +1,18 @@
 package apiserver
 
 import (
+	"context"
 	"crypto/rand"
-	"fmt"
 	"math/big"
 	"net/http"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	restclient "k8s.io/client-go/rest"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // Prefixes of the keys that are no API objects.
@@ -41,18 +40,6 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer, verifier auth
 	}, nil
 }
 
-// kubeletTransport dials kubelets as this API server. It speaks HTTP/1.1, since
-// streams are upgraded.
-func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
-	t, err := restclient.TransportFor(&restclient.Config{TLSClientConfig: restclient.TLSClientConfig{
-		CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile, NextProtos: []string{"http/1.1"},
-	}})
-	if err != nil {
-		return nil, fmt.Errorf("credentials for kubelets: %w", err)
-	}
-	return t, nil
-}
-
 // allocator gives Services their addresses.
 func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 	random := func(n int64) int64 {
@@ -63,6 +50,17 @@ func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 		return i.Int64()
 	}
 	reserved := append(addr.IPs{services.First(s.cfg.ServiceCIDRs)}, s.cfg.ClusterDNS...)
-	return services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
+	allocator, err := services.New(s.cfg.ServiceCIDRs, s.cfg.ServiceNodePortRange, reserved,
 		services.NewLedger(a.etcd, ledgerPrefix), random)
+	if err != nil {
+		return nil, err
+	}
+	allocator.Protect(services.Own{Pods: s.cfg.ClusterCIDRs, Nodes: func(ctx context.Context) ([]corev1.Node, error) {
+		list, err := registry.ListWhere[*corev1.NodeList](ctx, a.objects.nodes, "", nil, registry.Cached)
+		if err != nil {
+			return nil, err
+		}
+		return list.Items, nil
+	}})
+	return allocator, nil
 }

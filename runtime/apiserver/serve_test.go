@@ -56,6 +56,7 @@ func TestServer(t *testing.T) {
 		"signing requests":    signingRequests,
 		"generated names":     generatedNames,
 		"streams":             streams,
+		"impersonations":      impersonations,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -327,7 +328,7 @@ func nodes(t *testing.T, c *apitest.Cluster) {
 	p := must[*corev1.Pod](t)(k.CoreV1().Pods(ns).Get(ctx, "mine", metav1.GetOptions{}))
 	p.Status.Phase = corev1.PodRunning
 	_, allowed["report its pod"] = kubelet.CoreV1().Pods(ns).UpdateStatus(ctx, p, metav1.UpdateOptions{})
-	tr := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: &authenticationv1.BoundObjectReference{Kind: "Pod", Name: "mine", UID: p.UID}}}
+	tr := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: "mine", UID: p.UID}}}
 	_, allowed["get a token for its pod"] = kubelet.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", tr, metav1.CreateOptions{})
 	for what, err := range allowed {
 		if err != nil {
@@ -343,6 +344,16 @@ func nodes(t *testing.T, c *apitest.Cluster) {
 	_, denied["report another's pod"] = kubelet.CoreV1().Pods(ns).UpdateStatus(ctx, o, metav1.UpdateOptions{})
 	denied["delete another's pod"] = kubelet.CoreV1().Pods(ns).Delete(ctx, "other", metav1.DeleteOptions{})
 	_, denied["get a token bound to nothing"] = kubelet.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	vault := tr.DeepCopy()
+	vault.Spec.Audiences = []string{"vault"}
+	_, denied["get a token for another audience"] = kubelet.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", vault, metav1.CreateOptions{})
+	denied["delete itself"] = kubelet.CoreV1().Nodes().Delete(ctx, "mine-node", metav1.DeleteOptions{})
+	_, denied["choose its pod CIDR"] = kubelet.CoreV1().Nodes().Patch(ctx, "mine-node", types.MergePatchType, []byte(`{"spec":{"podCIDR":"0.0.0.0/0"}}`), metav1.PatchOptions{})
+	_, denied["take a role"] = kubelet.CoreV1().Nodes().Patch(ctx, "mine-node", types.MergePatchType, []byte(`{"metadata":{"labels":{"node-role.kubernetes.io/vault":""}}}`), metav1.PatchOptions{})
+	_, denied["take a restricted label by its status"] = kubelet.CoreV1().Nodes().Patch(ctx, "mine-node", types.MergePatchType, []byte(`{"metadata":{"labels":{"node-restriction.kubernetes.io/x":""}}}`), metav1.PatchOptions{}, "status")
+	_, denied["have an owner"] = kubelet.CoreV1().Nodes().Patch(ctx, "mine-node", types.MergePatchType, []byte(`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Namespace","name":"none","uid":"1"}]}}`), metav1.PatchOptions{}, "status")
+	_, denied["label its pod by status"] = kubelet.CoreV1().Pods(ns).Patch(ctx, "mine", types.MergePatchType, []byte(`{"metadata":{"labels":{"app":"x"}}}`), metav1.PatchOptions{}, "status")
+	_, denied["make a pod"] = kubelet.CoreV1().Pods(ns).Create(ctx, pod("made"), metav1.CreateOptions{})
 	denied["delete a namespace"] = kubelet.CoreV1().Namespaces().Delete(ctx, ns, metav1.DeleteOptions{})
 	for what, err := range denied {
 		refused(t, what, errors.IsForbidden, err)

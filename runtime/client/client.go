@@ -17,10 +17,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 )
 
-// Options is an API client's identity and its way to the masters. PEM is held in
-// memory, so that bootstrap can use credentials that it never writes.
+// Options is an API client's identity and its way to the masters. The identity is Pair,
+// or else PEM that is held in memory, so that bootstrap can use credentials that it
+// never writes.
 type Options struct {
 	// Servers are masters as host:port; at least one.
 	Servers []string
@@ -29,7 +31,9 @@ type Options struct {
 	CA         []byte
 	Cert       []byte
 	Key        []byte
-	UserAgent  string
+	// Pair is a certificate in files that are replaced while the client is used.
+	Pair      *keypair.Pair
+	UserAgent string
 	// Dial reaches a master (default: TCP with a bounded time to connect).
 	Dial DialFunc
 }
@@ -39,15 +43,15 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 
 // FromConfig reads the files that a process's configuration names.
 func FromConfig(c config.APIClient, userAgent string) (Options, error) {
-	o := Options{Servers: c.Servers, ServerName: c.ServerName, UserAgent: userAgent}
-	for path, into := range map[string]*[]byte{c.CAFile: &o.CA, c.CertFile: &o.Cert, c.KeyFile: &o.Key} {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return Options{}, fmt.Errorf("read the API credentials: %w", err)
-		}
-		*into = data
+	ca, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return Options{}, fmt.Errorf("read the API credentials: %w", err)
 	}
-	return o, nil
+	pair, err := keypair.Load(c.KeyPair)
+	if err != nil {
+		return Options{}, fmt.Errorf("read the API credentials: %w", err)
+	}
+	return Options{Servers: c.Servers, ServerName: c.ServerName, UserAgent: userAgent, CA: ca, Pair: pair}, nil
 }
 
 // Client is a clientset and the REST configuration behind it.
@@ -81,9 +85,15 @@ func New(o Options) (*Client, error) {
 			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 			ContentType:        runtime.ContentTypeProtobuf,
 		},
-		TLSClientConfig: rest.TLSClientConfig{
-			ServerName: o.ServerName, CAData: o.CA, CertData: o.Cert, KeyData: o.Key,
-		},
+	}
+	if o.Pair == nil {
+		cfg.TLSClientConfig = rest.TLSClientConfig{ServerName: o.ServerName, CAData: o.CA, CertData: o.Cert, KeyData: o.Key}
+	} else {
+		transport, err := renewing(o, dialer)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Transport = transport
 	}
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return judge{dialer, rt} })
 	cs, err := kubernetes.NewForConfig(cfg)

@@ -1,16 +1,26 @@
 package client
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 )
 
 func TestNew(t *testing.T) {
@@ -38,24 +48,91 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// identity writes a certificate of a serial number with its key to a file, as renewal
+// does.
+func identity(t *testing.T, file string, serial int64) (cert []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(file+".new", append(slices.Clone(cert), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
 func TestFromConfig(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"ca", "cert", "key"} {
-		if err := os.WriteFile(path(name), []byte("the "+name), 0o600); err != nil {
+	ca := identity(t, path("x.pem"), 7)
+	if err := os.WriteFile(path("ca"), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := config.APIClient{Servers: []string{"a:1"}, ServerName: "x", CAFile: path("ca"), KeyPair: config.KeyPair{CertFile: path("x.pem"), KeyFile: path("x.pem")}}
+	got, err := FromConfig(c, "test")
+	if err != nil || !slices.Equal(got.Servers, c.Servers) || got.ServerName != "x" || got.UserAgent != "test" || string(got.CA) != string(ca) || got.Pair.Leaf().SerialNumber.Int64() != 7 {
+		t.Errorf("%+v %v", got, err)
+	}
+	for _, file := range []string{"x.pem", "ca"} {
+		if err := os.Remove(path(file)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := FromConfig(c, "test"); err == nil {
+			t.Errorf("without %s: %+v", file, got)
+		}
+		identity(t, path("x.pem"), 8)
+	}
+}
+
+// A client is to the API who the files say, from the next request on.
+func TestAClientFollowsItsCertificate(t *testing.T) {
+	var seen []int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r.TLS.PeerCertificates[0].SerialNumber.Int64(), int64(r.ProtoMajor))
+	}))
+	s.EnableHTTP2, s.TLS = true, &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	s.StartTLS()
+	defer s.Close()
+	file := filepath.Join(t.TempDir(), "x.pem")
+	identity(t, file, 1)
+	pair, err := keypair.Load(config.KeyPair{CertFile: file, KeyFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Servers: []string{s.Listener.Addr().String()}, ServerName: "example.com", CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), Pair: pair}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() {
+		t.Helper()
+		if err := c.CoreV1().RESTClient().Get().AbsPath("/").Do(t.Context()).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := config.APIClient{Servers: []string{"a:1"}, ServerName: "x", CAFile: path("ca"), KeyPair: config.KeyPair{CertFile: path("cert"), KeyFile: path("key")}}
-	want := Options{Servers: []string{"a:1"}, ServerName: "x", UserAgent: "test", CA: []byte("the ca"), Cert: []byte("the cert"), Key: []byte("the key")}
-	if got, err := FromConfig(c, "test"); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v %v", got, err)
+	ask()
+	identity(t, file, 2)
+	ask()
+	if !slices.Equal(seen, []int64{1, 2, 2, 2}) {
+		t.Errorf("asked by, and over HTTP: %v", seen)
 	}
-	if err := os.Remove(path("key")); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := FromConfig(c, "test"); err == nil {
-		t.Errorf("without a key: %+v", got)
+	o.CA = nil
+	if _, err := New(o); err == nil {
+		t.Error("a client that verifies nobody")
 	}
 }
 

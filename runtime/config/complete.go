@@ -85,6 +85,14 @@ func (c *Health) complete(of Component) error {
 		required(map[string]string{"health.clientCAFile": c.ClientCAFile, "health.certFile": c.CertFile, "health.keyFile": c.KeyFile}))
 }
 
+func (c *Certificates) complete() error {
+	setDefault(&c.Lifetime, metav1.Duration{Duration: DefaultCertificateLifetime})
+	if c.Lifetime.Duration < MinCertificateLifetime {
+		return fmt.Errorf("certificates.lifetime: %s is less than %s", c.Lifetime.Duration, MinCertificateLifetime)
+	}
+	return nil
+}
+
 func (c *LeaderElection) complete() error {
 	setDefault(&c.LeaseDuration, metav1.Duration{Duration: 15 * time.Second})
 	setDefault(&c.RenewDeadline, metav1.Duration{Duration: 10 * time.Second})
@@ -172,7 +180,7 @@ func (c *ControllerManagerConfig) Complete() error {
 	setDefault(&c.NodeCIDRMaskSize, DefaultNodeCIDRMaskSize)
 	setDefault(&c.NodeMonitorGracePeriod, metav1.Duration{Duration: 40 * time.Second})
 	setDefault(&c.TerminatedPodThreshold, 12500)
-	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(),
+	return errors.Join(c.Client.complete(), c.Health.complete(ControllerManager), c.LeaderElection.complete(), c.Certificates.complete(),
 		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"rootCAFile": c.RootCAFile}))
 }
@@ -190,7 +198,7 @@ func (c *KubeletConfig) Complete() error {
 	if c.SeccompDefault == nil {
 		c.SeccompDefault = new(true)
 	}
-	return errors.Join(c.completeRuntimes(), c.Client.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
+	return errors.Join(c.completeRuntimes(), c.Client.complete(), c.Certificates.complete(), checkAll("nodeIP", c.NodeIPs), checkHostPort("bindAddress", c.BindAddress),
 		checkAll("network.clusterCIDR", c.Network.ClusterCIDRs), checkAll("network.serviceCIDR", c.Network.ServiceCIDRs),
 		required(map[string]string{
 			"nodeName": c.NodeName, "clientCAFile": c.ClientCAFile,

@@ -126,6 +126,9 @@ const (
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"
 	NamespaceDir     = RunDir + "/netns"
+	// DNSRunDir belongs to who serves cluster DNS for as long as it runs: systemd gives
+	// it to the account.
+	DNSRunDir = RunDir + "/dns"
 	// SumsDir tells the SHA-256 of large files to who would have to read them.
 	SumsDir = RunDir + "/sums"
 )

@@ -1,8 +1,12 @@
 package config
 
-import "path"
+import (
+	"path"
+	"time"
+)
 
-// Credential names a certificate and its key below [PKIDir].
+// Credential names a certificate and its key below [PKIDir]. An authority has a file
+// of each; a leaf has both in one, so that it is replaced in one step.
 type Credential string
 
 // The credentials of a cluster. The first three are authorities: their keys are
@@ -30,14 +34,59 @@ const (
 	DNSCert              Credential = "dns"
 )
 
-// CertFile and KeyFile are the paths of the PEM files on a server.
-func (c Credential) CertFile() string { return path.Join(PKIDir, string(c)+".crt") }
+// Authorities are those that sign.
+func Authorities() []Credential { return []Credential{CA, EtcdCA, FrontProxyCA} }
+
+// WorkerLeaves are the leaf certificates of every node.
+func WorkerLeaves() []Credential { return []Credential{KubeletCert, ProxyCert, DNSCert} }
+
+// MasterLeaves are those that a master has besides.
+func MasterLeaves() []Credential {
+	return []Credential{
+		APIServerCert, APIServerKubeletCert, APIServerEtcdCert, FrontProxyCert,
+		EtcdServerCert, EtcdPeerCert, EtcdHealthCert, ControllerCert, SchedulerCert,
+	}
+}
+
+// IsAuthority reports whether it is one that signs.
+func (c Credential) IsAuthority() bool { return c == CA || c == EtcdCA || c == FrontProxyCA }
+
+// CertFile is the path of the PEM certificate on a server.
+func (c Credential) CertFile() string {
+	if c.IsAuthority() {
+		return path.Join(PKIDir, string(c)+".crt")
+	}
+	return c.file()
+}
 
 // KeyFile is the path of the PEM private key (PKCS #8, mode 0600).
-func (c Credential) KeyFile() string { return path.Join(PKIDir, string(c)+".key") }
+func (c Credential) KeyFile() string {
+	if c.IsAuthority() {
+		return path.Join(PKIDir, string(c)+".key")
+	}
+	return c.file()
+}
+
+func (c Credential) file() string { return path.Join(PKIDir, string(c)+".pem") }
 
 // KeyPair is both files, as the processes' configuration names them.
 func (c Credential) KeyPair() KeyPair { return KeyPair{CertFile: c.CertFile(), KeyFile: c.KeyFile()} }
+
+// Lifetimes of leaf certificates: what they have by default, and the least, which is
+// the least that a CertificateSigningRequest may ask for.
+const (
+	DefaultCertificateLifetime = 365 * 24 * time.Hour
+	MinCertificateLifetime     = 10 * time.Minute
+)
+
+// ClockSkew is how long before its signing a certificate begins to be valid: how far
+// behind the clock may be of whoever verifies it. All that sign for nodes keep to it,
+// since a revocation refuses what begins before a time.
+const ClockSkew = 10 * time.Minute
+
+// RenewalSigner is the signer of CertificateSigningRequests by which a node renews its
+// certificates: it signs for who has a certificate the same one again, with a new key.
+const RenewalSigner = "gantry.run/renewal"
 
 // The key pair that signs service account tokens. Both are PEM; the private key
 // is on masters only and the same on all of them.
@@ -76,7 +125,7 @@ const (
 )
 
 // ReleasedNodesConfigMap, in kube-system, names the nodes that were taken out of the
-// cluster without their server being wiped. Its data is a time in RFC 3339 for each:
+// cluster. Its data is a time in RFC 3339 for each:
 // certificates of the node that begin no later are refused. A node that comes back
 // is given others.
 const ReleasedNodesConfigMap = "gantry-released-nodes"

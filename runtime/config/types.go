@@ -46,6 +46,12 @@ type LeaderElection struct {
 	RetryPeriod   metav1.Duration `json:"retryPeriod,omitempty"`
 }
 
+// Certificates says how long leaf certificates live.
+type Certificates struct {
+	// Lifetime of those that are renewed (default 8760h).
+	Lifetime metav1.Duration `json:"lifetime,omitempty"`
+}
+
 // EtcdConfig configures the etcd process.
 type EtcdConfig struct {
 	// Name of the member: the node name.
@@ -202,6 +208,10 @@ type ControllerManagerConfig struct {
 	ServiceCIDRs     addr.Prefixes `json:"serviceCIDR"`
 	// RootCAFile is published in every namespace as ConfigMap kube-root-ca.crt.
 	RootCAFile string `json:"rootCAFile"`
+	// Signing is the authority that signs what CertificateSigningRequests ask of
+	// Kubernetes' own signers, and nodes' certificates again (default: none does).
+	Signing      KeyPair      `json:"signing,omitzero"`
+	Certificates Certificates `json:"certificates,omitzero"`
 	// NodeMonitorGracePeriod is how long a node may miss its heartbeat before it
 	// is marked Unknown (default 40 s).
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
@@ -248,6 +258,9 @@ type KubeletConfig struct {
 	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 
 	Network NetworkConfig `json:"network"`
+
+	// Certificates are those of all processes of the server, which the kubelet renews.
+	Certificates Certificates `json:"certificates,omitzero"`
 }
 
 // NetworkConfig configures the pod network of a node. The node's own pod CIDR

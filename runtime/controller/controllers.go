@@ -3,7 +3,11 @@ package controller
 import (
 	"context"
 
+	"github.com/gantry-run/gantry/runtime/controller/certificaterenewal"
 	"github.com/gantry-run/gantry/runtime/controller/cronjob"
+	"github.com/gantry-run/gantry/runtime/controller/csrapproving"
+	"github.com/gantry-run/gantry/runtime/controller/csrcleaner"
+	"github.com/gantry-run/gantry/runtime/controller/csrsigning"
 	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
@@ -16,10 +20,12 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
+	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
+	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
 	"github.com/gantry-run/gantry/runtime/controller/ttlafterfinished"
 )
 
@@ -54,6 +60,12 @@ func controllers() []controller {
 		{maker(podcidr.New), 1},
 		{maker(podgc.New), 1},
 		{maker(disruption.New), 2},
+		{maker(certificaterenewal.New), 2},
+		{maker(csrapproving.New), 2},
+		{maker(csrsigning.New), 2},
+		{maker(csrcleaner.New), 1},
+		{maker(trustbundle.New), 1},
+		{maker(resourcequota.New), 3},
 	}
 }
 

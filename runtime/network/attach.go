@@ -95,6 +95,10 @@ func connect(name, nsPath string, ip, nodeIP netip.Addr, mtu int) error {
 	if err != nil {
 		return err
 	}
+	// Before the pod's end is up, and it can be heard.
+	if err := refuseAdvertisements(ipv6Conf, name); err != nil {
+		return err
+	}
 	pod, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err

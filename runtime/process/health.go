@@ -21,6 +21,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 )
 
 // HealthHandler serves /healthz (the process answers), /readyz (it does its
@@ -144,9 +145,10 @@ func serveHealth(h Health, r Runner, log *slog.Logger) (shutdown func(), err err
 }
 
 // serverTLS is the TLS configuration of a server that asks clients for a certificate
-// that clientCAFile signed. They may have a token instead: the guard verifies both.
+// that clientCAFile signed. They may have a token instead: the guard verifies
+// both. Its own certificate may be replaced while it serves.
 func serverTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	serving, err := keypair.Load(pair)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -159,7 +161,7 @@ func serverTLS(pair config.KeyPair, clientCAFile string) (*tls.Config, error) {
 		return nil, fmt.Errorf("client CA %s holds no certificate", clientCAFile)
 	}
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
 		ClientAuth: tls.RequestClientCert, ClientCAs: pool,
 	}, nil
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -237,6 +238,11 @@ func TestAProbeLeavesNoConnection(t *testing.T) {
 	if srv.TLS, err = serverTLS(pair, ca.file); err != nil {
 		t.Fatal(err)
 	}
+	own, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.TLS.Certificates = []tls.Certificate{own} // or httptest would put its own there
 	srv.StartTLS()
 	defer srv.Close()
 	if got, err := Probe(t.Context(), srv.Listener.Addr().String(), "/readyz?verbose", pair, ca.file); err != nil || got != "/readyz?verbose true" {

@@ -87,10 +87,19 @@ func handled(t *testing.T, plugin admission.Interface, ops ...admission.Operatio
 }
 
 func TestHandles(t *testing.T) {
-	handled(t, &ServiceAccount{}, admission.Create)
+	handled(t, &ServiceAccount{}, admission.Create, admission.Update)
 	handled(t, DefaultTolerations{}, admission.Create)
 	handled(t, &Priority{}, admission.Create, admission.Update)
-	handled(t, &NodeRestriction{}, admission.Create, admission.Update)
+	handled(t, &LimitRanger{}, admission.Create, admission.Update)
+	handled(t, &PodSecurity{}, admission.Create, admission.Update)
+	handled(t, &RuntimeClass{}, admission.Create)
+	handled(t, TaintNodesByCondition{}, admission.Create)
+	handled(t, &DefaultStorageClass{}, admission.Create)
+	handled(t, &DefaultIngressClass{}, admission.Create)
+	handled(t, &PersistentVolumeClaimResize{}, admission.Update)
+	handled(t, &PodTopologyLabels{}, admission.Create)
+	handled(t, &EventRateLimit{}, admission.Create, admission.Update)
+	handled(t, DenyServiceExternalIPs{}, admission.Create, admission.Update)
 }
 
 // Only the creation of a pod itself is that of a new pod.

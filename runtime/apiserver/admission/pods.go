@@ -3,7 +3,6 @@ package admission
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -117,15 +116,4 @@ func tolerates(list []corev1.Toleration, key string) bool {
 		}
 	}
 	return false
-}
-
-// restrictedLabels are those that only administrators set on nodes.
-func restrictedLabels(labels map[string]string) []string {
-	var out []string
-	for k := range labels {
-		if prefix, _, ok := strings.Cut(k, "/"); ok && (prefix == "node-restriction.kubernetes.io" || strings.HasSuffix(prefix, ".node-restriction.kubernetes.io")) {
-			out = append(out, k)
-		}
-	}
-	return out
 }

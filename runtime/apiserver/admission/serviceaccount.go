@@ -32,8 +32,10 @@ var (
 	_ admission.ValidationInterface = &ServiceAccount{}
 )
 
-// Handles says that new pods are looked at.
-func (p *ServiceAccount) Handles(op admission.Operation) bool { return op == admission.Create }
+// Handles says that new pods are looked at, and debug containers that are added.
+func (p *ServiceAccount) Handles(op admission.Operation) bool {
+	return op == admission.Create || op == admission.Update
+}
 
 func newPod(a admission.Attributes) (*corev1.Pod, bool) {
 	if a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" || a.GetOperation() != admission.Create {
@@ -70,10 +72,15 @@ func (p *ServiceAccount) Admit(ctx context.Context, a admission.Attributes, _ ad
 }
 
 // Validate makes sure that the account still exists after other plugins had
-// their say, and that a mirror pod has no part in it.
+// their say, that the pod uses only secrets that it may, and that a mirror pod has no
+// part in it.
 func (p *ServiceAccount) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	pod, ok := newPod(a)
-	if !ok {
+	debugged := false
+	if !ok && a.GetOperation() == admission.Update && a.GetSubresource() == "ephemeralcontainers" {
+		pod, debugged = a.GetObject().(*corev1.Pod)
+	}
+	if !ok && !debugged {
 		return nil
 	}
 	if _, mirror := pod.Annotations[mirrorAnnotation]; mirror {
@@ -82,8 +89,14 @@ func (p *ServiceAccount) Validate(ctx context.Context, a admission.Attributes, _
 		}
 		return nil
 	}
-	_, err := p.account(ctx, a, pod)
-	return err
+	sa, err := p.account(ctx, a, pod)
+	if err != nil {
+		return err
+	}
+	if err := mountable(sa, pod, debugged); err != nil {
+		return admission.NewForbidden(a, err)
+	}
+	return nil
 }
 
 func (p *ServiceAccount) account(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*corev1.ServiceAccount, error) {

@@ -2,10 +2,13 @@ package nodeauth
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -20,8 +23,12 @@ type Cluster interface {
 	Pods(ctx context.Context, node string, fresh bool) ([]corev1.Pod, error)
 	// Pod returns a pod, or a NotFound error.
 	Pod(ctx context.Context, namespace, name string, fresh bool) (*corev1.Pod, error)
-	// Claim returns a volume claim, or a NotFound error.
+	// The others are read from the cache. Each returns a NotFound error where there is
+	// no such object.
 	Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
+	Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error)
+	Attachment(ctx context.Context, name string) (*storagev1.VolumeAttachment, error)
+	PodCertificateRequest(ctx context.Context, namespace, name string) (*certificatesv1.PodCertificateRequest, error)
 }
 
 // Authorizer allows nodes what they need and has no opinion on anything else.
@@ -44,6 +51,9 @@ func (n *Authorizer) Authorize(ctx context.Context, a authorizer.Attributes) (au
 	if !ok || !a.IsResourceRequest() {
 		return authorizer.DecisionNoOpinion, "", nil
 	}
+	if node == "" {
+		return authorizer.DecisionNoOpinion, fmt.Sprintf("unknown node for user %q", a.GetUser().GetName()), nil
+	}
 	allowed, err := n.allowed(ctx, node, a)
 	switch {
 	case err != nil:
@@ -65,12 +75,14 @@ func (n *Authorizer) allowed(ctx context.Context, node string, a authorizer.Attr
 	case resource{"", "nodes", ""}:
 		// All may be read: the pod network needs every node's address. That a node
 		// creates only itself is checked on admission, where the name is known.
-		return read || verb == "create" || (write || verb == "delete") && a.GetName() == node, nil
+		// None deletes itself: it would come back without the taints that it had.
+		return read || verb == "create" || write && a.GetName() == node, nil
 	case resource{"", "nodes", "status"}:
 		return write && a.GetName() == node, nil
-	case resource{"", "services", ""}, resource{"node.k8s.io", "runtimeclasses", ""}, resource{"storage.k8s.io", "csidrivers", ""}:
+	case resource{"", "services", ""}, resource{"node.k8s.io", "runtimeclasses", ""}, resource{"storage.k8s.io", "csidrivers", ""},
+		resource{"certificates.k8s.io", "clustertrustbundles", ""}:
 		return read, nil
-	case resource{"", "events", ""}:
+	case resource{"", "events", ""}, resource{"events.k8s.io", "events", ""}:
 		return verb == "create" || write, nil
 	case resource{"coordination.k8s.io", "leases", ""}:
 		return a.GetNamespace() == corev1.NamespaceNodeLease && (verb == "create" || a.GetName() == node && (verb == "get" || write || verb == "delete")), nil
@@ -81,27 +93,46 @@ func (n *Authorizer) allowed(ctx context.Context, node string, a authorizer.Attr
 		return verb == "create", nil
 	case resource{"certificates.k8s.io", "certificatesigningrequests", ""}:
 		return read || verb == "create", nil
-
-	case resource{"", "pods", ""}:
-		if verb == "list" || verb == "watch" {
+	case resource{"certificates.k8s.io", "podcertificaterequests", ""}:
+		switch verb {
+		case "create": // which ones, admission sees
+			return true, nil
+		case "list", "watch":
 			return selectsNode(a, node), nil
 		}
-		return n.ownPod(ctx, node, a, verb == "get" || verb == "delete")
+		return n.ownCertificateRequest(ctx, node, a, verb == "get")
+
+	case resource{"", "pods", ""}:
+		switch verb {
+		case "create": // mirror pods; that they are such, admission sees
+			return true, nil
+		case "list", "watch":
+			if selectsNode(a, node) {
+				return true, nil
+			}
+		}
+		return n.ownPod(ctx, node, a, read || verb == "delete")
 	case resource{"", "pods", "status"}:
 		return n.ownPod(ctx, node, a, write)
 	case resource{"", "pods", "eviction"}:
 		return n.ownPod(ctx, node, a, verb == "create")
 
 	case resource{"", "secrets", ""}:
-		return n.used(ctx, node, a, read, usesSecret)
+		return n.secret(ctx, node, a, read)
 	case resource{"", "configmaps", ""}:
 		return n.used(ctx, node, a, read, usesConfigMap)
-	case resource{"", "serviceaccounts", ""}, resource{"", "serviceaccounts", "token"}:
-		return n.used(ctx, node, a, read || verb == "create" && a.GetSubresource() == "token", usesServiceAccount)
+	case resource{"", "serviceaccounts", ""}:
+		return n.used(ctx, node, a, verb == "get", usesServiceAccount)
+	case resource{"", "serviceaccounts", "token"}:
+		return n.used(ctx, node, a, verb == "create", usesServiceAccount)
 	case resource{"", "persistentvolumeclaims", ""}:
-		return n.used(ctx, node, a, read, usesClaim)
+		return n.used(ctx, node, a, verb == "get", usesClaim)
+	case resource{"", "persistentvolumeclaims", "status"}:
+		return n.used(ctx, node, a, write, usesClaim)
 	case resource{"", "persistentvolumes", ""}:
 		return n.volume(ctx, node, a, verb == "get")
+	case resource{"storage.k8s.io", "volumeattachments", ""}:
+		return n.attachment(ctx, node, a, verb == "get")
 	}
 	return false, nil
 }
@@ -136,49 +167,4 @@ func (n *Authorizer) ownPod(ctx context.Context, node string, a authorizer.Attri
 		}
 	}
 	return false, nil
-}
-
-// used allows what a pod of the node refers to. The cache is asked first; only
-// what it does not know costs a fresh read, since it may lag behind a binding.
-func (n *Authorizer) used(ctx context.Context, node string, a authorizer.Attributes, verbOK bool, uses func(*corev1.Pod, string) bool) (bool, error) {
-	if !verbOK || a.GetName() == "" {
-		return false, nil
-	}
-	return n.anyPod(ctx, node, func(p *corev1.Pod) (bool, error) {
-		return p.Namespace == a.GetNamespace() && uses(p, a.GetName()), nil
-	})
-}
-
-func (n *Authorizer) anyPod(ctx context.Context, node string, match func(*corev1.Pod) (bool, error)) (bool, error) {
-	for _, fresh := range []bool{false, true} {
-		pods, err := n.cluster.Pods(ctx, node, fresh)
-		if err != nil {
-			return false, err
-		}
-		for i := range pods {
-			if ok, err := match(&pods[i]); ok || err != nil {
-				return ok, err
-			}
-		}
-	}
-	return false, nil
-}
-
-// volume allows the volume that a claim of one of the node's pods is bound to.
-func (n *Authorizer) volume(ctx context.Context, node string, a authorizer.Attributes, verbOK bool) (bool, error) {
-	if !verbOK {
-		return false, nil
-	}
-	return n.anyPod(ctx, node, func(p *corev1.Pod) (bool, error) {
-		for _, name := range claims(p) {
-			c, err := n.cluster.Claim(ctx, p.Namespace, name)
-			if err != nil && !errors.IsNotFound(err) {
-				return false, err
-			}
-			if err == nil && c.Spec.VolumeName == a.GetName() {
-				return true, nil
-			}
-		}
-		return false, nil
-	})
 }

@@ -7,11 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -23,6 +26,7 @@ import (
 type model struct {
 	cached, fresh []corev1.Pod // fresh are in addition to cached, or replace those of the same name
 	claims        []corev1.PersistentVolumeClaim
+	volumes       []corev1.PersistentVolume
 	failing       func(call string) error
 	calls         []string
 }
@@ -88,6 +92,49 @@ func (m *model) Claim(_ context.Context, namespace, name string) (*corev1.Persis
 		}
 	}
 	return nil, apierrors.NewNotFound(corev1.Resource("persistentvolumeclaims"), name)
+}
+
+func (m *model) Volume(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	if err := m.begin("volume %s", name); err != nil {
+		return nil, err
+	}
+	for i := range m.volumes {
+		if v := &m.volumes[i]; v.Name == name {
+			return v, nil
+		}
+	}
+	return nil, apierrors.NewNotFound(corev1.Resource("persistentvolumes"), name)
+}
+
+// Attachment: those named after a node are to it.
+func (m *model) Attachment(_ context.Context, name string) (*storagev1.VolumeAttachment, error) {
+	if name == "gone" {
+		return nil, apierrors.NewNotFound(storagev1.Resource("volumeattachments"), name)
+	}
+	return &storagev1.VolumeAttachment{Spec: storagev1.VolumeAttachmentSpec{NodeName: strings.TrimPrefix(name, "to-")}}, nil
+}
+
+// PodCertificateRequest: those named after a node are of it.
+func (m *model) PodCertificateRequest(_ context.Context, _, name string) (*certificatesv1.PodCertificateRequest, error) {
+	if name == "gone" {
+		return nil, apierrors.NewNotFound(corev1.Resource("podcertificaterequests"), name)
+	}
+	return &certificatesv1.PodCertificateRequest{Spec: certificatesv1.PodCertificateRequestSpec{NodeName: types.NodeName(strings.TrimPrefix(name, "of-"))}}, nil
+}
+
+// volume is one that is bound to a claim.
+func volume(name, namespace, claim string) corev1.PersistentVolume {
+	v := corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if claim != "" {
+		v.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: claim}
+	}
+	return v
+}
+
+// withSecret mounts with a secret of the claim's namespace.
+func withSecret(v corev1.PersistentVolume, name string) corev1.PersistentVolume {
+	v.Spec.CephFS = &corev1.CephFSPersistentVolumeSource{SecretRef: &corev1.SecretReference{Name: name}}
+	return v
 }
 
 func podOn(node, namespace, name string, spec corev1.PodSpec) corev1.Pod {
@@ -176,7 +223,7 @@ func TestAuthorize(t *testing.T) {
 		{"create core/nodes - -", yes},
 		{"update core/nodes - a", yes},
 		{"patch core/nodes - a", yes},
-		{"delete core/nodes - a", yes},
+		{"delete core/nodes - a", no},
 		{"update core/nodes - b", no},
 		{"patch core/nodes - b", no},
 		{"delete core/nodes - b", no},
@@ -247,8 +294,10 @@ func TestAuthorize(t *testing.T) {
 		{"get core/pods team on-a", yes},
 		{"delete core/pods team on-a", yes},
 		{"update core/pods team on-a", no},
-		{"create core/pods team -", no},
-		{"create core/pods team on-a", no},
+		{"create core/pods team -", yes},
+		{"list core/pods team on-a", yes},
+		{"watch core/pods team on-a", yes},
+		{"list core/pods team on-b", no},
 		{"deletecollection core/pods team -", no},
 		{"get core/pods team on-b", no},
 		{"delete core/pods team on-b", no},
@@ -283,6 +332,8 @@ func TestAuthorize(t *testing.T) {
 		{"get core/configmaps other config-a", no},
 		{"get core/configmaps team secret-a", no},
 		{"get core/serviceaccounts team account-a", yes},
+		{"list core/serviceaccounts team account-a", no},
+		{"watch core/serviceaccounts team account-a", no},
 		{"create core/serviceaccounts team account-a", no},
 		{"delete core/serviceaccounts team account-a", no},
 		{"get core/serviceaccounts team account-b", no},
@@ -292,7 +343,12 @@ func TestAuthorize(t *testing.T) {
 		{"create core/serviceaccounts/token other account-a", no},
 		{"create core/serviceaccounts/token team -", no},
 		{"get core/persistentvolumeclaims team claim-a", yes},
+		{"list core/persistentvolumeclaims team claim-a", no},
 		{"update core/persistentvolumeclaims team claim-a", no},
+		{"update core/persistentvolumeclaims/status team claim-a", yes},
+		{"patch core/persistentvolumeclaims/status team claim-a", yes},
+		{"get core/persistentvolumeclaims/status team claim-a", no},
+		{"patch core/persistentvolumeclaims/status team claim-b", no},
 		{"get core/persistentvolumeclaims team claim-b", no},
 		{"get core/persistentvolumeclaims other claim-a", no},
 
@@ -302,17 +358,52 @@ func TestAuthorize(t *testing.T) {
 		{"update core/persistentvolumes - volume-a", no},
 		{"get core/persistentvolumes - volume-b", no},
 		{"get core/persistentvolumes - volume-other", no},
+		{"get core/persistentvolumes - volume-free", no},
+		{"get core/persistentvolumes - gone", no},
+		{"get core/persistentvolumes - -", no},
+		// The secrets that those are mounted with.
+		{"get core/secrets team mount-a", yes},
+		{"get core/secrets other mount-a", no},
+		{"get core/secrets team mount-b", no},
+		{"get core/secrets team mount-stolen", no},
+		// What a mirror pod says of itself gives nothing.
+		{"get core/secrets team secret-m", no},
+		{"get core/configmaps team config-m", no},
+		{"get core/pods team mirror", yes},
+
+		{"get storage.k8s.io/volumeattachments - to-a", yes},
+		{"get storage.k8s.io/volumeattachments - to-b", no},
+		{"get storage.k8s.io/volumeattachments - gone", no},
+		{"list storage.k8s.io/volumeattachments - to-a", no},
+		{"get certificates.k8s.io/podcertificaterequests team of-a", yes},
+		{"get certificates.k8s.io/podcertificaterequests team of-b", no},
+		{"get certificates.k8s.io/podcertificaterequests team gone", no},
+		{"create certificates.k8s.io/podcertificaterequests team -", yes},
+		{"list certificates.k8s.io/podcertificaterequests - -", no},
+		{"update certificates.k8s.io/podcertificaterequests team of-a", no},
+		{"update certificates.k8s.io/podcertificaterequests/status team of-a", no},
+		{"watch certificates.k8s.io/clustertrustbundles - -", yes},
+		{"create certificates.k8s.io/clustertrustbundles - -", no},
+		{"create events.k8s.io/events team -", yes},
 
 		{"get core/namespaces - team", no},
 		{"get rbac.authorization.k8s.io/roles team r", no},
 		{"get apps/deployments team d", no},
 	}
+	mirror := podOn("a", "team", "mirror", usingAll("m"))
+	mirror.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: ""}
+	thief := usingAll("a")
+	thief.Volumes[1].PersistentVolumeClaim.ClaimName = "claim-thief"
 	m := &model{
 		cached: []corev1.Pod{
+			mirror, podOn("a", "team", "thief", thief),
 			podOn("a", "team", "on-a", usingAll("a")), podOn("b", "team", "on-b", usingAll("b")), podOn("", "team", "pending", usingAll("b")),
 			podOn("a", "plain", "on-a", corev1.PodSpec{}), podOn("b", "other", "on-b", usingAll("a")),
 		},
-		claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "volume-a"), claim("team", "claim-b", "volume-b"), claim("other", "claim-a", "volume-other")},
+		claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "volume-a"), claim("team", "claim-b", "volume-b"), claim("other", "claim-a", "volume-other"),
+			claim("team", "claim-thief", "volume-stolen")},
+		volumes: []corev1.PersistentVolume{withSecret(volume("volume-a", "team", "claim-a"), "mount-a"), withSecret(volume("volume-b", "team", "claim-b"), "mount-b"),
+			volume("volume-other", "other", "claim-a"), volume("volume-free", "", ""), withSecret(volume("volume-stolen", "team", "claim-of-another"), "mount-stolen")},
 	}
 	a := New(m)
 	for _, tt := range tests {
@@ -329,6 +420,17 @@ func TestAuthorize(t *testing.T) {
 				t.Errorf("without the group: %v, %v", got, err)
 			}
 		})
+	}
+}
+
+// A certificate of a node without a name is no node's.
+func TestANodeHasAName(t *testing.T) {
+	for _, text := range []string{"create core/nodes - -", "get core/nodes - -", "create core/pods team -", "list core/services - -"} {
+		r := request(t, text)
+		r.User = nodeUser("")
+		if got, why, err := New(&model{}).Authorize(t.Context(), r); got != authorizer.DecisionNoOpinion || !strings.Contains(why, "unknown node") || err != nil {
+			t.Errorf("%s: %v, %q, %v", text, got, why, err)
+		}
 	}
 }
 
@@ -362,11 +464,13 @@ func TestAuthorizePodLists(t *testing.T) {
 	for _, tt := range tests {
 		for _, verb := range []string{"list", "watch"} {
 			t.Run(verb+" "+tt.name, func(t *testing.T) {
-				r := request(t, verb+" core/pods - -")
-				r.User, r.FieldSelectorRequirements, r.FieldSelectorParsingErr = nodeUser("a"), tt.selector, tt.err
-				got, _, err := New(&model{}).Authorize(t.Context(), r)
-				if (got == authorizer.DecisionAllow) != tt.want || err != nil {
-					t.Errorf("%v, %v", got, err)
+				for _, of := range []string{" core/pods - -", " certificates.k8s.io/podcertificaterequests - -"} {
+					r := request(t, verb+of)
+					r.User, r.FieldSelectorRequirements, r.FieldSelectorParsingErr = nodeUser("a"), tt.selector, tt.err
+					got, _, err := New(&model{}).Authorize(t.Context(), r)
+					if (got == authorizer.DecisionAllow) != tt.want || err != nil {
+						t.Errorf("%s: %v, %v", of, got, err)
+					}
 				}
 			})
 		}
@@ -398,17 +502,23 @@ func TestAuthorizeBeyondTheCache(t *testing.T) {
 		{"not asked for a verb it has not", "update core/pods team p", model{cached: []corev1.Pod{onA}}, false, nil},
 
 		{"a secret of the cache", "get core/secrets team secret-a", model{cached: []corev1.Pod{onA}}, true, []string{"pods of a, fresh false"}},
+		{"of a claim that is gone", "get core/secrets team s", model{cached: []corev1.Pod{onA}}, false,
+			[]string{"pods of a, fresh false", "claim team/claim-a", "pods of a, fresh true", "claim team/claim-a"}},
 		{"of a pod just bound", "get core/secrets team secret-a", model{fresh: []corev1.Pod{onA}}, true, []string{"pods of a, fresh false", "pods of a, fresh true"}},
 		{"of a pod on another", "get core/secrets team secret-a", model{cached: []corev1.Pod{onB}}, false, []string{"pods of a, fresh false", "pods of a, fresh true"}},
 		{"none is read for a write", "update core/secrets team secret-a", model{cached: []corev1.Pod{onA}}, false, nil},
 		{"none is read for a list of all", "list core/secrets team -", model{cached: []corev1.Pod{onA}}, false, nil},
 
-		{"a volume", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "v")}}, true,
-			[]string{"pods of a, fresh false", "claim team/claim-a"}},
-		{"of a claim that is gone", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}}, false,
-			[]string{"pods of a, fresh false", "claim team/claim-a", "pods of a, fresh true", "claim team/claim-a"}},
-		{"of a claim that is not bound", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "")}}, false,
-			[]string{"pods of a, fresh false", "claim team/claim-a", "pods of a, fresh true", "claim team/claim-a"}},
+		{"a volume", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, volumes: []corev1.PersistentVolume{volume("v", "team", "claim-a")}}, true,
+			[]string{"volume v", "pods of a, fresh false"}},
+		{"of another's claim", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, volumes: []corev1.PersistentVolume{volume("v", "team", "claim-b")}}, false,
+			[]string{"volume v", "pods of a, fresh false", "pods of a, fresh true"}},
+		{"of another namespace's claim", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, volumes: []corev1.PersistentVolume{volume("v", "other", "claim-a")}}, false,
+			[]string{"volume v", "pods of a, fresh false", "pods of a, fresh true"}},
+		{"that is not bound", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}, volumes: []corev1.PersistentVolume{volume("v", "", "")}}, false, []string{"volume v"}},
+		{"that is gone", "get core/persistentvolumes - v", model{cached: []corev1.Pod{onA}}, false, []string{"volume v"}},
+		{"a secret of a volume", "get core/secrets team s", model{cached: []corev1.Pod{onA}, claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "v")},
+			volumes: []corev1.PersistentVolume{withSecret(volume("v", "team", "claim-a"), "s")}}, true, []string{"pods of a, fresh false", "claim team/claim-a", "volume v"}},
 		{"no list of volumes", "list core/persistentvolumes - v", model{cached: []corev1.Pod{onA}}, false, nil},
 	}
 	for _, tt := range tests {
@@ -433,8 +543,8 @@ func TestAuthorizeVolumeOfALaterClaim(t *testing.T) {
 		{Name: "y", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
 	}}
 	m := &model{
-		cached: []corev1.Pod{podOn("a", "team", "none", corev1.PodSpec{}), podOn("a", "team", "p", two)},
-		claims: []corev1.PersistentVolumeClaim{claim("team", "p-y", "v")},
+		cached:  []corev1.Pod{podOn("a", "team", "none", corev1.PodSpec{}), podOn("a", "team", "p", two)},
+		volumes: []corev1.PersistentVolume{volume("v", "team", "p-y")},
 	}
 	r := request(t, "get core/persistentvolumes - v")
 	r.User = nodeUser("a")
@@ -457,7 +567,9 @@ func TestAuthorizeWithoutAnswers(t *testing.T) {
 		{"the pod, read freshly", "get core/pods team other", "pod team/other, fresh true"},
 		{"the pods", "get core/secrets team s", "pods of a, fresh false"},
 		{"the pods, read freshly", "get core/secrets team s", "pods of a, fresh true"},
-		{"a claim", "get core/persistentvolumes - v", "claim team/claim-x"},
+		{"a claim", "get core/secrets team s", "claim team/claim-x"},
+		{"a claim's volume", "get core/secrets team s", "volume volume-x"},
+		{"a volume", "get core/persistentvolumes - v", "volume v"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

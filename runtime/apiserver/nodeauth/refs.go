@@ -60,6 +60,92 @@ func volumeSecret(v *corev1.Volume, name string) bool {
 		return ref(v.FlexVolume.SecretRef)
 	case v.AzureFile != nil:
 		return v.AzureFile.SecretName == name
+	case v.Cinder != nil:
+		return ref(v.Cinder.SecretRef)
+	case v.ScaleIO != nil:
+		return ref(v.ScaleIO.SecretRef)
+	case v.StorageOS != nil:
+		return ref(v.StorageOS.SecretRef)
+	}
+	return false
+}
+
+// volumeUsesSecret reports whether nodes need a secret to mount a volume. Where the
+// volume names no namespace for it, it is that of its claim.
+func volumeUsesSecret(v *corev1.PersistentVolume, namespace, name string) bool {
+	own := ""
+	if v.Spec.ClaimRef != nil {
+		own = v.Spec.ClaimRef.Namespace
+	}
+	ref := func(r *corev1.SecretReference) bool {
+		return r != nil && r.Name == name && (r.Namespace == namespace || r.Namespace == "" && own == namespace)
+	}
+	switch s := &v.Spec.PersistentVolumeSource; {
+	case s.AzureFile != nil:
+		of := own
+		if n := s.AzureFile.SecretNamespace; n != nil && *n != "" {
+			of = *n
+		}
+		return s.AzureFile.SecretName == name && of == namespace
+	case s.CephFS != nil:
+		return ref(s.CephFS.SecretRef)
+	case s.Cinder != nil:
+		return ref(s.Cinder.SecretRef)
+	case s.FlexVolume != nil:
+		return ref(s.FlexVolume.SecretRef)
+	case s.RBD != nil:
+		return ref(s.RBD.SecretRef)
+	case s.ScaleIO != nil:
+		return ref(s.ScaleIO.SecretRef)
+	case s.ISCSI != nil:
+		return ref(s.ISCSI.SecretRef)
+	case s.StorageOS != nil:
+		return s.StorageOS.SecretRef != nil && s.StorageOS.SecretRef.Name == name && s.StorageOS.SecretRef.Namespace == namespace
+	case s.CSI != nil: // those of controllers are not for nodes
+		return ref(s.CSI.NodePublishSecretRef) || ref(s.CSI.NodeStageSecretRef) || ref(s.CSI.NodeExpandSecretRef)
+	}
+	return false
+}
+
+// References reports whether a pod refers to any secret or config map in its pull
+// secrets and environments.
+func References(p *corev1.Pod) (secrets, configMaps bool) {
+	secrets = len(p.Spec.ImagePullSecrets) > 0
+	for i := range p.Spec.Volumes {
+		secrets = secrets || namesSecret(&p.Spec.Volumes[i])
+	}
+	anyEnv(p, func(from []corev1.EnvFromSource, env []corev1.EnvVar) bool {
+		for _, e := range from {
+			secrets, configMaps = secrets || e.SecretRef != nil, configMaps || e.ConfigMapRef != nil
+		}
+		for _, e := range env {
+			if e.ValueFrom != nil {
+				secrets, configMaps = secrets || e.ValueFrom.SecretKeyRef != nil, configMaps || e.ValueFrom.ConfigMapKeyRef != nil
+			}
+		}
+		return false
+	})
+	return secrets, configMaps
+}
+
+// namesSecret reports whether a volume of a type that needs nothing else of the API
+// names a secret.
+func namesSecret(v *corev1.Volume) bool {
+	switch {
+	case v.CephFS != nil:
+		return v.CephFS.SecretRef != nil
+	case v.RBD != nil:
+		return v.RBD.SecretRef != nil
+	case v.ISCSI != nil:
+		return v.ISCSI.SecretRef != nil
+	case v.FlexVolume != nil:
+		return v.FlexVolume.SecretRef != nil
+	case v.Cinder != nil:
+		return v.Cinder.SecretRef != nil
+	case v.ScaleIO != nil:
+		return v.ScaleIO.SecretRef != nil
+	case v.StorageOS != nil:
+		return v.StorageOS.SecretRef != nil
 	}
 	return false
 }

@@ -42,6 +42,9 @@ func TestReferences(t *testing.T) {
 		{"iSCSI", `volumes: [{name: v, iscsi: {targetPortal: p, iqn: i, lun: 0, secretRef: {name: red}}}]`, []string{"red"}, nil},
 		{"flex", `volumes: [{name: v, flexVolume: {driver: d, secretRef: {name: red}}}]`, []string{"red"}, nil},
 		{"Azure file", `volumes: [{name: v, azureFile: {secretName: red, shareName: blue}}]`, []string{"red"}, nil},
+		{"Cinder", `volumes: [{name: v, cinder: {volumeID: i, secretRef: {name: red}}}]`, []string{"red"}, nil},
+		{"ScaleIO", `volumes: [{name: v, scaleIO: {gateway: g, system: s, secretRef: {name: red}}}]`, []string{"red"}, nil},
+		{"StorageOS", `volumes: [{name: v, storageos: {secretRef: {name: red}}}]`, []string{"red"}, nil},
 		{"a claim is no secret", `volumes: [{name: v, persistentVolumeClaim: {claimName: red}}]`, nil, nil},
 
 		{"environment from", `containers: [{name: a, envFrom: [{secretRef: {name: red}}, {configMapRef: {name: blue}}]}]`, []string{"red"}, []string{"blue"}},
@@ -85,5 +88,63 @@ func TestUsesServiceAccount(t *testing.T) {
 	p := podOf(t, `serviceAccountName: red`)
 	if !usesServiceAccount(p, "red") || usesServiceAccount(p, "blue") || usesServiceAccount(p, "") {
 		t.Error("the account")
+	}
+}
+
+// The secrets that nodes need for volumes, by their spec.
+func TestSecretsOfVolumes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spec string
+		want []string // "namespace/name"
+	}{
+		"Azure file":               {`azureFile: {secretName: red, shareName: s}`, []string{"team/red"}},
+		"Azure file elsewhere":     {`azureFile: {secretName: red, secretNamespace: other, shareName: s}`, []string{"other/red"}},
+		"CephFS":                   {`cephfs: {monitors: [m], secretRef: {name: red}}`, []string{"team/red"}},
+		"CephFS elsewhere":         {`cephfs: {monitors: [m], secretRef: {name: red, namespace: other}}`, []string{"other/red"}},
+		"Cinder":                   {`cinder: {volumeID: v, secretRef: {name: red}}`, []string{"team/red"}},
+		"flex":                     {`flexVolume: {driver: d, secretRef: {name: red}}`, []string{"team/red"}},
+		"RBD":                      {`rbd: {monitors: [m], image: i, secretRef: {name: red}}`, []string{"team/red"}},
+		"ScaleIO":                  {`scaleIO: {gateway: g, system: s, secretRef: {name: red}}`, []string{"team/red"}},
+		"iSCSI":                    {`iscsi: {targetPortal: p, iqn: i, lun: 0, secretRef: {name: red}}`, []string{"team/red"}},
+		"StorageOS":                {`storageos: {secretRef: {name: red, namespace: other}}`, []string{"other/red"}},
+		"StorageOS without a home": {`storageos: {secretRef: {name: red}}`, nil},
+		"CSI":                      {`csi: {driver: d, volumeHandle: h, nodePublishSecretRef: {name: red, namespace: team}, nodeStageSecretRef: {name: blue, namespace: team}, nodeExpandSecretRef: {name: green, namespace: team}}`, []string{"team/red", "team/blue", "team/green"}},
+		"CSI, of its controller":   {`csi: {driver: d, volumeHandle: h, controllerPublishSecretRef: {name: red, namespace: team}, controllerExpandSecretRef: {name: blue, namespace: team}}`, nil},
+		"none":                     {`hostPath: {path: /}`, nil},
+	} {
+		v := &corev1.PersistentVolume{}
+		if err := yaml.UnmarshalStrict([]byte("claimRef: {namespace: team, name: c}\n"+tt.spec), &v.Spec); err != nil {
+			t.Fatal(name, err)
+		}
+		for _, namespace := range []string{"team", "other"} {
+			for _, secret := range []string{"red", "blue", "green"} {
+				if got := volumeUsesSecret(v, namespace, secret); got != slices.Contains(tt.want, namespace+"/"+secret) {
+					t.Errorf("%s: %s/%s: %t", name, namespace, secret, got)
+				}
+			}
+		}
+	}
+}
+
+func TestWhetherAPodRefersToAnything(t *testing.T) {
+	for spec, want := range map[string][2]bool{
+		`containers: [{name: a, env: [{name: v, value: x}, {name: w, valueFrom: {fieldRef: {fieldPath: x}}}]}]`: {false, false},
+		`imagePullSecrets: [{name: red}]`:                                     {true, false},
+		`containers: [{name: a, envFrom: [{secretRef: {name: red}}]}]`:        {true, false},
+		`initContainers: [{name: a, envFrom: [{configMapRef: {name: red}}]}]`: {false, true},
+		`containers: [{name: a, env: [{name: v, valueFrom: {secretKeyRef: {name: r, key: k}}}, {name: w, valueFrom: {configMapKeyRef: {name: r, key: k}}}]}]`: {true, true},
+		`volumes: [{name: v, cephfs: {monitors: [m], secretRef: {name: red}}}]`:                                                                               {true, false},
+		`volumes: [{name: v, cephfs: {monitors: [m]}}]`:                                                                                                       {false, false},
+		`volumes: [{name: v, rbd: {monitors: [m], image: i, secretRef: {name: red}}}]`:                                                                        {true, false},
+		`volumes: [{name: v, iscsi: {targetPortal: p, iqn: i, lun: 0, secretRef: {name: r}}}]`:                                                                {true, false},
+		`volumes: [{name: v, flexVolume: {driver: d, secretRef: {name: red}}}]`:                                                                               {true, false},
+		`volumes: [{name: v, cinder: {volumeID: i, secretRef: {name: red}}}]`:                                                                                 {true, false},
+		`volumes: [{name: v, scaleIO: {gateway: g, system: s, secretRef: {name: red}}}]`:                                                                      {true, false},
+		`volumes: [{name: v, storageos: {secretRef: {name: red}}}]`:                                                                                           {true, false},
+		`volumes: [{name: v, hostPath: {path: /}}]`:                                                                                                           {false, false},
+	} {
+		if secrets, configMaps := References(podOf(t, spec)); secrets != want[0] || configMaps != want[1] {
+			t.Errorf("%s: %t, %t", spec, secrets, configMaps)
+		}
 	}
 }

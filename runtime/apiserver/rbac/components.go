@@ -1,12 +1,15 @@
 package rbac
 
-import rbacv1 "k8s.io/api/rbac/v1"
+import (
+	certificatesv1 "k8s.io/api/certificates/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
 
 // componentRoles are for the processes of a cluster.
 func componentRoles() []rbacv1.ClusterRole {
-	return []rbacv1.ClusterRole{
+	return append([]rbacv1.ClusterRole{
 		controllerManager(), scheduler(), proxier(), dns(), kubeletAPI(), node(),
-	}
+	}, certificateRoles()...)
 }
 
 func events() []rbacv1.PolicyRule {
@@ -41,8 +44,12 @@ func controllerManager() rbacv1.ClusterRole {
 		on([]string{"create"}, "batch", "jobs"),
 		on([]string{"create"}, "discovery.k8s.io", "endpointslices"),
 		on([]string{"create"}, "storage.k8s.io", "volumeattachments"),
+		on([]string{"create"}, certificatesv1.GroupName, "clustertrustbundles"),
 		on([]string{"update", "patch"}, "", "namespaces/finalize", "namespaces/status", "nodes/status", "pods/status"),
-		on([]string{"approve", "sign"}, "certificates.k8s.io", "signers"),
+		signers("approve", certificatesv1.KubeAPIServerClientKubeletSignerName, ownSigners),
+		signers("sign", certificatesv1.KubeAPIServerClientSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName,
+			certificatesv1.KubeletServingSignerName, legacyUnknownSigner, ownSigners),
+		signers("attest", apiServerServingSigner),
 		paths("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", "/version"),
 	}
 	return clusterRole("system:kube-controller-manager", append(append(rules, events()...), reviews()...)...)

@@ -43,7 +43,7 @@ func (e *Escalation) Validate(ctx context.Context, a admission.Attributes, _ adm
 	if a.GetResource().Group != rbacv1.GroupName || a.GetSubresource() != "" {
 		return nil
 	}
-	if slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup) || garbageCollectionOnly(a.GetObject(), a.GetOldObject()) {
+	if slices.Contains(a.GetUserInfo().GetGroups(), user.SystemPrivilegedGroup) || GarbageCollectionOnly(a.GetObject(), a.GetOldObject()) {
 		return nil
 	}
 	switch o := a.GetObject().(type) {
@@ -62,9 +62,9 @@ func (e *Escalation) Validate(ctx context.Context, a admission.Attributes, _ adm
 	return nil
 }
 
-// garbageCollectionOnly reports an update of nothing but what the garbage collector
+// GarbageCollectionOnly reports an update of nothing but what the garbage collector
 // needs to change, which it may do without holding the rules.
-func garbageCollectionOnly(obj, old runtime.Object) bool {
+func GarbageCollectionOnly(obj, old runtime.Object) bool {
 	if old == nil {
 		return false
 	}

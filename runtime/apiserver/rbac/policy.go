@@ -103,6 +103,7 @@ func BootstrapPolicy() Policy {
 			bindCluster("system:node-proxier", userSubject(config.ProxyUser)),
 			bindCluster("system:kube-dns", userSubject(config.DNSUser)),
 			bindCluster("system:kubelet-api-admin", userSubject(config.APIServerKubeletUser)),
+			bindCluster(selfNodeClient, groupSubject(config.NodesGroup)),
 		},
 		// Every client finds the masters in this one slice.
 		Roles: []rbacv1.Role{masters},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -41,7 +42,7 @@ type Binder struct {
 	stores   *Stores
 	kubelets *Kubelets
 
-	pods, nodes, secrets, budgets *Store
+	pods, nodes, secrets, budgets, slices *Store
 }
 
 // NewBinder returns a binder for the kinds that are stored in stores. It says
@@ -50,7 +51,7 @@ func NewBinder(stores *Stores, with Collaborators) (*Binder, error) {
 	b := &Binder{with: with, stores: stores}
 	for _, err := range []error{
 		Find[*corev1.Pod](stores, &b.pods), Find[*corev1.Node](stores, &b.nodes), Find[*corev1.Secret](stores, &b.secrets),
-		Find[*policyv1.PodDisruptionBudget](stores, &b.budgets),
+		Find[*policyv1.PodDisruptionBudget](stores, &b.budgets), Find[*discoveryv1.EndpointSlice](stores, &b.slices),
 	} {
 		if err != nil {
 			return nil, err
@@ -79,7 +80,7 @@ func (b *Binder) Bind(k kind.Kind) (map[string]rest.Storage, error) {
 		out[k.Resource+"/scale"] = s.Scale()
 	}
 	for _, sub := range k.Subresources {
-		served, err := b.subresource(s, sub.Served)
+		served, err := b.subresource(s, sub)
 		if err != nil {
 			return nil, fmt.Errorf("kind %s: subresource %s: %w", k.GVK, sub.Name, err)
 		}
@@ -103,10 +104,10 @@ func (b *Binder) objects(s *Store, k kind.Kind) (rest.Storage, error) {
 	return nil, fmt.Errorf("kind %s: there is no storage %q", k.GVK, k.Storage)
 }
 
-func (b *Binder) subresource(s *Store, served kind.Serving) (rest.Storage, error) {
-	switch served {
+func (b *Binder) subresource(s *Store, sub kind.Subresource) (rest.Storage, error) {
+	switch sub.Served {
 	case kind.Approval:
-		return NewApproval(s), nil
+		return NewApproval(s, sub.Validate), nil
 	case kind.Finalize:
 		return NewFinalize(s), nil
 	case kind.EphemeralContainers:
@@ -118,21 +119,21 @@ func (b *Binder) subresource(s *Store, served kind.Serving) (rest.Storage, error
 	case kind.PodLog:
 		return NewLog(s, b.kubelets), nil
 	case kind.PodExec:
-		return NewExec(s, b.kubelets), nil
+		return NewExec(s, b.kubelets, b.with.Authorizer), nil
 	case kind.PodAttach:
-		return NewAttach(s, b.kubelets), nil
+		return NewAttach(s, b.kubelets, b.with.Authorizer), nil
 	case kind.PodPortForward:
-		return NewPortForward(s, b.kubelets), nil
+		return NewPortForward(s, b.kubelets, b.with.Authorizer), nil
 	case kind.PodProxy:
-		return NewPodProxy(s, b.with.Proxy), nil
+		return NewPodProxy(s, dialer{b.slices}, b.with.Proxy), nil
 	case kind.ServiceProxy:
-		return NewServiceProxy(s, b.with.Proxy), nil
+		return NewServiceProxy(s, b.pods, dialer{b.slices}, b.with.Proxy), nil
 	case kind.NodeProxy:
-		return NewNodeProxy(b.kubelets), nil
+		return NewNodeProxy(b.kubelets, dialer{b.slices}, b.with.Proxy), nil
 	case kind.AccountToken:
 		return NewToken(s, b.pods, b.nodes, b.secrets, b.with.Tokens, b.with.Audience), nil
 	}
-	return nil, fmt.Errorf("nothing serves %q", served)
+	return nil, fmt.Errorf("nothing serves %q", sub.Served)
 }
 
 func (b *Binder) review(k kind.Kind) (rest.Storage, error) {

@@ -76,14 +76,9 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
 		}
 		pod.Spec.NodeName = b.Target.Name
-		if len(b.Annotations) > 0 {
-			annotations := maps.Clone(pod.Annotations)
-			if annotations == nil {
-				annotations = map[string]string{}
-			}
-			maps.Copy(annotations, b.Annotations)
-			pod.Annotations = annotations
-		}
+		pod.Annotations = merged(pod.Annotations, b.Annotations)
+		// Admission puts the topology of the node into the binding.
+		pod.Labels = merged(pod.Labels, b.Labels)
 		markScheduled(pod)
 		return pod, nil
 	})
@@ -98,6 +93,19 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// merged is a map with what another adds to it; neither is changed.
+func merged(m, more map[string]string) map[string]string {
+	if len(more) == 0 {
+		return m
+	}
+	out := maps.Clone(m)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, more)
+	return out
 }
 
 func bindable(pod *corev1.Pod) error {

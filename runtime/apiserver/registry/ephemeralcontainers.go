@@ -2,12 +2,15 @@ package registry
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // NewEphemeralContainers is pods/ephemeralcontainers: debug containers are added
@@ -24,6 +27,7 @@ func (s ephemeralStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.
 	added := obj.(*corev1.Pod).Spec.EphemeralContainers
 	s.layout.keepAllButStatus(obj, old)
 	s.layout.keepStatus(obj, old)
+	keepMetadata(kind.AllMetadata, obj, old)
 	pod := obj.(*corev1.Pod)
 	pod.Spec.EphemeralContainers = added
 	if !equality.Semantic.DeepEqual(added, old.(*corev1.Pod).Spec.EphemeralContainers) {
@@ -34,6 +38,9 @@ func (s ephemeralStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.
 func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	path := field.NewPath("spec", "ephemeralContainers")
 	pod, was := obj.(*corev1.Pod), old.(*corev1.Pod)
+	if _, mirror := was.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
+		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods do not support ephemeral containers")}
+	}
 	var errs field.ErrorList
 	now := map[string]*corev1.EphemeralContainer{}
 	for i := range pod.Spec.EphemeralContainers {
@@ -42,9 +49,9 @@ func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Ob
 	for i := range was.Spec.EphemeralContainers {
 		c := &was.Spec.EphemeralContainers[i]
 		if n := now[c.Name]; n == nil {
-			errs = append(errs, field.Forbidden(path, "existing ephemeral containers "+c.Name+" may not be removed"))
+			errs = append(errs, field.Forbidden(path, fmt.Sprintf("existing ephemeral containers %q may not be removed", c.Name)))
 		} else if !equality.Semantic.DeepEqual(n, c) {
-			errs = append(errs, field.Forbidden(path, "existing ephemeral containers "+c.Name+" may not be changed"))
+			errs = append(errs, field.Forbidden(path, fmt.Sprintf("existing ephemeral containers %q may not be changed", c.Name)))
 		}
 	}
 	if s.kind.Validate != nil {
@@ -54,5 +61,5 @@ func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Ob
 }
 
 func (s ephemeralStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("status")
+	return s.resetFields("status", "metadata")
 }

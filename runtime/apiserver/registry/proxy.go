@@ -7,25 +7,27 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/proxy"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
+	utilproxy "k8s.io/apiserver/pkg/util/proxy"
 )
 
 // Proxy is the proxy subresource of nodes, pods and services: plain HTTP carried
 // through the API server.
 type Proxy struct {
-	options   runtime.Object
-	pathOf    func(runtime.Object) string
-	target    func(ctx context.Context, id string) (*url.URL, error)
-	transport http.RoundTripper
+	options runtime.Object
+	pathOf  func(runtime.Object) string
+	target  func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error)
 }
 
 var _ rest.Connecter = &Proxy{}
@@ -48,7 +50,7 @@ func (r *Proxy) NewConnectOptions() (runtime.Object, bool, string) {
 
 // Connect carries the request to its target.
 func (r *Proxy) Connect(ctx context.Context, id string, opts runtime.Object, resp rest.Responder) (http.Handler, error) {
-	location, err := r.target(ctx, id)
+	location, transport, err := r.target(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -56,79 +58,143 @@ func (r *Proxy) Connect(ctx context.Context, id string, opts runtime.Object, res
 	if strings.HasSuffix(r.pathOf(opts), "/") && location.Path != "/" {
 		location.Path += "/"
 	}
-	return proxy.NewUpgradeAwareHandler(location, r.transport, true, false, proxy.NewErrorResponder(resp)), nil
+	return proxy.NewUpgradeAwareHandler(location, transport, true, false, proxy.NewErrorResponder(resp)), nil
 }
 
-// NewNodeProxy reaches the kubelet of a node.
-func NewNodeProxy(k *Kubelets) *Proxy {
+// NewNodeProxy reaches the kubelet of a node, or another port of it
+// ("[scheme:]name[:port]").
+func NewNodeProxy(k *Kubelets, d dialer, transport http.RoundTripper) *Proxy {
 	return &Proxy{
-		options: &corev1.NodeProxyOptions{}, transport: k.transport,
-		pathOf: func(o runtime.Object) string { return o.(*corev1.NodeProxyOptions).Path },
-		target: func(ctx context.Context, id string) (*url.URL, error) {
-			_, name, _, valid := utilnet.SplitSchemeNamePort(id)
+		options: &corev1.NodeProxyOptions{},
+		pathOf:  func(o runtime.Object) string { return o.(*corev1.NodeProxyOptions).Path },
+		target: func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error) {
+			scheme, name, port, valid := utilnet.SplitSchemeNamePort(id)
 			if !valid {
-				return nil, errors.NewBadRequest(fmt.Sprintf("invalid node request %q", id))
+				return nil, nil, errors.NewBadRequest(fmt.Sprintf("invalid node request %q", id))
 			}
-			return k.URL(ctx, name, "/", nil)
+			kubelet, err := k.URL(ctx, name, "/", nil)
+			if err != nil {
+				return nil, nil, err
+			}
+			if err := globalUnicast(ctx, kubelet.Hostname()); err != nil {
+				return nil, nil, errors.NewBadRequest(err.Error())
+			}
+			if port == "" || port == kubelet.Port() {
+				return kubelet, k.transport, nil
+			}
+			if err := d.check(ctx, kubelet.Hostname()); err != nil {
+				return nil, nil, err
+			}
+			return webURL(scheme, kubelet.Hostname(), port), transport, nil
 		},
 	}
 }
 
 // NewPodProxy reaches a port of a pod ("[scheme:]name[:port]").
-func NewPodProxy(pods *Store, transport http.RoundTripper) *Proxy {
+func NewPodProxy(pods *Store, d dialer, transport http.RoundTripper) *Proxy {
 	return &Proxy{
-		options: &corev1.PodProxyOptions{}, transport: transport,
-		pathOf: func(o runtime.Object) string { return o.(*corev1.PodProxyOptions).Path },
-		target: func(ctx context.Context, id string) (*url.URL, error) {
+		options: &corev1.PodProxyOptions{},
+		pathOf:  func(o runtime.Object) string { return o.(*corev1.PodProxyOptions).Path },
+		target: func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error) {
 			scheme, name, port, valid := utilnet.SplitSchemeNamePort(id)
 			if !valid {
-				return nil, errors.NewBadRequest(fmt.Sprintf("invalid pod request %q", id))
+				return nil, nil, errors.NewBadRequest(fmt.Sprintf("invalid pod request %q", id))
 			}
 			pod, err := Read[*corev1.Pod](ctx, pods, genericapirequest.NamespaceValue(ctx), name, Fresh)
 			if err != nil {
-				return nil, err
-			}
-			for _, c := range pod.Spec.Containers {
-				for _, p := range c.Ports {
-					if port == "" || p.Name == port {
-						port = strconv.Itoa(int(p.ContainerPort))
-					}
-				}
+				return nil, nil, err
 			}
 			if pod.Status.PodIP == "" {
-				return nil, errors.NewServiceUnavailable(fmt.Sprintf("pod %s has no address yet", name))
+				return nil, nil, errors.NewServiceUnavailable(fmt.Sprintf("pod %s has no address yet", name))
 			}
-			return webURL(scheme, pod.Status.PodIP, port), nil
+			if err := d.check(ctx, pod.Status.PodIP); err != nil {
+				return nil, nil, err
+			}
+			return webURL(scheme, pod.Status.PodIP, podPort(pod, port)), transport, nil
 		},
 	}
 }
 
-// NewServiceProxy reaches a port of a Service ("[scheme:]name[:port]") at its
-// cluster IP.
-func NewServiceProxy(services *Store, transport http.RoundTripper) *Proxy {
+// podPort is the number of a port of a pod; "" is its first.
+func podPort(pod *corev1.Pod, port string) string {
+	for _, c := range pod.Spec.Containers {
+		for _, p := range c.Ports {
+			if port == "" || p.Name == port {
+				return strconv.Itoa(int(p.ContainerPort))
+			}
+		}
+	}
+	return port
+}
+
+// NewServiceProxy reaches a port of a Service ("[scheme:]name[:port]") at one of its
+// ready pods: an endpoint that is no pod of the namespace is somebody's claim.
+func NewServiceProxy(services, pods *Store, d dialer, transport http.RoundTripper) *Proxy {
 	return &Proxy{
-		options: &corev1.ServiceProxyOptions{}, transport: transport,
-		pathOf: func(o runtime.Object) string { return o.(*corev1.ServiceProxyOptions).Path },
-		target: func(ctx context.Context, id string) (*url.URL, error) {
+		options: &corev1.ServiceProxyOptions{},
+		pathOf:  func(o runtime.Object) string { return o.(*corev1.ServiceProxyOptions).Path },
+		target: func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error) {
 			scheme, name, port, valid := utilnet.SplitSchemeNamePort(id)
 			if !valid {
-				return nil, errors.NewBadRequest(fmt.Sprintf("invalid service request %q", id))
+				return nil, nil, errors.NewBadRequest(fmt.Sprintf("invalid service request %q", id))
 			}
-			svc, err := Read[*corev1.Service](ctx, services, genericapirequest.NamespaceValue(ctx), name, Fresh)
+			namespace := genericapirequest.NamespaceValue(ctx)
+			svc, err := Read[*corev1.Service](ctx, services, namespace, name, Fresh)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			for _, p := range svc.Spec.Ports {
-				if port == "" || p.Name == port {
-					port = strconv.Itoa(int(p.Port))
-				}
+			if port, err = servicePort(svc, port); err != nil {
+				return nil, nil, err
 			}
-			if ip := svc.Spec.ClusterIP; ip == "" || ip == corev1.ClusterIPNone {
-				return nil, errors.NewServiceUnavailable(fmt.Sprintf("service %s has no cluster IP", name))
+			list, err := ListWhere[*discoveryv1.EndpointSliceList](ctx, d.slices, namespace, nil, Cached)
+			if err != nil {
+				return nil, nil, err
 			}
-			return webURL(scheme, svc.Spec.ClusterIP, port), nil
+			host, err := utilproxy.RandomEndpoint(name, slicesOf(list, name), port, corev1.IPv4Protocol, func(e *discoveryv1.Endpoint) bool {
+				return isPod(ctx, e, pods, namespace) && d.check(ctx, e.Addresses[0]) == nil
+			})
+			if err != nil {
+				return nil, nil, err
+			}
+			if scheme == "" {
+				scheme = "http"
+			}
+			return &url.URL{Scheme: scheme, Host: host}, transport, nil
 		},
 	}
+}
+
+// servicePort is the name of a Service's port, which may be given by its number.
+func servicePort(svc *corev1.Service, port string) (string, error) {
+	n, err := strconv.ParseInt(port, 10, 64)
+	if err != nil {
+		return port, nil //nolint:nilerr // it is a name
+	}
+	for _, p := range svc.Spec.Ports {
+		if int64(p.Port) == n {
+			return p.Name, nil
+		}
+	}
+	return "", errors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", n, svc.Name))
+}
+
+func slicesOf(list *discoveryv1.EndpointSliceList, service string) []*discoveryv1.EndpointSlice {
+	var out []*discoveryv1.EndpointSlice
+	for i := range list.Items {
+		if list.Items[i].Labels[discoveryv1.LabelServiceName] == service {
+			out = append(out, &list.Items[i])
+		}
+	}
+	return out
+}
+
+// isPod reports whether an endpoint is the address of a pod of the namespace.
+func isPod(ctx context.Context, e *discoveryv1.Endpoint, pods *Store, namespace string) bool {
+	if e.TargetRef == nil || e.TargetRef.Namespace != namespace || len(e.Addresses) == 0 {
+		return false
+	}
+	pod, err := Read[*corev1.Pod](ctx, pods, namespace, e.TargetRef.Name, Cached)
+	return err == nil && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.Addresses[0] })
 }
 
 func webURL(scheme, host, port string) *url.URL {

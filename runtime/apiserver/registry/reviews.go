@@ -123,6 +123,9 @@ func decideFor(ctx context.Context, a authorizer.UnconditionalAuthorizer, u user
 		attrs.ResourceRequest = true
 		attrs.Verb, attrs.Namespace, attrs.Name = r.Verb, r.Namespace, r.Name
 		attrs.APIGroup, attrs.APIVersion, attrs.Resource, attrs.Subresource = r.Group, r.Version, r.Resource, r.Subresource
+		if err := selected(&attrs, r); err != nil {
+			return err
+		}
 	} else {
 		attrs.Verb, attrs.Path = n.Verb, n.Path
 	}

@@ -154,7 +154,7 @@ func TestBinderNamesWhatIsMissing(t *testing.T) {
 	if _, err := b.objects(nil, k); err == nil {
 		t.Error("an unknown storage is bound")
 	}
-	if _, err := b.subresource(nil, "song"); err == nil {
+	if _, err := b.subresource(nil, kind.Subresource{Served: "song"}); err == nil {
 		t.Error("an unknown subresource is bound")
 	}
 	if _, err := b.Bind(kind.Kind{Resource: "riddles", Review: "riddle"}); err == nil {

@@ -9,6 +9,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -83,7 +84,31 @@ func proxies(t *testing.T, c *apitest.Cluster, ns string) {
 	refusal(t, "a pod without an address", get(in+"/pods/p/proxy/"), http.StatusServiceUnavailable, "has no address yet")
 	refusal(t, "no pod", get(in+"/pods/q/proxy/"), http.StatusNotFound, "not found")
 	refusal(t, "an odd pod", get(in+"/pods/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid pod request")
-	refusal(t, "a headless service", get(in+"/services/headless/proxy/"), http.StatusServiceUnavailable, "has no cluster IP")
+	for _, ip := range []string{"127.0.0.1", "169.254.169.254", "::1"} {
+		p, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Status.PodIP, p.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+		if _, err := k.CoreV1().Pods(ns).UpdateStatus(t.Context(), p, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		refusal(t, "a pod at "+ip, get(in+"/pods/p/proxy/"), http.StatusBadRequest, "address not allowed")
+	}
+	refusal(t, "a headless service", get(in+"/services/headless/proxy/"), http.StatusServiceUnavailable, `no endpoints available for service "headless"`)
+	refusal(t, "another port", get(in+"/services/there:81/proxy/"), http.StatusServiceUnavailable, "no service port 81 found")
+	port, name, protocol := int32(80), "", corev1.ProtocolTCP
+	for what, target := range map[string]*corev1.ObjectReference{"of-nobody": nil, "of-p": {Kind: "Pod", Namespace: ns, Name: "p"}} {
+		_, err := k.DiscoveryV1().EndpointSlices(ns).Create(t.Context(), &discoveryv1.EndpointSlice{
+			ObjectMeta: metav1.ObjectMeta{Name: what, Labels: map[string]string{discoveryv1.LabelServiceName: "there"}}, AddressType: discoveryv1.AddressTypeIPv4,
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"}, TargetRef: target}},
+			Ports:     []discoveryv1.EndpointPort{{Name: &name, Port: &port, Protocol: &protocol}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	refusal(t, "endpoints that are not the pods'", get(in+"/services/there:80/proxy/"), http.StatusServiceUnavailable, "no endpoints available")
 	refusal(t, "an odd service", get(in+"/services/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid service request")
 	refusal(t, "no node", get("/nodes/n/proxy/"), http.StatusNotFound, "not found")
 	refusal(t, "an odd node", get("/nodes/a:b:c:d/proxy/"), http.StatusBadRequest, "invalid node request")
@@ -112,10 +137,10 @@ func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 	refusal(t, "another pod of the name", bind("p", "n", func(b *corev1.Binding) { b.UID = "other" }), http.StatusConflict, "")
 	refusal(t, "an older pod", bind("p", "n", func(b *corev1.Binding) { b.ResourceVersion = "1" }), http.StatusConflict, "")
 	refusal(t, "the pod", bind("p", "n", func(b *corev1.Binding) {
-		b.UID, b.ResourceVersion, b.Annotations = p.UID, p.ResourceVersion, map[string]string{"a": "b"}
+		b.UID, b.ResourceVersion, b.Annotations, b.Labels = p.UID, p.ResourceVersion, map[string]string{"a": "b"}, map[string]string{"zone": "z"}
 	}), 0, "")
 	got, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
-	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" {
+	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" {
 		t.Errorf("bound: %v, %+v", err, got)
 	}
 }
@@ -216,19 +241,39 @@ func accountTokens(t *testing.T, c *apitest.Cluster, ns string) {
 		why           string
 	}{
 		{"of no account", "nobody", 0, "", "", "", http.StatusNotFound, "not found"},
-		{"too short", "default", 599, "", "", "", http.StatusBadRequest, "may not be less than 600"},
+		{"too short", "default", 599, "", "", "", http.StatusUnprocessableEntity, "may not specify a duration less than 10 minutes"},
+		{"too long", "default", 1<<32 + 1, "", "", "", http.StatusUnprocessableEntity, "may not specify a duration larger than 2^32 seconds"},
 		{"shortest", "default", 600, "", "", "", 0, ""},
 		{"of the pod", "default", 0, "Pod", "p", p.UID, 0, ""},
 		{"of a pod by name", "default", 0, "Pod", "p", "", 0, ""},
 		{"of another pod of the name", "default", 0, "Pod", "p", "x", http.StatusConflict, "does not match"},
-		{"of another's pod", "other", 0, "Pod", "p", p.UID, http.StatusBadRequest, "runs as service account"},
+		{"of another's pod", "other", 0, "Pod", "p", p.UID, http.StatusBadRequest, "pod running with different serviceaccount name"},
 		{"of the secret", "default", 0, "Secret", "s", s.UID, 0, ""},
 		{"of no secret", "default", 0, "Secret", "t", "", http.StatusNotFound, "not found"},
 		{"of no node", "default", 0, "Node", "n", "", http.StatusNotFound, "not found"},
-		{"of a service", "default", 0, "Service", "s", "", http.StatusBadRequest, "is bound to a Pod, Node or Secret"},
+		{"of a service", "default", 0, "Service", "s", "", http.StatusBadRequest, "cannot bind token to object of type /, Kind=Service"},
 	} {
 		_, err := ask(tt.account, tt.seconds, tt.kind, tt.name, tt.uid)
 		refusal(t, tt.what, err, tt.code, tt.why)
+	}
+	for what, tt := range map[string]struct {
+		change func(*authenticationv1.TokenRequest)
+		code   int32
+		why    string
+	}{
+		"of an account before": {func(r *authenticationv1.TokenRequest) { r.UID = "x" }, http.StatusConflict, "does not match the UID of the service account"},
+		"of another name":      {func(r *authenticationv1.TokenRequest) { r.Name = "other" }, http.StatusUnprocessableEntity, "must match the service account name"},
+		"with attestations": {func(r *authenticationv1.TokenRequest) {
+			r.Spec.Attestations = map[string]authenticationv1.AttestationValue{"a": {"b"}}
+		}, http.StatusUnprocessableEntity, "attestations may only be specified"},
+		"bound in another group": {func(r *authenticationv1.TokenRequest) {
+			r.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "apps/v1", Kind: "Pod", Name: "p"}
+		}, http.StatusBadRequest, "cannot bind token to object of type apps/v1, Kind=Pod"},
+	} {
+		r := &authenticationv1.TokenRequest{}
+		tt.change(r)
+		_, err := k.CoreV1().ServiceAccounts(ns).CreateToken(ctx, "default", r, metav1.CreateOptions{})
+		refusal(t, what, err, tt.code, tt.why)
 	}
 	long, err := ask("default", 7*24*3600, "", "", "")
 	if err != nil || *long.Spec.ExpirationSeconds != 24*3600 || len(long.Spec.Audiences) != 1 || long.Status.Token == "" {

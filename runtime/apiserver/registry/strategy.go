@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -159,14 +160,37 @@ func (s statusStrategy) AllowCreateOnUpdate(context.Context) bool { return false
 
 func (s statusStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	s.layout.keepAllButStatus(obj, old)
-	if m, err := meta.Accessor(obj); err == nil {
-		if o, err := meta.Accessor(old); err == nil {
-			m.SetOwnerReferences(o.GetOwnerReferences())
-			m.SetDeletionTimestamp(o.GetDeletionTimestamp())
-		}
-	}
+	keepMetadata(s.kind.StatusKeeps, obj, old)
 	if s.kind.PrepareForStatusUpdate != nil {
 		s.kind.PrepareForStatusUpdate(obj, old)
+	}
+	s.stamp(obj, old)
+}
+
+// stamp sets the times that the writer left out.
+func (s strategy) stamp(obj, old runtime.Object) {
+	if s.kind.Stamp != nil {
+		s.kind.Stamp(obj, old, time.Now())
+	}
+}
+
+// keepMetadata takes a part of metadata from old.
+func keepMetadata(part kind.Metadata, obj, old runtime.Object) {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return
+	}
+	was, err := meta.Accessor(old)
+	if err != nil {
+		return
+	}
+	switch part {
+	case kind.AllMetadata:
+		metav1.ResetObjectMetaForStatus(m, was)
+	case kind.Labels:
+		m.SetLabels(was.GetLabels())
+	case kind.OwnerReferences:
+		m.SetOwnerReferences(was.GetOwnerReferences())
 	}
 }
 
@@ -179,5 +203,8 @@ func (s statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtim
 }
 
 func (s statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("spec", "metadata.ownerReferences", "metadata.deletionTimestamp")
+	if s.kind.StatusKeeps == kind.NoMetadata {
+		return s.resetFields("spec")
+	}
+	return s.resetFields("spec", string(s.kind.StatusKeeps))
 }

@@ -2,13 +2,16 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -107,14 +110,11 @@ func TestUpdateKeepsStatusAndCountsGenerations(t *testing.T) {
 }
 
 func TestStatusUpdateKeepsTheRest(t *testing.T) {
-	deleted := metav1.Now()
 	old := budget(3, 1, 2, map[string]string{"a": "b"})
-	old.OwnerReferences, old.DeletionTimestamp = []metav1.OwnerReference{{Name: "o"}}, &deleted
 	obj := budget(3, 5, 9, map[string]string{"c": "d"})
 	s := statusStrategy{strategyOf(t, old)}
 	s.PrepareForUpdate(t.Context(), obj, old)
-	if obj.Spec.MinAvailable.IntVal != 1 || obj.Status.CurrentHealthy != 9 || obj.Labels["c"] != "d" || obj.Generation != 3 ||
-		len(obj.OwnerReferences) != 1 || obj.DeletionTimestamp == nil {
+	if obj.Spec.MinAvailable.IntVal != 1 || obj.Status.CurrentHealthy != 9 || obj.Labels["c"] != "d" || obj.Generation != 3 {
 		t.Errorf("%+v", obj)
 	}
 	if s.AllowCreateOnUpdate(t.Context()) || s.WarningsOnUpdate(t.Context(), obj, old) != nil {
@@ -166,10 +166,25 @@ func TestResetFields(t *testing.T) {
 			t.Errorf("%s: %v", version, got)
 		}
 		got := status[fieldpath.APIVersion(version)]
-		for _, want := range []string{".spec", ".metadata.ownerReferences", ".metadata.deletionTimestamp"} {
-			if got == nil || !strings.Contains(got.String(), want) {
-				t.Errorf("%s: %v lacks %s", version, got, want)
-			}
+		if got == nil || strings.TrimSpace(got.String()) != ".spec" {
+			t.Errorf("%s: %v", version, got)
+		}
+	}
+	for _, tt := range []struct {
+		rules   updateRules
+		version string
+		want    []string
+	}{
+		{statusStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata.ownerReferences", ".spec"}},
+		{statusStrategy{strategyOf(t, &appsv1.Deployment{})}, "apps/v1", []string{".metadata.labels", ".spec"}},
+		{statusStrategy{strategyOf(t, &storagev1.VolumeAttachment{})}, "storage.k8s.io/v1", []string{".metadata", ".spec"}},
+		{ephemeralStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata", ".status"}},
+		{approvalStrategy{strategy: strategyOf(t, &certificatesv1.CertificateSigningRequest{})}, "certificates.k8s.io/v1", []string{".spec", ".status.certificate"}},
+	} {
+		got := strings.Fields(tt.rules.GetResetFields()[fieldpath.APIVersion(tt.version)].String())
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%T of %s: %v", tt.rules, tt.version, got)
 		}
 	}
 	if got := strategyOf(t, &corev1.ConfigMap{}).GetResetFields(); got != nil {
@@ -225,7 +240,7 @@ func TestApprovalWritesConditionsOnly(t *testing.T) {
 	obj := old.DeepCopy()
 	obj.Spec.Username, obj.Status.Certificate = "eve", []byte("d")
 	obj.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue}}
-	approvalStrategy{statusStrategy{strategyOf(t, old)}}.PrepareForUpdate(t.Context(), obj, old)
+	approvalStrategy{strategy: strategyOf(t, old)}.PrepareForUpdate(t.Context(), obj, old)
 	if obj.Spec.Username != "ann" || string(obj.Status.Certificate) != "c" || len(obj.Status.Conditions) != 1 {
 		t.Errorf("%+v", obj)
 	}
@@ -274,8 +289,9 @@ func TestEphemeralContainersAreAddedOnly(t *testing.T) {
 		"invalid": {debug(), debug("a"), 2, "Duplicate value"},
 	} {
 		tt.obj.Spec.Containers[0].Image, tt.obj.Status.Phase = "other", corev1.PodFailed
+		tt.obj.Labels = map[string]string{"a": "b"}
 		s.PrepareForUpdate(t.Context(), tt.obj, tt.old)
-		if tt.obj.Generation != tt.generation || tt.obj.Spec.Containers[0].Image != "i" || tt.obj.Status.Phase != "" {
+		if tt.obj.Labels != nil || tt.obj.Generation != tt.generation || tt.obj.Spec.Containers[0].Image != "i" || tt.obj.Status.Phase != "" {
 			t.Errorf("%s: prepared as generation %d, %+v", name, tt.obj.Generation, tt.obj.Spec)
 		}
 		errs := s.ValidateUpdate(t.Context(), tt.obj, tt.old)
@@ -286,6 +302,11 @@ func TestEphemeralContainersAreAddedOnly(t *testing.T) {
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+	}
+	mirror := debug()
+	mirror.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: ""}
+	if errs := s.ValidateUpdate(t.Context(), debug("x"), mirror); len(errs) != 1 || !strings.Contains(errs[0].Error(), "static pods do not support ephemeral containers") {
+		t.Errorf("of a static pod: %v", errs)
 	}
 	if s.AllowCreateOnUpdate(context.Background()) {
 		t.Error("debugging creates a pod")

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/proxy"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	genericrest "k8s.io/apiserver/pkg/registry/generic/rest"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -26,6 +27,7 @@ import (
 type stream struct {
 	pods     *Store
 	kubelets *Kubelets
+	all      authorizer.UnconditionalAuthorizer
 }
 
 func (s stream) Destroy()            {}
@@ -97,7 +99,9 @@ func streamQuery(stdin, stdout, stderr, tty bool) url.Values {
 type Exec struct{ stream }
 
 // NewExec returns the subresource.
-func NewExec(pods *Store, k *Kubelets) *Exec { return &Exec{stream{pods, k}} }
+func NewExec(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthorizer) *Exec {
+	return &Exec{stream{pods, k, all}}
+}
 
 var _ rest.Connecter = &Exec{}
 
@@ -108,6 +112,9 @@ func (r *Exec) NewConnectOptions() (runtime.Object, bool, string) {
 
 // Connect runs a command in a container.
 func (r *Exec) Connect(ctx context.Context, name string, opts runtime.Object, resp rest.Responder) (http.Handler, error) {
+	if err := mayCreate(ctx, r.all); err != nil {
+		return nil, err
+	}
 	o, ok := opts.(*corev1.PodExecOptions)
 	if !ok {
 		return nil, fmt.Errorf("unexpected options %T", opts)
@@ -127,7 +134,9 @@ func (r *Exec) Connect(ctx context.Context, name string, opts runtime.Object, re
 type Attach struct{ stream }
 
 // NewAttach returns the subresource.
-func NewAttach(pods *Store, k *Kubelets) *Attach { return &Attach{stream{pods, k}} }
+func NewAttach(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthorizer) *Attach {
+	return &Attach{stream{pods, k, all}}
+}
 
 var _ rest.Connecter = &Attach{}
 
@@ -138,6 +147,9 @@ func (r *Attach) NewConnectOptions() (runtime.Object, bool, string) {
 
 // Connect attaches to a running container.
 func (r *Attach) Connect(ctx context.Context, name string, opts runtime.Object, resp rest.Responder) (http.Handler, error) {
+	if err := mayCreate(ctx, r.all); err != nil {
+		return nil, err
+	}
 	o, ok := opts.(*corev1.PodAttachOptions)
 	if !ok {
 		return nil, fmt.Errorf("unexpected options %T", opts)
@@ -153,7 +165,9 @@ func (r *Attach) Connect(ctx context.Context, name string, opts runtime.Object, 
 type PortForward struct{ stream }
 
 // NewPortForward returns the subresource.
-func NewPortForward(pods *Store, k *Kubelets) *PortForward { return &PortForward{stream{pods, k}} }
+func NewPortForward(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthorizer) *PortForward {
+	return &PortForward{stream{pods, k, all}}
+}
 
 var _ rest.Connecter = &PortForward{}
 
@@ -165,6 +179,9 @@ func (r *PortForward) NewConnectOptions() (runtime.Object, bool, string) {
 // Connect forwards connections to ports of the pod. Newer clients tunnel SPDY
 // through a WebSocket.
 func (r *PortForward) Connect(ctx context.Context, name string, opts runtime.Object, resp rest.Responder) (http.Handler, error) {
+	if err := mayCreate(ctx, r.all); err != nil {
+		return nil, err
+	}
 	o, ok := opts.(*corev1.PodPortForwardOptions)
 	if !ok {
 		return nil, fmt.Errorf("unexpected options %T", opts)
@@ -185,7 +202,7 @@ func (r *PortForward) Connect(ctx context.Context, name string, opts runtime.Obj
 type Log struct{ stream }
 
 // NewLog returns the subresource.
-func NewLog(pods *Store, k *Kubelets) *Log { return &Log{stream{pods, k}} }
+func NewLog(pods *Store, k *Kubelets) *Log { return &Log{stream{pods: pods, kubelets: k}} }
 
 var (
 	_ rest.GetterWithOptions = &Log{}

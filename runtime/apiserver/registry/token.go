@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -38,8 +39,9 @@ type Token struct {
 }
 
 var (
-	_ rest.NamedCreater             = &Token{}
-	_ rest.GroupVersionKindProvider = &Token{}
+	_ rest.NamedCreater                   = &Token{}
+	_ rest.GroupVersionKindProvider       = &Token{}
+	_ rest.SubresourceObjectMetaPreserver = &Token{}
 )
 
 // NewToken returns the subresource. audience is what a token is good for that
@@ -52,6 +54,10 @@ func NewToken(accounts, pods, nodes, secrets *Store, issuer *tokens.Issuer, audi
 func (r *Token) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
 	return authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")
 }
+
+// PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate keeps the UID of the account
+// that the request is for, so that it gets no token of a later one of the same name.
+func (r *Token) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() bool { return true }
 
 // New returns an empty request.
 func (r *Token) New() runtime.Object { return &authenticationv1.TokenRequest{} }
@@ -71,9 +77,16 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 		}
 	}
 	namespace := genericapirequest.NamespaceValue(ctx)
+	if errs := validateTokenRequest(req, namespace, name); len(errs) > 0 {
+		return nil, errors.NewInvalid(authenticationv1.SchemeGroupVersion.WithKind("TokenRequest").GroupKind(), name, errs)
+	}
 	sa, err := Read[*corev1.ServiceAccount](ctx, r.accounts, namespace, name, Fresh)
 	if err != nil {
 		return nil, err
+	}
+	if req.UID != "" && req.UID != sa.UID {
+		return nil, errors.NewConflict(schema.GroupResource{Group: authenticationv1.GroupName, Resource: "TokenRequest"}, name,
+			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", req.UID, sa.UID))
 	}
 	out := req.DeepCopy()
 	out.Name, out.Namespace = sa.Name, sa.Namespace
@@ -83,9 +96,6 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 	life := defaultTokenLife
 	if s := out.Spec.ExpirationSeconds; s != nil {
 		life = time.Duration(*s) * time.Second
-	}
-	if life < minTokenLife {
-		return nil, errors.NewBadRequest(fmt.Sprintf("spec.expirationSeconds: may not be less than %d", int64(minTokenLife.Seconds())))
 	}
 	life = min(life, maxTokenLife)
 	seconds := int64(life.Seconds())
@@ -106,6 +116,29 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 	return out, nil
 }
 
+func validateTokenRequest(r *authenticationv1.TokenRequest, namespace, name string) field.ErrorList {
+	var errs field.ErrorList
+	metadata, spec := field.NewPath("metadata"), field.NewPath("spec")
+	if r.Name != "" && r.Name != name {
+		errs = append(errs, field.Invalid(metadata.Child("name"), r.Name, "must match the service account name if specified"))
+	}
+	if r.Namespace != "" && r.Namespace != namespace {
+		errs = append(errs, field.Invalid(metadata.Child("namespace"), r.Namespace, "must match the service account namespace if specified"))
+	}
+	if s := r.Spec.ExpirationSeconds; s != nil {
+		if *s < int64(minTokenLife.Seconds()) {
+			errs = append(errs, field.Invalid(spec.Child("expirationSeconds"), *s, "may not specify a duration less than 10 minutes"))
+		}
+		if *s > 1<<32 {
+			errs = append(errs, field.Invalid(spec.Child("expirationSeconds"), *s, "may not specify a duration larger than 2^32 seconds"))
+		}
+	}
+	if len(r.Spec.Attestations) > 0 {
+		errs = append(errs, field.Invalid(spec.Child("attestations"), r.Spec.Attestations, "attestations may only be specified with a webhook bound object reference"))
+	}
+	return errs
+}
+
 // bind ties the token to the object the request names, which must exist.
 func (r *Token) bind(ctx context.Context, b *tokens.Binding, ref *authenticationv1.BoundObjectReference) error {
 	if ref == nil {
@@ -117,14 +150,18 @@ func (r *Token) bind(ctx context.Context, b *tokens.Binding, ref *authentication
 		}
 		return nil
 	}
-	switch ref.Kind {
+	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	if kind.Group != "" {
+		return errors.NewBadRequest(fmt.Sprintf("cannot bind token to object of type %s", kind))
+	}
+	switch kind.Kind {
 	case "Pod":
 		pod, err := Read[*corev1.Pod](ctx, r.pods, b.Namespace, ref.Name, Fresh)
 		if err != nil {
 			return err
 		}
 		if pod.Spec.ServiceAccountName != b.ServiceAccount.Name {
-			return errors.NewBadRequest(fmt.Sprintf("pod %s runs as service account %q, not %q", pod.Name, pod.Spec.ServiceAccountName, b.ServiceAccount.Name))
+			return errors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to pod running with different serviceaccount name.", b.ServiceAccount.Name))
 		}
 		b.Pod = &tokens.Ref{Name: pod.Name, UID: string(pod.UID)}
 		if pod.Spec.NodeName != "" {
@@ -149,5 +186,5 @@ func (r *Token) bind(ctx context.Context, b *tokens.Binding, ref *authentication
 		b.Secret = &tokens.Ref{Name: secret.Name, UID: string(secret.UID)}
 		return match(secret.UID)
 	}
-	return errors.NewBadRequest(fmt.Sprintf("spec.boundObjectRef.kind %q: a token is bound to a Pod, Node or Secret", ref.Kind))
+	return errors.NewBadRequest(fmt.Sprintf("cannot bind token to object of type %s", kind))
 }

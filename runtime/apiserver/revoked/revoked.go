@@ -1,7 +1,6 @@
-// Package revoked knows the nodes that were taken out of the cluster while their
-// servers could not be reached, and refuses the certificates that those still hold:
-// a server that boots again must not take its place as if nothing had happened. It
-// follows one ConfigMap; nothing is read for a request. It may import runtime/config.
+// Package revoked knows the nodes that were taken out of the cluster, and refuses the
+// certificates that their servers still hold, or whoever has read them there: a server
+// that boots again must not take its place as if nothing had happened. It follows one ConfigMap; nothing is read for a request. It may import runtime/config.
 package revoked
 
 import (

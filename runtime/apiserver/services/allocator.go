@@ -30,6 +30,7 @@ type Allocator struct {
 	reserved  map[netip.Addr]bool
 	ledger    Ledger
 	random    func(n int64) int64 // uniform in [0, n)
+	own       Own
 }
 
 // New returns an allocator. reserved addresses are given only when asked for by
@@ -87,10 +88,13 @@ func keys(s *corev1.Service) map[string]bool {
 
 // Allocate completes a Service that is about to be written: it reserves what the
 // Service names and old (nil on create) does not hold, and picks what it leaves
-// open. dryRun reserves nothing. The caller calls done when it knows whether the
-// write succeeded: what was reserved in vain is released, or, after a success,
-// what old held and the Service holds no more.
+// open. dryRun reserves nothing, and fails as the write would. The caller calls done
+// when it knows whether the write succeeded: what was reserved in vain is released, or,
+// after a success, what old held and the Service holds no more.
 func (a *Allocator) Allocate(ctx context.Context, s, old *corev1.Service, dryRun bool) (done func(ctx context.Context, ok bool) error, err error) {
+	if err := a.external(ctx, s, old); err != nil {
+		return nil, err
+	}
 	held := map[string]bool{}
 	if old != nil {
 		held = keys(old)
@@ -165,6 +169,9 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 	if spec.Type == corev1.ServiceTypeExternalName {
 		return nil
 	}
+	if err := a.oneFamily(spec); err != nil {
+		return err
+	}
 	if spec.ClusterIP == corev1.ClusterIPNone {
 		spec.ClusterIPs = []string{corev1.ClusterIPNone}
 		return nil
@@ -195,11 +202,39 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 	if len(spec.ClusterIPs) == 0 {
 		spec.ClusterIPs = []string{spec.ClusterIP}
 	}
-	spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	if a.cidr.Addr().Is6() {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
+	return nil
+}
+
+// oneFamily sets the family of addresses that the cluster has, and refuses what needs
+// another.
+func (a *Allocator) oneFamily(spec *corev1.ServiceSpec) error {
+	path := field.NewPath("spec")
+	family := familyOf(a.cidr.Addr())
+	if len(spec.IPFamilies) == 0 {
+		spec.IPFamilies = []corev1.IPFamily{family}
+	}
+	if p := spec.IPFamilyPolicy; p != nil && *p == corev1.IPFamilyPolicyRequireDualStack {
+		return field.Invalid(path.Child("ipFamilyPolicy"), *p, "this cluster is not configured for dual-stack services")
+	}
+	for i, f := range spec.IPFamilies {
+		if f != family && (f == corev1.IPv4Protocol || f == corev1.IPv6Protocol) {
+			return field.Invalid(path.Child("ipFamilies").Index(i), f, "not configured on this cluster")
+		}
+	}
+	for i, text := range spec.ClusterIPs {
+		ip, err := netip.ParseAddr(text)
+		if i > 0 && err == nil {
+			return field.Invalid(path.Child("clusterIPs").Index(i), spec.ClusterIPs, fmt.Sprintf("%s is not configured on this cluster", familyOf(ip)))
+		}
 	}
 	return nil
+}
+
+func familyOf(ip netip.Addr) corev1.IPFamily {
+	if ip.Unmap().Is4() {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
 }
 
 // pickIP takes any address but the network's own, its last, and reserved ones.
@@ -263,54 +298,4 @@ func (a *Allocator) pick(n int64, take func(int64) (bool, error)) error {
 		}
 	}
 	return ErrFull
-}
-
-// transaction is what one write has reserved so far.
-type transaction struct {
-	a        *Allocator
-	owner    string
-	held     map[string]bool // by the object as it was
-	own      map[string]bool // held, named by the object as it is to be, or drawn for it
-	dryRun   bool
-	reserved []string
-}
-
-// reserve takes a key. A key that the object holds already is its own, and a key
-// of this very write (two protocols on one port) is taken once.
-func (t *transaction) reserve(ctx context.Context, key string) (bool, error) {
-	if t.held[key] || t.dryRun {
-		return true, nil
-	}
-	for _, k := range t.reserved {
-		if k == key {
-			return true, nil
-		}
-	}
-	ok, err := t.a.ledger.Reserve(ctx, key, t.owner)
-	if ok {
-		t.reserved = append(t.reserved, key)
-	}
-	return ok, err
-}
-
-// draw takes a key that was picked. It must be new: one that the object has already
-// stands for another of its ports.
-func (t *transaction) draw(ctx context.Context, key string) (bool, error) {
-	if t.own[key] {
-		return false, nil
-	}
-	ok, err := t.reserve(ctx, key)
-	if ok {
-		t.own[key] = true
-	}
-	return ok, err
-}
-
-func (t *transaction) undo(ctx context.Context) error {
-	var errs []error
-	for _, k := range t.reserved {
-		errs = append(errs, t.a.ledger.Release(ctx, k, t.owner))
-	}
-	t.reserved = nil
-	return errors.Join(errs...)
 }

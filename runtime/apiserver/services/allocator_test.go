@@ -158,7 +158,8 @@ func TestClusterIPNone(t *testing.T) {
 			if _, err := allocator(t, l, sequence(t, 1)).Allocate(t.Context(), s, nil, false); err != nil {
 				t.Fatal(err)
 			}
-			if len(l.calls) != 0 || s.Spec.ClusterIP != tt.spec.ClusterIP || !slices.Equal(s.Spec.ClusterIPs, tt.ips) || s.Spec.IPFamilies != nil {
+			if len(l.calls) != 0 || s.Spec.ClusterIP != tt.spec.ClusterIP || !slices.Equal(s.Spec.ClusterIPs, tt.ips) ||
+				(s.Spec.IPFamilies != nil) != (tt.spec.Type != corev1.ServiceTypeExternalName) {
 				t.Errorf("%+v, %v", s.Spec, l.calls)
 			}
 		})

@@ -15,6 +15,8 @@ type Ledger interface {
 	Reserve(ctx context.Context, key, owner string) (bool, error)
 	// Release takes key back from owner, and does nothing if another holds it.
 	Release(ctx context.Context, key, owner string) error
+	// Owner returns who holds key, "" for nobody.
+	Owner(ctx context.Context, key string) (string, error)
 	// All returns the owner of every key.
 	All(ctx context.Context) (map[string]string, error)
 }
@@ -53,6 +55,17 @@ func (l *etcdLedger) Release(ctx context.Context, key, owner string) error {
 		return fmt.Errorf("release %s: %w", key, err)
 	}
 	return nil
+}
+
+func (l *etcdLedger) Owner(ctx context.Context, key string) (string, error) {
+	resp, err := l.client.Get(ctx, l.prefix+key)
+	if err != nil {
+		return "", fmt.Errorf("look who holds %s: %w", key, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return "", nil
+	}
+	return string(resp.Kvs[0].Value), nil
 }
 
 func (l *etcdLedger) All(ctx context.Context) (map[string]string, error) {

@@ -66,6 +66,15 @@ func (m *memory) Release(ctx context.Context, key, owner string) error {
 	return nil
 }
 
+func (m *memory) Owner(ctx context.Context, key string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, "owner %s", key); err != nil {
+		return "", err
+	}
+	return m.held[key], nil
+}
+
 func (m *memory) All(ctx context.Context) (map[string]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -111,8 +111,27 @@ func TestDryRunOfACreation(t *testing.T) {
 	if s.Spec.ClusterIP != "10.0.0.4" || s.Spec.Ports[0].NodePort != 30002 || s.Spec.HealthCheckNodePort != 30001 {
 		t.Errorf("%+v", s.Spec)
 	}
-	if err := done(t.Context(), true); err != nil || len(l.calls) != 0 {
+	if err := done(t.Context(), true); err != nil || len(l.names()) != 0 || slices.ContainsFunc(l.calls, func(c string) bool { return !strings.HasPrefix(c, "owner ") }) {
 		t.Errorf("%v, %v", err, l.calls)
+	}
+}
+
+// A dry run fails as the write would, and picks what is free.
+func TestDryRunOfWhatIsTaken(t *testing.T) {
+	l := newMemory(map[string]string{"ip/10.0.0.2": "other/web/9", "port/30001": "other/web/9", "ip/10.0.0.3": ours})
+	dry := func(ip string, nodePort int32) (*corev1.Service, error) {
+		s := service(corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, ClusterIP: ip, Ports: []corev1.ServicePort{port(80, "TCP", nodePort)}})
+		_, err := allocator(t, l, sequence(t, 1)).Allocate(t.Context(), s, nil, true)
+		return s, err
+	}
+	if _, err := dry("10.0.0.2", 0); !isInvalid(err, "spec.clusterIPs[0]") {
+		t.Errorf("an address of another: %v", err)
+	}
+	if _, err := dry("", 30001); !isInvalid(err, "spec.ports[0].nodePort") {
+		t.Errorf("a port of another: %v", err)
+	}
+	if s, err := dry("10.0.0.3", 0); err != nil || s.Spec.Ports[0].NodePort == 30001 {
+		t.Errorf("its own address: %v %+v", err, s.Spec)
 	}
 }
 

@@ -34,7 +34,7 @@ type Mount struct {
 	ReadOnly                bool
 	// RecursiveReadOnly makes what is mounted below read-only too.
 	RecursiveReadOnly bool
-	Propagation                   corev1.MountPropagationMode
+	Propagation       corev1.MountPropagationMode
 }
 
 // Device is a device node of the host that the container may use; Permissions are
@@ -68,9 +68,9 @@ type Security struct {
 	SeccompProfile    string // path of a profile on the host
 	// AppArmor is the name of a profile that is loaded, AppArmorDefault or
 	// AppArmorUnconfined. "" leaves it to the runtime: a privileged container has none.
-	AppArmor          string
-	UnmaskedProc      bool
-	RequireNonRoot    bool
+	AppArmor       string
+	UnmaskedProc   bool
+	RequireNonRoot bool
 }
 
 // Resources are the container's cgroup and its values.

@@ -206,4 +206,3 @@ func requireNonRoot(_ context.Context, _ oci.Client, _ *containers.Container, s 
 	}
 	return nil
 }
-

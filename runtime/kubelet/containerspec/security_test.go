@@ -48,7 +48,7 @@ func TestSecurity(t *testing.T) {
 		"a profile of its own": {&corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}},
 			&corev1.SecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: ptr.To("p.json")}},
 			with(func(s *container.Security) { s.SeccompUnconfined, s.SeccompProfile = false, "/r/seccomp/p.json" }), false},
-		"the node's default": {nil, nil, with(func(s *container.Security) { s.SeccompUnconfined = false }), true},
+		"the node's default":      {nil, nil, with(func(s *container.Security) { s.SeccompUnconfined = false }), true},
 		"unconfined all the same": {&corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined}}, nil, base, true},
 		"AppArmor": {&corev1.PodSecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}}, nil,
 			with(func(s *container.Security) { s.AppArmor = "runtime/default" }), false},

@@ -74,6 +74,23 @@ func TestRegister(t *testing.T) {
 			t.Error("labels that are right are written again")
 		}
 	}
+	// What only an administrator may give a node is not asked for: all would be refused.
+	for key, want := range map[string]bool{
+		"x": true, "example.com/x": true, "topology.kubernetes.io/zone": true, "node.kubernetes.io/instance-type": true, "node.kubernetes.io/x": true, "a.kubelet.kubernetes.io/x": true,
+		"node-role.kubernetes.io/worker": false, "kubernetes.io/role": false, "x.k8s.io/y": false, "node-restriction.kubernetes.io/x": false, "a.node-restriction.kubernetes.io/x": false,
+		"notkubernetes.io/x": true,
+	} {
+		if ownLabel(key) != want {
+			t.Errorf("its own label %s: %t", key, !want)
+		}
+	}
+	r.cfg.Labels = map[string]string{"node-role.kubernetes.io/worker": "", "pool": "c"}
+	if node, err = r.register(t.Context()); err != nil || node.Labels["pool"] != "c" {
+		t.Errorf("%+v, %v", node, err)
+	}
+	if _, role := node.Labels["node-role.kubernetes.io/worker"]; role {
+		t.Error("a node gives itself a role")
+	}
 	api.PrependReactor("create", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, errors.New("forbidden")
 	})

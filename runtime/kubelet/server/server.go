@@ -19,6 +19,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/keypair"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -105,7 +106,7 @@ func Listen(cfg Config) (*Server, error) {
 }
 
 func (c *Config) tls() (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Serving.CertFile, c.Serving.KeyFile)
+	serving, err := keypair.Load(c.Serving)
 	if err != nil {
 		return nil, fmt.Errorf("load the serving certificate: %w", err)
 	}
@@ -119,7 +120,7 @@ func (c *Config) tls() (*tls.Config, error) {
 	}
 	// A client may have a token instead of a certificate: the guard verifies both.
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		MinVersion: tls.VersionTLS12, GetCertificate: serving.GetCertificate,
 		ClientAuth: tls.RequestClientCert, ClientCAs: pool, NextProtos: []string{"http/1.1"},
 	}, nil
 }

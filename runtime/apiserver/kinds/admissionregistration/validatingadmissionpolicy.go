@@ -15,9 +15,10 @@ import (
 
 func validatingAdmissionPolicy() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"),
-		Resource: "validatingadmissionpolicies",
-		Status:   true,
+		GVK:         admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"),
+		Resource:    "validatingadmissionpolicies",
+		Status:      true,
+		StatusKeeps: kind.AllMetadata,
 		Default: kind.On(func(p *admissionv1.ValidatingAdmissionPolicy) {
 			kind.SetDefaultPtr(&p.Spec.FailurePolicy, admissionv1.Fail)
 			defaultMatch(p.Spec.MatchConstraints)

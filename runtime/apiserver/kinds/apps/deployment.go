@@ -18,12 +18,13 @@ import (
 
 func deployment() kind.Kind {
 	return kind.Kind{
-		GVK:        appsv1.SchemeGroupVersion.WithKind("Deployment"),
-		Resource:   "deployments",
-		ShortNames: []string{"deploy"},
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:         appsv1.SchemeGroupVersion.WithKind("Deployment"),
+		Resource:    "deployments",
+		ShortNames:  []string{"deploy"},
+		Categories:  []string{"all"},
+		Namespaced:  true,
+		Status:      true,
+		StatusKeeps: kind.Labels,
 		Scale: kind.ScaleOf(
 			func(d *appsv1.Deployment) (int32, int32) { return ptr.Deref(d.Spec.Replicas, 1), d.Status.Replicas },
 			func(d *appsv1.Deployment, n int32) { d.Spec.Replicas = &n },

@@ -5,6 +5,6 @@ import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 // Kinds are the rows of the group.
 func Kinds() []kind.Kind {
 	return []kind.Kind{
-		certificateSigningRequest(),
+		certificateSigningRequest(), clusterTrustBundle(), podCertificateRequest(),
 	}
 }

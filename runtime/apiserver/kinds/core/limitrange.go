@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,9 +64,7 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 	types := sets.New[corev1.LimitType]()
 	for i := range l.Spec.Limits {
 		item, at := &l.Spec.Limits[i], field.NewPath("spec", "limits").Index(i)
-		if item.Type == "" {
-			errs = append(errs, field.Required(at.Child("type"), ""))
-		}
+		errs = append(errs, limitType(item.Type, at.Child("type"))...)
 		if types.Has(item.Type) {
 			errs = append(errs, field.Duplicate(at.Child("type"), item.Type))
 		}
@@ -78,23 +77,60 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 			{"min", item.Min},
 			{"default", item.Default},
 			{"defaultRequest", item.DefaultRequest},
+			{"maxLimitRequestRatio", item.MaxLimitRequestRatio},
 		} {
-			errs = append(errs, validate.ResourceList(f.list, at.Child(f.name))...)
+			for _, name := range slices.Sorted(maps.Keys(f.list)) {
+				key := at.Child(f.name).Key(string(name))
+				errs = append(errs, limitName(item.Type, name, key)...)
+				errs = append(errs, validate.NonNegativeQuantity(f.list[name], key)...)
+			}
+			if item.Type == corev1.LimitTypePod && strings.HasPrefix(f.name, "default") && len(f.list) > 0 {
+				errs = append(errs, field.Forbidden(at.Child(f.name), "may not be specified when `type` is 'Pod'"))
+			}
 		}
-		if item.Type == corev1.LimitTypePod && len(item.Default)+len(item.DefaultRequest) > 0 {
-			errs = append(errs, field.Forbidden(at.Child("default"), "may not be specified when `type` is 'Pod'"))
+		if item.Type == corev1.LimitTypePersistentVolumeClaim {
+			_, least := item.Min[corev1.ResourceStorage]
+			_, most := item.Max[corev1.ResourceStorage]
+			if !least && !most {
+				errs = append(errs, field.Required(at.Child("limits"), "either minimum or maximum storage value is required, but neither was provided"))
+			}
 		}
 		errs = append(errs, ordered(item.Min, item.Max, "min", "max", at)...)
 		errs = append(errs, ordered(item.Min, item.DefaultRequest, "min", "defaultRequest", at)...)
 		errs = append(errs, ordered(item.DefaultRequest, item.Max, "defaultRequest", "max", at)...)
 		errs = append(errs, ordered(item.DefaultRequest, item.Default, "defaultRequest", "default", at)...)
+		errs = append(errs, ordered(item.Min, item.Default, "min", "default", at)...)
 		errs = append(errs, ordered(item.Default, item.Max, "default", "max", at)...)
+		for _, name := range slices.Sorted(maps.Keys(item.Default)) {
+			limit := item.Default[name]
+			if request, ok := item.DefaultRequest[name]; ok && !overcommitable(name) && request.Cmp(limit) != 0 {
+				errs = append(errs, field.Invalid(at.Child("defaultRequest").Key(string(name)), request.String(),
+					fmt.Sprintf("default value %s must equal to defaultRequest value %s in %s", limit.String(), request.String(), name)))
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(item.MaxLimitRequestRatio)) {
 			ratio := item.MaxLimitRequestRatio[name]
 			if ratio.CmpInt64(1) < 0 {
 				errs = append(errs, field.Invalid(at.Child("maxLimitRequestRatio").Key(string(name)), ratio.String(), fmt.Sprintf("ratio %s is less than 1", ratio.String())))
 			}
+			least, hasMin := item.Min[name]
+			most, hasMax := item.Max[name]
+			if limit := most.AsApproximateFloat64() / least.AsApproximateFloat64(); hasMin && hasMax && ratio.AsApproximateFloat64() > limit {
+				errs = append(errs, field.Invalid(at.Child("maxLimitRequestRatio").Key(string(name)), ratio.String(), fmt.Sprintf("ratio %s is greater than max/min = %f", ratio.String(), limit)))
+			}
 		}
+	}
+	return errs
+}
+
+// limitType checks what a range is for: one of Kubernetes' types, or one with a domain.
+func limitType(t corev1.LimitType, path *field.Path) field.ErrorList {
+	if t == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	errs := validate.QualifiedName(string(t), path)
+	if len(errs) == 0 && !strings.Contains(string(t), "/") && t != corev1.LimitTypePod && t != corev1.LimitTypeContainer && t != corev1.LimitTypePersistentVolumeClaim {
+		errs = append(errs, field.Invalid(path, t, "must be a standard limit type or fully qualified"))
 	}
 	return errs
 }

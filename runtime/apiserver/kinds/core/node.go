@@ -28,10 +28,11 @@ func node() kind.Kind {
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
 
-		Default:        kind.On(defaultNode),
-		Declared:       kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
-		Validate:       kind.Check(validateNode),
-		ValidateUpdate: kind.CheckUpdate(validateNodeUpdate),
+		Default:                kind.On(defaultNode),
+		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
+		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
+		Validate:               kind.Check(validateNode),
+		ValidateUpdate:         kind.CheckUpdate(validateNodeUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(n, _ *corev1.Node) field.ErrorList {
 			return validateNodeStatus(&n.Status, field.NewPath("status"))
 		}),
@@ -56,6 +57,16 @@ func defaultNode(n *corev1.Node) {
 	}
 	if n.Status.Allocatable == nil && n.Status.Capacity != nil {
 		n.Status.Allocatable = n.Status.Capacity.DeepCopy()
+	}
+}
+
+// prepareNodeStatus drops what kubelets of today do not report.
+func prepareNodeStatus(n, old *corev1.Node) {
+	if old.Status.Config == nil {
+		n.Status.Config = nil
+	}
+	if old.Status.NodeInfo.RunningInUserNamespace == nil {
+		n.Status.NodeInfo.RunningInUserNamespace = nil
 	}
 }
 

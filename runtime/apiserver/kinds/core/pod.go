@@ -18,12 +18,13 @@ import (
 
 func pod() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("Pod"),
-		Resource:   "pods",
-		ShortNames: []string{"po"},
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:         corev1.SchemeGroupVersion.WithKind("Pod"),
+		Resource:    "pods",
+		ShortNames:  []string{"po"},
+		Categories:  []string{"all"},
+		Namespaced:  true,
+		Status:      true,
+		StatusKeeps: kind.OwnerReferences,
 		Subresources: []kind.Subresource{
 			{Name: "binding", Served: kind.PodBinding},
 			{Name: "eviction", Served: kind.PodEviction},

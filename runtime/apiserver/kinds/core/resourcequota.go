@@ -2,6 +2,8 @@ package core
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -24,11 +26,14 @@ func resourceQuota() kind.Kind {
 		Status:     true,
 		Validate:   kind.Check(validateResourceQuota),
 		ValidateUpdate: kind.CheckUpdate(func(q, old *corev1.ResourceQuota) field.ErrorList {
-			return validate.Immutable(q.Spec.Scopes, old.Spec.Scopes, field.NewPath("spec", "scopes"))
+			if sets.New(q.Spec.Scopes...).Equal(sets.New(old.Spec.Scopes...)) {
+				return nil
+			}
+			return field.ErrorList{field.Invalid(field.NewPath("spec", "scopes"), q.Spec.Scopes, "field is immutable")}
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(func(q, _ *corev1.ResourceQuota) field.ErrorList {
 			status := field.NewPath("status")
-			return append(validate.ResourceList(q.Status.Hard, status.Child("hard")), validate.ResourceList(q.Status.Used, status.Child("used"))...)
+			return append(quotaAmounts(q.Status.Hard, status.Child("hard")), quotaAmounts(q.Status.Used, status.Child("used"))...)
 		}),
 		Columns: printers.Columns("Name", "Request", "Limit", "Age"),
 		Cells: kind.Cells(func(q *corev1.ResourceQuota, now time.Time) []any {
@@ -40,29 +45,27 @@ func resourceQuota() kind.Kind {
 
 func validateResourceQuota(q *corev1.ResourceQuota) field.ErrorList {
 	s, spec := &q.Spec, field.NewPath("spec")
-	errs := validate.ResourceList(s.Hard, spec.Child("hard"))
-	valid := []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeBestEffort,
-		corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopePriorityClass, corev1.ResourceQuotaScopeCrossNamespacePodAffinity,
-		corev1.ResourceQuotaScopeVolumeAttributesClass}
-	seen := sets.New[corev1.ResourceQuotaScope]()
+	errs := quotaAmounts(s.Hard, spec.Child("hard"))
 	for i, scope := range s.Scopes {
-		errs = append(errs, validate.OneOf(scope, spec.Child("scopes").Index(i), valid...)...)
-		seen.Insert(scope)
+		errs = append(errs, quotaScope(scope, s.Hard, spec.Child("scopes").Index(i))...)
 	}
-	for _, pair := range [][2]corev1.ResourceQuotaScope{
-		{corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort},
-		{corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating},
-	} {
-		if seen.HasAll(pair[0], pair[1]) {
-			errs = append(errs, field.Invalid(spec.Child("scopes"), s.Scopes, "conflicting scopes"))
-		}
-	}
+	errs = append(errs, conflictingScopes(s.Scopes, spec.Child("scopes"))...)
 	if s.ScopeSelector == nil {
 		return errs
 	}
+	var selected []corev1.ResourceQuotaScope
 	for i, r := range s.ScopeSelector.MatchExpressions {
 		at := spec.Child("scopeSelector", "matchExpressions").Index(i)
-		errs = append(errs, validate.OneOf(r.ScopeName, at.Child("scopeName"), valid...)...)
+		errs = append(errs, quotaScope(r.ScopeName, s.Hard, at.Child("scopeName"))...)
+		selected = append(selected, r.ScopeName)
+		switch r.ScopeName {
+		case corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating,
+			corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeCrossNamespacePodAffinity:
+			if r.Operator != corev1.ScopeSelectorOpExists {
+				errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "+
+					"ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"))
+			}
+		}
 		switch r.Operator {
 		case corev1.ScopeSelectorOpIn, corev1.ScopeSelectorOpNotIn:
 			if len(r.Values) == 0 {
@@ -76,7 +79,39 @@ func validateResourceQuota(q *corev1.ResourceQuota) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
 		}
 	}
+	return append(errs, conflictingScopes(selected, spec.Child("scopeSelector", "matchExpressions"))...)
+}
+
+// quotaScope refuses scopes that there are not, and those that some of the resources
+// are never in: such a quota would limit nothing.
+func quotaScope(scope corev1.ResourceQuotaScope, hard corev1.ResourceList, path *field.Path) field.ErrorList {
+	errs := validate.OneOf(scope, path, corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeBestEffort,
+		corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopePriorityClass, corev1.ResourceQuotaScopeCrossNamespacePodAffinity,
+		corev1.ResourceQuotaScopeVolumeAttributesClass)
+	for _, name := range slices.Sorted(maps.Keys(hard)) {
+		fits := !standardQuota(name)
+		switch scope {
+		case corev1.ResourceQuotaScopeBestEffort:
+			fits = fits || name == corev1.ResourcePods
+		case corev1.ResourceQuotaScopeVolumeAttributesClass:
+			fits = fits || name == corev1.ResourcePersistentVolumeClaims || name == corev1.ResourceRequestsStorage
+		default:
+			fits = fits || name == corev1.ResourcePods || computeQuota(name)
+		}
+		if len(errs) == 0 && !fits {
+			errs = append(errs, field.Invalid(path, scope, fmt.Sprintf("unsupported scope applied to resource %s", name)))
+		}
+	}
 	return errs
+}
+
+func conflictingScopes(scopes []corev1.ResourceQuotaScope, path *field.Path) field.ErrorList {
+	set := sets.New(scopes...)
+	if set.HasAll(corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort) ||
+		set.HasAll(corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating) {
+		return field.ErrorList{field.Invalid(path, scopes, "conflicting scopes")}
+	}
+	return nil
 }
 
 // quotaText prints used and hard of each resource, limits apart from the rest.

@@ -31,12 +31,15 @@ func service() kind.Kind {
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
 
-		Default:          kind.On(SetObjectDefaults_Service, defaultService),
-		PrepareForUpdate: kind.OnUpdate(prepareServiceUpdate),
-		Validate:         kind.Check(validateService),
-		ValidateUpdate:   kind.CheckUpdate(validateServiceUpdate),
-		ValidateName:     apivalidation.NameIsDNS1035Label,
-		CreateOnUpdate:   true,
+		Default: kind.On(SetObjectDefaults_Service, defaultService),
+		PrepareForUpdate: kind.OnUpdate(func(svc, old *corev1.Service) {
+			keepAllocated(&svc.Spec, &old.Spec)
+			dropDependents(svc, &old.Spec)
+		}),
+		Validate:       kind.Check(validateService),
+		ValidateUpdate: kind.CheckUpdate(validateServiceUpdate),
+		ValidateName:   apivalidation.NameIsDNS1035Label,
+		CreateOnUpdate: true,
 
 		Columns: printers.Columns("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"),
 		Cells:   kind.Cells(serviceCells),
@@ -65,7 +68,7 @@ func defaultService(svc *corev1.Service) {
 			p.TargetPort = intstr.FromInt32(p.Port)
 		}
 	}
-	if s.Type == corev1.ServiceTypeNodePort || s.Type == corev1.ServiceTypeLoadBalancer {
+	if externallyAccessible(s) {
 		kind.SetDefault(&s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}
 	if s.Type == corev1.ServiceTypeLoadBalancer {
@@ -76,74 +79,12 @@ func defaultService(svc *corev1.Service) {
 	}
 	kind.SetDefaultPtr(&s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	kind.SetDefaultPtr(&s.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
-	if len(s.IPFamilies) == 0 {
-		s.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	}
 	switch {
 	case s.ClusterIP != "" && len(s.ClusterIPs) == 0:
 		s.ClusterIPs = []string{s.ClusterIP}
 	case s.ClusterIP == "" && len(s.ClusterIPs) > 0:
 		s.ClusterIP = s.ClusterIPs[0]
 	}
-}
-
-// prepareServiceUpdate keeps what the server once gave to a service and a
-// client's manifest does not mention: addresses, and node ports by port.
-func prepareServiceUpdate(svc, old *corev1.Service) {
-	s, was := &svc.Spec, &old.Spec
-	if s.Type == corev1.ServiceTypeExternalName {
-		if was.Type != corev1.ServiceTypeExternalName && s.ClusterIP == was.ClusterIP {
-			s.ClusterIP, s.ClusterIPs = "", nil
-			s.IPFamilies, s.IPFamilyPolicy, s.InternalTrafficPolicy = nil, nil, nil
-		}
-		return
-	}
-	if was.Type != corev1.ServiceTypeExternalName && s.ClusterIP == "" {
-		s.ClusterIP = was.ClusterIP
-		s.ClusterIPs = append([]string(nil), was.ClusterIPs...)
-	}
-	if !hasNodePorts(s.Type) {
-		if hasNodePorts(was.Type) {
-			clearEqualNodePorts(s, was)
-			s.ExternalTrafficPolicy = ""
-			s.AllocateLoadBalancerNodePorts = nil
-		}
-		return
-	}
-	for i := range s.Ports {
-		p := &s.Ports[i]
-		if p.NodePort != 0 || !hasNodePorts(was.Type) {
-			continue
-		}
-		for _, o := range was.Ports {
-			if o.Port == p.Port && o.Protocol == p.Protocol && !usesNodePort(s.Ports, o.NodePort, o.Protocol) {
-				p.NodePort = o.NodePort
-			}
-		}
-	}
-}
-
-func hasNodePorts(t corev1.ServiceType) bool {
-	return t == corev1.ServiceTypeNodePort || t == corev1.ServiceTypeLoadBalancer
-}
-
-// clearEqualNodePorts takes away node ports that were not asked for, only
-// carried over from the old object, when a service stops having any.
-func clearEqualNodePorts(s, was *corev1.ServiceSpec) {
-	for i := range s.Ports {
-		if usesNodePort(was.Ports, s.Ports[i].NodePort, s.Ports[i].Protocol) {
-			s.Ports[i].NodePort = 0
-		}
-	}
-}
-
-func usesNodePort(ports []corev1.ServicePort, n int32, proto corev1.Protocol) bool {
-	for _, p := range ports {
-		if p.NodePort == n && p.Protocol == proto {
-			return true
-		}
-	}
-	return false
 }
 
 func serviceCells(svc *corev1.Service, now time.Time) []any {

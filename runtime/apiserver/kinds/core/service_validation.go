@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
@@ -52,6 +53,7 @@ func validateService(svc *corev1.Service) field.ErrorList {
 		}
 	}
 	errs = append(errs, validateServiceAddresses(s, spec)...)
+	errs = append(errs, validateSourceRangesAnnotation(svc)...)
 	errs = append(errs, validateServicePolicies(s, spec)...)
 	return errs
 }
@@ -104,16 +106,10 @@ func validateServiceAddresses(s *corev1.ServiceSpec, spec *field.Path) field.Err
 	var errs field.ErrorList
 	for i, ip := range s.ExternalIPs {
 		at := spec.Child("externalIPs").Index(i)
-		addr, err := netip.ParseAddr(ip)
-		switch {
-		case err != nil:
-			errs = append(errs, field.Invalid(at, ip, "must be a valid IP address"))
-		case addr.IsUnspecified():
-			errs = append(errs, field.Invalid(at, ip, "may not be unspecified (0.0.0.0 or ::)"))
-		case addr.IsLoopback():
-			errs = append(errs, field.Invalid(at, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
-		case addr.IsLinkLocalUnicast():
-			errs = append(errs, field.Invalid(at, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
+		if invalid := validation.IsValidIPForLegacyField(at, ip, false, nil); len(invalid) > 0 {
+			errs = append(errs, invalid...)
+		} else if addr, err := netip.ParseAddr(ip); err == nil {
+			errs = append(errs, validate.EndpointIP(addr, at)...)
 		}
 	}
 	for i, cidr := range s.LoadBalancerSourceRanges {
@@ -127,17 +123,46 @@ func validateServiceAddresses(s *corev1.ServiceSpec, spec *field.Path) field.Err
 	return errs
 }
 
+// validateSourceRangesAnnotation checks what the field replaced: balancers still read it
+// where the field is empty.
+func validateSourceRangesAnnotation(svc *corev1.Service) field.ErrorList {
+	value, ok := svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]
+	if !ok || len(svc.Spec.LoadBalancerSourceRanges) > 0 {
+		return nil
+	}
+	at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
+	var errs field.ErrorList
+	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
+	}
+	for cidr := range strings.SplitSeq(value, ",") {
+		if cidr = strings.TrimSpace(cidr); cidr != "" {
+			errs = append(errs, validation.IsValidCIDRForLegacyField(at, cidr, false, nil)...)
+		}
+	}
+	return errs
+}
+
 func validateServicePolicies(s *corev1.ServiceSpec, spec *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	policy := spec.Child("externalTrafficPolicy")
-	external := hasNodePorts(s.Type) || len(s.ExternalIPs) > 0
-	if s.ExternalTrafficPolicy != "" && !external {
+	if s.ExternalTrafficPolicy != "" && !externallyAccessible(s) {
 		errs = append(errs, field.Invalid(policy, s.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
 	} else {
 		errs = append(errs, validate.OneOfOrEmpty(s.ExternalTrafficPolicy, policy, corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal)...)
 	}
-	if s.HealthCheckNodePort != 0 && (s.Type != corev1.ServiceTypeLoadBalancer || s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal) {
+	if s.HealthCheckNodePort != 0 && !checksHealth(s) {
 		errs = append(errs, field.Invalid(spec.Child("healthCheckNodePort"), s.HealthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+	}
+	if c, path := s.LoadBalancerClass, spec.Child("loadBalancerClass"); c != nil {
+		if s.Type != corev1.ServiceTypeLoadBalancer {
+			errs = append(errs, field.Forbidden(path, "may only be used when `type` is 'LoadBalancer'"))
+		} else {
+			errs = append(errs, validate.QualifiedName(*c, path)...)
+		}
+	}
+	if s.AllocateLoadBalancerNodePorts != nil && s.Type != corev1.ServiceTypeLoadBalancer {
+		errs = append(errs, field.Forbidden(spec.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'"))
 	}
 	if s.Type == corev1.ServiceTypeExternalName {
 		return errs
@@ -158,23 +183,21 @@ func validateServicePolicies(s *corev1.ServiceSpec, spec *field.Path) field.Erro
 		errs = append(errs, validate.OneOf(*s.TrafficDistribution, spec.Child("trafficDistribution"),
 			corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)...)
 	}
-	if s.AllocateLoadBalancerNodePorts != nil && s.Type != corev1.ServiceTypeLoadBalancer {
-		errs = append(errs, field.Forbidden(spec.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'"))
-	}
 	return errs
 }
 
 func validateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
 	s, was := &svc.Spec, &old.Spec
-	if s.Type == corev1.ServiceTypeExternalName || was.Type == corev1.ServiceTypeExternalName || was.ClusterIP == "" {
-		return nil
-	}
 	spec := field.NewPath("spec")
-	errs := validate.Immutable(s.ClusterIP, was.ClusterIP, spec.Child("clusterIPs").Index(0))
-	if s.LoadBalancerClass != nil || was.LoadBalancerClass != nil {
-		if s.Type == corev1.ServiceTypeLoadBalancer && was.Type == corev1.ServiceTypeLoadBalancer {
-			errs = append(errs, validate.Immutable(s.LoadBalancerClass, was.LoadBalancerClass, spec.Child("loadBalancerClass"))...)
-		}
+	var errs field.ErrorList
+	if checksHealth(s) && checksHealth(was) && s.HealthCheckNodePort != was.HealthCheckNodePort {
+		errs = append(errs, field.Forbidden(spec.Child("healthCheckNodePort"), "field is immutable"))
 	}
-	return errs
+	if s.Type == corev1.ServiceTypeLoadBalancer && was.Type == corev1.ServiceTypeLoadBalancer && !ptr.Equal(s.LoadBalancerClass, was.LoadBalancerClass) {
+		errs = append(errs, field.Invalid(spec.Child("loadBalancerClass"), s.LoadBalancerClass, "may not change once set"))
+	}
+	if s.Type == corev1.ServiceTypeExternalName || was.Type == corev1.ServiceTypeExternalName || was.ClusterIP == "" {
+		return errs
+	}
+	return append(errs, validate.Immutable(s.ClusterIP, was.ClusterIP, spec.Child("clusterIPs").Index(0))...)
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -85,6 +86,11 @@ func TestServiceValidation(t *testing.T) {
 		b("external IP of the link", "198.51.100.1", "169.254.0.1", "may not be in the link-local range"),
 		b("source range", "10.0.0.0/8", "10.0.0.0/40", "spec.loadBalancerSourceRanges[0]: Invalid value"),
 		c("each source range", "type: ClusterIP", "loadBalancerSourceRanges: [10.0.0.0/8, 11.0.0.0/8]", "spec.loadBalancerSourceRanges[1]: Forbidden"),
+		b("external IP of many", "198.51.100.1", "224.0.0.1", "may not be in the link-local multicast range"),
+		b("class", "example.com/lb", "'/'", "spec.loadBalancerClass: Invalid value"),
+		c("class of a ClusterIP", "type: ClusterIP", "loadBalancerClass: example.com/lb", "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'"),
+		c("source ranges by annotation", "namespace: default}", "namespace: default, annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: 10.0.0.0/8}}", "may only be used when `type` is 'LoadBalancer'"),
+		c("external IPs have a policy", "type: ClusterIP", "externalIPs: [198.51.100.1]\n  externalTrafficPolicy: Local", ""),
 		b("external policy", "externalTrafficPolicy: Local", "externalTrafficPolicy: Far", "spec.externalTrafficPolicy: Unsupported value"),
 		b("internal policy", "externalTrafficPolicy: Local", "externalTrafficPolicy: Local\n  internalTrafficPolicy: Far", "spec.internalTrafficPolicy: Unsupported value"),
 		b("distribution", "PreferClose", "PreferFar", "spec.trafficDistribution: Unsupported value"),
@@ -94,8 +100,54 @@ func TestServiceValidation(t *testing.T) {
 		c("address", "10.96.0.20", "10.96.0.21", "field is immutable"),
 		c("without address keeps it", "  clusterIP: 10.96.0.20\n", "", ""),
 		c("turned external", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: a.example.com", ""),
-		b("balancer's class", "example.com/lb", "example.com/other", "spec.loadBalancerClass"),
+		b("balancer's class", "example.com/lb", "example.com/other", "spec.loadBalancerClass: Invalid value: \"example.com/other\": may not change once set"),
+		b("another health check port", "30009", "30010", "spec.healthCheckNodePort: Forbidden: field is immutable"),
+		b("no health check port keeps it", "  healthCheckNodePort: 30009\n", "", ""),
+		b("no node port keeps it", "nodePort: 30001, ", "", ""),
 	})
+}
+
+// A change of the type takes along what depended on it, unless the client changed that
+// too.
+func TestServiceUpdateDropsWhatDependsOnTheType(t *testing.T) {
+	balancer := strings.Replace(sampleBalancer, "  externalIPs: [198.51.100.1]\n  loadBalancerSourceRanges: [10.0.0.0/8]\n", "", 1)
+	k, old := kindtest.Row(t, Kinds(), balancer)
+	old.(*corev1.Service).Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "198.51.100.9"}}
+	for _, tt := range []struct{ name, from, to, refusal string }{
+		{"to ClusterIP", "LoadBalancer", "ClusterIP", ""},
+		{"to ClusterIP with another node port", "LoadBalancer", "ClusterIP\n  ports: [{port: 80, nodePort: 30005}]", "may not be used when `type` is 'ClusterIP'"},
+		{"to ClusterIP with another class", "example.com/lb", "example.com/b\n  type: ClusterIP", "spec.loadBalancerClass"},
+		{"to ClusterIP with another health check port", "30009", "30010\n  type: ClusterIP", "spec.healthCheckNodePort"},
+		{"to ClusterIP with another policy", "Policy: Local", "Policy: Cluster\n  type: ClusterIP", "may only be set for externally-accessible services"},
+		{"to ClusterIP with a decision about node ports", "LoadBalancer", "ClusterIP\n  allocateLoadBalancerNodePorts: false", "spec.allocateLoadBalancerNodePorts"},
+	} {
+		manifest := strings.Replace(balancer, tt.from, tt.to, 1)
+		if strings.Contains(tt.to, "\n  type:") {
+			manifest = strings.Replace(manifest, "  type: LoadBalancer\n", "", 1)
+		}
+		if strings.Contains(tt.to, "ports:") {
+			manifest = manifest[:strings.LastIndex(manifest, "  ports:")]
+		}
+		_, obj := kindtest.Row(t, Kinds(), manifest)
+		svc := obj.(*corev1.Service)
+		if !strings.Contains(manifest, "allocateLoadBalancerNodePorts") { // as a patch of the old object has it
+			svc.Spec.AllocateLoadBalancerNodePorts = old.(*corev1.Service).Spec.AllocateLoadBalancerNodePorts
+		}
+		svc.Status = *old.(*corev1.Service).Status.DeepCopy()
+		k.PrepareForUpdate(svc, old)
+		once := svc.DeepCopy()
+		k.PrepareForUpdate(svc, old)
+		if !reflect.DeepEqual(svc, once) {
+			t.Errorf("%s: the second time changes it: %+v", tt.name, svc.Spec)
+		}
+		if svc.Status.LoadBalancer.Ingress != nil {
+			t.Errorf("%s: it keeps the balancer's address", tt.name)
+		}
+		errs := k.Validate(svc).ToAggregate()
+		if tt.refusal == "" && errs != nil || tt.refusal != "" && (errs == nil || !strings.Contains(errs.Error(), tt.refusal)) {
+			t.Errorf("%s: %v", tt.name, errs)
+		}
+	}
 }
 
 func TestServiceUpdateKeepsWhatWasGiven(t *testing.T) {
@@ -116,10 +168,11 @@ func TestServiceUpdateKeepsWhatWasGiven(t *testing.T) {
 	none := " <none>"
 	for _, tt := range []struct{ name, manifest, from, to, want string }{
 		{"address and node port", sampleBalancer, "nodePort: 30001, ", "", "10.96.0.20" + none + " a +node" + none + " b Local"},
-		{"another port gets none", sampleBalancer, "port: 80, nodePort: 30001", "port: 82", "10.96.0.20" + none + " a" + none + " b Local"},
+		{"another number under the same name", sampleBalancer, "port: 80, nodePort: 30001", "port: 82", "10.96.0.20" + none + " a +node" + none + " b Local"},
+		{"another name gets none", sampleBalancer, "name: a, port: 80, nodePort: 30001", "name: c, port: 80", "10.96.0.20" + none + " c" + none + " b Local"},
 		{"the port of another entry", sampleBalancer, "{name: a, port: 80, nodePort: 30001, appProtocol: example.com/h2}, {name: b, port: 81, targetPort: web}",
 			"{name: a, port: 80}, {name: b, port: 81, nodePort: 30001}", "10.96.0.20" + none + " a" + none + " b +node Local"},
-		{"no node ports any more", sampleBalancer, "LoadBalancer", "ClusterIP", "10.96.0.20" + none + " a" + none + " b "},
+		{"no node ports any more", sampleBalancer, "LoadBalancer", "ClusterIP", "10.96.0.20" + none + " a" + none + " b Local"},
 		{"an external name needs no address", sampleService, "type: ClusterIP", "type: ExternalName\n  externalName: a.example.com", none + " http "},
 	} {
 		if got := prepared(tt.manifest, tt.from, tt.to); got != tt.want {
@@ -308,13 +361,35 @@ status: {hard: {pods: 1}, used: {pods: 0}}
 		l("min above request", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 500m}", "min value 1 is greater than defaultRequest value 500m"),
 		l("request above default", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 3500m}", "defaultRequest value 3500m is greater than default value 3"),
 		l("default above max", "default: {cpu: 3}", "default: {cpu: 5}", "default value 5 is greater than max value 4"),
-		l("all the same", "min: {cpu: 1}, max: {cpu: 4}, default: {cpu: 3}, defaultRequest: {cpu: 2}", "min: {cpu: 1}, max: {cpu: 1}, default: {cpu: 1}, defaultRequest: {cpu: 1}", ""),
+		l("all the same", "min: {cpu: 1}, max: {cpu: 4}, default: {cpu: 3}, defaultRequest: {cpu: 2}, maxLimitRequestRatio: {cpu: 2}",
+			"min: {cpu: 1}, max: {cpu: 1}, default: {cpu: 1}, defaultRequest: {cpu: 1}, maxLimitRequestRatio: {cpu: 1}", ""),
 		l("ratio", "maxLimitRequestRatio: {cpu: 2}", "maxLimitRequestRatio: {cpu: 500m}", "ratio 500m is less than 1"),
 		l("ratio of one", "maxLimitRequestRatio: {cpu: 2}", "maxLimitRequestRatio: {cpu: 1}", ""),
+		l("ratio above the bounds", "maxLimitRequestRatio: {cpu: 2}", "maxLimitRequestRatio: {cpu: 4100m}", "ratio 4100m is greater than max/min = 4.000000"),
+		l("ratio at the bounds", "maxLimitRequestRatio: {cpu: 2}", "maxLimitRequestRatio: {cpu: 4}", ""),
+		l("default below min", "default: {cpu: 3}, defaultRequest: {cpu: 2}", "default: {cpu: 500m}", "min value 1 is greater than default value 500m"),
+		l("another type", "type: Container", "type: Volume", "must be a standard limit type or fully qualified"),
+		l("a type with a domain", "type: Container", "type: example.com/Volume", ""),
+		l("claims without storage", "type: Container", "type: PersistentVolumeClaim", "either minimum or maximum storage value is required"),
+		l("claims", "type: Container, min: {cpu: 1}", "type: PersistentVolumeClaim, min: {storage: 1}", ""),
+		l("storage of containers", "max: {cpu: 4}", "max: {storage: 4}", "must be a standard resource for containers"),
+		l("no such resource", "max: {cpu: 4}", "max: {clowns: 4}", "must be a standard resource type or fully qualified"),
+		l("a quota's resource", "max: {cpu: 4}", "max: {requests.example.com/gpu: 4}", "doesn't follow extended resource name standard"),
+		l("devices", "default: {cpu: 3}, defaultRequest: {cpu: 2}", "default: {example.com/gpu: 3}, defaultRequest: {example.com/gpu: 2}", "default value 3 must equal to defaultRequest value 2 in example.com/gpu"),
 		l("negative", "max: {cpu: 4}", "max: {memory: -1}", "must be greater than or equal to 0"),
 		q("fine", "", "", ""),
 		q("hard", "spec: {hard: {pods: 1}", "spec: {hard: {pods: -1}", "spec.hard[pods]: Invalid value"),
 		q("scope", "[BestEffort, Terminating]", "[Good]", "spec.scopes[0]: Unsupported value"),
+		q("parts of a pod", "spec: {hard: {pods: 1}", "spec: {hard: {pods: 1500m}", "must be an integer"),
+		q("parts of a config map", "spec: {hard: {pods: 1}, scopes: [BestEffort, Terminating], ", "spec: {hard: {count/configmaps: 1500m}, ", "must be an integer"),
+		q("no such resource", "spec: {hard: {pods: 1}", "spec: {hard: {clowns: 1}", "must be a standard resource for quota"),
+		q("storage of everything", "spec: {hard: {pods: 1}", "spec: {hard: {storage: 1}", "must be a standard resource for quota"),
+		q("custom counts in a scope", "spec: {hard: {pods: 1}", "spec: {hard: {count/deployments.apps: 1}", ""),
+		q("services in a scope", "spec: {hard: {pods: 1}", "spec: {hard: {services: 1}", "unsupported scope applied to resource"),
+		q("cpu of those that ask for none", "spec: {hard: {pods: 1}", "spec: {hard: {cpu: 1}", "spec.scopes[0]: Invalid value: \"BestEffort\": unsupported scope applied to resource"),
+		q("claims of pods' scopes", "spec: {hard: {pods: 1}, scopes: [BestEffort, Terminating], scopeSelector: {matchExpressions: [", "spec: {hard: {persistentvolumeclaims: 1}, scopeSelector: {matchExpressions: [{scopeName: VolumeAttributesClass, operator: Exists}, ", "scopeSelector.matchExpressions[1].scopeName: Invalid value"),
+		q("efforts of some name", "{scopeName: BestEffort, operator: Exists}", "{scopeName: BestEffort, operator: In, values: [a]}", "must be 'Exists' when scope is any of"),
+		q("both efforts selected", "{scopeName: BestEffort, operator: Exists}", "{scopeName: BestEffort, operator: Exists}, {scopeName: NotBestEffort, operator: Exists}", "conflicting scopes"),
 		q("both efforts", "[BestEffort, Terminating]", "[BestEffort, NotBestEffort]", "conflicting scopes"),
 		q("both ends", "[BestEffort, Terminating]", "[NotTerminating, Terminating]", "conflicting scopes"),
 		q("selector scope", "scopeName: PriorityClass", "scopeName: X", "scopeName: Unsupported value"),
@@ -323,7 +398,7 @@ status: {hard: {pods: 1}, used: {pods: 0}}
 		q("exists with values", "operator: Exists", "operator: Exists, values: [a]", "must be no value"),
 		q("operator", "operator: Exists", "operator: Like", "not a valid selector operator"),
 	})
-	kindtest.Update(t, Kinds(), []kindtest.Case{q("scopes", "[BestEffort, Terminating]", "[BestEffort]", "spec.scopes: Invalid value"), q("hard", "pods: 1", "pods: 2", "")})
+	kindtest.Update(t, Kinds(), []kindtest.Case{q("scopes", "[BestEffort, Terminating]", "[BestEffort]", "spec.scopes: Invalid value"), q("the same scopes", "[BestEffort, Terminating]", "[Terminating, BestEffort]", ""), q("hard", "pods: 1", "pods: 2", "")})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{q("used", "used: {pods: 0}", "used: {pods: -1}", "status.used[pods]: Invalid value"), q("fine", "used: {pods: 0}", "used: {pods: 1}", "")})
 }
 

@@ -18,6 +18,7 @@ func flowSchema() kind.Kind {
 		GVK:          flowcontrolv1.SchemeGroupVersion.WithKind("FlowSchema"),
 		Resource:     "flowschemas",
 		Status:       true,
+		StatusKeeps:  kind.AllMetadata,
 		NoWatchCache: true,
 		Default: kind.On(func(f *flowcontrolv1.FlowSchema) {
 			kind.SetDefault(&f.Spec.MatchingPrecedence, 1000)

@@ -18,6 +18,7 @@ func priorityLevelConfiguration() kind.Kind {
 		GVK:          flowcontrolv1.SchemeGroupVersion.WithKind("PriorityLevelConfiguration"),
 		Resource:     "prioritylevelconfigurations",
 		Status:       true,
+		StatusKeeps:  kind.AllMetadata,
 		NoWatchCache: true,
 		Default: kind.On(func(p *flowcontrolv1.PriorityLevelConfiguration) {
 			if e := p.Spec.Exempt; e != nil || p.Spec.Type == flowcontrolv1.PriorityLevelEnablementExempt {

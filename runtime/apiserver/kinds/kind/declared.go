@@ -29,11 +29,14 @@ func Declared[T runtime.Object](f func(ctx context.Context, op operation.Operati
 	}
 }
 
-// ErrorsOnCreate are what is wrong with a new object, by Validate and Declared.
+// ErrorsOnCreate are what is wrong with a new object, by Validate, ValidateCreate and Declared.
 func (k *Kind) ErrorsOnCreate(ctx context.Context, obj runtime.Object) field.ErrorList {
 	var errs field.ErrorList
 	if k.Validate != nil {
 		errs = k.Validate(obj)
+	}
+	if k.ValidateCreate != nil {
+		errs = append(errs, k.ValidateCreate(obj)...)
 	}
 	if k.Declared != nil {
 		errs = append(errs, k.Declared(ctx, operation.Operation{Type: operation.Create}, obj, nil)...)

@@ -40,9 +40,11 @@ type Kind struct {
 	TTL time.Duration
 
 	// Status says that status is a subresource: a write to the object leaves
-	// status as it was, a write to status changes nothing but status (and
-	// metadata where Kubernetes allows it).
+	// status as it was, a write to status changes nothing but status and metadata.
 	Status bool
+	// StatusKeeps is what a write to status leaves of metadata as it was. Of most
+	// kinds it is nothing: Kubernetes lets labels and the like change with status.
+	StatusKeeps Metadata
 	// Scale, where set, serves the scale subresource.
 	Scale *Scale
 	// Subresources are the others.
@@ -56,12 +58,16 @@ type Kind struct {
 	PrepareForCreate       func(obj runtime.Object)
 	PrepareForUpdate       func(obj, old runtime.Object)
 	PrepareForStatusUpdate func(obj, old runtime.Object)
+	// Stamp sets the times in status that its writer left out, after
+	// PrepareForStatusUpdate and before validation.
+	Stamp func(obj, old runtime.Object, now time.Time)
 	// SetRequester writes who creates the object into it, after PrepareForCreate.
 	SetRequester func(obj runtime.Object, by Requester)
 
 	// Validate checks an object on create, and on update before ValidateUpdate.
 	// Object metadata is validated by the registry, with ValidateName.
 	Validate             func(obj runtime.Object) field.ErrorList
+	ValidateCreate       func(obj runtime.Object) field.ErrorList // what only a new object is held to
 	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
 	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
 	// Unsupported are the parts of an object that the API has and the cluster does not do;
@@ -100,6 +106,18 @@ type Kind struct {
 	// RequireResourceVersion: an update without resourceVersion is refused.
 	RequireResourceVersion bool
 }
+
+// Metadata names a part of an object's metadata by its path.
+type Metadata string
+
+// The parts that writes to some kinds' status leave alone.
+const (
+	NoMetadata Metadata = ""
+	// AllMetadata is all that clients may set.
+	AllMetadata     Metadata = "metadata"
+	Labels          Metadata = "metadata.labels"
+	OwnerReferences Metadata = "metadata.ownerReferences"
+)
 
 // Scale maps a kind to its autoscaling/v1 Scale.
 type Scale struct {

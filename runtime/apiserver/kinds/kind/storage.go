@@ -1,5 +1,10 @@
 package kind
 
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
 // Storage names what serves a kind's objects, where that is more than reading and
 // writing them by the row's rules. The registry has it, bound to its collaborators.
 type Storage string
@@ -34,6 +39,9 @@ const (
 type Subresource struct {
 	Name   string // last segment of the path
 	Served Serving
+	// Validate checks a write, in place of ValidateStatusUpdate, where the row has
+	// Validate holds a write to rules of its own, in place of ValidateStatusUpdate.
+	Validate func(obj, old runtime.Object) field.ErrorList
 }
 
 // Serving names what serves a subresource. The registry has it, bound to its

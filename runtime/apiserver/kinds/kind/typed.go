@@ -26,6 +26,11 @@ func OnUpdate[T runtime.Object](f func(obj, old T)) func(obj, old runtime.Object
 	return func(obj, old runtime.Object) { f(obj.(T), old.(T)) }
 }
 
+// Stamp is for functions that set times.
+func Stamp[T runtime.Object](f func(obj, old T, now time.Time)) func(obj, old runtime.Object, now time.Time) {
+	return func(obj, old runtime.Object, now time.Time) { f(obj.(T), old.(T), now) }
+}
+
 // Check is for validation.
 func Check[T runtime.Object](f func(T) field.ErrorList) func(runtime.Object) field.ErrorList {
 	return func(obj runtime.Object) field.ErrorList { return f(obj.(T)) }

@@ -131,6 +131,24 @@ func UpdateStatus(t *testing.T, rows []kind.Kind, cases []Case) {
 	}
 }
 
+// SubresourceCases returns a check of cases as writes to a subresource that has rules
+// of its own.
+func SubresourceCases(t *testing.T, rows []kind.Kind, subresource string) func(Case) {
+	return func(c Case) {
+		t.Run(subresource+" "+c.Name, func(t *testing.T) {
+			k, old := Row(t, rows, c.Manifest)
+			_, obj := Row(t, rows, c.changed(t))
+			for _, sub := range k.Subresources {
+				if sub.Name == subresource && sub.Validate != nil {
+					expect(t, sub.Validate(obj, old), c.Want)
+					return
+				}
+			}
+			t.Fatalf("%s has no rules for %s", k.GVK, subresource)
+		})
+	}
+}
+
 // Printed is a manifest and its row in a table, cells parted by " | ", those of wide
 // columns in parentheses.
 type Printed struct{ Name, Manifest, Want string }

@@ -18,6 +18,7 @@ func volumeAttachment() kind.Kind {
 		GVK:          storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
 		Resource:     "volumeattachments",
 		Status:       true,
+		StatusKeeps:  kind.AllMetadata,
 		NoWatchCache: true,
 		Declared:     kind.Declared(Validate_VolumeAttachment),
 		Validate: kind.Check(func(a *storagev1.VolumeAttachment) field.ErrorList {

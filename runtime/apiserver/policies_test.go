@@ -1,0 +1,142 @@
+package apiserver_test
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
+)
+
+// TestPoliciesAndWebhooksDecide: what the objects of admissionregistration.k8s.io say is
+// done to config maps.
+func TestPoliciesAndWebhooksDecide(t *testing.T) {
+	c := apitest.Start(t)
+	ctx, k := t.Context(), c.Admin()
+	ns := namespace(t, k, "policies")
+	maps := k.CoreV1().ConfigMaps(ns)
+	create := func(data map[string]string) (*corev1.ConfigMap, error) {
+		return maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "c-"}, Data: data}, metav1.CreateOptions{})
+	}
+	denied := func(what string, data map[string]string, why string) {
+		t.Helper()
+		eventually(t, what, func() error {
+			_, err := create(data)
+			if err == nil || !strings.Contains(err.Error(), why) {
+				return fmt.Errorf("got %v, want %q", err, why)
+			}
+			return nil
+		})
+	}
+	ar := k.AdmissionregistrationV1()
+	rule := admissionregistrationv1.RuleWithOperations{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+		Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+	}
+	inNamespace := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": ns}}
+	match := &admissionregistrationv1.MatchResources{NamespaceSelector: inNamespace, ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: rule}}}
+
+	// A policy, with a variable and a message of its own.
+	must[*admissionregistrationv1.ValidatingAdmissionPolicy](t)(ar.ValidatingAdmissionPolicies().Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "small"},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: match,
+			Variables:        []admissionregistrationv1.Variable{{Name: "size", Expression: "has(object.data) ? object.data.size() : 0"}},
+			Validations:      []admissionregistrationv1.Validation{{Expression: "variables.size < 3", MessageExpression: "'has ' + string(variables.size) + ' keys'"}},
+		},
+	}, metav1.CreateOptions{}))
+	if _, err := create(map[string]string{"a": "", "b": "", "c": ""}); err != nil {
+		t.Errorf("a policy without a binding decides: %v", err)
+	}
+	must[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t)(ar.ValidatingAdmissionPolicyBindings().Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "small"},
+		Spec:       admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "small", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}},
+	}, metav1.CreateOptions{}))
+	denied("a policy that is bound", map[string]string{"a": "", "b": "", "c": ""}, "has 3 keys")
+
+	// A policy that changes.
+	must[*admissionregistrationv1.MutatingAdmissionPolicy](t)(ar.MutatingAdmissionPolicies().Create(ctx, &admissionregistrationv1.MutatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "label"},
+		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+			MatchConstraints: match, ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+			Mutations: []admissionregistrationv1.Mutation{{
+				PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{metadata: Object.metadata{labels: {"by": "policy"}}}`},
+			}},
+		},
+	}, metav1.CreateOptions{}))
+	must[*admissionregistrationv1.MutatingAdmissionPolicyBinding](t)(ar.MutatingAdmissionPolicyBindings().Create(ctx, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "label"}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "label"},
+	}, metav1.CreateOptions{}))
+	eventually(t, "a policy that changes", func() error {
+		m, err := create(nil)
+		if err == nil && m.Labels["by"] != "policy" {
+			err = fmt.Errorf("labels %v", m.Labels)
+		}
+		return err
+	})
+
+	// Webhooks: one changes, one refuses what the other changed.
+	hook := httptest.NewTLSServer(http.HandlerFunc(answerReview))
+	defer hook.Close()
+	client := func(path string) admissionregistrationv1.WebhookClientConfig {
+		return admissionregistrationv1.WebhookClientConfig{URL: new(hook.URL + path), CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})}
+	}
+	none, fail := admissionregistrationv1.SideEffectClassNone, admissionregistrationv1.Fail
+	only := []admissionregistrationv1.MatchCondition{{Name: "hooked", Expression: "has(object.data) && 'hook' in object.data"}}
+	must[*admissionregistrationv1.MutatingWebhookConfiguration](t)(ar.MutatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "change"},
+		Webhooks: []admissionregistrationv1.MutatingWebhook{{
+			Name: "change.example.com", ClientConfig: client("/change"), Rules: []admissionregistrationv1.RuleWithOperations{rule}, NamespaceSelector: inNamespace,
+			SideEffects: &none, FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"}, MatchConditions: only,
+		}},
+	}, metav1.CreateOptions{}))
+	must[*admissionregistrationv1.ValidatingWebhookConfiguration](t)(ar.ValidatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "refuse"},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name: "refuse.example.com", ClientConfig: client("/refuse"), Rules: []admissionregistrationv1.RuleWithOperations{rule}, NamespaceSelector: inNamespace,
+			SideEffects: &none, FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"}, MatchConditions: only,
+		}},
+	}, metav1.CreateOptions{}))
+	denied("a webhook that refuses", map[string]string{"hook": ""}, `denied the request: it was changed to "yes"`)
+	if _, err := create(map[string]string{"other": ""}); err != nil {
+		t.Errorf("what does not match the condition: %v", err)
+	}
+	hook.Close()
+	if _, err := create(map[string]string{"hook": ""}); !errors.IsInternalError(err) {
+		t.Errorf("a webhook that must answer and is away: %v", err)
+	}
+}
+
+// answerReview changes data.hook to "yes" at /change, and refuses with it at /refuse.
+func answerReview(w http.ResponseWriter, r *http.Request) {
+	var review admissionv1.AdmissionReview
+	var object corev1.ConfigMap
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := json.Unmarshal(review.Request.Object.Raw, &object); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	switch r.URL.Path {
+	case "/change":
+		answer.PatchType, answer.Patch = new(admissionv1.PatchTypeJSONPatch), []byte(`[{"op": "replace", "path": "/data/hook", "value": "yes"}]`)
+	case "/refuse":
+		answer.Allowed, answer.Result = false, &metav1.Status{Message: fmt.Sprintf("it was changed to %q", object.Data["hook"])}
+	}
+	review.Request, review.Response = nil, answer
+	json.NewEncoder(w).Encode(review) //nolint:errcheck // a client that went has its own error
+}

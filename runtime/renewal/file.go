@@ -1,0 +1,103 @@
+package renewal
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// encode renders a certificate, a request or a key as PEM.
+func encode(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+// ParseCertificate reads the first certificate of a PEM text.
+func ParseCertificate(text []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("no PEM certificate")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// bundle is what a leaf's file holds: the certificate, then its key.
+func bundle(cert []byte, key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return append(bytes.TrimSpace(cert), append([]byte("\n"), encode("PRIVATE KEY", der)...)...), nil
+}
+
+// lend gives a file to the group of a directory.
+func lend(file, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	has, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	owner, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the process does not run
+	}
+	if err != nil {
+		return err
+	}
+	now, okNow := has.Sys().(*syscall.Stat_t)
+	want, okWant := owner.Sys().(*syscall.Stat_t)
+	if !okNow || !okWant || now.Gid == want.Gid {
+		return nil
+	}
+	return errors.Join(os.Chown(file, -1, int(want.Gid)), os.Chmod(file, 0o640))
+}
+
+// replaceFile puts data in the place of a file, with its owner and mode: whoever opens
+// it has the old content or the new one, also after the power was cut.
+func replaceFile(path string, data []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("replace %s: %w", path, err)
+		}
+	}()
+	old, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // it is gone once renamed
+	defer tmp.Close()           //nolint:errcheck // it was closed before the rename
+	if _, err := tmp.Write(data); err != nil {
+		return err
+	}
+	if s, ok := old.Sys().(*syscall.Stat_t); ok && (int(s.Uid) != os.Geteuid() || int(s.Gid) != os.Getegid()) {
+		if err := tmp.Chown(int(s.Uid), int(s.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := tmp.Chmod(old.Mode().Perm()); err != nil {
+		return err
+	}
+	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
