@@ -90,6 +90,7 @@ var arrows = map[string][]string{
 	"runtime/controller/resourcequota": {"runtime/client", "runtime/controller/internal", "runtime/quota"},
 	"runtime/kubelet":                  {"runtime/access", "runtime/addr", "runtime/config", "runtime/client", "runtime/pod"},
 	"runtime/network":                  {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
+	"runtime/netpol":                   {"runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/proxy":                    {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 	"runtime/dns":                      {"runtime/addr", "runtime/config", "runtime/client", "runtime/process/readiness"},
 
@@ -150,7 +151,7 @@ var never = map[string][]string{
 	"cmd/terraform-provider-gantry": {
 		"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd/server", "github.com/containerd/containerd/v2/client",
 		module + "runtime/apiserver", module + "runtime/etcd", module + "runtime/kubelet", module + "runtime/network",
-		module + "runtime/proxy", module + "runtime/scheduler", module + "runtime/controller", module + "runtime/dns",
+		module + "runtime/netpol", module + "runtime/proxy", module + "runtime/scheduler", module + "runtime/controller", module + "runtime/dns",
 	},
 	"cmd/gantry":        {"k8s.io/kubernetes", "github.com/hashicorp/terraform-", module + "provider", module + "bootstrap", module + "lab"},
 	"cmd/gantry-unpack": {"k8s.io", "google.golang.org", module + "runtime"},

@@ -51,8 +51,7 @@ func tokenClient(ctx context.Context, m *master.Master, namespace string) (*kube
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := rest.AnonymousClientConfig(admin.REST)
-	cfg.Dial, cfg.QPS, cfg.BearerToken = admin.REST.Dial, -1, t.Status.Token
+	cfg := m.WithToken(t.Status.Token)
 	c, err := kubernetes.NewForConfig(cfg)
 	return c, cfg, err
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -210,6 +212,14 @@ func (m *Master) client(as config.KeyPair) (*client.Client, error) {
 		return nil, err
 	}
 	return client.New(o)
+}
+
+// WithToken is the configuration of a client that has a token and no certificate.
+func (m *Master) WithToken(token string) *rest.Config {
+	return &rest.Config{
+		Host: "https://" + m.address("api"), BearerToken: token, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAFile: m.credentials.ca, ServerName: config.APIServerName},
+	}
 }
 
 // Dial opens a connection of HTTP/1.1 to the API server without a certificate, and

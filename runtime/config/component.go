@@ -1,8 +1,11 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"path"
 	"strconv"
+	"strings"
 )
 
 // Component names one process of the runtime. The value is the subcommand of
@@ -145,13 +148,21 @@ const (
 	// PodLinkPrefix begins the host end of each pod's veth pair; with the eight
 	// characters of a hash behind it, it keeps within IFNAMSIZ.
 	PodLinkPrefix = LinkPrefix + "p"
-	// ProxyTable and NetworkTable are the nftables tables (family ip).
+	// ProxyTable, NetworkTable and PolicyTable are the nftables tables (family ip).
 	ProxyTable   = "gantry-proxy"
 	NetworkTable = "gantry-network"
+	PolicyTable  = "gantry-policy"
 	// ContainerdNamespace is the containerd namespace of pods and their images,
 	// that of every Kubernetes node.
 	ContainerdNamespace = "k8s.io"
 )
+
+// PodLink is the host's end of a pod's link. It follows from the pod's UID, so that
+// who knows of the pod knows it before it is made.
+func PodLink(uid string) string {
+	sum := sha256.Sum256([]byte(uid))
+	return PodLinkPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+}
 
 // Binary is the path of one of the bundle's binaries on a server.
 func Binary(name string) string { return path.Join(BinDir, name) }

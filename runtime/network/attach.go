@@ -2,8 +2,6 @@ package network
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net"
@@ -30,10 +28,7 @@ type HostPort struct {
 var gateway = netip.AddrFrom4([4]byte{169, 254, 1, 1})
 
 // LinkName is the host's end of a pod's link.
-func LinkName(uid string) string {
-	sum := sha256.Sum256([]byte(uid))
-	return config.PodLinkPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
-}
+func LinkName(uid string) string { return config.PodLink(uid) }
 
 // isPodLink reports whether a link's name is the host's end of a pod's.
 func isPodLink(name string) bool {

@@ -37,11 +37,21 @@ func staleUDP(before Rules, c Change) []Frontend {
 	return out
 }
 
-// lost reports whether a client that had been with a backend may have to go to another.
+// lost reports whether a client that had been with a backend may have to go to another,
+// from outside or from inside.
 func lost(was, now Backend) bool {
-	return len(was.Endpoints) == 0 || slices.ContainsFunc(was.Endpoints, func(ep netip.AddrPort) bool {
-		return !slices.Contains(now.Endpoints, ep)
-	})
+	return lostOf(was.Endpoints, now.Endpoints) || lostOf(was.inside(), now.inside())
+}
+
+func lostOf(was, now []netip.AddrPort) bool {
+	return len(was) == 0 || slices.ContainsFunc(was, func(ep netip.AddrPort) bool { return !slices.Contains(now, ep) })
+}
+
+func (b Backend) inside() []netip.AddrPort {
+	if len(b.Inside) > 0 {
+		return b.Inside
+	}
+	return b.Endpoints
 }
 
 func forget(f Frontend, log *slog.Logger) {

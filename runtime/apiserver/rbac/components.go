@@ -76,6 +76,9 @@ func proxier() rbacv1.ClusterRole {
 		on(read(), "", "services", "endpoints", "nodes"),
 		on(read(), "discovery.k8s.io", "endpointslices"),
 		on(read(), "networking.k8s.io", "servicecidrs"),
+		// It enforces NetworkPolicies too.
+		on(read(), "networking.k8s.io", "networkpolicies"),
+		on(read(), "", "pods", "namespaces"),
 	}
 	return clusterRole("system:node-proxier", append(append(rules, events()...), reviews()...)...)
 }

@@ -24,7 +24,6 @@ func networkPolicy() kind.Kind {
 		Default:    kind.On(defaultNetworkPolicy),
 		Declared:   kind.Declared(Validate_NetworkPolicy),
 		Validate:   kind.Check(validateNetworkPolicy),
-		Warnings:   kind.NotYet("nothing enforces NetworkPolicies"),
 		Columns:    printers.Columns("Name", "Pod-Selector", "Age"),
 		Cells: kind.Cells(func(p *networkingv1.NetworkPolicy, now time.Time) []any {
 			return []any{p.Name, printers.Selector(&p.Spec.PodSelector), printers.Age(p.ObjectMeta, now)}
