@@ -72,6 +72,12 @@ var arrows = map[string][]string{
 	"runtime/apiserver/kinds/printers": {},
 	"runtime/apiserver/kinds/kindtest": {"runtime/apiserver/kinds/kind"},
 	"runtime/apiserver/kinds/core":     {"runtime/apiserver/kinds/kind", "runtime/apiserver/kinds/meta", "runtime/apiserver/kinds/validate", "runtime/apiserver/kinds/printers", "runtime/pod"},
+	// What the chain and the listener of the API server are made of, which knows no kinds.
+	"runtime/apiserver/audit":          {"runtime/config"},
+	"runtime/apiserver/authentication": {},
+	"runtime/apiserver/filters":        {},
+	"runtime/apiserver/listener":       {},
+	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
@@ -111,6 +117,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
+	"runtime/kubelet/runtimeclass":   {"runtime/kubelet/poddir"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
 	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
 	"runtime/kubelet/stats":          {},

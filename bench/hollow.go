@@ -23,10 +23,10 @@ import (
 // controllers do not run: no heartbeat comes from a hollow node.
 func (r *report) hollow(ctx context.Context, m *master.Master, nodes, pods int) error {
 	m.Stop(config.ControllerManager)
-	if _, _, err := byMany(ctx, m, nodes, "node", createHollowNode); err != nil {
+	if _, _, err := byMany(ctx, m.Client, nodes, "node", createHollowNode); err != nil {
 		return fmt.Errorf("create hollow nodes: %w", err)
 	}
-	if _, _, err := byMany(ctx, m, pods, "bound", func(ctx context.Context, c *client.Client, name string) error {
+	if _, _, err := byMany(ctx, m.Client, pods, "bound", func(ctx context.Context, c *client.Client, name string) error {
 		_, err := c.CoreV1().Pods("default").Create(ctx, hollowPod(name, corev1.DefaultSchedulerName), metav1.CreateOptions{})
 		return err
 	}); err != nil {

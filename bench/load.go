@@ -139,7 +139,7 @@ func (r *report) creates(ctx context.Context, m *master.Master) error {
 		if err != nil {
 			return err
 		}
-		latencies, took, err := byMany(ctx, m, kind.n, kind.name, kind.create)
+		latencies, took, err := byMany(ctx, m.Client, kind.n, kind.name, kind.create)
 		if err != nil {
 			return fmt.Errorf("create %s: %w", kind.name, err)
 		}
@@ -160,10 +160,10 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // byMany calls create n times from all clients at once. Connections are made
 // before the clock starts.
-func byMany(ctx context.Context, m *master.Master, n int, name string, create func(context.Context, *client.Client, string) error) ([]time.Duration, time.Duration, error) {
+func byMany(ctx context.Context, connect func() (*client.Client, error), n int, name string, create func(context.Context, *client.Client, string) error) ([]time.Duration, time.Duration, error) {
 	var connected [clients]*client.Client
 	for i := range connected {
-		c, err := m.Client()
+		c, err := connect()
 		if err != nil {
 			return nil, 0, err
 		}

@@ -25,7 +25,7 @@ func main() {
 	workers := flag.Int("workers", 20, "workers of the larger cluster")
 	modelHosts := flag.Int("model-hosts", 1000, "hosts that are models")
 	latency := flag.Duration("model-latency", 50*time.Millisecond, "how long each operation on one of them takes")
-	only := flag.String("only", "", "master (the processes of a master on loopback), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
+	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
 	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
 	out := flag.String("out", "", "file that the report is written to; default: standard output")
 	flag.Parse()
@@ -66,6 +66,12 @@ func (b bench) run(ctx context.Context) (err error) {
 	if b.asked("master") {
 		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
 		if err := r.controlPlane(ctx, gantry, b); err != nil {
+			return err
+		}
+	}
+	if b.asked("hostile") {
+		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
+		if err := r.hostile(ctx, gantry, b.profile); err != nil {
 			return err
 		}
 	}

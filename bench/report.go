@@ -36,6 +36,8 @@ type report struct {
 	podsAtOnce   []time.Duration
 	memoryRows   []string
 	loadRows     []string
+	priceRows    []string
+	hostileRows  []string
 	sentRows     []string
 	modelRows    []string
 }
@@ -142,6 +144,8 @@ func (r *report) write(w io.Writer) error {
 		}
 	}
 	table("| load on a master | | upstream | CPU per object, ms |", r.loadRows)
+	table("| price of a layer: Secrets created by one tenant, 20 clients | | CPU of the API server per object, ms |", r.priceRows)
+	table("| hostile load: 400 stalled POSTs, 1,000 slow readers and a list storm of one pod | quiet | under it |", r.hostileRows)
 	table("| idle process | PSS | anonymous | CPU in a minute |", r.memoryRows)
 	table("| size | |", r.sizesRows)
 	return nil

@@ -11,12 +11,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -255,11 +256,19 @@ func (f *Flow) leavesRevoked(ctx context.Context) error {
 	if err := f.Workspace.Apply(ctx); err != nil {
 		return err
 	}
-	file := f.Workspace.Dir + "/stolen.pem"
-	if err := os.WriteFile(file, stolen, 0o600); err != nil {
+	thief := *f.Cluster
+	thief.Kubeconfig = f.Workspace.Dir + "/stolen-kubeconfig"
+	access, err := clientcmd.LoadFromFile(f.Cluster.Kubeconfig)
+	if err != nil {
 		return err
 	}
-	out, err := f.Cluster.Kubectl(ctx, "--client-certificate", file, "--client-key", file, "get", "nodes")
+	for _, user := range access.AuthInfos {
+		user.ClientCertificateData, user.ClientKeyData = stolen, stolen
+	}
+	if err := clientcmd.WriteToFile(*access, thief.Kubeconfig); err != nil {
+		return err
+	}
+	out, err := thief.Kubectl(ctx, "get", "nodes")
 	if err == nil {
 		return fmt.Errorf("with the certificate of a worker that left: %s", out)
 	}

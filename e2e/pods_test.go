@@ -28,7 +28,7 @@ func TestPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPods(t, f, 1)
-	p.testCases(t, podCases())
+	p.testCases(t, append(podCases(), isolationCases()...))
 	p.testStories(t, podStories())
 }
 

@@ -23,8 +23,8 @@ const (
 
 // credentials are the files that the processes name.
 type credentials struct {
-	ca, etcdCA, frontCA, signingKey, verifyKey                        string
-	api, kubelets, etcd, etcdClient, front, manager, scheduler, admin config.KeyPair
+	ca, etcdCA, frontCA, signingKey, verifyKey                                                 string
+	api, kubelets, etcd, etcdClient, front, manager, scheduler, admin, tenant, neighbour, node config.KeyPair
 }
 
 func makeCredentials(dir string) (credentials, error) {
@@ -85,6 +85,9 @@ func makeCredentials(dir string) (credentials, error) {
 		{&c.manager, ca, "controller-manager", config.ControllerManagerUser, nil},
 		{&c.scheduler, ca, "scheduler", config.SchedulerUser, nil},
 		{&c.admin, ca, "admin", "admin", []string{config.MastersGroup}},
+		{&c.tenant, ca, "tenant", Tenant, nil},
+		{&c.neighbour, ca, "neighbour", Neighbour, nil},
+		{&c.node, ca, "node", config.NodeUserPrefix + Node, []string{config.NodesGroup}},
 	} {
 		if err := leaf(l.into, l.by, l.name, l.user, l.groups...); err != nil {
 			return c, err

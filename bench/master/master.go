@@ -2,6 +2,8 @@ package master
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -57,18 +61,30 @@ func New(binary, dir string, profile bool) (*Master, error) {
 		return nil, err
 	}
 	for c, cfg := range m.configurations() {
-		if err := cfg.Complete(); err != nil {
-			return nil, fmt.Errorf("configuration of %s: %w", c, err)
-		}
-		data, err := config.Marshal(cfg)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(m.file(c, "yaml"), data, 0o600); err != nil {
+		if err := m.configure(c, cfg); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+func (m *Master) configure(c config.Component, cfg config.Completer) error {
+	if err := cfg.Complete(); err != nil {
+		return fmt.Errorf("configuration of %s: %w", c, err)
+	}
+	data, err := config.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(m.file(c, "yaml"), data, 0o600)
+}
+
+// Configure changes the configuration with which the API server starts next from what
+// it is without.
+func (m *Master) Configure(change func(*config.APIServerConfig)) error {
+	cfg := m.configurations()[config.APIServer].(*config.APIServerConfig)
+	change(cfg)
+	return m.configure(config.APIServer, cfg)
 }
 
 func (m *Master) file(c config.Component, extension string) string {
@@ -174,11 +190,47 @@ func (m *Master) Stop(components ...config.Component) {
 	}
 }
 
+// Who comes to the API server besides its administrator. Users have no rights but what
+// the administrator gives them.
+const (
+	Tenant    = "tenant"
+	Neighbour = "neighbour"
+	Node      = "w1"
+)
+
 // Client is a new client of an administrator, with connections of its own.
-func (m *Master) Client() (*client.Client, error) {
-	o, err := client.FromConfig(m.apiClient(m.credentials.admin), "gantry-bench")
+func (m *Master) Client() (*client.Client, error) { return m.client(m.credentials.admin) }
+
+// ClientOf is one of [Tenant], [Neighbour] or [Node].
+func (m *Master) ClientOf(who string) (*client.Client, error) {
+	return m.client(map[string]config.KeyPair{Tenant: m.credentials.tenant, Neighbour: m.credentials.neighbour, Node: m.credentials.node}[who])
+}
+
+func (m *Master) client(as config.KeyPair) (*client.Client, error) {
+	o, err := client.FromConfig(m.apiClient(as), "gantry-bench")
 	if err != nil {
 		return nil, err
 	}
 	return client.New(o)
+}
+
+// WithToken is the configuration of a client that has a token and no certificate.
+func (m *Master) WithToken(token string) *rest.Config {
+	return &rest.Config{
+		Host: "https://" + m.address("api"), BearerToken: token, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAFile: m.credentials.ca, ServerName: config.APIServerName},
+	}
+}
+
+// Dial opens a connection of HTTP/1.1 to the API server without a certificate, and
+// sends nothing on it.
+func (m *Master) Dial(ctx context.Context) (net.Conn, error) {
+	ca, err := os.ReadFile(m.credentials.ca)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	d := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: config.APIServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}}
+	return d.DialContext(ctx, "tcp", m.address("api"))
 }

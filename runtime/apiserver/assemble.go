@@ -3,15 +3,22 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	utilflowcontrol "k8s.io/apiserver/pkg/util/flowcontrol"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/audit"
+	"github.com/gantry-run/gantry/runtime/apiserver/authentication"
+	"github.com/gantry-run/gantry/runtime/apiserver/filters"
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/openapi/handler"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
@@ -28,6 +35,9 @@ type assembly struct {
 	stores     *registry.Stores
 	objects    *objects
 	roles      *rbac.Authorizer
+	tokens     authenticator.Token
+	issuers    *authentication.Issuers // nil without a file
+	audit      *audit.Log              // nil without a log
 	revoked    *revoked.Nodes
 	loopback   kubernetes.Interface
 	aggregator *aggregator.APIAggregator
@@ -56,7 +66,16 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	}
 	cfg.SharedInformerFactory = informers.NewSharedInformerFactory(a.loopback, 0)
 	cfg.ClientConfig = cfg.LoopbackClientConfig
+	if !s.cfg.DisablePriorityAndFairness {
+		cfg.FlowControl = utilflowcontrol.New(cfg.SharedInformerFactory, a.loopback.FlowcontrolV1(), maxInFlight+maxMutatingInFlight)
+	}
 
+	if s.cfg.Audit.LogFile != "" {
+		if a.audit, err = audit.Open(s.cfg.Audit); err != nil {
+			return nil, err
+		}
+		cfg.AuditBackend, cfg.AuditPolicyRuleEvaluator = a.audit.Backend, a.audit.Policy
+	}
 	if a.stores, err = registry.OpenStores(scheme, s.table, cfg.RESTOptionsGetter); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
@@ -64,7 +83,10 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, err
 	}
 	a.revoked = revoked.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
-	cfg.BuildHandlerChainFunc = handlerChain(a.installed, a.revoked.Refusal)
+	cfg.BuildHandlerChainFunc = handlerChain(links{
+		installed: a.installed, refusal: a.revoked.Refusal, sizes: a.stores.Sizes(),
+		perUser: filters.PerUser(s.cfg.PerUser), decoder: codecs.UniversalDeserializer(),
+	})
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
 		return nil, err
 	}
@@ -77,7 +99,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, err
 	}
 	verifier := tokens.NewVerifier(s.cfg.ServiceAccount.Issuer, []string{s.cfg.ServiceAccount.Issuer}, keys, bindingExists(a.objects))
-	if err := s.authenticate(&cfg.Config, verifier); err != nil {
+	if err := s.authenticate(ctx, a, verifier); err != nil {
 		return nil, err
 	}
 	a.roles = rbac.New(rbac.Sources{
@@ -98,12 +120,14 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	}
 	cfg.PostStartHooks = hooks
 	cfg.SkipOpenAPIInstallation = true // openapi/handler does it
-	core, err := cfg.Complete().New("gantry", crds.GenericAPIServer)
+	core, err := cfg.Complete().New("gantry", checked{crds.GenericAPIServer, func(h http.Handler) http.Handler {
+		return filters.WithoutProtobuf(h, apiextensions.GroupName, codecs)
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
 	handler.New(core.Handler.GoRestfulContainer, cfg.OpenAPIConfig, cfg.OpenAPIV3Config, handler.Revision()).Register(core.Handler.NonGoRestfulMux)
-	if err := s.install(core, a, scheme, codecs, issuer, verifier); err != nil {
+	if err := s.install(core, a, scheme, codecs, issuer); err != nil {
 		return nil, fmt.Errorf("install the API groups: %w", err)
 	}
 	if err := s.publicDocuments(core, keys); err != nil {
@@ -122,6 +146,9 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 func (a *assembly) start(ctx context.Context) {
 	go a.roles.Run(ctx)
 	go a.revoked.Run(ctx)
+	if a.issuers != nil {
+		go a.issuers.Run(ctx)
+	}
 	go func() {
 		for _, done := range a.aggregator.GenericAPIServer.MuxAndDiscoveryCompleteSignals() {
 			select {
@@ -135,4 +162,9 @@ func (a *assembly) start(ctx context.Context) {
 }
 
 // close frees what the servers' own shutdown does not.
-func (a *assembly) close() { a.etcd.Close() }
+func (a *assembly) close() {
+	a.etcd.Close()
+	if a.audit != nil {
+		a.audit.Close()
+	}
+}

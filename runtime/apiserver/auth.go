@@ -20,6 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/websocket"
 	"k8s.io/apiserver/pkg/authentication/request/x509"
 	"k8s.io/apiserver/pkg/authentication/token/cache"
+	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/apiserver/pkg/authorization/path"
@@ -27,6 +28,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/authentication"
 	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
@@ -71,10 +73,15 @@ func tokenKeys(c config.ServiceAccount) (crypto.Signer, []tokens.Key, error) {
 }
 
 // authenticate sets who is who: the aggregator's headers, client certificates,
-// service account tokens, and anyone on the public paths.
-func (s *Server) authenticate(cfg *genericapiserver.Config, token authenticator.Token) error {
+// tokens, and anyone on the public paths.
+func (s *Server) authenticate(ctx context.Context, a *assembly, verifier authenticator.Token) error {
+	cfg := &a.generic.Config
 	cfg.Authentication.APIAudiences = authenticator.Audiences{s.cfg.ServiceAccount.Issuer}
-	token = cache.New(token, false, tokenCacheTTL, 0)
+	var err error
+	if a.tokens, err = s.tokens(ctx, a, verifier); err != nil {
+		return err
+	}
+	token := cache.New(a.tokens, false, tokenCacheTTL, 0)
 	clientCA, err := dynamiccertificates.NewDynamicCAContentFromFile("client-ca", s.cfg.ClientCAFile)
 	if err != nil {
 		return fmt.Errorf("client CA: %w", err)
@@ -96,13 +103,52 @@ func (s *Server) authenticate(cfg *genericapiserver.Config, token authenticator.
 			headers.UsernameHeaders, headers.UIDHeaders, headers.GroupHeaders, headers.ExtraHeaderPrefixes,
 		)}, chain...)
 	}
+	cfg.Authentication.Authenticator = withAnonymous(group.NewAuthenticatedGroupAdder(unionauthn.New(chain...)), a.issuers)
+	return nil
+}
+
+// tokens knows bearer tokens. What is verified here comes before what another server
+// is asked about.
+func (s *Server) tokens(ctx context.Context, a *assembly, verifier authenticator.Token) (authenticator.Token, error) {
+	audiences := a.generic.Authentication.APIAudiences
+	bootstrap := authentication.NewBootstrapTokens(func(ctx context.Context, name string) (*corev1.Secret, error) {
+		return readThrough[*corev1.Secret](ctx, a.objects.secrets, metav1.NamespaceSystem, name)
+	}, time.Now)
+	known := []authenticator.Token{verifier, authenticator.WrapAudienceAgnosticToken(audiences, bootstrap)}
+	if file := s.cfg.AuthenticationConfigFile; file != "" {
+		issuers, err := authentication.NewIssuers(ctx, file, authentication.Options{
+			Audiences: audiences, OwnIssuers: []string{s.cfg.ServiceAccount.Issuer}, ServerID: a.generic.APIServerID, Log: s.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		a.issuers = issuers
+		known = append(known, issuers)
+	}
+	if file := s.cfg.TokenWebhook.ConfigFile; file != "" {
+		reviewer, err := authentication.NewReviewer(file, audiences, s.cfg.TokenWebhook.CacheTTL.Duration)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, reviewer)
+	}
+	return tokenunion.New(known...), nil
+}
+
+// withAnonymous lets those in who bring nothing: as the file says, or on the public
+// paths.
+func withAnonymous(known authenticator.Request, issuers *authentication.Issuers) authenticator.Request {
 	var open []apiserverapi.AnonymousAuthCondition
 	for _, p := range publicPaths() {
 		open = append(open, apiserverapi.AnonymousAuthCondition{Path: p})
 	}
-	known := group.NewAuthenticatedGroupAdder(unionauthn.New(chain...))
-	cfg.Authentication.Authenticator = unionauthn.NewFailOnError(known, anonymous.NewAuthenticator(open))
-	return nil
+	if issuers != nil && issuers.Anonymous != nil {
+		if !issuers.Anonymous.Enabled {
+			return known
+		}
+		open = issuers.Anonymous.Conditions
+	}
+	return unionauthn.NewFailOnError(known, anonymous.NewAuthenticator(open))
 }
 
 func frontProxy(caFile string) (*authenticatorfactory.RequestHeaderConfig, error) {

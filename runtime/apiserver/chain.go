@@ -14,7 +14,10 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
+	flowcontrolrequest "k8s.io/apiserver/pkg/util/flowcontrol/request"
 
+	ours "github.com/gantry-run/gantry/runtime/apiserver/filters"
+	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 	"github.com/gantry-run/gantry/runtime/apiserver/revoked"
 )
 
@@ -23,30 +26,72 @@ type closing <-chan struct{}
 
 func (c closing) ShuttingDown() <-chan struct{} { return c }
 
-// handlerChain is what a request passes before its handler, the outermost last.
-// It has no goroutine per request: a deadline in the context ends storage calls.
-// installed is closed once every path is served, so that until then a missing
-// path is "not yet" (503) rather than "not found". Refusal says why a client's
-// certificate is not accepted whoever signed it.
-func handlerChain(installed <-chan struct{}, refusal func(*x509.Certificate) error) func(http.Handler, *genericapiserver.Config) http.Handler {
+// links are what the chain needs beyond the library's configuration.
+type links struct {
+	// installed is closed once every path is served, so that until then a missing
+	// path is "not yet" (503) rather than "not found".
+	installed <-chan struct{}
+	// refusal says why a client's certificate is not accepted whoever signed it.
+	refusal func(*x509.Certificate) error
+	// sizes tell how much a list reads.
+	sizes *registry.Sizes
+	// perUser bounds requests that last.
+	perUser ours.PerUser
+	// decoder reads what the library answers.
+	decoder runtime.Decoder
+}
+
+// handlerChain is what a request passes before its handler, the outermost last: the
+// order is upstream's. It has no goroutine per request: a deadline in the context ends
+// storage calls, and one of the connection ends what waits for the client.
+func handlerChain(l links) func(http.Handler, *genericapiserver.Config) http.Handler {
 	return func(h http.Handler, c *genericapiserver.Config) http.Handler {
+		h = ours.WithApplyErrors(ours.WithWatchVersion(h, c.Serializer), l.decoder, c.Serializer)
 		h = genericfilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
-		h = filters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+		h = withFairness(h, c, l.sizes)
+		h = ours.WithPerUser(h, l.perUser, c.LongRunningFunc, c.Serializer)
 		h = impersonation.WithConstrainedImpersonation(h, c.Authorization.Authorizer, c.Serializer)
-		h = genericfilters.WithAuthentication(h, c.Authentication.Authenticator, genericfilters.Unauthorized(c.Serializer),
-			c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)
-		h = withoutRefused(h, refusal, c.Serializer)
+		h = genericfilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
+		failed := genericfilters.WithFailedAuthenticationAudit(genericfilters.Unauthorized(c.Serializer), c.AuditBackend, c.AuditPolicyRuleEvaluator)
+		h = genericfilters.WithAuthentication(h, c.Authentication.Authenticator, failed, c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)
+		h = withoutRefused(h, l.refusal, c.Serializer)
 		h = genericfilters.WithWarningRecorder(h)
-		h = genericfilters.WithRequestDeadline(h, nil, nil, c.LongRunningFunc, c.Serializer, c.RequestTimeout)
+		h = ours.WithDeadline(h, c.LongRunningFunc, c.Serializer)
+		h = genericfilters.WithRequestDeadline(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc, c.Serializer, c.RequestTimeout)
 		h = filters.WithWaitGroup(h, c.LongRunningFunc, c.NonLongRunningRequestWaitGroup)
 		h = filters.WithWatchTerminationDuringShutdown(h, closing(c.ShutdownInitiatedNotify()), c.WatchRequestWaitGroup)
+		if c.GoawayChance > 0 {
+			h = filters.WithProbabilisticGoaway(h, c.GoawayChance)
+		}
 		h = genericfilters.WithCacheControl(h)
 		h = genericfilters.WithRequestInfo(h, c.RequestInfoResolver)
 		h = genericfilters.WithRequestReceivedTimestamp(h)
-		h = genericfilters.WithMuxAndDiscoveryComplete(h, installed)
+		h = genericfilters.WithMuxAndDiscoveryComplete(h, l.installed)
 		h = filters.WithPanicRecovery(h, c.RequestInfoResolver)
 		return genericfilters.WithAuditInit(h)
 	}
+}
+
+// checked is a server of the chain of servers behind checks of its own.
+type checked struct {
+	*genericapiserver.GenericAPIServer
+	check func(http.Handler) http.Handler
+}
+
+// UnprotectedHandler is what the server before this one hands requests on to.
+func (c checked) UnprotectedHandler() http.Handler {
+	return c.check(c.GenericAPIServer.UnprotectedHandler())
+}
+
+// withFairness decides who is served first when there is more to do than can be done
+// at once.
+func withFairness(h http.Handler, c *genericapiserver.Config, sizes *registry.Sizes) http.Handler {
+	if c.FlowControl == nil {
+		return filters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	}
+	estimate := flowcontrolrequest.NewWorkEstimator(sizes.Get, c.FlowControl.GetInterestedWatchCount,
+		flowcontrolrequest.DefaultWorkEstimatorConfig(), c.FlowControl.GetMaxSeats)
+	return filters.WithPriorityAndFairness(h, c.LongRunningFunc, c.FlowControl, estimate, c.RequestTimeout/4)
 }
 
 // withoutRefused answers requests with a refused certificate. It says why, which the

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
@@ -22,7 +21,7 @@ const (
 )
 
 // collaborators are what the storages of single kinds work with.
-func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer, verifier authenticator.Token) (registry.Collaborators, error) {
+func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Collaborators, error) {
 	kubelet, err := kubeletTransport(s.cfg.Kubelet)
 	if err != nil {
 		return registry.Collaborators{}, err
@@ -35,7 +34,7 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer, verifier auth
 	}
 	return registry.Collaborators{
 		Kubelet: kubelet, Proxy: plain, Addresses: a.addresses,
-		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: verifier, Audiences: a.generic.Authentication.APIAudiences,
+		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: a.tokens, Audiences: a.generic.Authentication.APIAudiences,
 		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
 	}, nil
 }

@@ -24,6 +24,7 @@ import (
 	basecompatibility "k8s.io/component-base/compatibility"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+	"github.com/gantry-run/gantry/runtime/apiserver/listener"
 	"github.com/gantry-run/gantry/runtime/apiserver/registry"
 )
 
@@ -37,6 +38,9 @@ const (
 	// them clients are asked to come back.
 	maxInFlight         = 800
 	maxMutatingInFlight = 400
+	// handshakesPerAddress and handshakeTimeout bound connections that are not one yet.
+	handshakesPerAddress = 200
+	handshakeTimeout     = 10 * time.Second
 	// compactionInterval is how much history watches may go back.
 	compactionInterval = 5 * time.Minute
 	// shutdownDelay is the time between /readyz failing and the end of listening,
@@ -69,7 +73,7 @@ func (s *Server) genericConfig(scheme *runtime.Scheme, codecs serializer.CodecFa
 	cfg.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	cfg.MaxRequestsInFlight, cfg.MaxMutatingRequestsInFlight = maxInFlight, maxMutatingInFlight
-	cfg.EnableProfiling = s.cfg.Profile
+	cfg.EnableProfiling, cfg.GoawayChance = s.cfg.Profile, s.cfg.GoawayChance
 	cfg.ShutdownDelayDuration, cfg.ShutdownWatchTerminationGracePeriod = shutdownDelay, watchDrain
 	cfg.ExternalAddress = net.JoinHostPort(s.cfg.AdvertiseAddress, portOf(s.cfg.BindAddress))
 	setOpenAPI(&cfg.Config)
@@ -115,6 +119,9 @@ func (s *Server) secureServing(cfg *genericapiserver.Config) error {
 			cfg.SecureServing.ClientCA = dynamiccertificates.NewUnionCAContentProvider(cfg.SecureServing.ClientCA, ca)
 		}
 	}
+	cfg.SecureServing.Listener = listener.New(cfg.SecureServing.Listener, listener.Limits{
+		Connections: s.cfg.ConnectionsPerAddress, Handshakes: handshakesPerAddress, HandshakeTimeout: handshakeTimeout,
+	})
 	cfg.LoopbackClientConfig.QPS = -1
 	cfg.LoopbackClientConfig.DisableCompression = true
 	cfg.LoopbackClientConfig.ContentType = runtime.ContentTypeProtobuf
@@ -133,6 +140,8 @@ func (s *Server) etcdOptions(cfg *genericapiserver.Config, scheme *runtime.Schem
 	// cluster more than all its other work.
 	eo.StorageConfig.CountMetricPollPeriod, eo.StorageConfig.DBMetricPollInterval = 0, 0
 	eo.DefaultStorageMediaType = runtime.ContentTypeProtobuf
+	eo.EncryptionProviderConfigFilepath = s.cfg.EncryptionConfigFile
+	eo.EncryptionProviderConfigAutomaticReload = s.cfg.EncryptionConfigFile != ""
 	encoding := serverstorage.NewDefaultResourceEncodingConfig(scheme)
 	for _, k := range s.table {
 		gr := schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource}

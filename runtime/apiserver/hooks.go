@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/flowcontrol"
 	"github.com/gantry-run/gantry/runtime/apiserver/poststarthook"
 	"github.com/gantry-run/gantry/runtime/apiserver/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/reconcilers"
@@ -38,6 +39,10 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	}
 	first := services.First(s.cfg.ServiceCIDRs)
 	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
+	schemas, err := flowcontrol.New(a.loopback.FlowcontrolV1(), a.generic.SharedInformerFactory, s.log)
+	if err != nil {
+		return fmt.Errorf("flow schemas: %w", err)
+	}
 	left := make(chan struct{})
 
 	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
@@ -54,12 +59,17 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 			close(left)
 			return err
 		}
+		if err := s.untilDone(ctx, "write the flow schemas", schemas.Ensure); err != nil {
+			close(left)
+			return err
+		}
 		if err := s.untilDone(ctx, "write the cluster's first objects", func(ctx context.Context) error {
 			return poststarthook.EnsureObjects(ctx, a.loopback, s.cfg, first, int32(port))
 		}); err != nil {
 			close(left)
 			return err
 		}
+		go schemas.Run(ctx)
 		go a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log)
 		go a.addresses.Repair(ctx, a.listServices, s.log)
 		joined := make(chan struct{})

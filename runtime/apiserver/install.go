@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
@@ -18,8 +17,8 @@ import (
 )
 
 // install serves every kind of the table with its subresources.
-func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, scheme *runtime.Scheme, codecs serializer.CodecFactory, issuer *tokens.Issuer, verifier authenticator.Token) error {
-	with, err := s.collaborators(a, issuer, verifier)
+func (s *Server) install(srv *genericapiserver.GenericAPIServer, a *assembly, scheme *runtime.Scheme, codecs serializer.CodecFactory, issuer *tokens.Issuer) error {
+	with, err := s.collaborators(a, issuer)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@
 //	images         pulls, credentials, back-off, what is in use
 //	volume         volumes, one plugin a file; objects, token: what fills them
 //	cm             cgroups
+//	runtimeclass   how the runtime runs a pod's containers
 //	sandbox        the namespaces that the containers of a pod share
 //	prober, probe, lifecycle   health and hooks
 //	status         the status of pods;  nodestatus: the Node, its conditions, its lease

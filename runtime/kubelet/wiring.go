@@ -33,6 +33,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/prober"
+	"github.com/gantry-run/gantry/runtime/kubelet/runtimeclass"
 	"github.com/gantry-run/gantry/runtime/kubelet/sandbox"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
@@ -63,7 +64,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
-		Capacity: capacity, Allocatable: allocatable,
+		Capacity: capacity, Allocatable: allocatable, Features: runtime.Features(),
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
 	})
 	if _, ok := reserved[corev1.ResourceMemory]; ok {
@@ -86,7 +87,10 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
 	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
-	pulls := images.NewManager(runtime, refs, events)
+	pulls := images.NewManager(runtime, refs, events, images.Access{
+		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
+		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
+	})
 	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
 	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
 	return podworker.Config{
@@ -96,6 +100,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
 			Hostname: hostname, PlaceHolder: k.cgroups.PlaceHolder,
 		},
+		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
 			NodeName: k.cfg.NodeName, Allocatable: allocatable, Layout: k.layout,
 			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,

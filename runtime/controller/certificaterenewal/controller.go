@@ -21,9 +21,6 @@ import (
 	"github.com/gantry-run/gantry/runtime/renewal"
 )
 
-// keptFor is how long a request is kept once it was decided, for who wonders.
-const keptFor = time.Hour
-
 // Controller reconciles CertificateSigningRequests, by name.
 type Controller struct {
 	client   kubernetes.Interface
@@ -55,7 +52,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 // Run reconciles until ctx is done.
 func (c *Controller) Run(ctx context.Context, workers int) error { return c.loop.Run(ctx, workers) }
 
-// reconcile signs a request or denies it, and takes it away an hour later.
+// reconcile signs a request or denies it.
 func (c *Controller) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	r, err := c.requests.Get(name)
 	if apierrors.IsNotFound(err) {
@@ -68,14 +65,7 @@ func (c *Controller) reconcile(ctx context.Context, name string) (time.Duration,
 		return 0, nil
 	}
 	if len(r.Status.Certificate) > 0 || has(r, certificatesv1.CertificateDenied) {
-		if left := r.CreationTimestamp.Add(keptFor).Sub(c.clock.Now()); left > 0 {
-			return left, nil
-		}
-		err := c.client.CertificatesV1().CertificateSigningRequests().Delete(ctx, name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(r.UID))})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return 0, fmt.Errorf("delete CertificateSigningRequest %s: %w", name, err)
-		}
-		return 0, nil
+		return 0, nil // the cleaner of requests takes it away
 	}
 	return 0, c.decide(ctx, r.DeepCopy())
 }

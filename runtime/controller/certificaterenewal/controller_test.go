@@ -17,7 +17,6 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 	testclock "k8s.io/utils/clock/testing"
@@ -77,7 +76,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // decided runs the controller until it has seen the request once, and returns what
-// became of it; nil when it was deleted.
+// became of it.
 func decided(t *testing.T, r *certificatesv1.CertificateSigningRequest, signing config.KeyPair, now time.Time) *certificatesv1.CertificateSigningRequest {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -96,9 +95,6 @@ func decided(t *testing.T, r *certificatesv1.CertificateSigningRequest, signing 
 		t.Fatal(err)
 	}
 	got, err := api.CertificatesV1().CertificateSigningRequests().Get(ctx, r.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,24 +110,22 @@ func TestARequestIsDecided(t *testing.T) {
 		signed    bool
 		condition certificatesv1.RequestConditionType
 		why       string
-		gone      bool
 	}{
-		"of the node":      {func(*certificatesv1.CertificateSigningRequest) {}, files, 0, true, certificatesv1.CertificateApproved, "that the node proves to have", false},
-		"of somebody else": {func(r *certificatesv1.CertificateSigningRequest) { r.Spec.Username = "eve" }, files, 0, false, certificatesv1.CertificateDenied, "eve is no node", false},
+		"of the node":      {func(*certificatesv1.CertificateSigningRequest) {}, files, 0, true, certificatesv1.CertificateApproved, "that the node proves to have"},
+		"of somebody else": {func(r *certificatesv1.CertificateSigningRequest) { r.Spec.Username = "eve" }, files, 0, false, certificatesv1.CertificateDenied, "eve is no node"},
 		"of another signer": {func(r *certificatesv1.CertificateSigningRequest) {
 			r.Spec.SignerName = certificatesv1.KubeAPIServerClientSignerName
-		}, files, 0, false, "", "", false},
-		"where nothing is signed": {func(*certificatesv1.CertificateSigningRequest) {}, config.KeyPair{}, 0, false, "", "", false},
-		"approved before":         {approved, files, 0, true, certificatesv1.CertificateApproved, "before", false},
+		}, files, 0, false, "", ""},
+		"where nothing is signed": {func(*certificatesv1.CertificateSigningRequest) {}, config.KeyPair{}, 0, false, "", ""},
+		"approved before":         {approved, files, 0, true, certificatesv1.CertificateApproved, "before"},
 		"denied before": {func(r *certificatesv1.CertificateSigningRequest) {
 			approved(r)
 			r.Status.Conditions[0].Type = certificatesv1.CertificateDenied
-		}, files, 59 * time.Minute, false, certificatesv1.CertificateDenied, "before", false},
-		"signed an hour ago":     {func(r *certificatesv1.CertificateSigningRequest) { r.Status.Certificate = []byte("x") }, files, time.Hour, false, "", "", true},
-		"signed not so long ago": {func(r *certificatesv1.CertificateSigningRequest) { approved(r); r.Status.Certificate = []byte("x") }, files, 59 * time.Minute, true, certificatesv1.CertificateApproved, "before", false},
+		}, files, 59 * time.Minute, false, certificatesv1.CertificateDenied, "before"},
+		"signed not so long ago": {func(r *certificatesv1.CertificateSigningRequest) { approved(r); r.Status.Certificate = []byte("x") }, files, 59 * time.Minute, true, certificatesv1.CertificateApproved, "before"},
 		"another signer's, signed": {func(r *certificatesv1.CertificateSigningRequest) {
 			r.Spec.SignerName, r.Status.Certificate = "a.b/c", []byte("x")
-		}, files, 2 * time.Hour, true, "", "", false},
+		}, files, 2 * time.Hour, true, "", ""},
 	} {
 		r, err := renewal.Request(cert, key, newKey(t))
 		if err != nil {
@@ -141,17 +135,11 @@ func TestARequestIsDecided(t *testing.T) {
 		r.Spec.Username, r.Spec.Groups = "system:node:w1", []string{"system:nodes"}
 		tc.change(r)
 		got := decided(t, r, tc.signing, today.Add(tc.after))
-		if got == nil {
-			if !tc.gone {
-				t.Errorf("%s: it is gone", what)
-			}
-			continue
-		}
 		condition, why := certificatesv1.RequestConditionType(""), ""
 		if len(got.Status.Conditions) > 0 {
 			condition, why = got.Status.Conditions[0].Type, got.Status.Conditions[0].Message
 		}
-		if tc.gone || len(got.Status.Certificate) > 0 != tc.signed || condition != tc.condition || !strings.Contains(why, tc.why) || len(got.Status.Conditions) > 1 {
+		if len(got.Status.Certificate) > 0 != tc.signed || condition != tc.condition || !strings.Contains(why, tc.why) || len(got.Status.Conditions) > 1 {
 			t.Errorf("%s: %+v", what, got.Status)
 		}
 	}

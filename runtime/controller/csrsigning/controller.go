@@ -27,6 +27,7 @@ type Controller struct {
 	client    kubernetes.Interface
 	requests  certificateslisters.CertificateSigningRequestLister
 	authority config.KeyPair
+	longest   time.Duration
 	clock     clock.PassiveClock
 	loop      *reconcile.Loop[string]
 }
@@ -34,7 +35,7 @@ type Controller struct {
 // New returns the controller; it does nothing until Run.
 func New(d reconcile.Deps) (*Controller, error) {
 	requests := d.Informers.Certificates().V1().CertificateSigningRequests()
-	c := &Controller{client: d.Client, requests: requests.Lister(), authority: d.Config.Signing, clock: d.Clock}
+	c := &Controller{client: d.Client, requests: requests.Lister(), authority: d.Config.Signing, longest: d.Config.Certificates.Lifetime.Duration, clock: d.Clock}
 	seen := func(r *certificatesv1.CertificateSigningRequest) {
 		if c.due(r) {
 			c.loop.Add(r.Name)
@@ -89,7 +90,7 @@ func (c *Controller) sign(r *certificatesv1.CertificateSigningRequest, asked *x5
 	if !ok {
 		return nil, fmt.Errorf("the key %s of the authority cannot sign", c.authority.KeyFile)
 	}
-	template, err := certificate(asked, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds), c.clock.Now(), pair.Leaf.NotAfter)
+	template, err := certificate(asked, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds, c.longest), c.clock.Now(), pair.Leaf.NotAfter)
 	if err != nil {
 		return nil, err
 	}

@@ -13,16 +13,15 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 
+	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/controller/internal/csr"
 )
 
 const (
-	// longest is the life of what is signed where nothing shorter is asked for.
-	longest  = 365 * 24 * time.Hour
-	shortest = 10 * time.Minute
+	shortest = config.MinCertificateLifetime
 	// backdate is how far behind the clock of who verifies may be. It is taken from
 	// the end too, unless the certificate is of less than short.
-	backdate = 5 * time.Minute
+	backdate = config.ClockSkew
 	short    = 8 * time.Hour
 	// serialBits is the length of serial numbers, which are random.
 	serialBits = 128
@@ -53,8 +52,8 @@ func clientUsages(_ *x509.CertificateRequest, usages []certificatesv1.KeyUsage) 
 	return nil
 }
 
-// lifetime is what is asked for, within bounds.
-func lifetime(seconds *int32) time.Duration {
+// lifetime is what is asked for, but no longer than leaf certificates of the cluster live.
+func lifetime(seconds *int32, longest time.Duration) time.Duration {
 	if seconds == nil {
 		return longest
 	}

@@ -35,7 +35,7 @@ type Controller struct {
 	client kubernetes.Interface
 	quotas corelisters.ResourceQuotaLister
 	// ruled are the evaluators of kinds that have rules of their own.
-	ruled  []apiquota.Evaluator
+	ruled  apiquota.Registry
 	counts *counters
 	clock  clock.PassiveClock
 	loop   *reconcile.Loop[cache.ObjectName]
@@ -58,8 +58,8 @@ func New(d reconcile.Deps) (*Controller, error) {
 			return objects(claims.Lister().PersistentVolumeClaims(ns).List(labels.Everything()))
 		},
 	}
-	r.ruled = quota.Evaluators(func(gr schema.GroupResource) generic.ListFuncByNamespace { return lists[gr] }, d.Clock)
-	r.counts = newCounters(d.Client.Discovery(), d.Metadata, r.log, r.counted)
+	r.ruled = generic.NewRegistry(quota.Evaluators(func(gr schema.GroupResource) generic.ListFuncByNamespace { return lists[gr] }, d.Clock))
+	r.counts = newCounters(d.Client.Discovery(), d.Metadata, r.log, r.changed)
 	r.loop = reconcile.New("resourcequota", d.Log, r.reconcile,
 		client.Watch(quotas.Informer(), r.queue, func(old, now *corev1.ResourceQuota) {
 			if !apiquota.Equals(old.Spec.Hard, now.Spec.Hard) {
@@ -68,19 +68,21 @@ func New(d reconcile.Deps) (*Controller, error) {
 		}, r.queue),
 		client.Watch(pods.Informer(), nil, func(old, now *corev1.Pod) {
 			if podFreed(old, now, r.clock.Now()) {
-				r.changed(r.ruled[0], now.Namespace)
+				r.changed(corev1.Resource("pods"), now.Namespace)
 			}
-		}, func(p *corev1.Pod) { r.changed(r.ruled[0], p.Namespace) }),
+		}, func(p *corev1.Pod) { r.changed(corev1.Resource("pods"), p.Namespace) }),
 		client.Watch(services.Informer(), nil, func(old, now *corev1.Service) {
 			if quota.ServiceChanged(old, now) {
-				r.changed(r.ruled[1], now.Namespace)
+				r.changed(corev1.Resource("services"), now.Namespace)
 			}
-		}, func(s *corev1.Service) { r.changed(r.ruled[1], s.Namespace) }),
+		}, func(s *corev1.Service) { r.changed(corev1.Resource("services"), s.Namespace) }),
 		client.Watch(claims.Informer(), nil, func(old, now *corev1.PersistentVolumeClaim) {
 			if quota.ClaimChanged(old, now) {
-				r.changed(r.ruled[2], now.Namespace)
+				r.changed(corev1.Resource("persistentvolumeclaims"), now.Namespace)
 			}
-		}, func(c *corev1.PersistentVolumeClaim) { r.changed(r.ruled[2], c.Namespace) }),
+		}, func(c *corev1.PersistentVolumeClaim) {
+			r.changed(corev1.Resource("persistentvolumeclaims"), c.Namespace)
+		}),
 	)
 	return r, nil
 }
@@ -103,7 +105,11 @@ func (r *Controller) queue(q *corev1.ResourceQuota) { r.loop.Add(cache.MetaObjec
 
 // changed queues the quotas of a namespace (of all, where it is "") that a kind counts
 // towards.
-func (r *Controller) changed(e apiquota.Evaluator, namespace string) {
+func (r *Controller) changed(gr schema.GroupResource, namespace string) {
+	e := r.ruled.Get(gr)
+	if e == nil {
+		e = quota.Count(quota.Unlisted, gr)
+	}
 	list, err := r.quotas.ResourceQuotas(namespace).List(labels.Everything())
 	if err != nil {
 		r.log.Warn("cannot list quotas: they are added up again at the next resync", "namespace", namespace, "error", err)
@@ -115,10 +121,6 @@ func (r *Controller) changed(e apiquota.Evaluator, namespace string) {
 	}
 }
 
-func (r *Controller) counted(gr schema.GroupResource, namespace string) {
-	r.changed(quota.Count(quota.Unlisted, gr), namespace)
-}
-
 func (r *Controller) reconcile(ctx context.Context, key cache.ObjectName) (time.Duration, error) {
 	q, err := reconcile.Get(r.quotas.ResourceQuotas(key.Namespace), "quota "+key.String(), key.Name)
 	if err != nil {
@@ -127,7 +129,7 @@ func (r *Controller) reconcile(ctx context.Context, key cache.ObjectName) (time.
 	if err := r.keepCounters(); err != nil || q == nil {
 		return 0, err
 	}
-	again, evaluators := resync, r.ruled
+	again, evaluators := resync, r.ruled.List()
 	for name := range q.Spec.Hard {
 		gr, ok := quota.Counted(name)
 		if !ok {
@@ -140,7 +142,7 @@ func (r *Controller) reconcile(ctx context.Context, key cache.ObjectName) (time.
 		case count == nil: // no such kind, for now
 			again = unserved
 		case count.synced(): // if not, we are called when it is
-			evaluators = append(evaluators[:len(evaluators):len(evaluators)], generic.NewObjectCountEvaluator(gr, count.list, quota.CountAliases()[gr]))
+			evaluators = append(evaluators, generic.NewObjectCountEvaluator(gr, count.list, quota.CountAliases()[gr]))
 		}
 	}
 	before := q.Status.DeepCopy()

@@ -1,5 +1,5 @@
 // Package container holds what the rooms of the kubelet say to each other and to a
-// container runtime about containers, images and volumes: plain values, no behaviour.
+// container runtime about containers, images and volumes: plain values.
 // It imports nothing of ours.
 package container
 

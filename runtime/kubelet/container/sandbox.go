@@ -7,4 +7,6 @@ type Sandbox struct {
 	Namespaces Namespaces
 	// Shm is the directory that containers see as /dev/shm.
 	Shm string
+	// Handler is how the runtime runs the containers: that of the pod's RuntimeClass.
+	Handler string
 }

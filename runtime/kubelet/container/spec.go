@@ -7,6 +7,8 @@ type Spec struct {
 	Container
 	// ShimGroup makes the containers of a pod share one shim process.
 	ShimGroup string
+	// Handler is that of the pod's RuntimeClass; "" for the default.
+	Handler string
 	// ResolvedImage is the name in the image store.
 	ResolvedImage string
 	Args          []string // the whole command line; empty: the image's

@@ -193,7 +193,11 @@ func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (containe
 	if err == nil {
 		var st containerd.Status
 		if st, err = task.Status(ctx); err == nil && st.Status == containerd.Running || st.Status == containerd.Paused {
-			return v, a.adoptIO(v)
+			if err := a.adoptIO(v); err != nil {
+				// It runs all the same, and is tried again with the next list.
+				a.log.Error("the output of a container is not taken up", "container", v.ID, "error", err)
+			}
+			return v, nil
 		}
 	}
 	if err != nil && !errdefs.IsNotFound(err) {

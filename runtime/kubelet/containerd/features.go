@@ -2,6 +2,7 @@ package containerd
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,19 +12,27 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
-// defaultHandler is the RuntimeClass handler of the runtime that pods without one have.
-const defaultHandler = "runc"
-
 // Features are what containers can have on this host.
 func (a *Adapter) Features() container.Features {
 	return container.Features{
 		AppArmor: apparmor.HostSupports(), RecursiveReadOnly: recursiveReadOnly(),
 		UserNamespaces: errors.New("the containers of this node share the users of the server"),
-		Handlers:       slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(a.cfg.Handlers)), "", defaultHandler))),
+		Handlers:       slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(a.cfg.Handlers)), "", container.DefaultHandler))),
 	}
 }
 
 // recursiveReadOnly says whether the kernel has mount_setattr, which runc needs for it.
 func recursiveReadOnly() bool {
 	return !errors.Is(unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{}), unix.ENOSYS)
+}
+
+// runtimeOf is containerd's name of the runtime behind a handler.
+func (c Config) runtimeOf(handler string) (string, error) {
+	if handler == "" || handler == container.DefaultHandler {
+		return runtimeName, nil
+	}
+	if name, ok := c.Handlers[handler]; ok {
+		return name, nil
+	}
+	return "", fmt.Errorf("no runtime for %q is configured", handler)
 }

@@ -13,6 +13,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -28,6 +29,10 @@ func securityOptions(sec container.Security) []oci.SpecOpts {
 	if sec.UnmaskedProc {
 		opts = append(opts, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil))
 	}
+	if !cm.Unified() {
+		// The directory of the v1 hierarchies is a tmpfs that the runtime leaves writable.
+		opts = append(opts, withReadonlyPath("/sys/fs/cgroup"))
+	}
 	switch {
 	case sec.SeccompUnconfined:
 	case sec.SeccompProfile != "":
@@ -36,6 +41,13 @@ func securityOptions(sec container.Security) []oci.SpecOpts {
 		opts = append(opts, seccomp.WithDefaultProfile()) // after the capabilities: it depends on them
 	}
 	return opts
+}
+
+func withReadonlyPath(path string) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {
+		s.Linux.ReadonlyPaths = append(s.Linux.ReadonlyPaths, path)
+		return nil
+	}
 }
 
 func withInheritedCaps(_ context.Context, _ oci.Client, _ *containers.Container, s *specs.Spec) error {

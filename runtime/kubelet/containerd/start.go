@@ -23,6 +23,10 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 	if err != nil {
 		return container.Container{}, fmt.Errorf("start container %s: read the configuration of image %s: %w", s.Name, s.ResolvedImage, err)
 	}
+	runtime, err := a.cfg.runtimeOf(s.Handler)
+	if err != nil {
+		return container.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
+	}
 	specOpts, err := specOptions(s, imgCfg)
 	if err != nil {
 		return container.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
@@ -50,7 +54,7 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 	defer a.setStarting(s.ID, false)
 	c, err := a.cl.NewContainer(ctx, s.ID,
 		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img),
-		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtimeName, nil),
+		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtime, nil),
 		containerd.WithNewSpec(specOpts...))
 	if err != nil {
 		return container.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))

@@ -89,7 +89,7 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 			SpecHash: container.SpecHash(c), ResourcesHash: container.ResourcesHash(c),
 			Image: c.Image, ImageID: in.Image.ID, LogPath: g.Layout.ContainerLog(ref, c.Name, in.Restarts),
 		},
-		ShimGroup: uid, ResolvedImage: in.Image.Name,
+		ShimGroup: uid, Handler: in.Sandbox.Handler, ResolvedImage: in.Image.Name,
 		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env),
 		// A container sees its host name in its environment, as everywhere; a variable
 		// of the pod's own comes later and wins.

@@ -21,7 +21,7 @@ import (
 func (g *Generator) addMounts(pod *corev1.Pod, c *corev1.Container, sb container.Sandbox, s *container.Spec) error {
 	taken := map[string]bool{}
 	for i := range c.VolumeMounts {
-		m, err := g.volumeMount(pod, c, i, s.Env)
+		m, err := g.volumeMount(pod, c, i, *s)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (g *Generator) addMounts(pod *corev1.Pod, c *corev1.Container, sb container
 // volumeMount is the index-th mount of a container. What others may change is mounted
 // for the container first, once it is opened: a path that were checked here and resolved
 // again by the runtime could be two different things.
-func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int, env []string) (container.Mount, error) {
+func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int, s container.Spec) (container.Mount, error) {
 	m := c.VolumeMounts[index]
 	v, err := g.Volumes.Open(pod, m.Name)
 	if err != nil {
@@ -65,12 +65,12 @@ func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int,
 		HostPath: v.Path, ContainerPath: m.MountPath, ReadOnly: m.ReadOnly || v.ReadOnly,
 		Propagation: ptr.Deref(m.MountPropagation, corev1.MountPropagationNone),
 	}
-	if out.RecursiveReadOnly, err = g.recursive(m); err != nil {
+	if out.RecursiveReadOnly, err = recursive(m, g.Features.Of(s.Handler)); err != nil {
 		return container.Mount{}, err
 	}
 	sub := m.SubPath
 	if m.SubPathExpr != "" {
-		sub = expandAll([]string{m.SubPathExpr}, env)[0]
+		sub = expandAll([]string{m.SubPathExpr}, s.Env)[0]
 	}
 	if sub == "" && v.Path != "" {
 		return out, nil
@@ -88,15 +88,15 @@ func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int,
 }
 
 // recursive says whether what is mounted below a volume has to be read-only too.
-func (g *Generator) recursive(m corev1.VolumeMount) (bool, error) {
+func recursive(m corev1.VolumeMount, f container.Features) (bool, error) {
 	switch ptr.Deref(m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled) {
 	case corev1.RecursiveReadOnlyEnabled:
-		if !g.Features.RecursiveReadOnly {
+		if !f.RecursiveReadOnly {
 			return false, fmt.Errorf("volumeMount %q asks for recursiveReadOnly, and the kernel of this node cannot make mounts read-only recursively (5.12 and later can)", m.Name)
 		}
 		return true, nil
 	case corev1.RecursiveReadOnlyIfPossible:
-		return g.Features.RecursiveReadOnly, nil
+		return f.RecursiveReadOnly, nil
 	}
 	return false, nil
 }

@@ -2,6 +2,8 @@ package images
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +21,16 @@ type Secrets interface {
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
+// credential is one for a registry, and where it came from.
+type credential struct {
+	container.RegistryAuth
+	origin origin
+}
+
 // credentials are those of the pod's image pull secrets. What can be read is returned
 // beside the error about what cannot.
-func credentials(ctx context.Context, secrets Secrets, pod *corev1.Pod) ([]container.RegistryAuth, error) {
-	var out []container.RegistryAuth
+func credentials(ctx context.Context, secrets Secrets, pod *corev1.Pod) ([]credential, error) {
+	var out []credential
 	var errs []error
 	for _, ref := range pod.Spec.ImagePullSecrets {
 		s, err := secrets.Secret(ctx, pod.Namespace, ref.Name)
@@ -33,9 +41,16 @@ func credentials(ctx context.Context, secrets Secrets, pod *corev1.Pod) ([]conta
 		if err != nil {
 			errs = append(errs, fmt.Errorf("image pull secret %s: %w", ref.Name, err))
 		}
-		out = append(out, auth...)
+		for _, a := range auth {
+			out = append(out, credential{a, origin{Namespace: s.Namespace, Name: s.Name, UID: string(s.UID), Hash: hashOf(a)}})
+		}
 	}
 	return out, errors.Join(errs...)
+}
+
+func hashOf(a container.RegistryAuth) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", a.Host, a.Username, a.Password, a.Token))
+	return hex.EncodeToString(sum[:])
 }
 
 // parse reads a Secret of either type for images, in the order of its hosts.

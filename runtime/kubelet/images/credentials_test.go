@@ -38,7 +38,11 @@ func TestCredentials(t *testing.T) {
 		for _, r := range c.refs {
 			p.Spec.ImagePullSecrets = append(p.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: r})
 		}
-		got, err := credentials(t.Context(), all, p)
+		creds, err := credentials(t.Context(), all, p)
+		var got []container.RegistryAuth
+		for _, cred := range creds {
+			got = append(got, cred.RegistryAuth)
+		}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%v: %+v, want %+v", c.refs, got, c.want)
 		}
@@ -55,7 +59,7 @@ func TestAPullUsesTheSecrets(t *testing.T) {
 	p := pod()
 	p.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "none"}, {Name: "cfg"}}
 	cfg := &corev1.Secret{Type: corev1.SecretTypeDockercfg, Data: map[string][]byte{corev1.DockerConfigKey: []byte(`{"old":{"username":"a","password":"b"}}`)}}
-	if _, err := NewManager(s, secrets{"ns/cfg": cfg}, r).EnsureImage(t.Context(), p, &corev1.Container{Image: "i"}, func() {}); err != nil {
+	if _, err := NewManager(s, secrets{"ns/cfg": cfg}, r, unverified(t)).EnsureImage(t.Context(), p, &corev1.Container{Image: "i"}, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.auth) != 1 || s.auth[0].Username != "a" || r.events[0] != "W:FailedToRetrieveImagePullSecret" {

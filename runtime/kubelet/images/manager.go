@@ -42,6 +42,7 @@ type Manager struct {
 	store   Store
 	secrets Secrets
 	events  Recorder
+	access  Access
 
 	mu      sync.Mutex
 	backoff map[key]time.Duration      // of pulls that failed last time
@@ -52,8 +53,8 @@ type Manager struct {
 type key struct{ uid, container string }
 
 // NewManager returns a manager of the store.
-func NewManager(store Store, secrets Secrets, events Recorder) *Manager {
-	return &Manager{store: store, secrets: secrets, events: events, backoff: map[key]time.Duration{}, inUse: map[string]map[string]bool{}}
+func NewManager(store Store, secrets Secrets, events Recorder, access Access) *Manager {
+	return &Manager{store: store, secrets: secrets, events: events, access: access, backoff: map[key]time.Duration{}, inUse: map[string]map[string]bool{}}
 }
 
 // EnsureImage makes sure that a container's image is there, as its pull policy says,
@@ -66,28 +67,35 @@ func (m *Manager) EnsureImage(ctx context.Context, pod *corev1.Pod, c *corev1.Co
 		return img, &Error{ReasonInvalidImageName, firstBackoff, err}
 	case err != nil:
 		return img, &Error{ReasonImageInspectError, inspectDelay, err}
-	case present && c.ImagePullPolicy != corev1.PullAlways:
-		m.events.Event(pod, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))
+	}
+	creds := sync.OnceValue(func() []credential {
+		creds, err := credentials(ctx, m.secrets, pod)
+		if err != nil {
+			m.events.Event(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret", err.Error())
+		}
+		return creds
+	})
+	switch {
+	case present && c.ImagePullPolicy != corev1.PullAlways && m.access.allowed(img, creds):
+		m.events.Event(pod, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", c.Image))
 		m.Use(string(pod.UID), img.Name, img.ID)
 		return img, nil
 	case c.ImagePullPolicy == corev1.PullNever:
+		// Also of an image that the pod may not use: it is not told that it is there.
 		err := fmt.Errorf("Container image %q is not present with pull policy of Never", c.Image) //nolint:staticcheck // upstream's message, which people search for
 		m.events.Event(pod, corev1.EventTypeWarning, ReasonErrImageNeverPull, err.Error())
 		return img, &Error{ReasonErrImageNeverPull, firstBackoff, err}
 	}
-	auth, err := credentials(ctx, m.secrets, pod)
-	if err != nil {
-		m.events.Event(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret", err.Error())
-	}
+	have := creds()
 	pulling()
-	return m.pull(ctx, pod, c, auth)
+	return m.pull(ctx, pod, c, have)
 }
 
-func (m *Manager) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container, auth []container.RegistryAuth) (container.Image, error) {
+func (m *Manager) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container, creds []credential) (container.Image, error) {
 	m.events.Event(pod, corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", c.Image))
 	begin := time.Now()
 	k := key{string(pod.UID), c.Name}
-	img, err := m.store.Pull(ctx, c.Image, auth)
+	img, err := m.pullAs(ctx, c, creds)
 	if err == nil {
 		m.pulled(k, img)
 		m.events.Event(pod, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Successfully pulled image %q in %s", c.Image, time.Since(begin).Round(time.Millisecond)))
@@ -170,7 +178,11 @@ func (m *Manager) Remove(ctx context.Context, img container.Image) error {
 	if m.used(img) {
 		return fmt.Errorf("image %s is in use", img.Name)
 	}
-	return m.store.RemoveImage(ctx, img.Name)
+	if err := m.store.RemoveImage(ctx, img.Name); err != nil {
+		return err
+	}
+	m.access.forget(img.ID)
+	return nil
 }
 
 func (m *Manager) used(img container.Image) bool {

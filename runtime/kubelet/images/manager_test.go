@@ -72,6 +72,9 @@ func (r *recorder) Event(_ runtime.Object, kind, reason, _ string) {
 	r.events = append(r.events, kind[:1]+":"+reason)
 }
 
+// unverified lets every pod use what is present.
+func unverified(t *testing.T) Access { return Access{Records: &Records{Dir: t.TempDir()}} }
+
 func pod() *corev1.Pod {
 	p := &corev1.Pod{}
 	p.UID, p.Namespace = "u", "ns"
@@ -106,7 +109,7 @@ func TestPullPolicy(t *testing.T) {
 			s := &store{present: map[string]bool{"i": c.present}, registry: map[string]error{"i": c.pull}, lookErr: c.look}
 			r := &recorder{}
 			told := 0
-			img, err := NewManager(s, secrets{}, r).EnsureImage(t.Context(), pod(), &corev1.Container{Name: "c", Image: "i", ImagePullPolicy: c.policy}, func() { told++ })
+			img, err := NewManager(s, secrets{}, r, unverified(t)).EnsureImage(t.Context(), pod(), &corev1.Container{Name: "c", Image: "i", ImagePullPolicy: c.policy}, func() { told++ })
 			var e *Error
 			switch {
 			case c.reason == "" && (err != nil || img.Name != "i"):
@@ -128,7 +131,7 @@ func TestPullPolicy(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	s := &store{present: map[string]bool{}, registry: map[string]error{}}
-	m := NewManager(s, secrets{}, &recorder{})
+	m := NewManager(s, secrets{}, &recorder{}, unverified(t))
 	try := func(c string) string {
 		_, err := m.EnsureImage(t.Context(), pod(), &corev1.Container{Name: c, Image: "i"}, func() {})
 		var e *Error
@@ -164,7 +167,7 @@ func TestBackoff(t *testing.T) {
 func TestAPullThatIsCutShortIsNoFailure(t *testing.T) {
 	s := &store{present: map[string]bool{}, registry: map[string]error{"i": context.Canceled}}
 	r := &recorder{}
-	m := NewManager(s, secrets{}, r)
+	m := NewManager(s, secrets{}, r, unverified(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := m.EnsureImage(ctx, pod(), &corev1.Container{Image: "i"}, cancel)
 	var e *Error
@@ -175,7 +178,7 @@ func TestAPullThatIsCutShortIsNoFailure(t *testing.T) {
 
 func TestImagesInUseStay(t *testing.T) {
 	s := &store{present: map[string]bool{"a": true, "b": true, "c": true, "d": true}, registry: map[string]error{"d": nil}}
-	m := NewManager(s, secrets{}, &recorder{})
+	m := NewManager(s, secrets{}, &recorder{}, unverified(t))
 	for _, i := range []string{"a", "d"} {
 		policy := map[string]corev1.PullPolicy{"d": corev1.PullAlways}[i]
 		if _, err := m.EnsureImage(t.Context(), pod(), &corev1.Container{Image: i, ImagePullPolicy: policy}, func() {}); err != nil {
@@ -211,7 +214,7 @@ func TestImagesInUseStay(t *testing.T) {
 
 func TestStopSignal(t *testing.T) {
 	s := &store{present: map[string]bool{"i": true}}
-	m := NewManager(s, secrets{}, &recorder{})
+	m := NewManager(s, secrets{}, &recorder{}, unverified(t))
 	if got := m.StopSignal(t.Context(), "i"); got != "SIGQUIT" {
 		t.Errorf("%q", got)
 	}

@@ -17,7 +17,7 @@ func (r *Reporter) observe(ctx context.Context) facts {
 	f := facts{
 		now: now, age: now.Sub(r.started), addresses: r.cfg.Addresses, port: r.cfg.Port, version: r.cfg.Version, machine: r.cfg.Machine,
 		capacity: r.cfg.Capacity, allocatable: r.cfg.Allocatable, free: r.cfg.Stats.Node(),
-		runtimeVersion: version, networkErr: r.cfg.Network.Ready(),
+		runtimeVersion: version, features: r.cfg.Features, networkErr: r.cfg.Network.Ready(),
 	}
 	if overdue {
 		f.runtimeErr = away

@@ -54,6 +54,7 @@ type Config struct {
 
 	Machine               stats.Machine
 	Capacity, Allocatable corev1.ResourceList
+	Features              container.Features // of the runtime
 
 	Images  Images
 	Stats   Stats

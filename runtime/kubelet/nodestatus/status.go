@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -33,6 +34,7 @@ type facts struct {
 	networkErr            error  // why pods get no address
 	images                []container.Image
 	imagesKnown           bool
+	features              container.Features
 }
 
 // compute is the status of a node after prev. It is pure.
@@ -51,6 +53,8 @@ func compute(prev corev1.NodeStatus, f facts) corev1.NodeStatus {
 		ContainerRuntimeVersion: cmp.Or(f.runtimeVersion, prev.NodeInfo.ContainerRuntimeVersion, "containerd://unknown"),
 		KubeletVersion:          f.version,
 	}
+	s.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: ptr.To(true)}
+	s.RuntimeHandlers = runtimeHandlers(f.features)
 	if f.imagesKnown {
 		s.Images = largest(f.images)
 	}
@@ -58,6 +62,18 @@ func compute(prev corev1.NodeStatus, f facts) corev1.NodeStatus {
 		setCondition(&s, c, metav1.NewTime(f.now))
 	}
 	return s
+}
+
+// runtimeHandlers are the handlers that a RuntimeClass may name on this node.
+func runtimeHandlers(f container.Features) []corev1.NodeRuntimeHandler {
+	var out []corev1.NodeRuntimeHandler
+	for _, name := range f.Handlers {
+		of := f.Of(name)
+		out = append(out, corev1.NodeRuntimeHandler{Name: name, Features: &corev1.NodeRuntimeHandlerFeatures{
+			RecursiveReadOnlyMounts: ptr.To(of.RecursiveReadOnly), UserNamespaces: ptr.To(of.UserNamespaces == nil),
+		}})
+	}
+	return out
 }
 
 // largest are the images that take the most room, which the scheduler would rather not

@@ -146,3 +146,20 @@ func TestAllocatable(t *testing.T) {
 		t.Errorf("what is no quantity: %v", err)
 	}
 }
+
+func TestRuntimeHandlers(t *testing.T) {
+	f := healthy()
+	f.features = container.Features{RecursiveReadOnly: true, Handlers: []string{"", "kata", "runc"}}
+	s := compute(corev1.NodeStatus{}, f)
+	var got []string
+	for _, h := range s.RuntimeHandlers {
+		got = append(got, fmt.Sprintf("%q %v %v", h.Name, *h.Features.RecursiveReadOnlyMounts, *h.Features.UserNamespaces))
+	}
+	if want := `"" true true, "kata" false false, "runc" true true`; strings.Join(got, ", ") != want || !*s.Features.SupplementalGroupsPolicy {
+		t.Errorf("%s, want %s; %+v", got, want, s.Features)
+	}
+	f.features.UserNamespaces = errors.New("none")
+	if *compute(s, f).RuntimeHandlers[0].Features.UserNamespaces {
+		t.Error("users of their own where there are none")
+	}
+}

@@ -14,7 +14,8 @@ import (
 
 // A pod that collects logs has the directory of all logs as a volume, and may put a link
 // where a log or its directory was. This process is root, so below that directory it
-// follows none, and reads and writes plain files only.
+// follows none, and reads and writes plain files only. Where it is to write, it takes away
+// what stands in its place: who put it there must not hold up another pod's output.
 
 // dir is the directory of one container's logs, opened.
 type dir struct{ *os.File }
@@ -48,12 +49,7 @@ func makeDir(path string) (dir, error) {
 		return dir{}, err
 	}
 	for _, p := range []string{pod, below} {
-		name := filepath.Base(p)
-		err := unix.Mkdirat(int(at.Fd()), name, 0o755)
-		fd := -1
-		if err == nil || errors.Is(err, unix.EEXIST) {
-			fd, err = unix.Openat(int(at.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		}
+		fd, err := makeIn(at, filepath.Base(p))
 		at.Close()
 		if err != nil {
 			return dir{}, &fs.PathError{Op: "make directory", Path: p, Err: err}
@@ -61,6 +57,35 @@ func makeDir(path string) (dir, error) {
 		at = os.NewFile(uintptr(fd), p)
 	}
 	return dir{at}, nil
+}
+
+// makeIn makes a directory in the opened one, unless it is there, and opens it.
+func makeIn(at *os.File, name string) (fd int, err error) {
+	for range 2 {
+		if err = unix.Mkdirat(int(at.Fd()), name, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+			return -1, err
+		}
+		fd, err = unix.Openat(int(at.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.ELOOP) {
+			return fd, err
+		}
+		if rerr := unix.Unlinkat(int(at.Fd()), name, 0); rerr != nil {
+			return -1, rerr
+		}
+	}
+	return -1, err
+}
+
+// append opens a plain file of the directory for appending, and makes it.
+func (d dir) append(name string) (*os.File, error) {
+	f, err := d.open(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err == nil || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return f, err
+	}
+	if rerr := d.remove(name); rerr != nil {
+		return nil, err // the first error tells more
+	}
+	return d.open(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o640)
 }
 
 // open opens a plain file of the directory; O_NONBLOCK, since a FIFO would wait for a

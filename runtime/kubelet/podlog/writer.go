@@ -49,7 +49,7 @@ func (w *Writer) open() error {
 		return fmt.Errorf("make the log directory: %w", err)
 	}
 	defer d.Close()
-	f, err := d.open(filepath.Base(w.path), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	f, err := d.append(filepath.Base(w.path))
 	if err != nil {
 		return fmt.Errorf("open the container log: %w", err)
 	}

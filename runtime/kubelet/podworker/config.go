@@ -55,6 +55,12 @@ type Sandboxes interface {
 	List() ([]string, error)
 }
 
+// Handlers finds how the runtime runs the containers of a pod.
+type Handlers interface {
+	// Handler is that of the pod's RuntimeClass; "" of a pod without one.
+	Handler(ctx context.Context, pod *corev1.Pod) (string, error)
+}
+
 // Network gives pods their addresses.
 type Network interface {
 	// Ready says why pods cannot be attached yet.
@@ -136,6 +142,7 @@ type Config struct {
 	Runtime   Runtime
 	Images    Images
 	Sandboxes Sandboxes
+	Handlers  Handlers
 	Network   Network
 	Volumes   Volumes
 	Cgroups   Cgroups
@@ -151,6 +158,8 @@ type Config struct {
 	Events Recorder
 	Log    *slog.Logger
 
+	// Features are what the runtime's containers can have.
+	Features container.Features
 	// StartsAtOnce bounds the containers that are being started. Many pods at once: a
 	// few starts at a time get each of them there sooner than all together, which share
 	// the processors and all end late.

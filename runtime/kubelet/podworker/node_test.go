@@ -61,10 +61,10 @@ func newNode(t *testing.T) *node {
 func (n *node) start() {
 	ctx, cancel := context.WithCancel(n.t.Context())
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	pulls := images.NewManager(n.rt, nil, n.events)
+	pulls := images.NewManager(n.rt, nil, n.events, images.Access{Records: &images.Records{Dir: n.layout.Root + "/image-pulls"}})
 	n.workers = New(Config{
 		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, Cgroups: n.held,
-		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Admission: n, Status: n.api, Events: n.events, Log: log,
+		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Handlers: classes{}, Admission: n, Status: n.api, Events: n.events, Log: log,
 		StartsAtOnce: 2, Forget: pulls.Forget,
 	})
 	g := &pleg.Generator{Runtime: n.rt, State: anyState{}, Log: log}
@@ -347,6 +347,16 @@ func (h *held) Write(*corev1.Pod, string) error { return nil }
 
 // specs makes containers with what a worker looks at.
 type specs struct{ layout poddir.Layout }
+
+// classes has one RuntimeClass, by whose name no pod is run.
+type classes struct{}
+
+func (classes) Handler(_ context.Context, p *corev1.Pod) (string, error) {
+	if p.Spec.RuntimeClassName != nil {
+		return "", errors.New("no runtime is configured")
+	}
+	return "", nil
+}
 
 func (specs) Release(*corev1.Pod, string) error { return nil }
 func (specs) ReleasePod(string) error           { return nil }

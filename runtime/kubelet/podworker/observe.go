@@ -59,6 +59,7 @@ func (w *worker) view(p *corev1.Pod) plan.View {
 func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
 		HostIPs: w.NodeIPs, PodIPs: w.ips, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
+		RecursiveReadOnly: w.Features.Of(w.sandbox.Handler).RecursiveReadOnly,
 	}))
 	if err == nil || ctx.Err() != nil {
 		return time.Time{}

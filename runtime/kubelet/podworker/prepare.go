@@ -62,6 +62,10 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if err := os.MkdirAll(w.Layout.Pod(w.ref.UID), 0o750); err != nil {
 		return fmt.Errorf("make the pod's directory: %w", err)
 	}
+	handler, err := w.Handlers.Handler(ctx, p)
+	if err != nil {
+		return fmt.Errorf("failed to create pod sandbox: %w", err)
+	}
 	if err := w.Cgroups.EnsurePod(p); err != nil {
 		return err
 	}
@@ -91,6 +95,7 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if err := w.Files.Write(p, primary(w.ips)); err != nil {
 		return err
 	}
+	sb.Handler = handler
 	w.sandbox, w.released = sb, false
 	if !p.Spec.HostNetwork {
 		w.setNetwork(sb.Namespaces.Net)

@@ -23,6 +23,8 @@ type Facts struct {
 	// SandboxReady: the pod's namespaces and volumes are made.
 	SandboxReady bool
 	Failed       *Failure
+	// RecursiveReadOnly: read-only mounts of the pod can be read-only with all below them.
+	RecursiveReadOnly bool
 	// Terminated: the pod was deleted and nothing of it runs any more.
 	Terminated bool
 }

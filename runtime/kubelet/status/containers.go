@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
@@ -15,7 +16,7 @@ import (
 const runtimeScheme = "containerd://"
 
 func (c *computation) container(kind pod.ContainerType, spec *corev1.Container) corev1.ContainerStatus {
-	s := corev1.ContainerStatus{Name: spec.Name, Image: spec.Image, Started: new(bool)}
+	s := corev1.ContainerStatus{Name: spec.Name, Image: spec.Image, Started: new(bool), VolumeMounts: c.volumeMounts(spec)}
 	newest := c.Containers[spec.Name]
 	if newest == nil {
 		s.State.Waiting = c.waiting(kind, spec.Name, nil)
@@ -39,6 +40,23 @@ func (c *computation) container(kind pod.ContainerType, spec *corev1.Container) 
 		s.Ready = once && newest.Exit.Code == 0
 	}
 	return s
+}
+
+// volumeMounts says of each volume of a container how it is mounted.
+func (c *computation) volumeMounts(spec *corev1.Container) []corev1.VolumeMountStatus {
+	var out []corev1.VolumeMountStatus
+	for _, m := range spec.VolumeMounts {
+		s := corev1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
+		if m.ReadOnly {
+			mode := corev1.RecursiveReadOnlyDisabled
+			if asked := ptr.Deref(m.RecursiveReadOnly, mode); c.RecursiveReadOnly && asked != corev1.RecursiveReadOnlyDisabled {
+				mode = corev1.RecursiveReadOnlyEnabled
+			}
+			s.RecursiveReadOnly = &mode
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // restarts says whether an ended container is going to be started anew.

@@ -113,3 +113,30 @@ func TestTheLastIncarnationIsShown(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestVolumeMounts(t *testing.T) {
+	p := testPod(always, nil, "a")
+	mode := func(m corev1.RecursiveReadOnlyMode) *corev1.RecursiveReadOnlyMode { return &m }
+	p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{
+		{Name: "rw", MountPath: "/rw"}, {Name: "ro", MountPath: "/ro", ReadOnly: true},
+		{Name: "all", MountPath: "/all", ReadOnly: true, RecursiveReadOnly: mode(corev1.RecursiveReadOnlyEnabled)},
+		{Name: "maybe", MountPath: "/maybe", ReadOnly: true, RecursiveReadOnly: mode(corev1.RecursiveReadOnlyIfPossible)},
+		{Name: "no", MountPath: "/no", ReadOnly: true, RecursiveReadOnly: mode(corev1.RecursiveReadOnlyDisabled)},
+	}
+	for can, want := range map[bool]string{true: "rw ro:Disabled all:Enabled maybe:Enabled no:Disabled", false: "rw ro:Disabled all:Disabled maybe:Disabled no:Disabled"} {
+		var out []string
+		for _, m := range Compute(viewOf(p), Facts{RecursiveReadOnly: can}).ContainerStatuses[0].VolumeMounts {
+			w := m.Name
+			if m.RecursiveReadOnly != nil {
+				w += ":" + string(*m.RecursiveReadOnly)
+			}
+			if m.MountPath != "/"+m.Name || m.ReadOnly != (m.RecursiveReadOnly != nil) {
+				t.Errorf("%+v", m)
+			}
+			out = append(out, w)
+		}
+		if got := strings.Join(out, " "); got != want {
+			t.Errorf("possible %v: %s, want %s", can, got, want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package filters
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+// PerUser is how many requests that last one user may have at once. The service
+// accounts of a namespace count as one: who may make one may make many.
+type PerUser struct {
+	// Watches bounds watches, Streams all else that lasts: exec, attach, port-forward,
+	// proxied requests, logs that are followed. 0 is no bound.
+	Watches, Streams int
+}
+
+// WithPerUser answers 429 to requests above the limits. Cluster administrators have
+// none. It stands behind authentication.
+func WithPerUser(h http.Handler, limits PerUser, longRunning request.LongRunningRequestCheck, s runtime.NegotiatedSerializer) http.Handler {
+	watches, streams := newHolders(limits.Watches), newHolders(limits.Streams)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info, known := request.RequestInfoFrom(r.Context())
+		who, named := request.UserFrom(r.Context())
+		if !known || !named || !longRunning(r, info) || slices.Contains(who.GetGroups(), user.SystemPrivilegedGroup) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		held, what := streams, "streams"
+		if info.Verb == "watch" {
+			held, what = watches, "watches"
+		}
+		name := holder(who.GetName())
+		if !held.take(name) {
+			err := apierrors.NewTooManyRequests(fmt.Sprintf("%s has %d %s, which is the limit: close some before opening others", name, held.limit, what), 1)
+			responsewriters.ErrorNegotiated(err, s, groupVersion(r), w, r)
+			return
+		}
+		defer held.leave(name)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// holder is who a user's requests are counted for.
+func holder(name string) string {
+	if ns, _, err := serviceaccount.SplitUsername(name); err == nil {
+		return serviceaccount.MakeNamespaceGroupName(ns)
+	}
+	return name
+}
+
+// holders counts what each holds. Only who holds something is in it.
+type holders struct {
+	limit int
+	mu    sync.Mutex
+	held  map[string]int
+}
+
+func newHolders(limit int) *holders { return &holders{limit: limit, held: map[string]int{}} }
+
+func (h *holders) take(name string) bool {
+	if h.limit <= 0 {
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[name] >= h.limit {
+		return false
+	}
+	h.held[name]++
+	return true
+}
+
+func (h *holders) leave(name string) {
+	if h.limit <= 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[name]--; h.held[name] == 0 {
+		delete(h.held, name)
+	}
+}
