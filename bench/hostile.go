@@ -311,7 +311,7 @@ func besiege(ctx context.Context, m *master.Master, wg *sync.WaitGroup) error {
 		again(func() {
 			body, w := io.Pipe()
 			defer w.Close()
-			go fmt.Fprint(w, `{"kind":"ConfigMap",`) //nolint:errcheck // the server may have answered
+			go fmt.Fprint(w, `{"kind":"ConfigMap",`) // the server may have answered
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.Host+"/api/v1/namespaces/default/configmaps?timeout=10s", body)
 			if err != nil {
 				return

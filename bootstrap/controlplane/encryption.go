@@ -101,12 +101,12 @@ func waitForAll(o *Operation, key string) error {
 	for _, h := range o.Want.Masters {
 		j := o.join.masters[h.Name]
 		if j == nil || j.Status.Err != nil {
-			return fmt.Errorf("Secrets are not encrypted with %s alone: master %s (%s) has to be able to read what the others write; the next apply goes on", key, h.Name, h.Address)
+			return fmt.Errorf("key %s does not encrypt Secrets alone: master %s (%s) has to be able to read what the others write; the next apply goes on", key, h.Name, h.Address)
 		}
 	}
 	for _, name := range o.leaving.Order {
 		if m := o.leaving.Members[name]; m.Status.State != fleet.Gone {
-			return fmt.Errorf("Secrets are not encrypted with %s alone: master %s has not left, and could not read what the others write; the next apply goes on", key, m.Title())
+			return fmt.Errorf("key %s does not encrypt Secrets alone: master %s has not left, and could not read what the others write; the next apply goes on", key, m.Title())
 		}
 	}
 	return nil

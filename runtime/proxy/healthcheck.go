@@ -103,7 +103,7 @@ func (s *healthServer) start(ips addr.IPs, listen func(network, address string) 
 
 func (s *healthServer) close() {
 	for _, server := range s.servers {
-		server.Close() //nolint:errcheck // what is lost is a health check
+		server.Close() // what is lost is a health check
 	}
 }
 

@@ -76,8 +76,8 @@ func replaceFile(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // it is gone once renamed
-	defer tmp.Close()           //nolint:errcheck // it was closed before the rename
+	defer os.Remove(tmp.Name()) // it is gone once renamed
+	defer tmp.Close()           // it was closed before the rename
 	if _, err := tmp.Write(data); err != nil {
 		return err
 	}

@@ -135,7 +135,7 @@ func (n nodeRequest) node() error {
 		return n.forbid("unexpected type %T", n.GetOldObject())
 	}
 	switch {
-	case node.Spec.ConfigSource != nil && !equality.Semantic.DeepEqual(node.Spec.ConfigSource, old.Spec.ConfigSource):
+	case node.Spec.ConfigSource != nil && !equality.Semantic.DeepEqual(node.Spec.ConfigSource, old.Spec.ConfigSource): //nolint:staticcheck // removed, and still not a node's to write
 		return n.forbid("node %q is not allowed to update configSource to a new non-nil configSource", n.name)
 	case !equality.Semantic.DeepEqual(node.Spec.Taints, old.Spec.Taints):
 		return n.forbid("node %q is not allowed to modify taints", n.name)

@@ -97,8 +97,13 @@ func TestNoUserHoldsAllWatches(t *testing.T) {
 
 func TestNothingIsKeptOfWhoLeft(t *testing.T) {
 	h := newHolders(2)
-	if !h.take("a") || !h.take("a") || h.take("a") || !h.take("b") {
-		t.Error("two places each")
+	for i, want := range []bool{true, true, false} {
+		if got := h.take("a"); got != want {
+			t.Errorf("place %d: %v, want %v", i+1, got, want)
+		}
+	}
+	if !h.take("b") {
+		t.Error("another user has no place")
 	}
 	h.leave("a")
 	h.leave("a")

@@ -37,7 +37,9 @@ func dial(t *testing.T, srv *httptest.Server) net.Conn {
 // closed waits for the other side to close.
 func closed(t *testing.T, what string, c net.Conn) {
 	t.Helper()
-	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%s: still open", what)
 	}

@@ -136,7 +136,7 @@ func (e *Escalation) binding(ctx context.Context, a admission.Attributes, ref rb
 
 // may asks for one of the two verbs. An authorizer that cannot tell has not allowed.
 func (e *Escalation) may(ctx context.Context, a admission.Attributes, verb, resource, namespace, name string) bool {
-	decision, _, _ := e.all.Authorize(ctx, authorizer.AttributesRecord{ //nolint:errcheck // without a permission the rules decide
+	decision, _, _ := e.all.Authorize(ctx, authorizer.AttributesRecord{ // without a permission the rules decide
 		User: a.GetUserInfo(), Verb: verb, Namespace: namespace, Name: name, ResourceRequest: true,
 		APIGroup: rbacv1.GroupName, APIVersion: "*", Resource: resource,
 	})

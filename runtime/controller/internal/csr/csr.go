@@ -45,7 +45,7 @@ func KubeletClient(r *x509.CertificateRequest, usages []certificatesv1.KeyUsage)
 	case len(r.URIs) > 0:
 		return errors.New("URI subjectAltNames are not allowed")
 	case !strings.HasPrefix(r.Subject.CommonName, config.NodeUserPrefix):
-		return errors.New("subject common name does not begin with system:node:")
+		return errors.New("subject common name does not begin with system:node: (a node)")
 	}
 	return exactly(usages, certificatesv1.UsageClientAuth)
 }
@@ -67,7 +67,7 @@ func KubeletServing(r *x509.CertificateRequest, usages []certificatesv1.KeyUsage
 		return err
 	}
 	if !strings.HasPrefix(r.Subject.CommonName, config.NodeUserPrefix) {
-		return errors.New("subject common name does not begin with system:node:")
+		return errors.New("subject common name does not begin with system:node: (a node)")
 	}
 	return nil
 }
