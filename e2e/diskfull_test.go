@@ -246,13 +246,15 @@ free=$(( $(stat -f -c '%%a * %%S' /var/lib) - %d ))
 true
 `
 
-// catScript is in the place of cat while the journal is written: the disk is full
-// when a step has begun, and before it does anything.
+// catScript is in the place of cat, by which lines of the journal are read: the disk is
+// full when a step has begun, and before it does anything.
 const catScript = `#!/bin/sh
-case $(readlink /proc/$$/fd/1) in */journal.jsonl) ;; *) exec /usr/bin/cat "$@" ;; esac
+case $(tr '\0' ' ' </proc/$PPID/cmdline) in *' append-journal '*) ;; *) exec /usr/bin/cat "$@" ;; esac
 lines=$(/usr/bin/cat)
-printf '%%s\n' "$lines" || exit 1
-case $lines in *'"step":"%s","state":"%s"'*) /usr/local/sbin/fill ;; esac
+case $lines in
+*'"step":"%s","state":"%s"'*) printf '%%s\n' "$lines" >>/var/lib/gantry/bootstrap/journal.jsonl && /usr/local/sbin/fill ;;
+*) printf '%%s\n' "$lines" ;;
+esac
 `
 
 // fillWhen fills the disk of a host at the beginning of a step.
