@@ -35,7 +35,7 @@ containers:
 restartPolicy: Never
 hostNetwork: true
 containers:
-- {name: writes, image: IMAGE, args: [write, /sys/fs/cgroup/x, y]}
+- {name: writes, image: IMAGE, args: [write, /sys/fs/cgroup/x, other]}
 - {name: reads, image: IMAGE, args: [cat, /proc/mounts]}`,
 		logs: map[string][]string{"writes": {"read-only file system"}, "reads": {" /sys ", "! /sys/kernel"}},
 	}, {
@@ -46,7 +46,7 @@ volumes: [{name: h, hostPath: {path: /}}]
 containers:
 - name: writes
   image: IMAGE
-  args: [write, /h/run/x, y]
+  args: [write, /h/run/x, other]
   volumeMounts: [{name: h, mountPath: /h, readOnly: true, recursiveReadOnly: Enabled}]`,
 		logs:   map[string][]string{"writes": {"read-only file system"}},
 		status: map[string]string{"{.containerStatuses[0].volumeMounts[0].recursiveReadOnly}": "Enabled"},
