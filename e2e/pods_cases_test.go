@@ -247,7 +247,7 @@ shareProcessNamespace: true
 containers:
 - {name: sleeps, image: IMAGE, args: [sleep, 100h]}
 - {name: looks, image: IMAGE, args: [ps]}`,
-		logs:   map[string][]string{"looks": {"1 /opt/gantry/bin/gantry-hold", "/hello sleep 100h", "/hello ps"}},
+		logs:   map[string][]string{"looks": {"1 gantry-hold", "/hello sleep 100h", "/hello ps"}},
 		status: map[string]string{"{.containerStatuses[0].ready}": "true"},
 	}, {
 		name: "security",
