@@ -13,7 +13,8 @@ import (
 )
 
 // ensureRoutes sets the planned routes and removes those of nodes that left or
-// moved.
+// moved. One that the kernel refuses is that peer's matter, and tried again at the next
+// look: this node and its other peers go on.
 func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.Link, mtu int) error {
 	have, err := ourRoutes()
 	if err != nil {
@@ -32,17 +33,8 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 	}
 	wanted := []netip.Prefix{n.cfg.ServiceCIDRs.V4(), podCIDR}
 	for _, r := range plan {
-		route := straight(r, n.cfg.NodeIPs.V4(), node.Attrs().Index)
-		if r.Tunnel {
-			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
-				return err
-			}
-			route = tunnelled(r, podCIDR, tunnel.Attrs().Index)
-		}
-		if lacks(have, route) {
-			if err := replaceRoute(route); err != nil {
-				return err
-			}
+		if err := n.ensureRoute(r, have, podCIDR, node, tunnel); err != nil {
+			n.log.Warn("the pods of a node cannot be reached", "node", r.Via, "pods", r.To, "error", err)
 		}
 		wanted = append(wanted, r.To)
 	}
@@ -50,6 +42,21 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 		if err := netlink.RouteDel(&h); err != nil {
 			return fmt.Errorf("remove the stale route to %s: %w", h.Dst, err)
 		}
+	}
+	return nil
+}
+
+// ensureRoute sets the route to a peer's pods, unless it is among those that the host has.
+func (n *Network) ensureRoute(r Route, have []netlink.Route, podCIDR netip.Prefix, node, tunnel netlink.Link) error {
+	route := straight(r, n.cfg.NodeIPs.V4(), node.Attrs().Index)
+	if r.Tunnel {
+		if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
+			return err
+		}
+		route = tunnelled(r, podCIDR, tunnel.Attrs().Index)
+	}
+	if lacks(have, route) {
+		return replaceRoute(route)
 	}
 	return nil
 }
