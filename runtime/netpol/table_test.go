@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -155,6 +158,30 @@ func (p labPod) udp(source string, port int) (fd int, err error) {
 			unix.Bind(fd, &unix.SockaddrInet4{Addr: netip.MustParseAddr(source).As4(), Port: port}))
 	})
 	return fd, err
+}
+
+// lead makes an address that of a Service, in the namespace of this thread.
+func lead(from, to string) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := conn.AddTable(&nftables.Table{Name: "service", Family: nftables.TableFamilyIPv4})
+	pre := conn.AddChain(&nftables.Chain{Name: "pre", Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest})
+	post := conn.AddChain(&nftables.Chain{Name: "post", Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: pre, Exprs: []expr.Any{
+		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: netip.MustParseAddr(from).AsSlice()},
+		&expr.Immediate{Register: reg, Data: netip.MustParseAddr(to).AsSlice()},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg},
+	}})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: post, Exprs: []expr.Any{
+		&expr.Ct{Register: reg, Key: expr.CtKeySTATUS},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(1 << 5 /* IPS_DST_NAT */), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)},
+		&expr.Masq{},
+	}})
+	return conn.Flush()
 }
 
 // spoofed says whether c's packets pass in the connection that a has with b.
@@ -303,6 +330,25 @@ func enforced(t *testing.T) error {
 			t.Errorf("%s: the node does not reach b: %q, %v", step.what, got, err)
 		}
 	}
+	if err := lead("10.96.0.1", pods["b"].ip); err != nil {
+		return err
+	}
+	s.SetPolicy(name, policy(func(s *networkingv1.NetworkPolicySpec) {
+		s.PolicyTypes = []networkingv1.PolicyType{"Ingress", "Egress"}
+	}))
+	if err := table.Apply(s.Change()); err != nil {
+		return err
+	}
+	s.Applied()
+	service := labPod{ip: "10.96.0.1"}
+	if itself, other := pods["b"].reaches(service, "", 80), pods["a"].reaches(service, "", 80); !itself || other {
+		t.Errorf("through its Service, b that is isolated reaches itself: %v, and is reached by a: %v", itself, other)
+	}
+	s.SetPolicy(name, nil)
+	if err := table.Apply(s.Change()); err != nil {
+		return err
+	}
+	s.Applied()
 	if pods["a"].reaches(pods["b"], pods["c"].ip, 80) {
 		t.Error("a pod sends with another's address")
 	}
