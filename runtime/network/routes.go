@@ -13,8 +13,7 @@ import (
 )
 
 // ensureRoutes sets the planned routes and removes those of nodes that left or
-// moved. One that the kernel refuses is that peer's matter, and tried again at the next
-// look: this node and its other peers go on.
+// moved.
 func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.Link, mtu int) error {
 	have, err := ourRoutes()
 	if err != nil {
@@ -31,11 +30,9 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 	if err := replaceRoute(&netlink.Route{Dst: ipNet(podCIDR), Type: unix.RTN_BLACKHOLE, Protocol: routeProtocol}); err != nil {
 		return err
 	}
+	n.each(plan, func(r Route) error { return n.ensureRoute(r, have, podCIDR, node, tunnel) })
 	wanted := []netip.Prefix{n.cfg.ServiceCIDRs.V4(), podCIDR}
 	for _, r := range plan {
-		if err := n.ensureRoute(r, have, podCIDR, node, tunnel); err != nil {
-			n.log.Warn("the pods of a node cannot be reached", "node", r.Via, "pods", r.To, "error", err)
-		}
 		wanted = append(wanted, r.To)
 	}
 	for _, h := range stale(have, wanted) {
@@ -44,6 +41,16 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 		}
 	}
 	return nil
+}
+
+// each does something for every route. One that fails is that peer's matter, and tried
+// again at the next look: this node and its other peers go on.
+func (n *Network) each(plan []Route, do func(Route) error) {
+	for _, r := range plan {
+		if err := do(r); err != nil {
+			n.log.Warn("the pods of a node cannot be reached", "node", r.Via, "pods", r.To, "error", err)
+		}
+	}
 }
 
 // ensureRoute sets the route to a peer's pods, unless it is among those that the host has.
