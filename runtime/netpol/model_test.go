@@ -183,7 +183,7 @@ func (r Ruleset) passes(p packet) bool {
 		if !known {
 			return false
 		}
-		if name := chains[side.d]; name != "" {
+		if name := chains[side.d]; name != "" && p.in != p.out {
 			if accepted, _ := r.walk(name, side.peer, p); !accepted {
 				return false
 			}

@@ -19,6 +19,7 @@ import (
 // concatenated key begins at 1 and goes on at 9 and 10.
 const (
 	reg      = 1
+	reg2     = 2 // sixteen bytes as well
 	regProto = 9
 	regPort  = 10
 )
@@ -35,6 +36,18 @@ func (t *Table) addHooks() {
 		if d == Ingress {
 			link, verdicts = expr.MetaKeyOIFNAME, t.ingress
 		}
+		ofPod := []expr.Any{
+			&expr.Meta{Key: link, Register: reg},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: []byte(config.PodLinkPrefix)},
+		}
+		if d == Egress {
+			// A pod has its own address: with another's it would be taken for that one,
+			// also in the middle of a connection of that one's.
+			t.rule(chain, append(slices.Clone(ofPod),
+				&expr.Fib{Register: reg, FlagSADDR: true, FlagIIF: true, ResultOIF: true},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: make([]byte, 4)},
+				&expr.Verdict{Kind: expr.VerdictDrop})...)
+		}
 		// Of a connection that was let through, all passes: also answers, and what a
 		// policy of later would not have begun.
 		state := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
@@ -43,20 +56,15 @@ func (t *Table) addHooks() {
 			&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: state, Xor: make([]byte, 4)},
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)},
 			&expr.Verdict{Kind: expr.VerdictAccept})
-		ofPod := []expr.Any{
-			&expr.Meta{Key: link, Register: reg},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: []byte(config.PodLinkPrefix)},
-		}
-		if d == Egress {
-			// A pod has its own address: with another's it would be taken for that one.
-			t.rule(chain, append(slices.Clone(ofPod),
-				&expr.Fib{Register: reg, FlagSADDR: true, FlagIIF: true, ResultOIF: true},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: make([]byte, 4)},
-				&expr.Verdict{Kind: expr.VerdictDrop})...)
-		}
 		t.rule(chain, append(slices.Clone(ofPod),
 			&expr.Lookup{SourceRegister: reg, SetName: t.links.Name, SetID: t.links.ID, Invert: true},
 			&expr.Verdict{Kind: expr.VerdictDrop})...)
+		// No policy keeps a pod from itself, which it reaches through a Service.
+		t.rule(chain,
+			&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: reg},
+			&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: reg2},
+			&expr.Lookup{SourceRegister: reg, SetName: t.same.Name, SetID: t.same.ID},
+			&expr.Verdict{Kind: expr.VerdictAccept})
 		t.rule(chain,
 			&expr.Meta{Key: link, Register: reg},
 			&expr.Lookup{SourceRegister: reg, SetName: verdicts.Name, SetID: verdicts.ID, IsDestRegSet: true, DestRegister: 0})
@@ -182,17 +190,18 @@ func portElements(ports []PodPort) []nftables.SetElement {
 	return out
 }
 
-// linkElements are a set's and two maps' of links.
-func linkElements(links map[string]Chains) (all, ingress, egress []nftables.SetElement) {
+// linkElements are two sets' and two maps' of links.
+func linkElements(links map[string]Chains) (all, same, ingress, egress []nftables.SetElement) {
 	for link, chains := range links {
 		key := make([]byte, unix.IFNAMSIZ)
 		copy(key, link)
 		all = append(all, nftables.SetElement{Key: key})
+		same = append(same, nftables.SetElement{Key: slices.Concat(key, key)})
 		for d, to := range map[Direction]*[]nftables.SetElement{Ingress: &ingress, Egress: &egress} {
 			if chains[d] != "" {
 				*to = append(*to, nftables.SetElement{Key: key, VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chains[d]}})
 			}
 		}
 	}
-	return all, ingress, egress
+	return all, same, ingress, egress
 }

@@ -22,11 +22,12 @@ const (
 // restricted.
 //
 //	links:           links of pods that are known; no other pod's passes anything
+//	same:            (link, link) of those, where a packet leaves by the one it came by
 //	ingress, egress: link → goto the chain of the policies that select its pod
 type Table struct {
 	conn            *nftables.Conn
 	table           *nftables.Table
-	links           *nftables.Set
+	links, same     *nftables.Set
 	ingress, egress *nftables.Set
 	// sets are those of pods' addresses and ports.
 	sets map[string]*nftables.Set
@@ -78,9 +79,10 @@ func (t *Table) Replace(r Ruleset) error {
 	t.conn.AddTable(t.table)
 	t.sets = map[string]*nftables.Set{}
 	t.links = &nftables.Set{Table: t.table, Name: "links", KeyType: nftables.TypeIFName}
+	t.same = &nftables.Set{Table: t.table, Name: "same", Concatenation: true, KeyType: nftables.MustConcatSetType(nftables.TypeIFName, nftables.TypeIFName)}
 	t.ingress = &nftables.Set{Table: t.table, Name: "ingress", IsMap: true, KeyType: nftables.TypeIFName, DataType: nftables.TypeVerdict}
 	t.egress = &nftables.Set{Table: t.table, Name: "egress", IsMap: true, KeyType: nftables.TypeIFName, DataType: nftables.TypeVerdict}
-	for _, s := range []*nftables.Set{t.links, t.ingress, t.egress} {
+	for _, s := range []*nftables.Set{t.links, t.same, t.ingress, t.egress} {
 		if err := t.conn.AddSet(s, nil); err != nil {
 			return fmt.Errorf("nftables set %s: %w", s.Name, err)
 		}
@@ -138,13 +140,15 @@ func (t *Table) change(c Change) error {
 	for _, chain := range c.NewChains {
 		t.addChain(chain)
 	}
-	links, ingress, egress := linkElements(c.DropLinks)
+	links, same, ingress, egress := linkElements(c.DropLinks)
 	q.del(t.ingress, ingress)
 	q.del(t.egress, egress)
+	q.del(t.same, same)
 	q.del(t.links, links)
-	links, ingress, egress = linkElements(c.SetLinks)
+	links, same, ingress, egress = linkElements(c.SetLinks)
 	q.add(t.ingress, ingress)
 	q.add(t.egress, egress)
+	q.add(t.same, same)
 	q.add(t.links, links)
 	if q.err != nil {
 		return q.err

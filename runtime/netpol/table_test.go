@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -118,7 +121,7 @@ func dial(source, to string, port int) (string, error) {
 	tv := unix.NsecToTimeval(int64(300 * time.Millisecond))
 	err = errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv), unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 	if source != "" {
-		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: netip.MustParseAddr(source).As4()}))
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: netip.MustParseAddr(source).As4()}))
 	}
 	if err != nil {
 		return "", err
@@ -139,6 +142,80 @@ func (p labPod) reaches(o labPod, source string, port int) bool {
 		_, err := dial(source, o.ip, port)
 		return err
 	}) == nil
+}
+
+// udp is a socket in the pod, bound to a source of its choice.
+func (p labPod) udp(source string, port int) (fd int, err error) {
+	err = onThread(func() error {
+		if err := netns.Set(p.ns); err != nil {
+			return err
+		}
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err != nil {
+			return err
+		}
+		tv := unix.NsecToTimeval(int64(300 * time.Millisecond))
+		return errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv), unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1),
+			unix.Bind(fd, &unix.SockaddrInet4{Addr: netip.MustParseAddr(source).As4(), Port: port}))
+	})
+	return fd, err
+}
+
+// lead makes an address that of a Service, in the namespace of this thread.
+func lead(from, to string) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := conn.AddTable(&nftables.Table{Name: "service", Family: nftables.TableFamilyIPv4})
+	pre := conn.AddChain(&nftables.Chain{Name: "pre", Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest})
+	post := conn.AddChain(&nftables.Chain{Name: "post", Table: t, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: pre, Exprs: []expr.Any{
+		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: netip.MustParseAddr(from).AsSlice()},
+		&expr.Immediate{Register: reg, Data: netip.MustParseAddr(to).AsSlice()},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg},
+	}})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: post, Exprs: []expr.Any{
+		&expr.Ct{Register: reg, Key: expr.CtKeySTATUS},
+		&expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(1 << 5 /* IPS_DST_NAT */), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg, Data: make([]byte, 4)},
+		&expr.Masq{},
+	}})
+	return conn.Flush()
+}
+
+// spoofed says whether c's packets pass in the connection that a has with b.
+func spoofed(a, b, c labPod) (bool, error) {
+	var fds [3]int
+	for i, p := range []labPod{a, b, c} {
+		source := p.ip
+		if p == c {
+			source = a.ip
+		}
+		fd, err := p.udp(source, 5000)
+		if err != nil {
+			return false, err
+		}
+		defer unix.Close(fd)
+		fds[i] = fd
+	}
+	buf := make([]byte, 8)
+	for _, step := range []struct {
+		from, to int
+		dst      string
+	}{{0, 1, b.ip}, {1, 0, a.ip}, {0, 1, b.ip}} {
+		if err := unix.Sendto(fds[step.from], []byte("a"), 0, &unix.SockaddrInet4{Addr: netip.MustParseAddr(step.dst).As4(), Port: 5000}); err != nil {
+			return false, err
+		}
+		if _, _, err := unix.Recvfrom(fds[step.to], buf, 0); err != nil {
+			return false, fmt.Errorf("a's connection with b: %w", err)
+		}
+	}
+	if err := unix.Sendto(fds[2], []byte("c"), 0, &unix.SockaddrInet4{Addr: netip.MustParseAddr(b.ip).As4(), Port: 5000}); err != nil {
+		return false, err
+	}
+	_, _, err := unix.Recvfrom(fds[1], buf, 0)
+	return err == nil, nil
 }
 
 // forward turns forwarding on in the namespace of this thread: /proc/sys shows that of
@@ -253,8 +330,30 @@ func enforced(t *testing.T) error {
 			t.Errorf("%s: the node does not reach b: %q, %v", step.what, got, err)
 		}
 	}
+	if err := lead("10.96.0.1", pods["b"].ip); err != nil {
+		return err
+	}
+	s.SetPolicy(name, policy(func(s *networkingv1.NetworkPolicySpec) {
+		s.PolicyTypes = []networkingv1.PolicyType{"Ingress", "Egress"}
+	}))
+	if err := table.Apply(s.Change()); err != nil {
+		return err
+	}
+	s.Applied()
+	service := labPod{ip: "10.96.0.1"}
+	if itself, other := pods["b"].reaches(service, "", 80), pods["a"].reaches(service, "", 80); !itself || other {
+		t.Errorf("through its Service, b that is isolated reaches itself: %v, and is reached by a: %v", itself, other)
+	}
+	s.SetPolicy(name, nil)
+	if err := table.Apply(s.Change()); err != nil {
+		return err
+	}
+	s.Applied()
 	if pods["a"].reaches(pods["b"], pods["c"].ip, 80) {
 		t.Error("a pod sends with another's address")
+	}
+	if passes, err := spoofed(pods["a"], pods["b"], pods["c"]); err != nil || passes {
+		t.Errorf("a pod sends in a connection of another's: %v, %v", passes, err)
 	}
 	s.SetPod(types.NamespacedName{Namespace: "ns", Name: "a"}, nil)
 	if err := table.Apply(s.Change()); err != nil {

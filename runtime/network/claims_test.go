@@ -23,6 +23,7 @@ func born(at int, n *corev1.Node) *corev1.Node {
 func TestANodeCannotDrawTrafficToItself(t *testing.T) {
 	self, old := born(5, node("self", "10.0.0.1", "10.244.1.0/24")), born(1, node("old", "10.0.0.2", "10.244.2.0/24"))
 	const both = "10.244.2.0/24 by 10.0.0.2"
+	onLink := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("10.7.0.0/31"), netip.MustParsePrefix("10.7.0.9/32")}
 	for what, tc := range map[string]struct {
 		thief *corev1.Node
 		want  string // routes
@@ -42,10 +43,20 @@ func TestANodeCannotDrawTrafficToItself(t *testing.T) {
 		"our address":              {node("x", "10.0.0.1", "10.244.3.0/24"), both, "10.0.0.1 is the address of node self"},
 		"the address of a pod":     {node("x", "10.244.2.9", "10.244.3.0/24"), both, "10.244.2.9 is in the pod range"},
 		"the address of a Service": {node("x", "10.96.0.1", "10.244.3.0/24"), both, "10.96.0.1 is in the service range"},
+		"the broadcast address":    {node("x", "10.0.0.255", "10.244.3.0/24"), both, "10.0.0.255 is the network or broadcast address of a link"},
+		"the network address":      {node("x", "10.0.0.0", "10.244.3.0/24"), both, "10.0.0.0 is the network or broadcast address of a link"},
+		"one of two on a link":     {node("x", "10.7.0.1", "10.244.3.0/24"), both + " 10.244.3.0/24 by 10.7.0.1", ""},
+		"the only one on a link":   {node("x", "10.7.0.9", "10.244.3.0/24"), both + " 10.244.3.0/24 by 10.7.0.9", ""},
+		"an edge of no link":       {node("x", "10.9.0.255", "10.244.3.0/24"), both + " 10.244.3.0/24 by 10.9.0.255", ""},
+		"no address":               {node("x", "0.0.0.0", "10.244.3.0/24"), both, "0.0.0.0 is no address of one host"},
+		"this host":                {node("x", "127.0.0.1", "10.244.3.0/24"), both, "127.0.0.1 is no address of one host"},
+		"a group":                  {node("x", "224.0.0.1", "10.244.3.0/24"), both, "224.0.0.1 is no address of one host"},
+		"everybody":                {node("x", "255.255.255.255", "10.244.3.0/24"), both, "255.255.255.255 is no address of one host"},
+		"a link's own":             {node("x", "169.254.1.1", "10.244.3.0/24"), both, "169.254.1.1 is no address of one host"},
 	} {
 		born(9, tc.thief)
 		for _, nodes := range [][]*corev1.Node{{self, old, tc.thief}, {tc.thief, old, self}, {old, tc.thief, self}} {
-			routes, refused := PlanRoutes(configOf("self", "10.0.0.1"), nodes, nil)
+			routes, refused := PlanRoutes(configOf("self", "10.0.0.1"), nodes, onLink)
 			var got []string
 			for _, r := range routes {
 				got = append(got, r.To.String()+" by "+r.Via.String())

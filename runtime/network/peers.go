@@ -37,8 +37,9 @@ func (c Claim) String() string { return fmt.Sprintf("node %s: %s %s", c.Node, c.
 // written in part by the node itself, and must not draw to it what belongs to
 // others: its pod CIDR counts inside the cluster's pod range only, where it overlaps
 // neither ours nor that of an older Node, and its address where it is neither ours
-// nor an older Node's, nor one of pods or Services.
-func admit(cfg Config, nodes []*corev1.Node) (peers []Peer, refused []Claim) {
+// nor an older Node's, nor one of pods or Services, and where a host can have it: the
+// kernel takes no route by another.
+func admit(cfg Config, nodes []*corev1.Node, onLink []netip.Prefix) (peers []Peer, refused []Claim) {
 	byAge := slices.Clone(nodes)
 	slices.SortFunc(byAge, func(a, b *corev1.Node) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
@@ -65,6 +66,10 @@ func admit(cfg Config, nodes []*corev1.Node) (peers []Peer, refused []Claim) {
 			switch other, taken := addresses[ip]; {
 			case taken:
 				refuse(ip, "is the address of node %s", other)
+			case !ip.IsGlobalUnicast():
+				refuse(ip, "is no address of one host")
+			case slices.ContainsFunc(onLink, func(l netip.Prefix) bool { return isEdge(l, ip) }):
+				refuse(ip, "is the network or broadcast address of a link")
 			case cfg.ClusterCIDRs.Contains(ip):
 				refuse(ip, "is in the pod range %s", cfg.ClusterCIDRs)
 			case cfg.ServiceCIDRs.Contains(ip):
@@ -96,6 +101,15 @@ func admit(cfg Config, nodes []*corev1.Node) (peers []Peer, refused []Claim) {
 		}
 	}
 	return peers, refused
+}
+
+// isEdge reports whether ip is the first or the last address of a prefix of IPv4, which are
+// no host's: but for a link of two addresses, or of one.
+func isEdge(l netip.Prefix, ip netip.Addr) bool {
+	if !ip.Is4() || l.Bits() >= 31 || !l.Contains(ip) {
+		return false
+	}
+	return !l.Contains(ip.Prev()) || !l.Contains(ip.Next())
 }
 
 // claimed are the ranges that are taken, sorted by their first address. No two

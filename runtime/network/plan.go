@@ -24,7 +24,7 @@ type Route struct {
 // tunnel otherwise. A node that has no address or no pod CIDR yet is left out, and
 // so is what a node claims and is not its own (see [admit]). It is sorted.
 func PlanRoutes(cfg Config, nodes []*corev1.Node, onLink []netip.Prefix) (routes []Route, refused []Claim) {
-	peers, refused := admit(cfg, nodes)
+	peers, refused := admit(cfg, nodes, onLink)
 	for _, p := range peers {
 		for _, cidr := range p.PodCIDRs {
 			via := p.of(cidr)

@@ -30,26 +30,40 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 	if err := replaceRoute(&netlink.Route{Dst: ipNet(podCIDR), Type: unix.RTN_BLACKHOLE, Protocol: routeProtocol}); err != nil {
 		return err
 	}
+	n.each(plan, func(r Route) error { return n.ensureRoute(r, have, podCIDR, node, tunnel) })
 	wanted := []netip.Prefix{n.cfg.ServiceCIDRs.V4(), podCIDR}
 	for _, r := range plan {
-		route := straight(r, n.cfg.NodeIPs.V4(), node.Attrs().Index)
-		if r.Tunnel {
-			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
-				return err
-			}
-			route = tunnelled(r, podCIDR, tunnel.Attrs().Index)
-		}
-		if lacks(have, route) {
-			if err := replaceRoute(route); err != nil {
-				return err
-			}
-		}
 		wanted = append(wanted, r.To)
 	}
 	for _, h := range stale(have, wanted) {
 		if err := netlink.RouteDel(&h); err != nil {
 			return fmt.Errorf("remove the stale route to %s: %w", h.Dst, err)
 		}
+	}
+	return nil
+}
+
+// each does something for every route. One that fails is that peer's matter, and tried
+// again at the next look: this node and its other peers go on.
+func (n *Network) each(plan []Route, do func(Route) error) {
+	for _, r := range plan {
+		if err := do(r); err != nil {
+			n.log.Warn("the pods of a node cannot be reached", "node", r.Via, "pods", r.To, "error", err)
+		}
+	}
+}
+
+// ensureRoute sets the route to a peer's pods, unless it is among those that the host has.
+func (n *Network) ensureRoute(r Route, have []netlink.Route, podCIDR netip.Prefix, node, tunnel netlink.Link) error {
+	route := straight(r, n.cfg.NodeIPs.V4(), node.Attrs().Index)
+	if r.Tunnel {
+		if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
+			return err
+		}
+		route = tunnelled(r, podCIDR, tunnel.Attrs().Index)
+	}
+	if lacks(have, route) {
+		return replaceRoute(route)
 	}
 	return nil
 }

@@ -1,12 +1,16 @@
 package network
 
 import (
+	"bytes"
+	"log/slog"
 	"net"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // ipNetOf is a CIDR as the kernel's answers have it.
@@ -52,6 +56,27 @@ func TestRoutesToPeers(t *testing.T) {
 		Protocol: routeProtocol, Flags: int(netlink.FLAG_ONLINK)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("tunnelled: %v, want %v", got, want)
+	}
+}
+
+// A peer to which the kernel makes no route is told of, and the others have theirs.
+func TestAPeersFaultIsItsOwn(t *testing.T) {
+	var told bytes.Buffer
+	n := &Network{log: slog.New(slog.NewTextHandler(&told, nil))}
+	var plan []Route
+	for i := range byte(3) {
+		plan = append(plan, Route{To: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, i, 0}), 24), Via: netip.AddrFrom4([4]byte{10, 0, 0, i})})
+	}
+	done := 0
+	n.each(plan, func(r Route) error {
+		if r == plan[1] {
+			return unix.EINVAL
+		}
+		done++
+		return nil
+	})
+	if done != 2 || strings.Count(told.String(), "\n") != 1 || !strings.Contains(told.String(), "10.244.1.0/24") {
+		t.Errorf("%d have a route; told %s", done, &told)
 	}
 }
 

@@ -50,10 +50,12 @@ type Namespaces struct{ Net, IPC, UTS, PID string }
 // HostNamespace stands for the host's own namespace.
 const HostNamespace = "host"
 
-// Values of Security.AppArmor that name no loaded profile.
+// Values of Security.AppArmor. A loaded profile's name follows AppArmorLocalhost: it may
+// be any, also that of another value.
 const (
 	AppArmorDefault    = "runtime/default"
 	AppArmorUnconfined = "unconfined"
+	AppArmorLocalhost  = "localhost/"
 )
 
 // Security is what a process may do.
@@ -68,8 +70,8 @@ type Security struct {
 	AddCaps, DropCaps []corev1.Capability
 	SeccompUnconfined bool
 	SeccompProfile    string // path of a profile on the host
-	// AppArmor is the name of a profile that is loaded, AppArmorDefault or
-	// AppArmorUnconfined. "" leaves it to the runtime: a privileged container has none.
+	// AppArmor is AppArmorDefault, AppArmorUnconfined, or AppArmorLocalhost and the name
+	// of a loaded profile. "" leaves it to the runtime: a privileged container has none.
 	AppArmor       string
 	UnmaskedProc   bool
 	RequireNonRoot bool

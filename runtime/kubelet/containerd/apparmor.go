@@ -21,6 +21,9 @@ import (
 // is loaded when the first of them starts.
 const defaultAppArmor = "gantry-default"
 
+// unconfined is the kernel's word for a process without a profile.
+const unconfined = "unconfined"
+
 // loadedAppArmor lists the profiles that the kernel has, one a line: "name (mode)".
 const loadedAppArmor = "/sys/kernel/security/apparmor/profiles"
 
@@ -62,25 +65,30 @@ func withAppArmor(sec container.Security, host appArmorHost) oci.SpecOpts {
 		if profile == "" && !sec.Privileged && host.Supported() {
 			profile = container.AppArmorDefault
 		}
-		switch profile {
-		case "", container.AppArmorUnconfined:
+		if profile == "" || profile == container.AppArmorUnconfined {
 			return nil
-		case container.AppArmorDefault:
-			profile = defaultAppArmor
 		}
 		if !host.Supported() {
 			return errors.New("apparmor is not supported: the kernel has none, or apparmor_parser is missing")
 		}
-		if profile == defaultAppArmor {
-			if err := host.LoadDefault(profile); err != nil {
+		if profile == container.AppArmorDefault {
+			if err := host.LoadDefault(defaultAppArmor); err != nil {
 				return fmt.Errorf("load the default AppArmor profile: %w", err)
 			}
-		} else if ok, err := host.Loaded(profile); err != nil {
-			return fmt.Errorf("look for the AppArmor profile %s: %w", profile, err)
-		} else if !ok {
-			return fmt.Errorf("apparmor profile not found %s", profile)
+			s.Process.ApparmorProfile = defaultAppArmor
+			return nil
 		}
-		s.Process.ApparmorProfile = profile
+		name, ok := strings.CutPrefix(profile, container.AppArmorLocalhost)
+		if !ok {
+			return fmt.Errorf("unknown AppArmor profile %q", profile)
+		}
+		// The kernel takes "unconfined" for no profile, whatever it lists.
+		if ok, err := host.Loaded(name); err != nil {
+			return fmt.Errorf("look for the AppArmor profile %s: %w", name, err)
+		} else if !ok || name == unconfined {
+			return fmt.Errorf("apparmor profile not found %s", name)
+		}
+		s.Process.ApparmorProfile = name
 		return nil
 	}
 }

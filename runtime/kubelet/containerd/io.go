@@ -110,7 +110,7 @@ func (o *outputs) startIO(id, logPath string, tty, stdin bool) (cio.Config, erro
 		p.copies.Add(1)
 		go func() {
 			defer p.copies.Done()
-			p.log.Copy(name, p.ends[i], func(b []byte) { p.tee(name, b) }) //nolint:errcheck // a full disk must not stop the container
+			p.log.Copy(name, p.ends[i], func(b []byte) { p.tee(name, b) }) //nolint:errcheck // what cannot be written must not stop the container
 			io.Copy(io.Discard, p.ends[i])                                 //nolint:errcheck // until it ends
 		}()
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
@@ -41,9 +42,14 @@ func TestAppArmor(t *testing.T) {
 		{"the default, not loaded", "", false, brokenKernel{kernel{}}, "", "load the default AppArmor profile: parser failed"},
 		{"none", container.AppArmorUnconfined, false, kernel{}, "", ""},
 		{"none, no AppArmor", container.AppArmorUnconfined, false, kernel(nil), "", ""},
-		{"its own", "mine", true, kernel{"mine": true}, "mine", ""},
-		{"its own, not there", "mine", false, kernel{"other": true}, "", "apparmor profile not found mine"},
-		{"its own, no AppArmor", "mine", false, kernel(nil), "", "apparmor is not supported"},
+		{"its own", container.AppArmorLocalhost + "mine", true, kernel{"mine": true}, "mine", ""},
+		{"its own, not there", container.AppArmorLocalhost + "mine", false, kernel{"other": true}, "", "apparmor profile not found mine"},
+		{"its own, of the name for none", container.AppArmorLocalhost + "unconfined", false, kernel{}, "", "apparmor profile not found unconfined"},
+		{"its own, of the name for none, listed", container.AppArmorLocalhost + "unconfined", false, kernel{"unconfined": true}, "", "apparmor profile not found unconfined"},
+		{"its own, of the default's name", container.AppArmorLocalhost + "runtime/default", false, kernel{}, "", "apparmor profile not found runtime/default"},
+		{"its own, empty", container.AppArmorLocalhost, false, kernel{}, "", "apparmor profile not found "},
+		{"of no kind", "mine", false, kernel{"mine": true}, "", "unknown AppArmor profile"},
+		{"its own, no AppArmor", container.AppArmorLocalhost + "mine", false, kernel(nil), "", "apparmor is not supported"},
 	} {
 		s := &specs.Spec{Process: &specs.Process{}}
 		err := withAppArmor(container.Security{AppArmor: c.ask, Privileged: c.privileged}, c.host)(t.Context(), nil, &containers.Container{}, s)
@@ -118,6 +124,36 @@ func TestMaskedPaths(t *testing.T) {
 	for _, p := range []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"} {
 		if !slices.Contains(s.Linux.ReadonlyPaths, p) {
 			t.Errorf("%s is writable", p)
+		}
+	}
+}
+
+// TestAllCapabilities: who is given all has those of the server, not the fewer ones of the
+// kubelet's own process.
+func TestAllCapabilities(t *testing.T) {
+	const hardened = "Name:\tsystemd\nCapPrm:\t0000000000000001\nCapEff:\t0000000000000001\nCapBnd:\t0000000000030001\n"
+	if got, err := boundingSet(strings.NewReader(hardened)); err != nil || !slices.Equal(got, []string{"CAP_CHOWN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO"}) {
+		t.Errorf("the bounding set: %v, %v", got, err)
+	}
+	every, err := serverCapabilities()
+	if err != nil || len(every) == 0 {
+		t.Fatal(every, err)
+	}
+	for what, sec := range map[string]container.Security{
+		"privileged": {Privileged: true, AppArmor: container.AppArmorUnconfined},
+		"ALL":        {AddCaps: []corev1.Capability{"ALL"}, SeccompUnconfined: true, AppArmor: container.AppArmorUnconfined},
+	} {
+		s, err := oci.GenerateSpec(withNamespace(t.Context()), nil, &containers.Container{ID: "c"}, oci.WithProcessArgs("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range securityOptions(sec) {
+			if err := o(withNamespace(t.Context()), nil, &containers.Container{ID: "c"}, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c := s.Process.Capabilities; !slices.Equal(c.Bounding, every) || !slices.Equal(c.Effective, every) || !slices.Equal(c.Permitted, every) {
+			t.Errorf("%s: %+v, want %v", what, c, every)
 		}
 	}
 }

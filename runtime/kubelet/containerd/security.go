@@ -3,6 +3,8 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -21,7 +23,7 @@ func securityOptions(sec container.Security) []oci.SpecOpts {
 	opts := []oci.SpecOpts{withAppArmor(sec, hostAppArmor{})}
 	if sec.Privileged {
 		return append(opts,
-			oci.WithAllCurrentCapabilities, withInheritedCaps, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil),
+			withCapabilities([]corev1.Capability{"ALL"}, nil), withInheritedCaps, oci.WithMaskedPaths(nil), oci.WithReadonlyPaths(nil),
 			oci.WithHostDevices, oci.WithAllDevicesAllowed,
 		)
 	}
@@ -71,11 +73,11 @@ func withCapabilities(add, drop []corev1.Capability) oci.SpecOpts {
 	return func(ctx context.Context, cl oci.Client, c *containers.Container, s *specs.Spec) error {
 		var opts []oci.SpecOpts
 		if all(add) {
-			current, err := cap.Current()
+			every, err := serverCapabilities()
 			if err != nil {
-				return fmt.Errorf("read this process's capabilities: %w", err)
+				return fmt.Errorf("read the server's capabilities: %w", err)
 			}
-			opts = append(opts, oci.WithCapabilities(current))
+			opts = append(opts, oci.WithCapabilities(every))
 		}
 		if all(drop) {
 			opts = append(opts, oci.WithCapabilities(nil))
@@ -88,4 +90,25 @@ func withCapabilities(add, drop []corev1.Capability) oci.SpecOpts {
 		}
 		return nil
 	}
+}
+
+// serverCapabilities are all that a process of this server can have. The kubelet's own
+// are fewer: its unit gives up what it does not need itself.
+func serverCapabilities() ([]string, error) {
+	f, err := os.Open("/proc/1/status")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return boundingSet(f)
+}
+
+// boundingSet is that of a process, of which this is the /proc/<pid>/status.
+func boundingSet(status io.Reader) ([]string, error) {
+	sets, err := cap.ParseProcPIDStatus(status)
+	if err != nil {
+		return nil, err
+	}
+	names, _ := cap.FromBitmap(sets[cap.Bounding]) // what this version knows no name of cannot be given
+	return names, nil
 }

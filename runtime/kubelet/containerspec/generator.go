@@ -91,9 +91,7 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 		},
 		ShimGroup: uid, Handler: in.Sandbox.Handler, ResolvedImage: in.Image.Name,
 		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env),
-		// A container sees its host name in its environment, as everywhere; a variable
-		// of the pod's own comes later and wins.
-		Env:        append([]string{"HOSTNAME=" + hostname}, env...),
+		Env:        env,
 		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin, StdinOnce: c.StdinOnce,
 		Hostname: hostname, Namespaces: in.Sandbox.Namespaces,
 		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
@@ -109,7 +107,13 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 			s.Sysctls[y.Name] = y.Value
 		}
 	}
-	return s, g.addMounts(pod, c, in.Sandbox, &s)
+	if err := g.addMounts(pod, c, in.Sandbox, &s); err != nil {
+		return container.Spec{}, err
+	}
+	// A container sees its host name in its environment, as everywhere; a variable of the
+	// pod's own comes later and wins. What the pod's fields refer to does not have it.
+	s.Env = append([]string{"HOSTNAME=" + hostname}, env...)
+	return s, nil
 }
 
 // Release takes away what a spec needed until its container was started, or could not be.

@@ -233,9 +233,27 @@ func TestMounts(t *testing.T) {
 	if _, ours := all["/etc/hosts"]; ours {
 		t.Error("/etc/hosts is mounted over the pod's own")
 	}
-	for _, m := range []corev1.VolumeMount{{Name: "none"}, {Name: "rw", SubPath: "../x"}, {Name: "rw", SubPathExpr: "$(NO)/.."}} {
-		if _, err := g.Generate(t.Context(), incarnation(func(_ *corev1.Pod, c *corev1.Container) { c.VolumeMounts = []corev1.VolumeMount{m} })); err == nil && m.SubPathExpr == "" {
+	for _, m := range []corev1.VolumeMount{{Name: "none"}, {Name: "rw", SubPath: "../x"}} {
+		if _, err := g.Generate(t.Context(), incarnation(func(_ *corev1.Pod, c *corev1.Container) { c.VolumeMounts = []corev1.VolumeMount{m} })); err == nil {
 			t.Errorf("%+v is mounted", m)
+		}
+	}
+}
+
+// TestSubPathExpr: what is left of an expression without its variables is not mounted.
+func TestSubPathExpr(t *testing.T) {
+	for expr, want := range map[string]string{
+		"$(NO)": "missing value for NO", "$(EMPTY)": "missing value for EMPTY", "$(NO)/x$(EMPTY)$(NO)": "missing value for EMPTY, NO",
+		"$(HOSTNAME)": "missing value for HOSTNAME", "$(ROOT)": "must not be an absolute path", "/x": "must not be an absolute path",
+		"$(UP)": "must not contain '..'", "a/$(UP)/b": "must not contain '..'", "$(POD)": "", "$(POD)..x": "", "$$(NO)": "",
+	} {
+		g, _ := newGenerator(t)
+		_, err := g.Generate(t.Context(), incarnation(func(_ *corev1.Pod, c *corev1.Container) {
+			c.Env = []corev1.EnvVar{{Name: "POD", Value: "p1"}, {Name: "EMPTY"}, {Name: "ROOT", Value: "/etc"}, {Name: "UP", Value: ".."}}
+			c.VolumeMounts = []corev1.VolumeMount{{Name: "rw", MountPath: "/e", SubPathExpr: expr}}
+		}))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", expr, err, want)
 		}
 	}
 }

@@ -68,9 +68,9 @@ func (g *Generator) volumeMount(pod *corev1.Pod, c *corev1.Container, index int,
 	if out.RecursiveReadOnly, err = recursive(m, g.Features.Of(s.Handler)); err != nil {
 		return container.Mount{}, err
 	}
-	sub := m.SubPath
-	if m.SubPathExpr != "" {
-		sub = expandAll([]string{m.SubPathExpr}, s.Env)[0]
+	sub, err := subPath(m, s.Env)
+	if err != nil {
+		return container.Mount{}, fmt.Errorf("subPath of volumeMount %q of container %q: %w", m.Name, c.Name, err)
 	}
 	if sub == "" && v.Path != "" {
 		return out, nil

@@ -52,7 +52,7 @@ func appArmor(p *corev1.AppArmorProfile) string {
 	case p == nil:
 		return ""
 	case p.Type == corev1.AppArmorProfileTypeLocalhost:
-		return ptr.Deref(p.LocalhostProfile, "")
+		return container.AppArmorLocalhost + ptr.Deref(p.LocalhostProfile, "")
 	case p.Type == corev1.AppArmorProfileTypeUnconfined:
 		return container.AppArmorUnconfined
 	}

@@ -54,7 +54,7 @@ func TestSecurity(t *testing.T) {
 			with(func(s *container.Security) { s.AppArmor = "runtime/default" }), false},
 		"AppArmor of its own": {&corev1.PodSecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}},
 			&corev1.SecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: ptr.To("mine")}},
-			with(func(s *container.Security) { s.AppArmor = "mine" }), false},
+			with(func(s *container.Security) { s.AppArmor = "localhost/mine" }), false},
 		"no AppArmor": {nil, &corev1.SecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}},
 			with(func(s *container.Security) { s.AppArmor = "unconfined" }), false},
 	} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -121,9 +122,14 @@ func (d dir) rename(from, to string) error {
 	return unix.Renameat(int(d.Fd()), from, int(d.Fd()), to)
 }
 
-// remove removes a file; one that is not there is no error.
+// remove removes a file; one that is not there is no error. A directory is moved out of
+// the way: what is in it is not ours, and may be much.
 func (d dir) remove(name string) error {
-	if err := unix.Unlinkat(int(d.Fd()), name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+	err := unix.Unlinkat(int(d.Fd()), name, 0)
+	if errors.Is(err, unix.EISDIR) {
+		err = d.rename(name, fmt.Sprintf("foreign-%016x", rand.Uint64()))
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &fs.PathError{Op: "remove", Path: filepath.Join(d.Name(), name), Err: err}
 	}
 	return nil

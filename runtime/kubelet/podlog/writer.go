@@ -8,8 +8,11 @@ package podlog
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,7 +35,7 @@ type Writer struct {
 	maxSize  int64
 	maxFiles int
 	now      func() time.Time
-	f        *os.File
+	f        *os.File // nil: to be opened by the next line
 	size     int64
 	buf      []byte
 }
@@ -77,56 +80,83 @@ func (w *Writer) line(stream string, text []byte, full bool) error {
 	b = append(b, text...)
 	b = append(b, '\n')
 	w.buf = b
-	if w.size > 0 && w.size+int64(len(b)) > w.maxSize {
+	var rotated error
+	if w.f != nil && w.size > 0 && w.size+int64(len(b)) > w.maxSize {
 		if err := w.rotate(); err != nil {
+			rotated = fmt.Errorf("rotate the container log: %w", err) // the line is written all the same
+		}
+	}
+	if w.f == nil {
+		if err := w.open(); err != nil {
 			return err
 		}
 	}
 	n, err := w.f.Write(b)
-	w.size += int64(n)
+	if err == nil {
+		w.size += int64(n)
+		return rotated
+	}
+	if end, serr := w.f.Seek(0, io.SeekCurrent); n > 0 && serr == nil {
+		w.f.Truncate(end - int64(n)) //nolint:errcheck // half a line would be taken for the next one's beginning
+	}
+	w.shut()
 	return err
 }
 
 // rotate renames the current file and removes the oldest ones. A reader that
-// follows sees the rename and goes on with the new file.
+// follows sees the rename and goes on with the new file, which the next line opens.
 func (w *Writer) rotate() error {
-	if err := w.f.Close(); err != nil {
-		return err
-	}
+	w.shut()
 	d, err := makeDir(w.path)
 	if err != nil {
-		return fmt.Errorf("rotate the container log: %w", err)
+		return err
 	}
 	defer d.Close()
 	name := filepath.Base(w.path)
-	if err := d.rename(name, name+"."+w.now().UTC().Format("20060102-150405.000000000")); err != nil {
-		return fmt.Errorf("rotate the container log: %w", err)
+	// One that somebody removed has made room itself.
+	if err := d.rename(name, name+"."+w.now().UTC().Format("20060102-150405.000000000")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	old, err := d.rotated(name)
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for len(old) > w.maxFiles-1 {
-		if err := d.remove(old[0]); err != nil {
-			return err
-		}
+		errs = append(errs, d.remove(old[0]))
 		old = old[1:]
 	}
-	return w.open()
+	return errors.Join(errs...)
+}
+
+// shut closes the file, which the next line opens again.
+func (w *Writer) shut() {
+	w.f.Close()
+	w.f = nil
 }
 
 // Close closes the file.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.f == nil {
+		return nil
+	}
 	return w.f.Close()
 }
 
 // Copy writes lines of stream ("stdout" or "stderr") until r ends. tee, when not
 // nil, sees the raw bytes too. What has no newline is written as a part when r
-// ends, so that nothing read is ever lost.
+// ends, so that nothing read is ever lost. A line that cannot be written is: the first
+// error is returned in the end, and the lines behind it are tried.
 func (w *Writer) Copy(stream string, r io.Reader, tee func([]byte)) error {
 	buf := make([]byte, 0, 4<<10)
+	var failed error
+	line := func(text []byte, full bool) {
+		if err := w.line(stream, text, full); err != nil {
+			failed = cmp.Or(failed, err)
+		}
+	}
 	for {
 		if len(buf) == cap(buf) { // a long line: grow up to maxLine
 			buf = append(make([]byte, 0, min(2*cap(buf), 2*maxLine)), buf...)
@@ -147,9 +177,7 @@ func (w *Writer) Copy(stream string, r io.Reader, tee func([]byte)) error {
 			if full {
 				end = i
 			}
-			if werr := w.line(stream, rest[:end], full); werr != nil {
-				return werr
-			}
+			line(rest[:end], full)
 			if full {
 				end++
 			}
@@ -158,14 +186,12 @@ func (w *Writer) Copy(stream string, r io.Reader, tee func([]byte)) error {
 		buf = buf[:copy(buf, rest)]
 		if err != nil {
 			if len(buf) > 0 {
-				if werr := w.line(stream, buf, false); werr != nil {
-					return werr
-				}
+				line(buf, false)
 			}
 			if err == io.EOF {
-				return nil
+				return failed
 			}
-			return err
+			return errors.Join(failed, err)
 		}
 	}
 }

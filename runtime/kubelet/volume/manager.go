@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,22 +79,29 @@ func (m *Manager) SetUp(ctx context.Context, pod *corev1.Pod, status *corev1.Pod
 	if err != nil {
 		return err
 	}
+	return m.setUp(ctx, all, pod, status, changed)
+}
+
+// setUp sets each of a pod's volumes up, whatever becomes of the others: a ConfigMap that
+// is gone must not keep a token from being renewed.
+func (m *Manager) setUp(ctx context.Context, volumes []wanted, pod *corev1.Pod, status *corev1.PodStatus, changed func()) error {
 	uid := string(pod.UID)
 	m.note(uid, freshness{refreshed: time.Now()})
 	group := -1
 	if sc := pod.Spec.SecurityContext; sc != nil && sc.FSGroup != nil {
 		group = int(*sc.FSGroup)
 	}
-	for _, w := range all {
+	var errs []error
+	for _, w := range volumes {
 		err := w.plugin.SetUp(ctx, Mounting{
 			Pod: pod, Status: status, Volume: w.volume, Dir: w.dir, Group: group,
 			Changed: func() { m.Outdate(uid); changed() },
 		})
 		if err != nil {
-			return fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", w.volume.Name, err)
+			errs = append(errs, fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", w.volume.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (m *Manager) note(uid string, c freshness) {
@@ -119,11 +127,8 @@ func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.P
 	if err != nil {
 		return time.Time{}, err
 	}
-	refreshed := false
-	for _, w := range all {
-		refreshed = refreshed || w.plugin.Traits().Refreshed
-	}
-	if !refreshed {
+	all = slices.DeleteFunc(all, func(w wanted) bool { return !w.plugin.Traits().Refreshed })
+	if len(all) == 0 {
 		return time.Time{}, nil
 	}
 	now := time.Now()
@@ -133,7 +138,7 @@ func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.P
 	if !c.outdated && now.Before(c.refreshed.Add(refreshPeriod)) {
 		return c.refreshed.Add(refreshPeriod), nil
 	}
-	return now.Add(refreshPeriod), m.SetUp(ctx, pod, status, changed)
+	return now.Add(refreshPeriod), m.setUp(ctx, all, pod, status, changed)
 }
 
 // Open opens a volume of the pod, which was set up. The caller closes its root.

@@ -1,6 +1,8 @@
 package volume
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,4 +65,34 @@ func TestRefresh(t *testing.T) {
 		reads = n.refs.reads
 		check("it is not asked for all the time", 60*time.Second, false)
 	})
+}
+
+// TestVolumesAreIndependent: one that cannot be brought up to date does not hold up those
+// behind it, and what never changes is left alone.
+func TestVolumesAreIndependent(t *testing.T) {
+	n, made := newNode(t), t.TempDir()+"/made"
+	p := testPod(
+		volume("conf", corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: ref("cm")}}),
+		volume("host", corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: made}}),
+		volume("keys", corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "s"}}),
+	)
+	if err := n.setUp(p); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(made); err != nil {
+		t.Fatal(err)
+	}
+	delete(n.refs.configMaps, "cm")
+	n.refs.secrets["s"].Data["k"] = []byte("new")
+	n.manager.Outdate("u")
+	_, err := n.manager.Refresh(t.Context(), p, &corev1.PodStatus{}, func() {})
+	if err == nil || !strings.Contains(err.Error(), `volume "conf"`) || strings.Contains(err.Error(), `volume "keys"`) {
+		t.Errorf("%v", err)
+	}
+	if got := n.files(p, "keys"); got != "k=new 644" {
+		t.Errorf("the volume behind it: %s", got)
+	}
+	if _, err := os.Stat(made); !os.IsNotExist(err) {
+		t.Errorf("the path of the host was made again: %v", err)
+	}
 }
