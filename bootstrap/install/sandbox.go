@@ -38,9 +38,11 @@ func sandbox(c config.Component) []string {
 	return nil
 }
 
-// authorityKeys are what makes a master more than a node.
+// authorityKeys are what makes a master more than a node. Those that are files are beside
+// what every process reads, and are written once: of one that is replaced, the hiding
+// mount is gone until the process starts anew.
 func authorityKeys() []string {
-	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionConfigFile}
+	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionDir}
 }
 
 // confined is for a process that needs the network, its directories and the
