@@ -70,6 +70,19 @@ func TestWhatEachProcessMay(t *testing.T) {
 	}
 }
 
+// Of several lines systemd takes each as a change of what the ones before it say.
+func TestOnlyTheAPIServerGivesFilesAnOwner(t *testing.T) {
+	for _, c := range []config.Component{config.Etcd, config.APIServer, config.ControllerManager, config.Scheduler, config.Proxy, config.DNS} {
+		want := []string{"@system-service", "~@privileged @resources"}
+		if c == config.APIServer {
+			want = append(want, "@chown")
+		}
+		if got := directives(c)["SystemCallFilter"]; !slices.Equal(got, want) {
+			t.Errorf("%s: %q", c, got)
+		}
+	}
+}
+
 // A rotation replaces the file of keys: what hides them is over its directory.
 func TestWhoDoesNotEncryptSeesNoKeysThatDo(t *testing.T) {
 	for _, c := range []config.Component{config.Scheduler, config.Proxy} {
