@@ -363,6 +363,7 @@ func renewing(t *testing.T, s *signer, file string, lifetime, d time.Duration, e
 	r := &Renewer{
 		Leaves: []Leaf{{Name: "kubelet", File: file}}, Signer: s, Lifetime: lifetime, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", s.clock),
 	}
+	r.Expiry.watch("kubelet")
 	resume := map[string]time.Time{}
 	next := today
 	for end := today.Add(d); s.clock.Now().Before(end); s.clock.Step(10 * time.Second) {
