@@ -54,6 +54,8 @@ func TestWhoMayJoinEtcdNow(t *testing.T) {
 		"one beside a master that serves":   {waits{name: "m2", first: "m1", sourced: true}, ""},
 		"one behind one that failed":        {waits{name: "m3", first: "m1", sourced: true, blocked: "m2"}, "waits for master m2, which has to join etcd first"},
 		"a member behind one that failed":   {waits{name: "m3", first: "m1", sourced: true, blocked: "m2", member: true}, ""},
+		"one that serves behind one down":   {waits{name: "m3", first: "m1", sourced: true, down: "m2", member: true, served: true}, "waits for master m2, which did not come up"},
+		"a new one behind one down":         {waits{name: "m3", first: "m1", sourced: true, down: "m2"}, ""},
 	} {
 		err := mustWait("m (192.0.2.1)", tc.waits)
 		if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), "m (192.0.2.1) "+tc.says) {

@@ -73,15 +73,16 @@ func prepare(ctx context.Context, o *Operation, j *joiner) error {
 
 // JoinEtcd brings the masters into etcd one after the other: one voter at a time. A
 // master that serves already is gone through to its end before the next is begun: no
-// two are restarted at a time.
+// two are restarted at a time, and behind one that fails none is: what it does not come
+// up with they would not either, until no master serves.
 func (o *Operation) JoinEtcd(ctx context.Context) error {
-	blocked := ""
+	blocked, down := "", ""
 	for _, name := range o.join.order {
 		j := o.join.masters[name]
-		member := j.wasMember()
+		member, served := j.wasMember(), machine.HasJoined(j.Member)
 		if j.Status.Err == nil {
 			j.Status.Err = mustWait(j.Title(), waits{
-				blocked: blocked, member: member, sourced: o.access.Source != "", fresh: fresh(o.identities), first: o.masters.Order[0], name: name,
+				blocked: blocked, member: member, down: down, served: served, sourced: o.access.Source != "", fresh: fresh(o.identities), first: o.masters.Order[0], name: name,
 			})
 		}
 		if j.Status.Err != nil {
@@ -91,16 +92,22 @@ func (o *Operation) JoinEtcd(ctx context.Context) error {
 			if !member {
 				blocked = name
 			}
+			if served {
+				down = name
+			}
 			continue
 		}
 		if o.access.Source == "" {
 			o.access.Source = name
 		}
-		if !machine.HasJoined(j.Member) {
+		if !served {
 			o.join.added = append(o.join.added, name)
 			continue
 		}
-		j.Settle(serve(ctx, o, j))
+		err := serve(ctx, o, j)
+		if j.Settle(err); err != nil {
+			down = name
+		}
 	}
 	return nil
 }
@@ -112,17 +119,24 @@ type waits struct {
 	member bool
 	// blocked is a master before it that failed to join and is no member; empty is none.
 	blocked string
+	// served: it has served before. down is a master before it that had, and failed in
+	// this run; empty is none.
+	served bool
+	down   string
 	// sourced: a member is known by which the cluster is reached. fresh: none of the
 	// hosts had ever heard of the cluster. first is the master that comes first.
 	sourced, fresh bool
 	first          string
 }
 
-// mustWait says why a master must not join etcd in this run; nil when it may. Behind
-// one that fails, those that are no members yet wait: etcd takes in one at a time.
+// mustWait says why a master must not be begun in this run; nil when it may. Behind one
+// that fails to join, those that are no members yet wait: etcd takes in one at a time.
 func mustWait(title string, w waits) error {
 	if w.blocked != "" && !w.member {
 		return fmt.Errorf("%s waits for master %s, which has to join etcd first", title, w.blocked)
+	}
+	if w.down != "" && w.served {
+		return fmt.Errorf("%s waits for master %s, which did not come up", title, w.down)
 	}
 	if !w.sourced && !w.fresh && w.name != w.first {
 		// The first may have the data of the run that was cut: with a second etcd

@@ -130,7 +130,8 @@ func leaves(n spec.Node, a Authorities) []leaf {
 	)
 }
 
-// CredentialFiles are the paths of everything below PKIDir that a node has.
+// CredentialFiles are the paths of everything below PKIDir that a node has, and of a
+// master's keys that encrypt.
 func CredentialFiles(n spec.Node) []string {
 	var out []string
 	for _, l := range leaves(n, Authorities{}) {
@@ -153,7 +154,7 @@ func formerCredentials(n spec.Node) []string {
 	return out
 }
 
-// Credentials returns the files below PKIDir. Certificates on the host that still
+// Credentials returns the files that [CredentialFiles] names. Certificates on the host that still
 // fit are kept, so that a second run changes nothing. Without the authorities'
 // keys, one that does not fit is an error that says why. Those that begin no later
 // than after do not fit; zero is none.

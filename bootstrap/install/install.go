@@ -159,7 +159,7 @@ func directories(n spec.Node) step.Dirs {
 		{Path: config.BinDir, Mode: 0o755},
 	}
 	if n.Master {
-		d = append(d, step.Dir{Path: config.EtcdDataDir, Mode: 0o700})
+		d = append(d, step.Dir{Path: config.EtcdDataDir, Mode: 0o700}, step.Dir{Path: config.EncryptionDir, Mode: 0o700})
 	}
 	return d
 }

@@ -19,7 +19,10 @@ func sandbox(c config.Component) []string {
 	case config.Etcd:
 		return append(confined("", inet), state(config.EtcdDataDir), hidden(config.ContainerdRoot, config.KubeletDir))
 	case config.APIServer:
-		return append(confined("", inet), state(path.Dir(config.AuditLogFile)), hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
+		// The log of audit, as it is rotated, gives the new file the old one's owner: an
+		// event is lost where it may not, though the owner is the same.
+		return append(confined("", inet), "SystemCallFilter=@chown", state(path.Dir(config.AuditLogFile)),
+			hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
 	case config.ControllerManager:
 		return append(confined("", inet), hidden(config.StateDir))
 	case config.Scheduler:
@@ -38,9 +41,11 @@ func sandbox(c config.Component) []string {
 	return nil
 }
 
-// authorityKeys are what makes a master more than a node.
+// authorityKeys are what makes a master more than a node. Those that are files are beside
+// what every process reads, and are written once: of one that is replaced, the hiding
+// mount is gone until the process starts anew.
 func authorityKeys() []string {
-	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionConfigFile}
+	return []string{config.CA.KeyFile(), config.EtcdCA.KeyFile(), config.FrontProxyCA.KeyFile(), config.ServiceAccountKeyFile, config.EncryptionDir}
 }
 
 // confined is for a process that needs the network, its directories and the

@@ -1,10 +1,13 @@
 package install
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -63,6 +66,34 @@ func TestWhatEachProcessMay(t *testing.T) {
 		}
 		if one("ProtectSystem") != "strict" || d["ReadWritePaths"] != nil {
 			t.Errorf("%s may write beyond its directories: %v", c, d)
+		}
+	}
+}
+
+// Of several lines systemd takes each as a change of what the ones before it say.
+func TestOnlyTheAPIServerGivesFilesAnOwner(t *testing.T) {
+	for _, c := range []config.Component{config.Etcd, config.APIServer, config.ControllerManager, config.Scheduler, config.Proxy, config.DNS} {
+		want := []string{"@system-service", "~@privileged @resources"}
+		if c == config.APIServer {
+			want = append(want, "@chown")
+		}
+		if got := directives(c)["SystemCallFilter"]; !slices.Equal(got, want) {
+			t.Errorf("%s: %q", c, got)
+		}
+	}
+}
+
+// A rotation replaces the file of keys: what hides them is over its directory.
+func TestWhoDoesNotEncryptSeesNoKeysThatDo(t *testing.T) {
+	for _, c := range []config.Component{config.Scheduler, config.Proxy} {
+		if got := directives(c)["InaccessiblePaths"]; !slices.Contains(strings.Fields(strings.Join(got, " ")), "-"+path.Dir(config.EncryptionConfigFile)) {
+			t.Errorf("from %s is hidden %s", c, got)
+		}
+	}
+	for _, master := range []bool{true, false} {
+		made := slices.Contains(directories(spec.Node{Master: master}), step.Dir{Path: config.EncryptionDir, Mode: 0o700})
+		if made != master {
+			t.Errorf("made on a master (%t): %t", master, made)
 		}
 	}
 }

@@ -166,6 +166,9 @@ func (a *Authority) Fits(p Pair, r Request, now time.Time) error {
 		return fmt.Errorf("addresses %q instead of %q", ips(cert.IPAddresses), ips(r.IPs))
 	case !cert.NotBefore.After(r.After):
 		return fmt.Errorf("begins on %s, and those until %s are refused", cert.NotBefore.UTC().Format(time.RFC3339), r.After.UTC().Format(time.RFC3339))
+	// A clock that was ahead has signed it; Issue itself begins late behind a late After.
+	case cert.NotBefore.After(now.Add(time.Minute)) && cert.NotBefore.After(r.After.Add(time.Second)):
+		return fmt.Errorf("is valid from %s only", cert.NotBefore.UTC().Format(time.RFC3339))
 	case Overdue(cert.NotAfter, r.Lifetime, now):
 		return fmt.Errorf("ends on %s", cert.NotAfter.UTC().Format(time.RFC3339))
 	case cert.NotAfter.Sub(cert.NotBefore) > cmp.Or(r.Lifetime, LeafLifetime)+2*skew:

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -74,7 +75,7 @@ func ControllerManagerOf(c spec.ControllerManager) *ControllerManager {
 	}
 	m := ControllerManager{TerminatedPodThreshold: Int64OrNull(c.TerminatedPodThreshold)}
 	if c.NodeMonitorGracePeriod != 0 {
-		m.NodeMonitorGracePeriod = types.StringValue(c.NodeMonitorGracePeriod.String())
+		m.NodeMonitorGracePeriod = types.StringValue(short(c.NodeMonitorGracePeriod))
 	}
 	return &m
 }
@@ -84,7 +85,19 @@ func LifetimeOf(d time.Duration) types.String {
 	if d == 0 {
 		return types.StringNull()
 	}
-	return types.StringValue(d.String())
+	return types.StringValue(short(d))
+}
+
+// short is a duration as people write it: 24h, and not 24h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // The values of on_drain_timeout: what happens to a leaving node whose pods are not

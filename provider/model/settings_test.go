@@ -68,3 +68,17 @@ func TestControllerManagerSettings(t *testing.T) {
 	}
 	fine(t, diags)
 }
+
+func TestALifetimeIsWrittenAsPeopleWriteIt(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		24 * time.Hour: "24h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m", 8760 * time.Hour: "8760h",
+		20 * time.Hour: "20h", 20 * time.Second: "20s", time.Hour + 10*time.Second: "1h0m10s", 10*time.Minute + 30*time.Second: "10m30s",
+	} {
+		if got := LifetimeOf(d).ValueString(); got != want || Duration(LifetimeOf(d)) != d {
+			t.Errorf("%s is written %s", d, got)
+		}
+	}
+	if !LifetimeOf(0).IsNull() {
+		t.Error("the default is written")
+	}
+}

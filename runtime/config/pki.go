@@ -95,10 +95,15 @@ const (
 	ServiceAccountPublicKeyFile = PKIDir + "/sa.pub"
 )
 
+// EncryptionDir holds nothing but EncryptionConfigFile (mode 0700, on masters only). A
+// directory can be hidden from a process: a mount over a file is gone once the file is
+// replaced by a rename.
+const EncryptionDir = ConfigDir + "/encryption"
+
 // EncryptionConfigFile holds the keys of what is encrypted in etcd
 // (EncryptionConfiguration, YAML, mode 0600). It is on masters only, the same on all of
 // them; the key that encrypts is the first of the first provider.
-const EncryptionConfigFile = PKIDir + "/encryption.yaml"
+const EncryptionConfigFile = EncryptionDir + "/encryption.yaml"
 
 // API identities: the common names that the RBAC bootstrap policy and the node
 // authorizer know. They are upstream's where upstream has one.

@@ -47,6 +47,14 @@ func (e *Expiry) set(name string, end time.Time) {
 	e.ends[name] = end
 }
 
+// watch tells of a certificate's failures from before the first, for which a rate needs
+// them, and of one that could never be read.
+func (e *Expiry) watch(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failures[name] += 0
+}
+
 func (e *Expiry) failed(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,7 +74,9 @@ func (e *Expiry) CollectWithStability(ch chan<- metrics.Metric) {
 	defer e.mu.Unlock()
 	for name, end := range e.ends {
 		ch <- metrics.NewLazyConstMetric(e.end, metrics.GaugeValue, float64(end.Unix()), name)
-		ch <- metrics.NewLazyConstMetric(e.failure, metrics.CounterValue, float64(e.failures[name]), name)
+	}
+	for name, n := range e.failures {
+		ch <- metrics.NewLazyConstMetric(e.failure, metrics.CounterValue, float64(n), name)
 	}
 	if end, ok := e.ends[e.kubelet]; ok {
 		left := end.Sub(e.clock.Now()).Seconds()

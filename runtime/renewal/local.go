@@ -31,7 +31,7 @@ func (l Local) Sign(_ context.Context, old *x509.Certificate, _, key crypto.Sign
 			err = old.CheckSignatureFrom(a.cert)
 		}
 		if err == nil {
-			return a.Renew(old, key.Public(), now)
+			return a.Renew(old, key.Public(), now, now)
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", files.CertFile, err))
 	}

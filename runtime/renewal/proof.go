@@ -26,6 +26,10 @@ const (
 	proofAnnotation   = "renewal.gantry.run/proof"
 )
 
+// requestLives is for how long a request is signed: while somebody waits for it, by the
+// clocks of two masters.
+const requestLives = 2 * signTimeout
+
 // usages are those of all leaf certificates of a cluster.
 func usages() []certificatesv1.KeyUsage {
 	return []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth, certificatesv1.UsageClientAuth}
@@ -69,6 +73,9 @@ func (a *Authority) Sign(r *certificatesv1.CertificateSigningRequest, now time.T
 	if err := a.Vouch(old, now); err != nil {
 		return nil, fmt.Errorf("the certificate of annotation %s: %w", currentAnnotation, err)
 	}
+	if now.Sub(r.CreationTimestamp.Time) > requestLives {
+		return nil, errors.New("it is too old: who asked has given up")
+	}
 	if err := ofNode(old, r.Spec.Username, r.Spec.Groups); err != nil {
 		return nil, err
 	}
@@ -89,7 +96,7 @@ func (a *Authority) Sign(r *certificatesv1.CertificateSigningRequest, now time.T
 	if !sameUsages(r.Spec.Usages) {
 		return nil, fmt.Errorf("spec.usages: %q instead of %q", r.Spec.Usages, usages())
 	}
-	signed, err := a.Renew(old, asked.PublicKey, now)
+	signed, err := a.Renew(old, asked.PublicKey, r.CreationTimestamp.Time, now)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/testutil"
 	testclock "k8s.io/utils/clock/testing"
@@ -149,7 +150,7 @@ func TestACertificateBegetsItsEqual(t *testing.T) {
 	old, _ := kubelet(t, a, 7)
 	key := newKey(t)
 	now := today.Add(200 * 24 * time.Hour)
-	c, err := a.Renew(old, key.Public(), now)
+	c, err := a.Renew(old, key.Public(), now, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,20 +165,30 @@ func TestACertificateBegetsItsEqual(t *testing.T) {
 		t.Errorf("from %s to %s", c.NotBefore, c.NotAfter)
 	}
 	// A node that was revoked and came back has one that begins later than others.
-	if c, err = a.Renew(old, key.Public(), today.Add(time.Minute)); err != nil || !c.NotBefore.Equal(today.Add(time.Minute-config.ClockSkew)) {
+	if c, err = a.Renew(old, key.Public(), today.Add(time.Minute), today.Add(time.Minute)); err != nil || !c.NotBefore.Equal(today.Add(time.Minute-config.ClockSkew)) {
 		t.Errorf("a minute later: %v", err)
 	}
-	if c, err = a.Renew(old, key.Public(), today.Add(-time.Minute)); err != nil || !c.NotBefore.Equal(old.NotBefore) {
+	if c, err = a.Renew(old, key.Public(), today.Add(-time.Minute), today.Add(-time.Minute)); err != nil || !c.NotBefore.Equal(old.NotBefore) {
 		t.Errorf("by a clock that is behind: %v", err)
 	}
-	if c, err = a.Renew(old, key.Public(), today.Add(year)); err != nil || !c.NotAfter.Equal(today.Add(2*year)) {
+	if c, err = a.Renew(old, key.Public(), today.Add(year), today.Add(year)); err != nil || !c.NotAfter.Equal(today.Add(2*year)) {
 		t.Errorf("at its very end: %v", err)
 	}
 	for what, refused := range map[string]func() error{
-		"an authority":   func() error { _, err := a.Renew(a.cert, key.Public(), today); return err },
-		"another's":      func() error { c, _ := kubelet(t, other, 7); _, err := a.Renew(c, key.Public(), today); return err },
-		"one that ended": func() error { _, err := a.Renew(old, key.Public(), old.NotAfter.Add(time.Second)); return err },
-		"one to come":    func() error { _, err := a.Renew(old, key.Public(), old.NotBefore.Add(-time.Second)); return err },
+		"an authority": func() error { _, err := a.Renew(a.cert, key.Public(), today, today); return err },
+		"another's": func() error {
+			c, _ := kubelet(t, other, 7)
+			_, err := a.Renew(c, key.Public(), today, today)
+			return err
+		},
+		"one that ended": func() error {
+			_, err := a.Renew(old, key.Public(), old.NotAfter.Add(time.Second), old.NotAfter.Add(time.Second))
+			return err
+		},
+		"one to come": func() error {
+			_, err := a.Renew(old, key.Public(), old.NotBefore.Add(-time.Second), old.NotBefore.Add(-time.Second))
+			return err
+		},
 	} {
 		if refused() == nil {
 			t.Errorf("%s is renewed", what)
@@ -190,7 +201,7 @@ func TestAnAuthorityThatEndsRenewsNothing(t *testing.T) {
 	a, _ := newAuthority(t, "ca", today.Add(time.Hour), 24*time.Hour)
 	old, _ := kubelet(t, a, 1)
 	old.NotAfter = today.Add(time.Hour) // as Issue cuts it
-	if _, err := a.Renew(old, newKey(t).Public(), today); err == nil || !strings.Contains(err.Error(), "the authority ca itself ends on 2026-03-01T13:00:00Z") {
+	if _, err := a.Renew(old, newKey(t).Public(), today, today); err == nil || !strings.Contains(err.Error(), "the authority ca itself ends on 2026-03-01T13:00:00Z") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -202,6 +213,7 @@ func request(t *testing.T, old *x509.Certificate, oldKey *ecdsa.PrivateKey) *cer
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.CreationTimestamp = metav1.NewTime(today)
 	r.Spec.Username, r.Spec.Groups = "system:node:w1", []string{"system:nodes", "system:authenticated"}
 	return r
 }
@@ -214,12 +226,12 @@ func TestWhoHasACertificateGetsItAgain(t *testing.T) {
 		"DNS'":          func() (*x509.Certificate, *ecdsa.PrivateKey) { return a.leaf(t, 1, config.DNSUser, nil, "w1") },
 	} {
 		old, key := make()
-		text, err := a.Sign(request(t, old, key), today.Add(time.Hour))
+		text, err := a.Sign(request(t, old, key), today.Add(requestLives))
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
-		if c, err := ParseCertificate(text); err != nil || c.Subject.String() != old.Subject.String() || c.NotAfter.Equal(old.NotAfter) {
+		if c, err := ParseCertificate(text); err != nil || c.Subject.String() != old.Subject.String() || !c.NotBefore.Equal(today.Add(-config.ClockSkew)) || !c.NotAfter.Equal(today.Add(requestLives+year)) || !Due(c, year).After(today) {
 			t.Errorf("%s: %v %v", what, c, err)
 		}
 	}
@@ -261,6 +273,7 @@ func TestWhoHasNoCertificateGetsNone(t *testing.T) {
 		"an administrator's":        {of(a.leaf(t, 1, "admin", []string{"system:masters"}, "w1")), today, "is none of node w1"},
 		"the scheduler's":           {of(a.leaf(t, 1, config.SchedulerUser, nil, "w1")), today, "is none of node w1"},
 		"one that ended":            {func(*certificatesv1.CertificateSigningRequest) {}, today.Add(year + time.Second), "it has ended"},
+		"one that nobody waits for": {func(*certificatesv1.CertificateSigningRequest) {}, today.Add(requestLives + time.Second), "it is too old"},
 		"without the key":           {func(r *certificatesv1.CertificateSigningRequest) { prove(t, r, newKey(t)) }, today, "is not the signature"},
 		"without a proof":           {func(r *certificatesv1.CertificateSigningRequest) { delete(r.Annotations, proofAnnotation) }, today, "is not the signature"},
 		"a proof that is no base64": {func(r *certificatesv1.CertificateSigningRequest) { r.Annotations[proofAnnotation] = "?" }, today, "annotation renewal.gantry.run/proof"},
@@ -350,6 +363,7 @@ func renewing(t *testing.T, s *signer, file string, lifetime, d time.Duration, e
 	r := &Renewer{
 		Leaves: []Leaf{{Name: "kubelet", File: file}}, Signer: s, Lifetime: lifetime, Clock: s.clock, Log: slog.New(slog.DiscardHandler), Expiry: NewExpiry("kubelet", s.clock),
 	}
+	r.Expiry.watch("kubelet")
 	resume := map[string]time.Time{}
 	next := today
 	for end := today.Add(d); s.clock.Now().Before(end); s.clock.Step(10 * time.Second) {

@@ -44,8 +44,11 @@ type Renewer struct {
 // Run renews each certificate when it is due, until ctx is done. In between it sleeps.
 func (r *Renewer) Run(ctx context.Context) {
 	resume := map[string]time.Time{} // not to be tried again before, by name
+	for _, l := range r.Leaves {
+		r.Expiry.watch(l.Name)
+	}
 	for ctx.Err() == nil {
-		next := r.Clock.Now().Add(longestSleep)
+		next := r.Clock.Now().Add(longestSleep(r.Lifetime))
 		for _, l := range r.Leaves {
 			if at := r.tend(ctx, l, resume); at.Before(next) {
 				next = at

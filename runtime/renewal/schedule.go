@@ -34,10 +34,14 @@ const (
 	// a part of what time is left.
 	failedPause = 10 * time.Minute
 	minPause    = 5 * time.Second
-	// longestSleep bounds how long a file that was replaced by somebody else, or a clock
-	// that was set, goes unnoticed.
-	longestSleep = 6 * time.Hour
 )
+
+// longestSleep bounds how long a file that was replaced by somebody else, or a clock
+// that was set, goes unnoticed: a small part of the time that is left when a certificate
+// is due.
+func longestSleep(lifetime time.Duration) time.Duration {
+	return min(6*time.Hour, max(lifetime/24, minPause))
+}
 
 // retryPause is how long a failed renewal waits: 20 tries before the certificate ends
 // are enough of them.

@@ -32,13 +32,17 @@ func LoadAuthority(files config.KeyPair, lifetime time.Duration) (*Authority, er
 	return &Authority{cert: pair.Leaf, key: pair.PrivateKey.(crypto.Signer), lifetime: lifetime}, nil // every key that tls accepts can sign
 }
 
-// Renew signs what old says once more, for another key. The new certificate begins no
+// Renew signs what old says once more, for another key. The new certificate begins by
+// when it was asked for: a revocation covers what was asked for before it. It begins no
 // earlier than old: what was valid after a revocation stays so.
-func (a *Authority) Renew(old *x509.Certificate, key crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
+func (a *Authority) Renew(old *x509.Certificate, key crypto.PublicKey, asked, now time.Time) (*x509.Certificate, error) {
 	if err := a.Vouch(old, now); err != nil {
 		return nil, err
 	}
-	begin, end := now.Add(-config.ClockSkew).Truncate(time.Second), now.Add(a.lifetime)
+	if asked.After(now) {
+		asked = now // by the clock of another master
+	}
+	begin, end := asked.Add(-config.ClockSkew).Truncate(time.Second), now.Add(a.lifetime)
 	if begin.Before(old.NotBefore) {
 		begin = old.NotBefore
 	}

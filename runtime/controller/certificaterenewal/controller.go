@@ -52,7 +52,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 // Run reconciles until ctx is done.
 func (c *Controller) Run(ctx context.Context, workers int) error { return c.loop.Run(ctx, workers) }
 
-// reconcile signs a request or denies it.
+// reconcile signs a request or refuses it.
 func (c *Controller) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	r, err := c.requests.Get(name)
 	if apierrors.IsNotFound(err) {
@@ -64,7 +64,7 @@ func (c *Controller) reconcile(ctx context.Context, name string) (time.Duration,
 	if r.Spec.SignerName != config.RenewalSigner {
 		return 0, nil
 	}
-	if len(r.Status.Certificate) > 0 || has(r, certificatesv1.CertificateDenied) {
+	if len(r.Status.Certificate) > 0 || has(r, certificatesv1.CertificateDenied) || has(r, certificatesv1.CertificateFailed) {
 		return 0, nil // the cleaner of requests takes it away
 	}
 	return 0, c.decide(ctx, r.DeepCopy())
@@ -83,6 +83,11 @@ func (c *Controller) decide(ctx context.Context, r *certificatesv1.CertificateSi
 	switch {
 	case refused != nil:
 		c.log.Warn("a certificate is not renewed", "request", r.Name, "by", r.Spec.Username, "reason", refused)
+		if has(r, certificatesv1.CertificateApproved) { // which is never denied after all
+			r.Status.Conditions = append(r.Status.Conditions, c.condition(certificatesv1.CertificateFailed, "NoRenewal", refused.Error()))
+			_, err = requests.UpdateStatus(ctx, r, metav1.UpdateOptions{})
+			break
+		}
 		r.Status.Conditions = append(r.Status.Conditions, c.condition(certificatesv1.CertificateDenied, "NoRenewal", refused.Error()))
 		_, err = requests.UpdateApproval(ctx, r.Name, r, metav1.UpdateOptions{})
 	default:

@@ -117,7 +117,13 @@ func TestARequestIsDecided(t *testing.T) {
 			r.Spec.SignerName = certificatesv1.KubeAPIServerClientSignerName
 		}, files, 0, false, "", ""},
 		"where nothing is signed": {func(*certificatesv1.CertificateSigningRequest) {}, config.KeyPair{}, 0, false, "", ""},
-		"approved before":         {approved, files, 0, true, certificatesv1.CertificateApproved, "before"},
+		"too late":                {func(*certificatesv1.CertificateSigningRequest) {}, files, 3 * time.Minute, false, certificatesv1.CertificateDenied, "it is too old"},
+		"approved, but too late":  {approved, files, 3 * time.Minute, false, certificatesv1.CertificateFailed, "it is too old"},
+		"failed before": {func(r *certificatesv1.CertificateSigningRequest) {
+			approved(r)
+			r.Status.Conditions[0].Type = certificatesv1.CertificateFailed
+		}, files, 0, false, certificatesv1.CertificateFailed, "before"},
+		"approved before": {approved, files, 0, true, certificatesv1.CertificateApproved, "before"},
 		"denied before": {func(r *certificatesv1.CertificateSigningRequest) {
 			approved(r)
 			r.Status.Conditions[0].Type = certificatesv1.CertificateDenied
@@ -136,10 +142,11 @@ func TestARequestIsDecided(t *testing.T) {
 		tc.change(r)
 		got := decided(t, r, tc.signing, today.Add(tc.after))
 		condition, why := certificatesv1.RequestConditionType(""), ""
-		if len(got.Status.Conditions) > 0 {
-			condition, why = got.Status.Conditions[0].Type, got.Status.Conditions[0].Message
+		if n := len(got.Status.Conditions); n > 0 {
+			condition, why = got.Status.Conditions[n-1].Type, got.Status.Conditions[n-1].Message
 		}
-		if len(got.Status.Certificate) > 0 != tc.signed || condition != tc.condition || !strings.Contains(why, tc.why) || len(got.Status.Conditions) > 1 {
+		if len(got.Status.Certificate) > 0 != tc.signed || condition != tc.condition || !strings.Contains(why, tc.why) ||
+			has(got, certificatesv1.CertificateApproved) && has(got, certificatesv1.CertificateDenied) {
 			t.Errorf("%s: %+v", what, got.Status)
 		}
 	}
@@ -156,8 +163,10 @@ func TestACertificateLivesAsLongAsIsConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Name, r.Spec.Username, r.Spec.Groups = "r", "system:node:w1", []string{"system:nodes"}
-	got, err := renewal.ParseCertificate(decided(t, r, files, today).Status.Certificate)
-	if err != nil || !got.NotAfter.Equal(today.Add(24*time.Hour)) || !got.NotBefore.Equal(today.Add(-config.ClockSkew)) {
+	r.CreationTimestamp = metav1.NewTime(today)
+	const waited = 90 * time.Second // a node that is revoked meanwhile has nothing of it
+	got, err := renewal.ParseCertificate(decided(t, r, files, today.Add(waited)).Status.Certificate)
+	if err != nil || !got.NotAfter.Equal(today.Add(waited+24*time.Hour)) || !got.NotBefore.Equal(today.Add(-config.ClockSkew)) {
 		t.Errorf("it is %+v: %v", got, err)
 	}
 }

@@ -94,5 +94,9 @@ func (c *Controller) sign(r *certificatesv1.CertificateSigningRequest, asked *x5
 	if err != nil {
 		return nil, err
 	}
+	// However late it was approved: a node's revocation covers what was asked for before.
+	if begin := r.CreationTimestamp.Add(-backdate); begin.Before(template.NotBefore) {
+		template.NotBefore = begin
+	}
 	return signed(template, pair.Leaf, asked.PublicKey, key)
 }

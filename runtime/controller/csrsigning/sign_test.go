@@ -64,7 +64,7 @@ func request(t *testing.T, signer string, subject pkix.Name, conditions ...certi
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Spec: certificatesv1.CertificateSigningRequestSpec{
+	r := &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: "r", CreationTimestamp: metav1.NewTime(controllertest.Start)}, Spec: certificatesv1.CertificateSigningRequestSpec{
 		Request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), SignerName: signer,
 		Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
 	}}
@@ -114,6 +114,7 @@ func TestWhatIsSigned(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.Sync(t)
+			f.Clock.Step(time.Hour) // until it was approved
 			if _, err := c.reconcile(t.Context(), "r"); err != nil {
 				t.Fatal(err)
 			}
@@ -140,6 +141,9 @@ func TestWhatIsSigned(t *testing.T) {
 			}
 			if err := cert.CheckSignatureFrom(ca); err != nil {
 				t.Error(err)
+			}
+			if !cert.NotBefore.Equal(controllertest.Start.Add(-backdate)) || cert.NotAfter.Before(f.Clock.Now()) {
+				t.Errorf("from %s to %s", cert.NotBefore, cert.NotAfter)
 			}
 			if cert.IsCA || cert.KeyUsage != x509.KeyUsageDigitalSignature || !slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}) {
 				t.Errorf("%+v", cert)
