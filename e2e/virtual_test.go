@@ -29,7 +29,7 @@ func TestVirtual(t *testing.T) {
 		t.Fatalf("/sys/fs/cgroup is a %s: %v", kind, err)
 	}
 	p := newPods(t, f, 6)
-	p.testCases(t, slices.DeleteFunc(podCases(), func(c podCase) bool {
+	p.testCases(t, slices.DeleteFunc(append(podCases(), isolationCases()...), func(c podCase) bool {
 		return !slices.Contains([]string{"volumes", "api", "dns", "command", "oom", "sidecar", "probes"}, c.name)
 	}))
 	p.testStories(t, []podStory{
