@@ -155,7 +155,9 @@ func TestARenewedCertificateIsNoDrift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	renewed, err := ca.Issue(pki.Request{CommonName: old.Subject.CommonName, Organizations: old.Subject.Organization, DNSNames: old.DNSNames, IPs: old.IPAddresses}, w.engine.Now().Add(time.Hour))
+	later := w.engine.Now().Add(time.Hour)
+	w.engine.Now = func() time.Time { return later }
+	renewed, err := ca.Issue(pki.Request{CommonName: old.Subject.CommonName, Organizations: old.Subject.Organization, DNSNames: old.DNSNames, IPs: old.IPAddresses}, later)
 	if err != nil {
 		t.Fatal(err)
 	}
