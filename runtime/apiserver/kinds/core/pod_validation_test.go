@@ -313,6 +313,19 @@ func TestVolumeValidation(t *testing.T) {
 	})
 }
 
+func TestWhatANewPodHasNot(t *testing.T) {
+	const bare = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: a, image: b}]}"
+	c := func(name, to, want string) kindtest.Case {
+		return kindtest.Change(name, bare, "containers:", to+" containers:", want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("debug containers", "ephemeralContainers: [{name: d, image: e}],", "spec.ephemeralContainers: Forbidden: cannot be set on create"),
+		c("a node behind gates", "nodeName: n, schedulingGates: [{name: a}],", "spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"),
+		c("gates", "schedulingGates: [{name: a}],", ""),
+		c("a node", "nodeName: n,", ""),
+	})
+}
+
 func TestPodUpdate(t *testing.T) {
 	c := func(name, from, to, want string) kindtest.Case {
 		return kindtest.Change(name, samplePod, from, to, want)
