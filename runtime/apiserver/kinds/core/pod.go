@@ -112,7 +112,8 @@ func validatePod(p *corev1.Pod) field.ErrorList {
 }
 
 // validatePodCreate refuses debug containers, which have a subresource of their own to be
-// authorized and looked at by, and what the scheduler never gets to see.
+// authorized and looked at by, what the scheduler never gets to see, and a mirror of what
+// no node runs.
 func validatePodCreate(p *corev1.Pod) field.ErrorList {
 	spec := field.NewPath("spec")
 	var errs field.ErrorList
@@ -121,6 +122,9 @@ func validatePodCreate(p *corev1.Pod) field.ErrorList {
 	}
 	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
+	}
+	if value, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; mirror && p.Spec.NodeName == "" {
+		errs = append(errs, field.Invalid(mirrorPath, value, "must set spec.nodeName if mirror pod annotation is set"))
 	}
 	return errs
 }
