@@ -28,15 +28,6 @@ func TestWhatIsDialled(t *testing.T) {
 	}
 }
 
-func TestMastersAreKnown(t *testing.T) {
-	masters := &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"10.0.0.2", "fd00::2"}}}}
-	for host, want := range map[string]bool{"10.0.0.1": true, "10.0.0.2": true, "fd00::2": true, "::ffff:10.0.0.1": true, "10.0.0.3": false, "10.0.0.10": false, "name": false} {
-		if isMaster(masters, host) != want {
-			t.Errorf("%s: %t", host, !want)
-		}
-	}
-}
-
 func TestStreamsAreCreated(t *testing.T) {
 	var asked authorizer.Attributes
 	by := map[string]authorizer.AuthorizerFunc{

@@ -129,7 +129,7 @@ func podPort(pod *corev1.Pod, port string) string {
 
 // NewServiceProxy reaches a port of a Service ("[scheme:]name[:port]") at one of its
 // ready pods: an endpoint that is no pod of the namespace is somebody's claim.
-func NewServiceProxy(services, pods *Store, d dialer, transport http.RoundTripper) *Proxy {
+func NewServiceProxy(services, pods, endpoints *Store, d dialer, transport http.RoundTripper) *Proxy {
 	return &Proxy{
 		options: &corev1.ServiceProxyOptions{},
 		pathOf:  func(o runtime.Object) string { return o.(*corev1.ServiceProxyOptions).Path },
@@ -146,7 +146,7 @@ func NewServiceProxy(services, pods *Store, d dialer, transport http.RoundTrippe
 			if port, err = servicePort(svc, port); err != nil {
 				return nil, nil, err
 			}
-			list, err := ListWhere[*discoveryv1.EndpointSliceList](ctx, d.slices, namespace, nil, Cached)
+			list, err := ListWhere[*discoveryv1.EndpointSliceList](ctx, endpoints, namespace, nil, Cached)
 			if err != nil {
 				return nil, nil, err
 			}
