@@ -136,7 +136,7 @@ func (b *Binder) subresource(s *Store, sub kind.Subresource) (rest.Storage, erro
 	case kind.ServiceProxy:
 		return NewServiceProxy(s, b.pods, b.slices, b.dialer, b.proxy), nil
 	case kind.NodeProxy:
-		return NewNodeProxy(b.kubelets, b.dialer, b.proxy), nil
+		return NewNodeProxy(b.kubelets, b.dialer, b.proxy, b.with.Authorizer), nil
 	case kind.AccountToken:
 		return NewToken(s, b.pods, b.nodes, b.secrets, b.with.Tokens, b.with.Audience), nil
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -61,6 +63,16 @@ func mayCreate(ctx context.Context, all authorizer.UnconditionalAuthorizer) erro
 		return errors.NewInternalError(err)
 	}
 	return responsewriters.ForbiddenStatusError(create, reason)
+}
+
+// sessionPaths are the kubelet's of commands and ports, which its own callers need
+// "create" for. Through the proxy of a node it is this server that calls.
+var sessionPaths = []string{"exec", "attach", "portForward", "run"}
+
+// beginsSession reports whether a path of a kubelet, as path.Join leaves it, is one.
+func beginsSession(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return slices.Contains(sessionPaths, first)
 }
 
 type asCreate struct{ authorizer.Attributes }
