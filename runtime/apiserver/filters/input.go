@@ -131,7 +131,7 @@ func (e *heldError) Write(b []byte) (int, error) {
 // Flush sends what there is.
 func (e *heldError) Flush() {
 	if e.release() == nil {
-		http.NewResponseController(e.ResponseWriter).Flush() //nolint:errcheck // as of any Flusher
+		http.NewResponseController(e.ResponseWriter).Flush()
 	}
 }
 
