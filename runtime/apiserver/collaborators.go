@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"math/big"
-	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -26,14 +25,11 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Col
 	if err != nil {
 		return registry.Collaborators{}, err
 	}
-	// What answers in a pod has a certificate of its own, or none.
-	plain := http.DefaultTransport.(*http.Transport).Clone()
-	plain.Proxy = nil
 	if a.addresses, err = s.allocator(a); err != nil {
 		return registry.Collaborators{}, err
 	}
 	return registry.Collaborators{
-		Kubelet: kubelet, Proxy: plain, Addresses: a.addresses,
+		Kubelet: kubelet, ServiceCIDRs: s.cfg.ServiceCIDRs, Addresses: a.addresses,
 		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: a.tokens, Audiences: a.generic.Authentication.APIAudiences,
 		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
 	}, nil

@@ -143,8 +143,9 @@ type APIServerConfig struct {
 	Profile bool `json:"profile,omitempty"`
 }
 
-// PerUser is how many requests that last one user may have at once. The service
-// accounts of a namespace count as one; cluster administrators have no limit.
+// PerUser is how many requests that last one user may have at once, or one certificate of
+// a user. The service accounts of a namespace count as one, and so do the certificates of
+// a kubelet; cluster administrators have no limit.
 type PerUser struct {
 	// Watches bounds watches (default 5000).
 	Watches int `json:"watches,omitempty"`

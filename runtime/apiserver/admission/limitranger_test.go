@@ -224,18 +224,20 @@ func TestLimitRangerWrites(t *testing.T) {
 func TestLimitRanges(t *testing.T) {
 	var cached, stored []*corev1.LimitRange
 	var failure error
-	synced, asked := true, 0
+	synced, asked, endless := true, 0, false
 	c := clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
 	l := NewLimitRanges(func(string) ([]*corev1.LimitRange, error) { return cached, nil }, func() bool { return synced },
-		func(_ context.Context, ns string) ([]*corev1.LimitRange, error) {
+		func(ctx context.Context, ns string) ([]*corev1.LimitRange, error) {
 			asked++
+			_, ends := ctx.Deadline()
+			endless = synced && !ends
 			return stored, failure
 		}, c)
 	of := func(what string, wantAsked int, want ...*corev1.LimitRange) {
 		t.Helper()
 		got, err := l.Of(t.Context(), "team")
-		if !errors.Is(err, failure) || !slices.Equal(got, want) || asked != wantAsked {
-			t.Errorf("%s: %v %v, asked %d times", what, got, err, asked)
+		if !errors.Is(err, failure) || !slices.Equal(got, want) || asked != wantAsked || endless {
+			t.Errorf("%s: %v %v, asked %d times, without end: %t", what, got, err, asked, endless)
 		}
 	}
 	a := limitRange("a")

@@ -16,6 +16,8 @@ const (
 	emptyFor = 30 * time.Second
 	// emptyNamespaces bounds how many of them are remembered.
 	emptyNamespaces = 10_000
+	// liveTimeout bounds a lookup, which does not end with the request that began it.
+	liveTimeout = 10 * time.Second
 )
 
 // LimitRanges finds the LimitRanges of a namespace: in a cache, and live where the
@@ -53,9 +55,11 @@ func (l *LimitRanges) Of(ctx context.Context, namespace string) ([]*corev1.Limit
 		return known.(lookup).list, nil
 	}
 	// Many pods of a namespace ask once. The one that asks may give up; the others
-	// must not fail with it.
+	// must not fail with it, nor wait without end.
 	got, err, _ := l.group.Do(namespace, func() (any, error) {
-		list, err := l.live(context.WithoutCancel(ctx), namespace)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liveTimeout)
+		defer cancel()
+		list, err := l.live(ctx, namespace)
 		if err == nil {
 			l.found.Add(namespace, lookup{l.clock.Now().Add(emptyFor), list})
 		}

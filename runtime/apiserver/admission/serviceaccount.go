@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/storage/names"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/nodeauth"
 )
 
 const (
@@ -15,9 +17,8 @@ const (
 	tokenMount = "/var/run/secrets/kubernetes.io/serviceaccount"
 	// tokenSeconds is how long a projected token lives; kubelets renew it well before.
 	// The odd seconds tell such tokens from those that people ask for.
-	tokenSeconds     = 3607
-	volumePrefix     = "kube-api-access-"
-	mirrorAnnotation = "kubernetes.io/config.mirror"
+	tokenSeconds = 3607
+	volumePrefix = "kube-api-access-"
 )
 
 // ServiceAccount gives every pod its service account ("default" where it names
@@ -51,7 +52,7 @@ func (p *ServiceAccount) Admit(ctx context.Context, a admission.Attributes, _ ad
 	if !ok {
 		return nil
 	}
-	if _, mirror := pod.Annotations[mirrorAnnotation]; mirror {
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return nil
 	}
 	if pod.Spec.ServiceAccountName == "" {
@@ -83,9 +84,9 @@ func (p *ServiceAccount) Validate(ctx context.Context, a admission.Attributes, _
 	if !ok && !debugged {
 		return nil
 	}
-	if _, mirror := pod.Annotations[mirrorAnnotation]; mirror {
-		if pod.Spec.ServiceAccountName != "" {
-			return admission.NewForbidden(a, fmt.Errorf("a mirror pod may not reference service accounts"))
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
+		if what := refusedOfMirror(pod); what != "" {
+			return admission.NewForbidden(a, fmt.Errorf("a mirror pod may not %s", what))
 		}
 		return nil
 	}
@@ -97,6 +98,32 @@ func (p *ServiceAccount) Validate(ctx context.Context, a admission.Attributes, _
 		return admission.NewForbidden(a, err)
 	}
 	return nil
+}
+
+// refusedOfMirror names what an account would have to allow, which a mirror pod does not
+// have: whoever may make pods may write the annotation.
+func refusedOfMirror(pod *corev1.Pod) string {
+	secrets, _ := nodeauth.References(pod)
+	token := false
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		secrets = secrets || v.Secret != nil || v.AzureFile != nil || v.CSI != nil && v.CSI.NodePublishSecretRef != nil
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			secrets, token = secrets || s.Secret != nil, token || s.ServiceAccountToken != nil
+		}
+	}
+	switch {
+	case pod.Spec.ServiceAccountName != "":
+		return "reference service accounts"
+	case secrets:
+		return "reference secrets"
+	case token:
+		return "use ServiceAccountToken volume projections"
+	}
+	return ""
 }
 
 func (p *ServiceAccount) account(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*corev1.ServiceAccount, error) {

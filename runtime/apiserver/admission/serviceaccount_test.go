@@ -36,6 +36,15 @@ func mirrored(p *corev1.Pod) *corev1.Pod {
 	return p
 }
 
+// mirroring is a mirror pod with a volume.
+func mirroring(s corev1.VolumeSource) *corev1.Pod {
+	return mirrored(pod(corev1.PodSpec{Volumes: []corev1.Volume{{Name: "v", VolumeSource: s}}}))
+}
+
+func projected(s corev1.VolumeProjection) corev1.VolumeSource {
+	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{s}}}
+}
+
 func TestServiceAccountOfAPod(t *testing.T) {
 	plugin := &ServiceAccount{Account: accounts{"team/default": account("default"), "team/bot": account("bot"), "other/only": account("only"), "team/away": nil}.get}
 	tests := []struct {
@@ -93,6 +102,13 @@ func TestServiceAccountValidate(t *testing.T) {
 		{"one that cannot be read", pod(corev1.PodSpec{ServiceAccountName: "away"}), broken},
 		{"a mirror's", mirrored(pod(corev1.PodSpec{ServiceAccountName: "bot"})), forbidden},
 		{"a mirror without", mirrored(pod(corev1.PodSpec{})), allowed},
+		{"a mirror's pull secrets", mirrored(pod(corev1.PodSpec{ImagePullSecrets: []corev1.LocalObjectReference{{Name: "s"}}})), forbidden},
+		{"a mirror's secret in an environment", mirrored(pod(corev1.PodSpec{InitContainers: []corev1.Container{{EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}}}})), forbidden},
+		{"a mirror's secret in a volume", mirroring(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{}}), forbidden},
+		{"a mirror's secret of a file system", mirroring(corev1.VolumeSource{CephFS: &corev1.CephFSVolumeSource{SecretRef: &corev1.LocalObjectReference{}}}), forbidden},
+		{"a mirror's projected secret", mirroring(projected(corev1.VolumeProjection{Secret: &corev1.SecretProjection{}})), forbidden},
+		{"a mirror's token", mirroring(projected(corev1.VolumeProjection{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}})), forbidden},
+		{"a mirror's config map", mirroring(projected(corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{}})), allowed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

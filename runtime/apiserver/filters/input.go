@@ -14,7 +14,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/handlers/negotiation"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	"k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
 // The library answers some of what clients send as if the server had failed, or panics.
@@ -48,16 +47,20 @@ func WithoutProtobuf(h http.Handler, group string, s runtime.NegotiatedSerialize
 	})
 }
 
+// maxHeld bounds what is kept of a failed answer: a Status is far smaller.
+const maxHeld = 64 << 10
+
 // WithApplyErrors answers 400 where what is applied has a value that its field cannot
-// have. read decodes what the library answers.
+// have. read decodes what the library answers. What a pod or node behind a proxy answers
+// is its own, and may have no end.
 func WithApplyErrors(h http.Handler, read runtime.Decoder, s runtime.NegotiatedSerializer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if t := types.PatchType(mediaType(r)); r.Method != http.MethodPatch || t != types.ApplyYAMLPatchType && t != types.ApplyCBORPatchType {
+		if !applies(r) {
 			h.ServeHTTP(w, r)
 			return
 		}
 		held := &heldError{ResponseWriter: w}
-		h.ServeHTTP(responsewriter.WrapForHTTP1Or2(held), r)
+		h.ServeHTTP(held, r)
 		if !held.failed {
 			return
 		}
@@ -66,9 +69,18 @@ func WithApplyErrors(h http.Handler, read runtime.Decoder, s runtime.NegotiatedS
 			refuse(apierrors.NewBadRequest(message), s, w, r)
 			return
 		}
-		w.WriteHeader(http.StatusInternalServerError)
-		w.Write(held.body.Bytes()) //nolint:errcheck // the client may be gone
+		held.release() //nolint:errcheck // the client may be gone
 	})
+}
+
+// applies reports whether a request is an apply to an object.
+func applies(r *http.Request) bool {
+	info, known := request.RequestInfoFrom(r.Context())
+	if !known || !info.IsResourceRequest || info.Subresource == "proxy" || r.Method != http.MethodPatch {
+		return false
+	}
+	t := types.PatchType(mediaType(r))
+	return t == types.ApplyYAMLPatchType || t == types.ApplyCBORPatchType
 }
 
 // valueError reports whether a status is of an object that does not have the form of
@@ -87,7 +99,7 @@ func valueError(read runtime.Decoder, body []byte) (string, bool) {
 	return "", false
 }
 
-// heldError keeps an answer of status 500 back.
+// heldError keeps an answer of status 500 back, while it is short and not flushed.
 type heldError struct {
 	http.ResponseWriter
 	failed bool
@@ -107,10 +119,31 @@ func (e *heldError) WriteHeader(code int) {
 }
 
 func (e *heldError) Write(b []byte) (int, error) {
-	if e.failed {
+	if e.failed && e.body.Len()+len(b) <= maxHeld {
 		return e.body.Write(b)
 	}
+	if err := e.release(); err != nil {
+		return 0, err
+	}
 	return e.ResponseWriter.Write(b)
+}
+
+// Flush sends what there is.
+func (e *heldError) Flush() {
+	if e.release() == nil {
+		http.NewResponseController(e.ResponseWriter).Flush()
+	}
+}
+
+// release sends what is held, after which nothing is.
+func (e *heldError) release() error {
+	if !e.failed {
+		return nil
+	}
+	e.failed = false
+	e.ResponseWriter.WriteHeader(http.StatusInternalServerError)
+	_, err := e.body.WriteTo(e.ResponseWriter)
+	return err
 }
 
 func mediaType(r *http.Request) string {

@@ -2,6 +2,7 @@ package filters
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -62,7 +63,7 @@ func TestCustomResourcesAreNotWrittenInProtobuf(t *testing.T) {
 }
 
 func TestWhatCannotBeAppliedIsTheClientsFault(t *testing.T) {
-	patch := request.RequestInfo{Verb: "patch", APIVersion: "v1"}
+	patch := request.RequestInfo{IsResourceRequest: true, Verb: "patch", APIVersion: "v1"}
 	for _, tc := range []struct {
 		what, contentType string
 		err               error
@@ -87,5 +88,40 @@ func TestWhatCannotBeAppliedIsTheClientsFault(t *testing.T) {
 	h := WithApplyErrors(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("done")) }), codecs().UniversalDeserializer(), codecs()) //nolint:errcheck // a recorder
 	if w := answer(h, http.MethodPatch, "/", "application/apply-patch+yaml", patch); w.Code != http.StatusOK || w.Body.String() != "done" {
 		t.Errorf("%d, %s", w.Code, w.Body)
+	}
+}
+
+func TestNoAnswerIsHeldWithoutEnd(t *testing.T) {
+	object := request.RequestInfo{IsResourceRequest: true, Verb: "patch", APIVersion: "v1", Resource: "pods"}
+	proxied := object
+	proxied.Subresource = "proxy"
+	long := strings.Repeat("x", maxHeld)
+	for _, tc := range []struct {
+		what  string
+		info  request.RequestInfo
+		write func(http.ResponseWriter)
+		held  bool
+	}{
+		{"a short one", object, func(http.ResponseWriter) {}, true},
+		{"a long one", object, func(w http.ResponseWriter) { io.WriteString(w, long) }, false}, //nolint:errcheck // a recorder
+		{"one that is flushed", object, func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, false},
+		{"a pod's", proxied, func(http.ResponseWriter) {}, false},
+		{"one that is no object's", request.RequestInfo{}, func(http.ResponseWriter) {}, false},
+	} {
+		w := httptest.NewRecorder()
+		h := WithApplyErrors(http.HandlerFunc(func(held http.ResponseWriter, _ *http.Request) {
+			held.WriteHeader(http.StatusInternalServerError)
+			io.WriteString(held, "y") //nolint:errcheck // a recorder
+			tc.write(held)
+			if sent := w.Body.Len() > 0; sent == tc.held {
+				t.Errorf("%s: sent before its end: %t", tc.what, sent)
+			}
+		}), codecs().UniversalDeserializer(), codecs())
+		r := httptest.NewRequest(http.MethodPatch, "/", nil)
+		r.Header.Set("Content-Type", "application/apply-patch+yaml")
+		h.ServeHTTP(w, r.WithContext(request.WithRequestInfo(r.Context(), &tc.info)))
+		if w.Code != http.StatusInternalServerError || !strings.HasPrefix(w.Body.String(), "y") {
+			t.Errorf("%s: %d, %.20q", tc.what, w.Code, w.Body)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,8 +15,9 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// PerUser is how many requests that last one user may have at once. The service
-// accounts of a namespace count as one: who may make one may make many.
+// PerUser is how many requests that last one user may have at once, or one certificate
+// of a user. The service accounts of a namespace count as one: who may make one may make
+// many.
 type PerUser struct {
 	// Watches bounds watches, Streams all else that lasts: exec, attach, port-forward,
 	// proxied requests, logs that are followed. 0 is no bound.
@@ -37,7 +39,7 @@ func WithPerUser(h http.Handler, limits PerUser, longRunning request.LongRunning
 		if info.Verb == "watch" {
 			held, what = watches, "watches"
 		}
-		name := holder(who.GetName())
+		name := holder(who)
 		if !held.take(name) {
 			err := apierrors.NewTooManyRequests(fmt.Sprintf("%s has %d %s, which is the limit: close some before opening others", name, held.limit, what), 1)
 			responsewriters.ErrorNegotiated(err, s, groupVersion(r), w, r)
@@ -48,13 +50,29 @@ func WithPerUser(h http.Handler, limits PerUser, longRunning request.LongRunning
 	})
 }
 
-// holder is who a user's requests are counted for.
-func holder(name string) string {
+// holder is who a user's requests are counted for. Certificates of one user count apart:
+// all nodes have the same user for their proxies and another for DNS, and one worker's
+// stolen certificate must not lock out the others. A node's kubelet has a user of its own
+// and has certificates signed unasked, so that its certificates count together.
+func holder(who user.Info) string {
+	name := who.GetName()
 	if ns, _, err := serviceaccount.SplitUsername(name); err == nil {
 		return serviceaccount.MakeNamespaceGroupName(ns)
 	}
+	if slices.Contains(who.GetGroups(), user.NodesGroup) {
+		return name
+	}
+	for _, id := range who.GetExtra()[user.CredentialIDKey] {
+		if strings.HasPrefix(id, certificatePrefix) {
+			return name + " with certificate " + id
+		}
+	}
 	return name
 }
+
+// certificatePrefix begins the ID that the library gives to credentials that are
+// certificates.
+const certificatePrefix = "X509SHA256="
 
 // holders counts what each holds. Only who holds something is in it.
 type holders struct {

@@ -80,6 +80,19 @@ func TestNoUserHoldsAllWatches(t *testing.T) {
 	served("one of another namespace", elsewhere, watch)
 	served("a stream beside watches", alice, exec)
 	refused("the second stream", "alice has 1 streams", alice, exec)
+	for _, id := range []string{"X509SHA256=aa", "X509SHA256=bb"} {
+		proxy := &user.DefaultInfo{Name: "system:kube-proxy", Extra: map[string][]string{user.CredentialIDKey: {id}}}
+		served("a node's proxy", proxy, exec)
+		refused("its second stream", "system:kube-proxy with certificate "+id, proxy, exec)
+	}
+	for i, id := range []string{"X509SHA256=cc", "X509SHA256=dd"} {
+		kubelet := &user.DefaultInfo{Name: "system:node:a", Groups: []string{user.NodesGroup}, Extra: map[string][]string{user.CredentialIDKey: {id}}}
+		if i == 0 {
+			served("a kubelet's stream", kubelet, exec)
+			continue
+		}
+		refused("one with its next certificate", "system:node:a has 1 streams", kubelet, exec)
+	}
 	served("what does not last", alice, get)
 	for range 4 {
 		served("an administrator's", admin, watch)

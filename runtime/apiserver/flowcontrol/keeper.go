@@ -28,6 +28,7 @@ type keeper[T metav1.Object] struct {
 	copyOf  func(T) T
 	same    func(a, b T) bool
 	setSpec func(to, from T)
+	wrote   *bool // set by what writes
 }
 
 // ensure makes those that are missing, and has the spec of the others as shipped where
@@ -37,6 +38,7 @@ func (k keeper[T]) ensure(ctx context.Context, shipped []T, mandatory bool) erro
 		have, err := k.cache.Get(want.GetName())
 		switch {
 		case errors.IsNotFound(err):
+			*k.wrote = true
 			_, err = k.client.Create(ctx, k.copyOf(want), metav1.CreateOptions{FieldManager: fieldManager})
 			if errors.IsAlreadyExists(err) { // another master was first, or the cache is late
 				err = nil
@@ -70,6 +72,7 @@ func (k keeper[T]) revise(ctx context.Context, have, want T, mandatory bool) err
 		annotations[flowcontrolv1.AutoUpdateAnnotationKey] = strconv.FormatBool(ours)
 		revised.SetAnnotations(annotations)
 	}
+	*k.wrote = true
 	_, err := k.client.Update(ctx, revised, metav1.UpdateOptions{FieldManager: fieldManager})
 	if errors.IsConflict(err) || errors.IsNotFound(err) { // the change comes through the cache, and it is looked at again
 		return nil
@@ -104,6 +107,7 @@ func (k keeper[T]) prune(ctx context.Context, shipped ...[]T) error {
 		if keep[obj.GetName()] || err != nil || !ours {
 			continue
 		}
+		*k.wrote = true
 		if err := k.client.Delete(ctx, obj.GetName(), metav1.DeleteOptions{}); err != nil && !errors.IsNotFound(err) {
 			return fmt.Errorf("remove %T %s: %w", obj, obj.GetName(), err)
 		}

@@ -12,7 +12,9 @@ import (
 
 // NodeAgents is the flow schema of the proxies and DNS servers. Upstream's are service
 // accounts of kube-system or nodes; ours have identities of their own, which no schema of
-// upstream's knows, and belong to the nodes as the kubelets do.
+// upstream's knows, and belong to the nodes as the kubelets do. All nodes share these identities, and by user
+// is all that a schema can tell flows apart by: fairness does not hold one worker's proxy
+// apart from another's. That of what lasts does (filters.WithPerUser).
 const NodeAgents = "gantry-node-agents"
 
 // suggestedFlowSchemas are upstream's and ours.

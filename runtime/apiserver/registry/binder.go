@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
@@ -20,8 +21,10 @@ import (
 // Collaborators are what rows name beyond the store of their own kind.
 type Collaborators struct {
 	// Kubelet dials kubelets as the API server; it speaks HTTP/1.1, since streams
-	// are upgraded. Proxy dials pods and Services.
-	Kubelet, Proxy http.RoundTripper
+	// are upgraded.
+	Kubelet http.RoundTripper
+	// ServiceCIDRs are the addresses of Services, which nothing is proxied to.
+	ServiceCIDRs addr.Prefixes
 	// Addresses gives Services their cluster IPs and node ports.
 	Addresses *services.Allocator
 	// Tokens issues those of service accounts, for Audience where a request names
@@ -41,6 +44,8 @@ type Binder struct {
 	with     Collaborators
 	stores   *Stores
 	kubelets *Kubelets
+	dialer   dialer
+	proxy    http.RoundTripper // for pods, Services and ports of nodes
 
 	pods, nodes, secrets, budgets, slices *Store
 }
@@ -58,6 +63,8 @@ func NewBinder(stores *Stores, with Collaborators) (*Binder, error) {
 		}
 	}
 	b.kubelets = NewKubelets(b.nodes, with.Kubelet)
+	b.dialer = newDialer(b.slices, with.ServiceCIDRs)
+	b.proxy = b.dialer.transport()
 	return b, nil
 }
 
@@ -125,11 +132,11 @@ func (b *Binder) subresource(s *Store, sub kind.Subresource) (rest.Storage, erro
 	case kind.PodPortForward:
 		return NewPortForward(s, b.kubelets, b.with.Authorizer), nil
 	case kind.PodProxy:
-		return NewPodProxy(s, dialer{b.slices}, b.with.Proxy), nil
+		return NewPodProxy(s, b.dialer, b.proxy), nil
 	case kind.ServiceProxy:
-		return NewServiceProxy(s, b.pods, dialer{b.slices}, b.with.Proxy), nil
+		return NewServiceProxy(s, b.pods, b.slices, b.dialer, b.proxy), nil
 	case kind.NodeProxy:
-		return NewNodeProxy(b.kubelets, dialer{b.slices}, b.with.Proxy), nil
+		return NewNodeProxy(b.kubelets, b.dialer, b.proxy, b.with.Authorizer), nil
 	case kind.AccountToken:
 		return NewToken(s, b.pods, b.nodes, b.secrets, b.with.Tokens, b.with.Audience), nil
 	}

@@ -7,18 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 )
-
-// mastersSlice, in namespace default, has the addresses of all masters.
-const mastersSlice = "kubernetes"
 
 // errNotAllowed is what a client is told of an address that is not dialled for it.
 var errNotAllowed = stderrors.New("address not allowed")
@@ -44,35 +40,6 @@ func globalUnicast(ctx context.Context, host string) error {
 	return nil
 }
 
-// dialer decides which addresses of pods and nodes plain HTTP is carried to.
-type dialer struct{ slices *Store }
-
-// check refuses what is no global unicast address, and the masters: a node reports the
-// addresses of its pods, and must not make a way out of this server to its own ports.
-func (d dialer) check(ctx context.Context, host string) error {
-	if err := globalUnicast(ctx, host); err != nil {
-		return errors.NewBadRequest(err.Error())
-	}
-	masters, err := Read[*discoveryv1.EndpointSlice](ctx, d.slices, metav1.NamespaceDefault, mastersSlice, Cached)
-	if err != nil {
-		return errors.NewServiceUnavailable(fmt.Sprintf("the masters' addresses cannot be read, which nothing is proxied to: %v", err))
-	}
-	if isMaster(masters, host) {
-		return errors.NewBadRequest(fmt.Sprintf("%v: %s is a master's", errNotAllowed, host))
-	}
-	return nil
-}
-
-func isMaster(masters *discoveryv1.EndpointSlice, host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && slices.ContainsFunc(masters.Endpoints, func(e discoveryv1.Endpoint) bool {
-		return slices.ContainsFunc(e.Addresses, func(s string) bool {
-			m, err := netip.ParseAddr(s)
-			return err == nil && m.Unmap() == ip.Unmap()
-		})
-	})
-}
-
 // mayCreate wants the verb "create" of a request, whatever its HTTP method: a WebSocket
 // begins with GET, and who may read everything must not run commands by it.
 func mayCreate(ctx context.Context, all authorizer.UnconditionalAuthorizer) error {
@@ -96,6 +63,16 @@ func mayCreate(ctx context.Context, all authorizer.UnconditionalAuthorizer) erro
 		return errors.NewInternalError(err)
 	}
 	return responsewriters.ForbiddenStatusError(create, reason)
+}
+
+// sessionPaths are the kubelet's of commands and ports, which its own callers need
+// "create" for. Through the proxy of a node it is this server that calls.
+var sessionPaths = []string{"exec", "attach", "portForward", "run"}
+
+// beginsSession reports whether a path of a kubelet, as path.Join leaves it, is one.
+func beginsSession(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return slices.Contains(sessionPaths, first)
 }
 
 type asCreate struct{ authorizer.Attributes }

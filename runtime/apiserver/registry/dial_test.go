@@ -3,6 +3,8 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -24,15 +26,6 @@ func TestWhatIsDialled(t *testing.T) {
 	} {
 		if err := globalUnicast(t.Context(), host); (err == nil) != want {
 			t.Errorf("%s: %v", host, err)
-		}
-	}
-}
-
-func TestMastersAreKnown(t *testing.T) {
-	masters := &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"10.0.0.2", "fd00::2"}}}}
-	for host, want := range map[string]bool{"10.0.0.1": true, "10.0.0.2": true, "fd00::2": true, "::ffff:10.0.0.1": true, "10.0.0.3": false, "10.0.0.10": false, "name": false} {
-		if isMaster(masters, host) != want {
-			t.Errorf("%s: %t", host, !want)
 		}
 	}
 }
@@ -77,6 +70,32 @@ func TestStreamsAreCreated(t *testing.T) {
 	}
 	if err := mayCreate(t.Context(), by["allowed"]); !apierrors.IsInternalError(err) {
 		t.Errorf("without a request: %v", err)
+	}
+}
+
+// The kubelet is asked by this server, which may do all: whose request it is counts here.
+func TestSessionsThroughANodeAreCreated(t *testing.T) {
+	proxy := NewNodeProxy(nil, dialer{}, nil, authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if a.GetVerb() != "create" || a.GetResource() != "nodes" || a.GetSubresource() != "proxy" || a.GetName() != "n" {
+			t.Errorf("asked %+v", a)
+		}
+		return authorizer.DecisionNoOpinion, "because", nil
+	}))
+	proxy.target = func(context.Context, string) (*url.URL, http.RoundTripper, error) {
+		return &url.URL{Scheme: "https", Host: "192.0.2.1:10250", Path: "/"}, nil, nil
+	}
+	for path, refused := range map[string]bool{
+		"exec/ns/p/c": true, "/exec/ns/p/c": true, "//exec/ns/p/c": true, "pods/../exec/ns/p/c": true, "attach/ns/p/c": true, "portForward/ns/p": true, "run/ns/p/c": true, "exec": true, "exec/": true,
+		"": false, "/": false, "pods": false, "metrics/exec": false, "executed": false, "logs/run": false,
+	} {
+		for verb, refused := range map[string]bool{"get": refused, "update": refused, "create": false} {
+			ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "reader"})
+			ctx = genericapirequest.WithRequestInfo(ctx, &genericapirequest.RequestInfo{IsResourceRequest: true, Verb: verb, APIVersion: "v1", Resource: "nodes", Subresource: "proxy", Name: "n"})
+			_, err := proxy.Connect(ctx, "n", &corev1.NodeProxyOptions{Path: path}, nil)
+			if refused != apierrors.IsForbidden(err) || !refused && err != nil {
+				t.Errorf("%s %q: %v", verb, path, err)
+			}
+		}
 	}
 }
 

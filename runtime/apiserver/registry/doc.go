@@ -4,6 +4,6 @@
 // fields; those of one kind (binding, eviction, logs, tokens …), and reviews, are
 // named in the row and bound to what they need by [Binder].
 //
-// It may import runtime/apiserver/kinds, services, tokens and runtime/pod; it knows
-// neither the HTTP server nor etcd.
+// It may import runtime/apiserver/kinds, services, tokens, runtime/addr and runtime/pod; it
+// knows neither the HTTP server nor etcd.
 package registry

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/proxy"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	utilproxy "k8s.io/apiserver/pkg/util/proxy"
@@ -28,6 +29,8 @@ type Proxy struct {
 	options runtime.Object
 	pathOf  func(runtime.Object) string
 	target  func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error)
+	// sessions, where set, is asked before a path is reached that begins a session.
+	sessions func(ctx context.Context) error
 }
 
 var _ rest.Connecter = &Proxy{}
@@ -58,15 +61,21 @@ func (r *Proxy) Connect(ctx context.Context, id string, opts runtime.Object, res
 	if strings.HasSuffix(r.pathOf(opts), "/") && location.Path != "/" {
 		location.Path += "/"
 	}
+	if r.sessions != nil && beginsSession(location.Path) {
+		if err := r.sessions(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return proxy.NewUpgradeAwareHandler(location, transport, true, false, proxy.NewErrorResponder(resp)), nil
 }
 
 // NewNodeProxy reaches the kubelet of a node, or another port of it
 // ("[scheme:]name[:port]").
-func NewNodeProxy(k *Kubelets, d dialer, transport http.RoundTripper) *Proxy {
+func NewNodeProxy(k *Kubelets, d dialer, transport http.RoundTripper, all authorizer.UnconditionalAuthorizer) *Proxy {
 	return &Proxy{
-		options: &corev1.NodeProxyOptions{},
-		pathOf:  func(o runtime.Object) string { return o.(*corev1.NodeProxyOptions).Path },
+		options:  &corev1.NodeProxyOptions{},
+		sessions: func(ctx context.Context) error { return mayCreate(ctx, all) },
+		pathOf:   func(o runtime.Object) string { return o.(*corev1.NodeProxyOptions).Path },
 		target: func(ctx context.Context, id string) (*url.URL, http.RoundTripper, error) {
 			scheme, name, port, valid := utilnet.SplitSchemeNamePort(id)
 			if !valid {
@@ -129,7 +138,7 @@ func podPort(pod *corev1.Pod, port string) string {
 
 // NewServiceProxy reaches a port of a Service ("[scheme:]name[:port]") at one of its
 // ready pods: an endpoint that is no pod of the namespace is somebody's claim.
-func NewServiceProxy(services, pods *Store, d dialer, transport http.RoundTripper) *Proxy {
+func NewServiceProxy(services, pods, endpoints *Store, d dialer, transport http.RoundTripper) *Proxy {
 	return &Proxy{
 		options: &corev1.ServiceProxyOptions{},
 		pathOf:  func(o runtime.Object) string { return o.(*corev1.ServiceProxyOptions).Path },
@@ -146,7 +155,7 @@ func NewServiceProxy(services, pods *Store, d dialer, transport http.RoundTrippe
 			if port, err = servicePort(svc, port); err != nil {
 				return nil, nil, err
 			}
-			list, err := ListWhere[*discoveryv1.EndpointSliceList](ctx, d.slices, namespace, nil, Cached)
+			list, err := ListWhere[*discoveryv1.EndpointSliceList](ctx, endpoints, namespace, nil, Cached)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -41,6 +41,7 @@ func pod() kind.Kind {
 		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
 		Declared:               kind.Declared(declaredPod),
 		Validate:               kind.Check(validatePod),
+		ValidateCreate:         kind.Check(validatePodCreate),
 		Unsupported: kind.Check(func(p *corev1.Pod) field.ErrorList {
 			return unsupportedPodSpec(&p.Spec, field.NewPath("spec"))
 		}),
@@ -108,6 +109,24 @@ func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, 
 
 func validatePod(p *corev1.Pod) field.ErrorList {
 	return validatePodSpec(&p.Spec, field.NewPath("spec"))
+}
+
+// validatePodCreate refuses debug containers, which have a subresource of their own to be
+// authorized and looked at by, what the scheduler never gets to see, and a mirror of what
+// no node runs.
+func validatePodCreate(p *corev1.Pod) field.ErrorList {
+	spec := field.NewPath("spec")
+	var errs field.ErrorList
+	if len(p.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "cannot be set on create"))
+	}
+	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
+		errs = append(errs, field.Forbidden(spec.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
+	}
+	if value, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; mirror && p.Spec.NodeName == "" {
+		errs = append(errs, field.Invalid(mirrorPath, value, "must set spec.nodeName if mirror pod annotation is set"))
+	}
+	return errs
 }
 
 func podWarnings(p *corev1.Pod) []string {

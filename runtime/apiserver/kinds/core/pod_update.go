@@ -11,9 +11,9 @@ import (
 
 func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	spec := field.NewPath("spec")
-	var errs field.ErrorList
+	errs := mirrorKept(p, old)
 	if len(p.Spec.Containers) != len(old.Spec.Containers) || len(p.Spec.InitContainers) != len(old.Spec.InitContainers) {
-		return field.ErrorList{field.Forbidden(spec.Child("containers"), "pod updates may not add or remove containers")}
+		return append(errs, field.Forbidden(spec.Child("containers"), "pod updates may not add or remove containers"))
 	}
 	if !equality.Semantic.DeepEqual(p.Spec.EphemeralContainers, old.Spec.EphemeralContainers) {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "may only be changed through the ephemeralcontainers subresource"))
@@ -46,6 +46,19 @@ func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 			"`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"))
 	}
 	return errs
+}
+
+var mirrorPath = field.NewPath("metadata", "annotations").Key(corev1.MirrorPodAnnotationKey)
+
+// mirrorKept refuses to make a pod a mirror, or to make it none: what admission looks at
+// in one it does not in the other.
+func mirrorKept(p, old *corev1.Pod) field.ErrorList {
+	now, is := p.Annotations[corev1.MirrorPodAnnotationKey]
+	before, was := old.Annotations[corev1.MirrorPodAnnotationKey]
+	if is == was && now == before {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(mirrorPath, now, "may not add, remove or update mirror pod annotation")}
 }
 
 // deadlineUpdate lets a deadline be set or made shorter.
@@ -106,6 +119,7 @@ func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	for i, ip := range p.Status.PodIPs {
 		errs = append(errs, validation.IsValidIPForLegacyField(status.Child("podIPs").Index(i), ip.IP, false, nil)...)
 	}
+	errs = append(errs, mirrorKept(p, old)...)
 	if old.Status.QOSClass != "" {
 		errs = append(errs, validate.Immutable(p.Status.QOSClass, old.Status.QOSClass, status.Child("qosClass"))...)
 	}

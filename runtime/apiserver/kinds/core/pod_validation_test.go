@@ -313,6 +313,35 @@ func TestVolumeValidation(t *testing.T) {
 	})
 }
 
+func TestWhatANewPodHasNot(t *testing.T) {
+	const bare = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: a, image: b}]}"
+	c := func(name, to, want string) kindtest.Case {
+		return kindtest.Change(name, bare, "containers:", to+" containers:", want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("debug containers", "ephemeralContainers: [{name: d, image: e}],", "spec.ephemeralContainers: Forbidden: cannot be set on create"),
+		c("a node behind gates", "nodeName: n, schedulingGates: [{name: a}],", "spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"),
+		c("gates", "schedulingGates: [{name: a}],", ""),
+		c("a node", "nodeName: n,", ""),
+		kindtest.Change("a mirror of no node's", bare, "namespace: b", "namespace: b, annotations: {kubernetes.io/config.mirror: x}", "must set spec.nodeName if mirror pod annotation is set"),
+		kindtest.Change("a mirror", strings.Replace(bare, "containers:", "nodeName: n, containers:", 1), "namespace: b", "namespace: b, annotations: {kubernetes.io/config.mirror: x}", ""),
+	})
+}
+
+func TestAMirrorStaysOne(t *testing.T) {
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {annotations: {a: b}}\nspec: {nodeName: n, containers: [{name: a, image: b}]}\nstatus: {qosClass: BestEffort}"
+	const refused = "may not add, remove or update mirror pod annotation"
+	mirror := strings.Replace(pod, "a: b}", "kubernetes.io/config.mirror: x}", 1)
+	cases := []kindtest.Case{
+		kindtest.Change("added", pod, "a: b}", "kubernetes.io/config.mirror: ''}", refused),
+		kindtest.Change("removed", mirror, "kubernetes.io/config.mirror: x", "a: b", refused),
+		kindtest.Change("changed", mirror, "mirror: x", "mirror: z", refused),
+		kindtest.Change("kept", mirror, "mirror: x", "mirror: x, a: b", ""),
+	}
+	kindtest.Update(t, Kinds(), cases)
+	kindtest.UpdateStatus(t, Kinds(), cases)
+}
+
 func TestPodUpdate(t *testing.T) {
 	c := func(name, from, to, want string) kindtest.Case {
 		return kindtest.Change(name, samplePod, from, to, want)
