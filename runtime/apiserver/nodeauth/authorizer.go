@@ -165,7 +165,7 @@ func (n *Authorizer) ownPod(ctx context.Context, node string, a authorizer.Attri
 		case fresh && err != nil:
 			// The pod is gone: the kubelet shall learn that, rather than be told that it
 			// may not ask. A list or watch would tell of whoever has the name next.
-			return a.GetVerb() != "list" && a.GetVerb() != "watch", nil //nolint:nilerr // NotFound is an answer
+			return a.GetVerb() != "list" && a.GetVerb() != "watch", nil
 		}
 	}
 	return false, nil
