@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ type authority struct {
 	cert   *x509.Certificate
 	key    *ecdsa.PrivateKey
 	PEM    []byte
-	serial int64
+	serial atomic.Int64
 }
 
 func newAuthority(t testing.TB, name string) *authority {
@@ -37,7 +38,7 @@ func newAuthority(t testing.TB, name string) *authority {
 	must(t, err)
 	cert, err := x509.ParseCertificate(der)
 	must(t, err)
-	return &authority{t: t, cert: cert, key: key, PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), serial: 1}
+	return &authority{t: t, cert: cert, key: key, PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
@@ -54,10 +55,9 @@ func keyPEM(t testing.TB, key *ecdsa.PrivateKey) []byte {
 
 // issue signs a certificate that serves and dials, for loopback.
 func (a *authority) issue(user string, groups ...string) (cert, key []byte) {
-	a.serial++
 	k := newKey(a.t)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano() + a.serial), Subject: pkix.Name{CommonName: user, Organization: groups},
+		SerialNumber: big.NewInt(time.Now().UnixNano() + a.serial.Add(1)), Subject: pkix.Name{CommonName: user, Organization: groups},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,12 +53,15 @@ func Start(t testing.TB, opts ...Option) *Cluster {
 	return StartKinds(t, kinds.Table(), opts...)
 }
 
+// klog's logger belongs to the process: goroutines of earlier clusters read it.
+var setLogger = sync.OnceFunc(func() { klog.SetSlogLogger(Logger()) })
+
 // StartKinds does the same with a table of kinds of the test's own.
 func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, Dir: t.TempDir(), ca: newAuthority(t, "test-ca"), table: table}
 	log := Logger()
-	klog.SetSlogLogger(log)
+	setLogger()
 
 	etcdCA := newAuthority(t, "test-etcd-ca")
 	etcdCAFile := write(t, c.Dir, "etcd-ca.crt", etcdCA.PEM)

@@ -48,6 +48,7 @@ func TestSizesAreReadWhenAskedFor(t *testing.T) {
 		want("asked first", -1, 1)
 		want("asked while it is read", -1, 1)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		pods.count = 9
 		want("read", 7, 1)
 		time.Sleep(sizeTTL - 2*time.Second - 1)
@@ -55,6 +56,7 @@ func TestSizesAreReadWhenAskedFor(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		want("read again", 7, 2)
 		time.Sleep(sizeTTL)
+		synctest.Wait()
 		pods.err = errors.New("no leader")
 		want("the second", 9, 3)
 		time.Sleep(sizeTTL)
