@@ -106,7 +106,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/images":         {"runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
 	"runtime/kubelet/mount":          {},
-	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/stats"},
+	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
