@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/client"
 )
 
 func configOf(name, ips string) Config {
@@ -32,7 +33,7 @@ func configOf(name, ips string) Config {
 
 func newNetwork(t *testing.T, ip string) (*Network, error) {
 	t.Helper()
-	return New(configOf("n", ip), fake.NewClientset(), slog.New(slog.DiscardHandler))
+	return New(configOf("n", ip), client.Informers(fake.NewClientset()), slog.New(slog.DiscardHandler))
 }
 
 func TestANodeIsOfIPv4AndNotReadyAtFirst(t *testing.T) {
