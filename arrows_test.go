@@ -106,7 +106,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/images":         {"runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
 	"runtime/kubelet/mount":          {},
-	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/stats"},
+	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
@@ -125,10 +125,13 @@ var arrows = map[string][]string{
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
-	"lab":      {},
-	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
-	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
-	"examples": {},
+	"lab": {},
+	"e2e": {"bootstrap/bundle", "lab", "runtime/config"},
+	// It drives the lab as the tests do, and reaches the cluster as a user would.
+	"chaos":       {"e2e", "lab", "runtime/config"},
+	"chaos/judge": {},
+	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
+	"examples":    {},
 
 	"cmd/gantry":                    {"runtime"},
 	"cmd/gantry-unpack":             {"bootstrap/bundle"},
@@ -138,6 +141,7 @@ var arrows = map[string][]string{
 
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
+	"github.com/anishathalye/porcupine":      {"chaos/judge"},
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
 	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},

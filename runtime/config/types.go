@@ -69,11 +69,14 @@ type EtcdConfig struct {
 	// joins (as a learner, already added).
 	InitialClusterState string `json:"initialClusterState"`
 	// InitialClusterToken is the cluster's ID: members of two clusters never talk.
-	InitialClusterToken string  `json:"initialClusterToken"`
-	CAFile              string  `json:"caFile"`
-	Server              KeyPair `json:"server"`
-	Peer                KeyPair `json:"peer"`
-	Health              Health  `json:"health"`
+	InitialClusterToken string `json:"initialClusterToken"`
+	// JoinedFile exists once this server was a working member: one without any data is
+	// then none that may start anew.
+	JoinedFile string  `json:"joinedFile,omitempty"`
+	CAFile     string  `json:"caFile"`
+	Server     KeyPair `json:"server"`
+	Peer       KeyPair `json:"peer"`
+	Health     Health  `json:"health"`
 }
 
 // EtcdClient says how the API server reaches etcd.

@@ -125,6 +125,11 @@ func proxies(t *testing.T, c *apitest.Cluster, ns string) {
 func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 	k := c.Admin()
 	p := newPod(t, k, ns, "p", nil)
+	p.Status.NominatedNodeName = "n"
+	p, err := k.CoreV1().Pods(ns).UpdateStatus(t.Context(), p, metav1.UpdateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	bind := func(name, node string, change func(*corev1.Binding)) error {
 		b := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: ns}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}
 		if change != nil {
@@ -142,7 +147,7 @@ func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 		b.UID, b.ResourceVersion, b.Annotations, b.Labels = p.UID, p.ResourceVersion, map[string]string{"a": "b"}, map[string]string{"zone": "z"}
 	}), 0, "")
 	got, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
-	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" {
+	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" || got.Status.NominatedNodeName != "" {
 		t.Errorf("bound: %v, %+v", err, got)
 	}
 }

@@ -248,3 +248,34 @@ func TestDeletedSetsAreLeft(t *testing.T) {
 		t.Errorf("%v", writes)
 	}
 }
+
+// TestWhatWasNotWrittenIsNotWaitedFor: a pass that changes nothing holds no later one up.
+func TestWhatWasNotWrittenIsNotWaitedFor(t *testing.T) {
+	c := newCluster(t, newSet(0))
+	c.edit("v0")
+	for range 3 {
+		c.reconcile()
+	}
+	c.set.ResourceVersion = "5"
+	objects := []runtime.Object{c.set}
+	for i := range c.revisions {
+		objects = append(objects, &c.revisions[i])
+	}
+	f := controllertest.New(objects...)
+	r, err := New(f.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync(t)
+	if _, err := r.reconcile(t.Context(), types.NamespacedName{Namespace: "n", Name: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	if writes := f.Writes(); len(writes) != 0 {
+		t.Fatalf("it is not settled: %v", writes)
+	}
+	older := c.set.DeepCopy()
+	older.ResourceVersion = "4"
+	if !r.written.Seen(older) {
+		t.Error("a version is waited for that it did not write")
+	}
+}
