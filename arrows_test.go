@@ -80,6 +80,7 @@ var arrows = map[string][]string{
 	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/apiserver/fuzz":    {},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":    {"runtime/pod"},
 	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
@@ -126,7 +127,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},
-	"e2e": {"bootstrap/bundle", "lab", "runtime/config"},
+	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
 	"chaos":       {"e2e", "lab", "runtime/config"},
 	"chaos/judge": {},
