@@ -120,6 +120,11 @@ const (
 	EtcdSnapshotsSuffix = "-snapshots"
 	EtcdMemberDir       = EtcdDataDir + EtcdMemberSuffix
 	EtcdSnapshotsDir    = EtcdDataDir + EtcdSnapshotsSuffix
+	// EtcdRefusedFile says why this server's member of etcd does not start; it is there
+	// for as long as that holds.
+	EtcdRefusedFile = EtcdMemberDir + "/refused"
+	// EtcdRecordFile is what the member knows of how far it had come.
+	EtcdRecordFile = EtcdMemberDir + "/record.json"
 	// JoinedFile exists once the host was a working member of the cluster.
 	JoinedFile = BootstrapDir + "/joined"
 
