@@ -127,6 +127,8 @@ const (
 	EtcdRecordFile = EtcdMemberDir + "/record.json"
 	// JoinedFile exists once the host was a working member of the cluster.
 	JoinedFile = BootstrapDir + "/joined"
+	// KnownFile exists on a master whose cluster is kept in somebody's state.
+	KnownFile = BootstrapDir + "/known"
 
 	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
 	// the API server makes and writes rotated files to.

@@ -77,25 +77,24 @@ func Save(ctx context.Context, root string, c config.EtcdConfig, now time.Time, 
 // serverFiles are the names of what makes a server a master, in order.
 func serverFiles(root string) ([]string, error) {
 	var out []string
-	for _, dir := range []string{config.ConfigDir, config.BootstrapDir} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) || err == nil && !d.Type().IsRegular() {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			name, err := filepath.Rel(root, path)
-			out = append(out, name)
+	err := filepath.WalkDir(filepath.Join(root, config.ConfigDir), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
 			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list what makes this server a master: %w", err)
 		}
+		name, err := filepath.Rel(root, path)
+		out = append(out, name)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list what makes this server a master: %w", err)
 	}
+	others := []string{config.JoinedFile, config.KnownFile}
 	for _, c := range append(config.MasterComponents(), config.WorkerComponents()...) {
-		if _, err := os.Stat(filepath.Join(root, c.UnitFile())); err == nil {
-			out = append(out, c.UnitFile()[1:])
+		others = append(others, c.UnitFile())
+	}
+	for _, path := range others {
+		if _, err := os.Stat(filepath.Join(root, path)); err == nil {
+			out = append(out, path[1:])
 		}
 	}
 	slices.Sort(out)

@@ -38,7 +38,7 @@ func server(t *testing.T) string {
 	for name, mode := range files {
 		check(t, place(filepath.Join(root, name), mode, strings.NewReader("of "+name)))
 	}
-	for _, name := range []string{"etc/systemd/system/other.service", "var/lib/gantry/etcd/member/snap/db", "etc/passwd"} {
+	for _, name := range []string{"etc/systemd/system/other.service", "var/lib/gantry/bootstrap/bundle/large", "var/lib/gantry/etcd/member/snap/db", "etc/passwd"} {
 		check(t, place(filepath.Join(root, name), 0o600, strings.NewReader("not of it")))
 	}
 	return root
