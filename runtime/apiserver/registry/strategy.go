@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,8 @@ var (
 	_ rest.RESTCreateStrategy  = strategy{}
 	_ rest.RESTUpdateStrategy  = strategy{}
 	_ rest.ResetFieldsStrategy = strategy{}
+
+	_ rest.GarbageCollectionDeleteStrategy = strategy{}
 )
 
 func (s strategy) NamespaceScoped() bool                    { return s.kind.Namespaced }
@@ -41,16 +45,19 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 }
 
 func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
-	if s.kind.Status {
+	if s.kind.Status && !s.kind.NewHasStatus {
 		s.layout.clearStatus(obj)
 	}
-	if s.layout.spec >= 0 {
+	if s.kind.Generation {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(1)
 		}
 	}
 	if s.kind.PrepareForCreate != nil {
 		s.kind.PrepareForCreate(obj)
+	}
+	if s.kind.StampNew != nil {
+		s.kind.StampNew(obj, time.Now())
 	}
 	if s.kind.SetRequester != nil {
 		s.kind.SetRequester(obj, requester(ctx))
@@ -72,7 +79,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}
-	if s.layout.spec >= 0 && !s.layout.sameContent(obj, old) {
+	if s.kind.Generation && !s.layout.sameContent(obj, old) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
@@ -95,33 +102,78 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 			errs = append(errs, field.Invalid(field.NewPath("metadata", "generateName"), prefix, msg))
 		}
 	}
-	for _, msg := range check(m.GetName(), false) {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
+	if m.GetName() == "" {
+		errs = append(errs, field.Required(field.NewPath("metadata", "name"), "name or generateName is required"))
+	} else {
+		for _, msg := range check(m.GetName(), false) {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
+		}
 	}
+	errs = append(errs, s.finalizers(m)...)
 	return append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
 }
 
+// finalizers of most kinds are qualified by a domain, or among those that Kubernetes has.
+func (s strategy) finalizers(m metav1.Object) field.ErrorList {
+	if s.kind.AnyFinalizer {
+		return nil
+	}
+	var errs field.ErrorList
+	for i, f := range m.GetFinalizers() {
+		switch f {
+		case string(corev1.FinalizerKubernetes), metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
+			continue
+		}
+		if !strings.Contains(f, "/") {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "finalizers").Index(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	return errs
+}
+
 func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return s.kind.ErrorsOnUpdate(ctx, obj, old)
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return field.ErrorList{field.InternalError(field.NewPath("metadata"), err)}
+	}
+	return append(s.finalizers(m), s.kind.ErrorsOnUpdate(ctx, obj, old)...)
+}
+
+// DefaultGarbageCollectionPolicy is what becomes of dependents where a delete does not say it.
+func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	if s.kind.Orphans {
+		return rest.OrphanDependents
+	}
+	return rest.DeleteDependents
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
-	if s.kind.Warnings == nil {
+	var out []string
+	for _, f := range []func(runtime.Object) []string{s.kind.WarningsOnCreate, s.kind.Warnings} {
+		if f != nil {
+			out = append(out, f(obj)...)
+		}
+	}
+	return out
+}
+
+func (s strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+	if s.kind.Warnings == nil || s.kind.WarnsOnChange && s.layout.sameContent(obj, old) {
 		return nil
 	}
 	return s.kind.Warnings(obj)
 }
 
-func (s strategy) WarningsOnUpdate(ctx context.Context, obj, _ runtime.Object) []string {
-	return s.WarningsOnCreate(ctx, obj)
-}
-
 // GetResetFields names what an apply to this endpoint never owns.
 func (s strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	if !s.kind.Status {
+	paths := slices.Clone(s.kind.Resets)
+	if s.kind.Status {
+		paths = append(paths, "status")
+	}
+	if len(paths) == 0 {
 		return nil
 	}
-	return s.resetFields("status")
+	return s.resetFields(paths...)
 }
 
 func (s strategy) resetFields(paths ...string) map[fieldpath.APIVersion]*fieldpath.Set {
