@@ -134,6 +134,10 @@ var arrows = map[string][]string{
 	"chaos/judge": {},
 	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples":    {},
+	// The oracle sends requests and knows no kinds.
+	"differential":         {"bench/master", "runtime/config"},
+	"differential/corpus":  {},
+	"differential/compare": {},
 
 	"cmd/gantry":                    {"runtime"},
 	"cmd/gantry-unpack":             {"bootstrap/bundle"},
