@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
@@ -210,6 +212,23 @@ func evictions(t *testing.T, c *apitest.Cluster, ns string) {
 		t.Errorf("%d disruptions are left", n)
 	}
 	refusal(t, "of no budget", evict("free", nil), 0, "")
+	kept := newPod(t, k, ns, "kept", nil)
+	kept, err := k.CoreV1().Pods(ns).Patch(ctx, kept.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/keep"]}}`), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusal(t, "of a version", evict("kept", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: ptr.To("1")}}
+	}), http.StatusConflict, "ResourceVersion in precondition: 1")
+	refusal(t, "of its version", evict("kept", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &kept.ResourceVersion}}
+	}), 0, "")
+	if kept, err = k.CoreV1().Pods(ns).Get(ctx, "kept", metav1.GetOptions{}); err != nil || kept.DeletionTimestamp == nil ||
+		!slices.ContainsFunc(kept.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "EvictionByEvictionAPI" && c.Message == "Eviction API: evicting"
+		}) {
+		t.Errorf("evicted: %+v, %v", kept, err)
+	}
 	for _, name := range []string{"plain", "unready", "free", "pending"} {
 		if _, err := k.CoreV1().Pods(ns).Get(ctx, name, metav1.GetOptions{}); !errors.IsNotFound(err) {
 			t.Errorf("%s is still there: %v", name, err)
