@@ -62,6 +62,9 @@ type Network struct {
 	// Status is the readiness that the kubelet asks for before it attaches pods.
 	*readiness.Status
 
+	policies chan struct{} // closed once NetworkPolicies are in force
+	ended    connections   // of pods that are gone
+
 	mu      sync.Mutex // also serialises attaching
 	podCIDR netip.Prefix
 	mtu     int
@@ -78,7 +81,7 @@ func New(cfg Config, shared informers.SharedInformerFactory, log *slog.Logger) (
 	}
 	n := &Network{
 		cfg: cfg, shared: shared, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
-		Status: readiness.NotReady(noPodCIDR),
+		Status: readiness.NotReady(noPodCIDR), policies: make(chan struct{}), ended: connections{remove: removeFlows},
 	}
 	n.write = n.writeTable
 	return n, nil
@@ -87,6 +90,14 @@ func New(cfg Config, shared informers.SharedInformerFactory, log *slog.Logger) (
 // Run keeps the host's routes as the nodes of the cluster need them. Pods keep
 // their network when it ends.
 func (n *Network) Run(ctx context.Context) error {
+	if err := n.restorePorts(); err != nil {
+		n.log.Warn("host ports lead nowhere until their pods are found again", "error", err)
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watching.Go(func() { n.followPolicies(ctx) })
 	informer := n.shared.Core().V1().Nodes()
 	kick := func() {
 		select {
@@ -104,9 +115,7 @@ func (n *Network) Run(ctx context.Context) error {
 	if err := client.WaitForSync(ctx, synced); err != nil {
 		return err
 	}
-	var watching sync.WaitGroup
 	watching.Go(func() { n.watchHost(ctx, kick) })
-	defer watching.Wait()
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
 	for {
