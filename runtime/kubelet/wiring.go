@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -79,9 +80,28 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
 		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
-		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime), Log: log,
 	}
 	return k, nil
+}
+
+// summarizer tells what pods use.
+func (k *Kubelet) summarizer(machine stats.Machine, runtime ContainerRuntime) *stats.Summarizer {
+	return &stats.Summarizer{
+		NodeName: k.cfg.NodeName, Pods: k.sources, Runtime: runtime, Cgroups: k.cgroups, Layout: k.layout, ImageDir: config.ContainerdRoot,
+		Links: func() (map[string]stats.Link, error) { return stats.Links(k.cfg.NodeIPs.V4()) }, PodLink: config.PodLink,
+		BootTime: machine.Booted, Now: time.Now, Sleep: sleep,
+	}
+}
+
+// sleep waits, unless ctx is done before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // workerConfig makes the rooms that pods are run with.
