@@ -124,6 +124,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/stats":          {"runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
+	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},

@@ -41,6 +41,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/kubelet/token"
+	"github.com/gantry-run/gantry/runtime/kubelet/userns"
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
@@ -112,6 +113,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
+	users := userns.NewManager(k.layout)
 	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
 	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
 	return podworker.Config{
@@ -119,7 +121,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
-			Hostname: hostname, PlaceHolder: k.cgroups.PlaceHolder,
+			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
 		},
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
@@ -139,6 +141,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			pulls.Forget(uid)
 			tokens.Forget(uid)
 			writer.Forget(types.UID(uid))
+			users.Forget(uid)
 		},
 	}
 }
