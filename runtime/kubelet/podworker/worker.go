@@ -107,7 +107,8 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	p, deleted, startCtx, stop := w.take(ctx)
 	defer stop()
 	w.observeEnded()
-	w.discard(ctx)
+	w.removeOld(ctx, w.log, w.discarded)
+	w.discarded = nil
 	switch {
 	case deleted || p.DeletionTimestamp != nil:
 		return w.terminate(ctx, p, deleted)
