@@ -9,7 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 )
+
+// nothing keeps nothing.
+type nothing struct{}
+
+func (nothing) Load(string) (r allocation.Resources, ok bool) { return r, false }
+func (nothing) Save(string, allocation.Resources) error       { return nil }
 
 // atMost admits that many pods.
 type atMost int
@@ -24,7 +31,7 @@ func (n atMost) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
 // TestPodsAreAdmittedOneAfterAnother: however many come at once, no more than fit are
 // admitted; those that have ended, or went, make room.
 func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
-	a := &admission{alone: admit.Chain{}, beside: atMost(3), pods: map[*mailbox]bool{}}
+	a := &admission{alone: admit.Chain{}, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
 	boxes := make([]*mailbox, 20)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -45,10 +52,10 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if in != 3 || len(a.admitted()) != 3 {
-		t.Errorf("%d were admitted, %d count", in, len(a.admitted()))
+	if in != 3 || len(a.admitted(nil)) != 3 {
+		t.Errorf("%d were admitted, %d count", in, len(a.admitted(nil)))
 	}
-	left := a.admitted()
+	left := a.admitted(nil)
 	for _, m := range boxes {
 		switch p, _ := m.admittedPod(); p {
 		case left[0]:
@@ -59,7 +66,7 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 			a.remove(m)
 		}
 	}
-	if got := a.admitted(); len(got) != 1 || got[0] != left[2] {
+	if got := a.admitted(nil); len(got) != 1 || got[0] != left[2] {
 		t.Errorf("%d count after one ended and one went", len(got))
 	}
 }
@@ -78,7 +85,7 @@ func (c asksTheAPI) Admit(_ context.Context, a admit.Attributes) *admit.Rejectio
 // TestASlowAPIHoldsUpNobodyElse: a pod about which the API is asked waits alone.
 func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	api := make(asksTheAPI)
-	a := &admission{alone: api, beside: atMost(3), pods: map[*mailbox]bool{}}
+	a := &admission{alone: api, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
 	box := func(name string) *mailbox {
 		p := &corev1.Pod{}
 		p.Name = name
@@ -96,7 +103,7 @@ func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	if r := <-answer; r == nil || r.Reason != "Late" {
 		t.Errorf("%+v", r)
 	}
-	if got := a.admitted(); len(got) != 1 || got[0] != quick.pod {
+	if got := a.admitted(nil); len(got) != 1 || got[0] != quick.pod {
 		t.Errorf("admitted are %d", len(got))
 	}
 }

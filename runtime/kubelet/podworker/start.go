@@ -2,6 +2,7 @@ package podworker
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -23,18 +24,23 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 			w.log.Warn("the volume mounts of a container's start are not released", "container", name, "error", err)
 		}
 	}()
-	img, err := w.Images.EnsureImage(ctx, p, a.Container, func() {
+	pulling := func() {
 		w.report(life, p) // a pull takes time: say that the pod is being created
-	})
+	}
+	if err := mountImages(ctx, w.Config, p, a.Container, pulling); err != nil {
+		if ctx.Err() == nil && w.failures.imageVolume(name, err) {
+			w.Events.Event(p, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
+		}
+		return false
+	}
+	img, err := w.Images.EnsureImage(ctx, p, a.Container, pulling)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.failures.image(name, err)
 		}
 		return false
 	}
-	spec, err := w.Specs.Generate(ctx, containerspec.Incarnation{
-		Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: w.sandbox, Restarts: a.Restarts, Backoff: a.Backoff,
-	})
+	spec, err := w.specOf(ctx, p, a, img)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.failures.record(name, "CreateContainerConfigError", err, configErrorDelay)
@@ -56,6 +62,9 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 		return false
 	}
 	delete(w.failures, name)
+	if old := w.newest[name]; old != nil {
+		delete(w.restarting, old.ID)
+	}
 	w.observe(c)
 	w.publish(w.running())
 	w.discard(life)
@@ -63,6 +72,21 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 	w.Events.Event(p, corev1.EventTypeNormal, "Started", "Started container "+name)
 	w.postStart(ctx, life, p, a.Container, &c)
 	return true
+}
+
+// specOf is the description of a container that is to be started.
+func (w *worker) specOf(ctx context.Context, p *corev1.Pod, a plan.Start, img container.Image) (container.Spec, error) {
+	sb := w.sandbox
+	if target := pod.Target(&p.Spec, a.Container.Name); target != "" && sb.Namespaces.PID == "" {
+		c := w.newest[target]
+		if c == nil || c.State != container.StateRunning {
+			return container.Spec{}, fmt.Errorf("unable to find target container %v", target)
+		}
+		sb.Namespaces.PIDOf = c.ID
+	}
+	return w.Specs.Generate(ctx, containerspec.Incarnation{
+		Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: sb, Restarts: a.Restarts, Backoff: a.Backoff,
+	})
 }
 
 // postStart runs the container's hook; one whose hook fails is killed.
@@ -89,21 +113,6 @@ func (w *worker) discard(ctx context.Context) {
 		}
 	}
 	w.discarded = nil
-}
-
-// resize gives a running container's cgroup the values of its spec.
-func (w *worker) resize(ctx context.Context, p *corev1.Pod, r plan.Resize) bool {
-	hash := container.ResourcesHash(r.Spec)
-	err := w.Cgroups.EnsurePod(p)
-	if err == nil {
-		err = w.Runtime.UpdateResources(ctx, r.Container.ID, w.Cgroups.Container(p, r.Spec, r.Container.ID), hash)
-	}
-	if err != nil {
-		w.log.Warn("a container is not resized yet", "container", r.Container.Name, "error", err)
-		return false
-	}
-	r.Container.ResourcesHash = hash
-	return true
 }
 
 // superviseProbes probes the containers that run.

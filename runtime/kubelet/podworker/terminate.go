@@ -65,6 +65,7 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 		return time.Now().Add(retryDelay)
 	}
 	w.released = true
+	w.admission.retry(ctx)
 	return time.Time{}
 }
 

@@ -27,11 +27,11 @@ func TestShared(t *testing.T) {
 		"host PID wins": {corev1.PodSpec{HostPID: true, ShareProcessNamespace: ptr.To(true)}, with(func(n *container.Namespaces) { n.PID = host }), "/d/u/shm"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) string { return "h" }}
+			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) (string, error) { return "h", nil }}
 			p := &corev1.Pod{Spec: c.spec}
 			p.UID = "u"
-			o := m.options(p)
-			if o.Hostname != "h" {
+			o, err := m.options(p)
+			if o.Hostname != "h" || err != nil {
 				t.Errorf("host name %q", o.Hostname)
 			}
 			got := shared(m.Open("u", "id", o), p.Spec.HostPID)
