@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -410,7 +411,7 @@ func serviceAccountTokens(t *testing.T, c *apitest.Cluster) {
 	if s := review(other.Status.Token, "vault"); !s.Authenticated {
 		t.Errorf("vault's token: %+v", s)
 	}
-	if s := review(tr.Status.Token); !s.Authenticated {
+	if s := review(tr.Status.Token); !s.Authenticated || !slices.Contains(s.User.Groups, "system:authenticated") {
 		t.Errorf("the pod's token: %+v", s)
 	}
 	ok(t, k.CoreV1().Pods(ns).Delete(ctx, "p", metav1.DeleteOptions{}))
@@ -612,6 +613,13 @@ func events(t *testing.T, c *apitest.Cluster) {
 	list := must[*corev1.EventList](t)(k.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=p"}))
 	if len(list.Items) != 1 || list.Items[0].Message != "0/0 nodes" || list.Items[0].InvolvedObject.Name != "p" {
 		t.Fatalf("core events: %+v", list.Items)
+	}
+	for selector, want := range map[string]int{
+		"reportingController=test/scheduler": 1, "reportingController=other": 0, "regarding.name=p,reason=FailedScheduling,type=Warning": 1, "regarding.name=q": 0,
+	} {
+		if list := must[*eventsv1.EventList](t)(k.EventsV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: selector})); len(list.Items) != want {
+			t.Errorf("%s: %d events", selector, len(list.Items))
+		}
 	}
 	back := must[*eventsv1.EventList](t)(k.EventsV1().Events(ns).List(ctx, metav1.ListOptions{}))
 	if len(back.Items) != 1 || back.Items[0].Note != "0/0 nodes" {

@@ -52,6 +52,9 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		return nil, err
 	}
 	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: &k, layout: layoutOf(obj)}
+	if k.Expressions != nil {
+		st.expressions = newExpressions()
+	}
 	attrs := attrsOf(k)
 	store := &genericregistry.Store{
 		NewFunc: newLike(obj), NewListFunc: newLike(list),

@@ -25,12 +25,16 @@ type strategy struct {
 	names.NameGenerator
 	kind   *kind.Kind
 	layout layout
+	// expressions is nil for kinds that have none.
+	expressions *expressions
 }
 
 var (
 	_ rest.RESTCreateStrategy  = strategy{}
 	_ rest.RESTUpdateStrategy  = strategy{}
 	_ rest.ResetFieldsStrategy = strategy{}
+
+	_ rest.GarbageCollectionDeleteStrategy = strategy{}
 )
 
 func (s strategy) NamespaceScoped() bool                    { return s.kind.Namespaced }
@@ -38,6 +42,15 @@ func (s strategy) Canonicalize(runtime.Object)              {}
 func (s strategy) AllowCreateOnUpdate(context.Context) bool { return s.kind.CreateOnUpdate }
 func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 	return !s.kind.RequireResourceVersion
+}
+
+// DefaultGarbageCollectionPolicy is what becomes of an object's dependents when its
+// deletion does not say.
+func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	if s.kind.Orphans {
+		return rest.OrphanDependents
+	}
+	return rest.DeleteDependents
 }
 
 func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
@@ -98,11 +111,19 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	for _, msg := range check(m.GetName(), false) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
 	}
-	return append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
+	errs = append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
+	if s.expressions != nil {
+		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), nil)...)
+	}
+	return errs
 }
 
 func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return s.kind.ErrorsOnUpdate(ctx, obj, old)
+	errs := s.kind.ErrorsOnUpdate(ctx, obj, old)
+	if s.expressions != nil {
+		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), s.kind.Expressions(old))...)
+	}
+	return errs
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {

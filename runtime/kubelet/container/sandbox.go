@@ -43,9 +43,11 @@ func (s Sandbox) RoundOf(incarnation string) (round int, ok bool) {
 	return round, true
 }
 
-// SameSandbox says whether containers of two incarnations share a sandbox.
-func SameSandbox(a, b string) bool {
-	a, _, _ = strings.Cut(a, roundMark)
-	b, _, _ = strings.Cut(b, roundMark)
-	return a == b && a != ""
+// SandboxOf is the ID of the sandbox that containers of an incarnation are in.
+func SandboxOf(incarnation string) string {
+	id, _, _ := strings.Cut(incarnation, roundMark)
+	return id
 }
+
+// SameSandbox says whether containers of two incarnations share a sandbox.
+func SameSandbox(a, b string) bool { return SandboxOf(a) == SandboxOf(b) && SandboxOf(a) != "" }

@@ -58,7 +58,10 @@ func (rs *resizer) load(p *corev1.Pod) {
 // allocate has the node decide about what the pod asks for, and returns the pod with what
 // it was given: all that the worker does goes by that.
 func (rs *resizer) allocate(ctx context.Context, p *corev1.Pod) *corev1.Pod {
-	rs.admission.resize(ctx, rs.mailbox)
+	// Most of the time nothing is asked for, and nobody else is held up.
+	if wish, has := rs.wish(); rs.deferred() != nil || has.Apply(wish) != wish {
+		rs.admission.resize(ctx, rs.mailbox)
+	}
 	given, number, since := rs.grant()
 	if number > 1 && number != rs.granted { // the first is its admission
 		rs.resizing = &resizing{generation: since}

@@ -2,7 +2,6 @@ package podworker
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,7 +39,13 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 		}
 		return false
 	}
-	spec, err := w.specOf(ctx, p, a, img)
+	sb, err := w.target(p, name, w.sandbox)
+	var spec container.Spec
+	if err == nil {
+		spec, err = w.Specs.Generate(ctx, containerspec.Incarnation{
+			Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: sb, Restarts: a.Restarts, Backoff: a.Backoff,
+		})
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			w.failures.record(name, "CreateContainerConfigError", err, configErrorDelay)
@@ -72,21 +77,6 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 	w.Events.Event(p, corev1.EventTypeNormal, "Started", "Started container "+name)
 	w.postStart(ctx, life, p, a.Container, &c)
 	return true
-}
-
-// specOf is the description of a container that is to be started.
-func (w *worker) specOf(ctx context.Context, p *corev1.Pod, a plan.Start, img container.Image) (container.Spec, error) {
-	sb := w.sandbox
-	if target := pod.Target(&p.Spec, a.Container.Name); target != "" && sb.Namespaces.PID == "" {
-		c := w.newest[target]
-		if c == nil || c.State != container.StateRunning {
-			return container.Spec{}, fmt.Errorf("unable to find target container %v", target)
-		}
-		sb.Namespaces.PIDOf = c.ID
-	}
-	return w.Specs.Generate(ctx, containerspec.Incarnation{
-		Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: sb, Restarts: a.Restarts, Backoff: a.Backoff,
-	})
 }
 
 // postStart runs the container's hook; one whose hook fails is killed.

@@ -52,6 +52,10 @@ func job() kind.Kind {
 			return append(errs, validate.NonNegativePtr(s.Ready, path.Child("ready"))...)
 		}),
 
+		Orphans: true,
+		OrphanWarning: "child pods are preserved by default when jobs are deleted; " +
+			"set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+
 		Columns: printers.Columns("Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
 		Cells:   kind.Cells(jobCells),
 		Fields: kind.Fields(func(j *batchv1.Job) fields.Set {
