@@ -99,6 +99,7 @@ var arrows = map[string][]string{
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
+	"runtime/kubelet/allocation":     {"runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/cm":             {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/container":      {},
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
@@ -116,7 +117,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},
 	"runtime/kubelet/podlog":         {},
 	"runtime/kubelet/podsource":      {"runtime/client"},
-	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
+	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/allocation", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},

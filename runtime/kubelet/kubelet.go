@@ -27,6 +27,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
 // ContainerRuntime keeps containers and images: what the rooms need of it, together.
@@ -37,6 +38,7 @@ type ContainerRuntime interface {
 	probe.Execer
 	images.Store
 	stats.Runtime
+	volume.ImageMounts
 	// Features are what containers can have.
 	Features() container.Features
 }

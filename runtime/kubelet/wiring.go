@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
@@ -114,18 +115,21 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
 	users := userns.NewManager(k.layout)
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
-	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable, runtime))
+	hostname := func(pod *corev1.Pod) (string, error) {
+		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)
+	}
 	return podworker.Config{
 		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
-		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
+		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, ImageVolumes: volumes, Cgroups: k.cgroups,
+		Allocations: allocation.Checkpoint{Layout: k.layout},
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
 			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
 		},
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
-			NodeName: k.cfg.NodeName, Allocatable: allocatable, Layout: k.layout,
+			NodeName: k.cfg.NodeName, ClusterDomain: k.cfg.ClusterDomain, Allocatable: allocatable, Layout: k.layout,
 			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},

@@ -15,6 +15,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -198,7 +199,6 @@ func TestResetFields(t *testing.T) {
 		{statusStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata.ownerReferences", ".spec"}},
 		{statusStrategy{strategyOf(t, &appsv1.Deployment{})}, "apps/v1", []string{".metadata.labels", ".spec"}},
 		{statusStrategy{strategyOf(t, &storagev1.VolumeAttachment{})}, "storage.k8s.io/v1", []string{".metadata", ".spec"}},
-		{ephemeralStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata", ".status"}},
 		{approvalStrategy{strategy: strategyOf(t, &certificatesv1.CertificateSigningRequest{})}, "certificates.k8s.io/v1", []string{".spec", ".status.certificate"}},
 	} {
 		got := strings.Fields(tt.rules.GetResetFields()[fieldpath.APIVersion(tt.version)].String())
@@ -402,5 +402,34 @@ func TestLayout(t *testing.T) {
 	lm.keepStatus(m, &corev1.ConfigMap{})
 	if !equality.Semantic.DeepEqual(m, was) || lm.spec >= 0 || lm.status >= 0 {
 		t.Errorf("of a kind without status: %+v", m)
+	}
+}
+
+// TestResizeChangesResourcesOnly: a write to pods/resize is a new generation when it changes
+// some, and nothing else comes through it.
+func TestResizeChangesResourcesOnly(t *testing.T) {
+	rules := strategyOf(t, &corev1.Pod{})
+	var sub kind.Subresource
+	for _, s := range rules.kind.Subresources {
+		if s.Served == kind.PodResize {
+			sub = s
+		}
+	}
+	s := resizeStrategy{rules, sub}
+	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Generation: 4}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}}}
+	rules.kind.Default(old)
+	for cpu, want := range map[string]int64{"": 4, "2": 5} {
+		p := old.DeepCopy()
+		p.Labels, p.Status.Phase, p.Spec.Containers[0].Image = map[string]string{"a": "b"}, corev1.PodFailed, "other"
+		if cpu != "" {
+			p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+		}
+		s.PrepareForUpdate(t.Context(), p, old)
+		if p.Generation != want || p.Labels != nil || p.Status.Phase != "" || p.Spec.Containers[0].Image != "i" {
+			t.Errorf("%q CPUs: generation %d, %+v", cpu, p.Generation, p)
+		}
+		if errs := s.ValidateUpdate(t.Context(), p, old); (len(errs) > 0) != (cpu != "") { // it was best effort
+			t.Errorf("%q CPUs: %v", cpu, errs)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package podworker
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -20,6 +22,9 @@ type admission struct {
 	alone       admit.Handler // about the pod alone: it may ask the API, and holds nobody up
 	beside      admit.Handler // about the pod beside those that were admitted
 	allocatable corev1.ResourceList
+	kept        Allocations
+	events      Recorder
+	log         *slog.Logger
 
 	deciding sync.Mutex
 	mu       sync.Mutex
@@ -46,7 +51,7 @@ func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) (yield
 	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	others := a.admitted()
+	others := a.admitted(nil)
 	beside := admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(others)), Allocatable: a.allocatable}
 	if r = a.beside.Admit(ctx, beside); r != nil {
 		if !admit.IsCritical(p) {
@@ -66,17 +71,31 @@ func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) (yield
 			yielding = append(yielding, others[v])
 		}
 	}
-	m.setAdmitted()
+	a.give(m, p)
 	return yielding, nil
 }
 
-// admitted are the pods that were admitted, have not ended, and do not give way.
-func (a *admission) admitted() map[*corev1.Pod]*mailbox {
+// give has a pod take what it asks for, also after a restart of this process.
+func (a *admission) give(m *mailbox, p *corev1.Pod) {
+	given := allocation.Of(p)
+	if err := a.kept.Save(string(p.UID), given); err != nil {
+		// After a restart it is taken for what the pod then asks for.
+		a.log.Warn("what a pod was given is not kept", "pod", p.Namespace+"/"+p.Name, "error", err)
+	}
+	m.give(given, p.Generation)
+}
+
+// admitted are the pods that were admitted, have not ended, and do not give way, but for
+// one.
+func (a *admission) admitted(but *mailbox) map[*corev1.Pod]*mailbox {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := map[*corev1.Pod]*mailbox{}
 	for m := range a.pods {
-		if p, ok := m.admittedPod(); ok && !pod.IsTerminal(p) && !m.yielding() {
+		if m == but || m.yielding() {
+			continue
+		}
+		if p, ok := m.admittedPod(); ok && !pod.IsTerminal(p) {
 			out[p] = m
 		}
 	}

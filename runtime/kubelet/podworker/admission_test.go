@@ -17,7 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 )
+
+// nothing keeps nothing.
+type nothing struct{}
+
+func (nothing) Load(string) (r allocation.Resources, ok bool) { return r, false }
+func (nothing) Save(string, allocation.Resources) error       { return nil }
 
 // atMost admits that many pods.
 type atMost int
@@ -32,7 +39,7 @@ func (n atMost) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
 // TestPodsAreAdmittedOneAfterAnother: however many come at once, no more than fit are
 // admitted; those that have ended, or went, make room.
 func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
-	a := &admission{alone: admit.Chain{}, beside: atMost(3), pods: map[*mailbox]bool{}}
+	a := &admission{alone: admit.Chain{}, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
 	boxes := make([]*mailbox, 20)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -53,10 +60,10 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if in != 3 || len(a.admitted()) != 3 {
-		t.Errorf("%d were admitted, %d count", in, len(a.admitted()))
+	if in != 3 || len(a.admitted(nil)) != 3 {
+		t.Errorf("%d were admitted, %d count", in, len(a.admitted(nil)))
 	}
-	left := slices.Collect(maps.Keys(a.admitted()))
+	left := slices.Collect(maps.Keys(a.admitted(nil)))
 	for _, m := range boxes {
 		switch p, _ := m.admittedPod(); p {
 		case left[0]:
@@ -67,7 +74,7 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 			a.remove(m)
 		}
 	}
-	if got := a.admitted(); len(got) != 1 || got[left[2]] == nil {
+	if got := a.admitted(nil); len(got) != 1 || got[left[2]] == nil {
 		t.Errorf("%d count after one ended and one went", len(got))
 	}
 }
@@ -86,7 +93,7 @@ func (c asksTheAPI) Admit(_ context.Context, a admit.Attributes) *admit.Rejectio
 // TestASlowAPIHoldsUpNobodyElse: a pod about which the API is asked waits alone.
 func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	api := make(asksTheAPI)
-	a := &admission{alone: api, beside: atMost(3), pods: map[*mailbox]bool{}}
+	a := &admission{alone: api, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
 	box := func(name string) *mailbox {
 		p := &corev1.Pod{}
 		p.Name = name
@@ -107,7 +114,7 @@ func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	if r := <-answer; r == nil || r.Reason != "Late" {
 		t.Errorf("%+v", r)
 	}
-	if got := a.admitted(); len(got) != 1 || got[quick.pod] != quick {
+	if got := a.admitted(nil); len(got) != 1 || got[quick.pod] != quick {
 		t.Errorf("admitted are %d", len(got))
 	}
 }
@@ -180,7 +187,7 @@ func TestOthersGiveWayToCriticalPods(t *testing.T) {
 	if r != nil || len(yielding) != 2 || !one.yielding() || !two.yielding() || !woken(one) || !woken(two) || !interrupted {
 		t.Fatalf("%+v, %d give way", r, len(yielding))
 	}
-	if got := a.admitted(); len(got) != 1 || got[m.pod] != m {
+	if got := a.admitted(nil); len(got) != 1 || got[m.pod] != m {
 		t.Errorf("%d count", len(got))
 	}
 	if _, yielding, r := admitted("equal", "1", high); r == nil || r.Reason != "UnexpectedAdmissionError" || len(yielding) != 0 ||

@@ -2,6 +2,7 @@ package podworker
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,6 +66,7 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 		return time.Now().Add(retryDelay)
 	}
 	w.released = true
+	w.admission.retry(ctx)
 	return time.Time{}
 }
 

@@ -38,9 +38,11 @@ type worker struct {
 	failures   failures
 	kills      kills
 	backingOff map[string]string      // by name, the container whose back-off was recorded
+	restarting map[string]bool        // containers that were ended to be started anew, by ID
 	discarded  []*container.Container // that are to be removed
 
 	sandbox    container.Sandbox
+	resizer    *resizer
 	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
@@ -56,16 +58,19 @@ func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod,
 	w := &worker{
 		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: cfg, admission: a, starting: starting,
 		ref:     container.PodRef{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
-		history: newHistory(), failures: failures{}, backingOff: map[string]string{},
+		history: newHistory(), failures: failures{}, backingOff: map[string]string{}, restarting: map[string]bool{},
 		created: time.Now(), startTime: metav1.Now(), seen: p,
 	}
 	w.log = cfg.Log.With("pod", w.ref.String())
 	w.kills = kills{Config: cfg, log: w.log, active: map[string]*kill{}}
+	w.resizer = &resizer{Config: cfg, mailbox: &w.mailbox, history: w.history, admission: a, log: w.log}
 	if p.Status.StartTime != nil {
 		w.startTime = *p.Status.StartTime
 	}
 	// What an earlier process started was admitted by it.
-	w.admitted = len(containers) > 0 || p.Status.StartTime != nil
+	if len(containers) > 0 || p.Status.StartTime != nil {
+		w.resizer.load(p)
+	}
 	for _, c := range containers {
 		w.observe(c)
 		cfg.Images.Use(w.ref.UID, c.ImageID)
@@ -109,13 +114,15 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	w.observeEnded()
 	w.removeOld(ctx, w.log, w.discarded)
 	w.discarded = nil
+	_, admitted := w.admittedPod()
 	switch {
 	case deleted || p.DeletionTimestamp != nil:
-		return w.terminate(ctx, p, deleted)
+		return w.terminate(ctx, w.givenTo(p), deleted)
 	case pod.IsTerminal(p):
-		return w.finish(ctx, p), false
-	}
-	if _, ok := w.admittedPod(); !ok && w.failed == nil {
+		return w.finish(ctx, w.givenTo(p)), false
+	case admitted:
+		p = w.resizer.allocate(ctx, p)
+	case w.failed == nil:
 		var r *admit.Rejection
 		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
 			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
@@ -168,13 +175,16 @@ func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (ne
 	for {
 		d := plan.Decide(w.view(p))
 		for _, k := range d.Kill {
-			w.kills.kill(ctx, p, k.Container, primary(w.ips), plan.KillGrace(p, k.Container.Name), k.Message)
-		}
-		for _, r := range d.Resize {
-			if !w.resize(ctx, p, r) {
-				next = earliest(next, time.Now().Add(retryDelay))
+			grace := plan.KillGrace(p, k.Container.Name)
+			if k.AtOnce {
+				grace = 0
 			}
+			if k.Restart {
+				w.restarting[k.Container.ID] = true
+			}
+			w.kills.kill(ctx, p, k.Container, primary(w.ips), grace, k.Message)
 		}
+		next = earliest(next, w.resizer.actuate(ctx, p, d.Resize))
 		for _, c := range d.BackingOff {
 			w.recordBackoff(p, c)
 		}
@@ -184,7 +194,11 @@ func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (ne
 			started = w.startContainer(startCtx, ctx, p, a) || started
 		}
 		w.superviseProbes(ctx, p)
-		if !started {
+		if d.Reset {
+			w.sandbox.Round++
+			clear(w.failures)
+		}
+		if !started && !d.Reset {
 			break
 		}
 		w.observeEnded()

@@ -168,7 +168,7 @@ func TestTheGraceIsKept(t *testing.T) {
 		grace time.Duration
 		want  string
 	}{
-		{0, "a#0:killed@0 a#0:exited@0"},
+		{0, "a#0:terminated@0 a#0:killed@2 a#0:exited@2"},
 		{10 * time.Second, "a#0:terminated@0 a#0:killed@10 a#0:exited@10"},
 	} {
 		scenario(t, func(t *testing.T, n *node) {

@@ -14,7 +14,7 @@ const hostShm = "/dev/shm"
 type Manager struct {
 	Store
 	// Hostname is the name of a pod in its UTS namespace.
-	Hostname func(pod *corev1.Pod) string
+	Hostname func(pod *corev1.Pod) (string, error)
 	// Users are a pod's own; none of one that has the server's.
 	Users func(pod *corev1.Pod) (container.Users, error)
 	// PlaceHolder puts the first process of a pod's PID namespace in the pod's cgroup.
@@ -42,9 +42,13 @@ func (m Manager) Healthy(pod *corev1.Pod, id string) bool {
 }
 
 func (m Manager) options(pod *corev1.Pod) (Options, error) {
+	hostname, err := m.Hostname(pod)
+	if err != nil {
+		return Options{}, err
+	}
 	users, err := m.Users(pod)
 	return Options{
-		Hostname: m.Hostname(pod), Users: users, Net: !pod.Spec.HostNetwork, IPC: !pod.Spec.HostIPC,
+		Hostname: hostname, Users: users, Net: !pod.Spec.HostNetwork, IPC: !pod.Spec.HostIPC,
 		PID:   ptr.Deref(pod.Spec.ShareProcessNamespace, false) && !pod.Spec.HostPID,
 		Place: func(pid int) error { return m.PlaceHolder(pod, pid) },
 	}, err

@@ -38,7 +38,7 @@ func TestShared(t *testing.T) {
 		"host PID wins": {corev1.PodSpec{HostPID: true, ShareProcessNamespace: ptr.To(true)}, with(func(n *container.Namespaces) { n.PID = host }), "/d/u/shm"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) string { return "h" }, Users: users}
+			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) (string, error) { return "h", nil }, Users: users}
 			p := &corev1.Pod{Spec: c.spec}
 			p.UID = "u"
 			o, err := m.options(p)
@@ -59,7 +59,7 @@ func TestShared(t *testing.T) {
 // A sandbox is whole for as long as all of it is there.
 func TestHealth(t *testing.T) {
 	dir := t.TempDir()
-	m := Manager{Store: Store{Dir: dir}, Hostname: func(*corev1.Pod) string { return "h" }, Users: users}
+	m := Manager{Store: Store{Dir: dir}, Hostname: func(*corev1.Pod) (string, error) { return "h", nil }, Users: users}
 	p := &corev1.Pod{}
 	p.UID = "u"
 	at := func(name string) string { return filepath.Join(dir, "u", name) }

@@ -29,6 +29,10 @@ type Facts struct {
 	Failed       *Failure
 	// RecursiveReadOnly: read-only mounts of the pod can be read-only with all below them.
 	RecursiveReadOnly bool
+	// Cgroup is the pod whose values the pod's cgroup has; nil: the pod itself.
+	Cgroup *corev1.Pod
+	// Resizes are the conditions of a resize that waits or is being carried out.
+	Resizes []corev1.PodCondition
 	// Terminated: the pod was deleted and nothing of it runs any more.
 	Terminated bool
 }
@@ -54,6 +58,7 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 		*list = append(*list, c.container(kind, spec))
 	}
 	s.Phase = c.phase(s)
+	c.setResources(&s)
 	if f.Failed != nil {
 		s.Reason, s.Message = f.Failed.Reason, f.Failed.Message
 	}

@@ -30,6 +30,7 @@ func pod() kind.Kind {
 			{Name: "binding", Served: kind.PodBinding},
 			{Name: "eviction", Served: kind.PodEviction},
 			{Name: "ephemeralcontainers", Served: kind.EphemeralContainers},
+			{Name: "resize", Served: kind.PodResize, Prepare: kind.OnUpdate(preparePodResize), Validate: kind.CheckUpdate(validatePodResize)},
 			{Name: "log", Served: kind.PodLog},
 			{Name: "exec", Served: kind.PodExec},
 			{Name: "attach", Served: kind.PodAttach},
@@ -110,7 +111,14 @@ func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, 
 }
 
 func validatePod(p *corev1.Pod) field.ErrorList {
-	return validatePodSpec(&p.Spec, field.NewPath("spec"))
+	errs := validatePodSpec(&p.Spec, field.NewPath("spec"))
+	for i, v := range p.Spec.Volumes {
+		// A template may leave it to others to fill in.
+		if v.Image != nil && v.Image.Reference == "" {
+			errs = append(errs, field.Required(field.NewPath("spec", "volumes").Index(i).Child("image", "reference"), ""))
+		}
+	}
+	return errs
 }
 
 // validatePodCreate refuses debug containers, which have a subresource of their own to be

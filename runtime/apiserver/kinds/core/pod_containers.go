@@ -30,12 +30,19 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		c, p := &s.Containers[i], path.Child("containers").Index(i)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		errs = append(errs, validateRestartPolicy(c, p)...)
 	}
 	for i := range s.InitContainers {
 		c, p := &s.InitContainers[i], path.Child("initContainers").Index(i)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		errs = append(errs, validateRestartPolicy(c, p)...)
 		if !podutil.IsSidecar(c) {
+			for j, r := range c.ResizePolicy {
+				if r.RestartPolicy == corev1.RestartContainer {
+					errs = append(errs, field.Invalid(p.Child("resizePolicy").Index(j).Child("restartPolicy"), r.RestartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers"))
+				}
+			}
 			for _, f := range []struct {
 				name string
 				set  bool
@@ -57,7 +64,7 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
 		if t := ec.TargetContainerName; t != "" {
-			if _, found := podutil.FindContainer(s, t); found != podutil.MainContainers {
+			if _, found := podutil.FindContainer(s, t); found&(podutil.InitContainers|podutil.MainContainers) == 0 {
 				errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
 			}
 		}
@@ -70,10 +77,23 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 			{"livenessProbe", c.LivenessProbe != nil},
 			{"readinessProbe", c.ReadinessProbe != nil},
 			{"startupProbe", c.StartupProbe != nil},
-			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests) > 0},
+			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0},
+			{"resizePolicy", len(c.ResizePolicy) > 0},
+			{"restartPolicy", c.RestartPolicy != nil},
+			{"restartPolicyRules", len(c.RestartPolicyRules) > 0},
 		} {
 			if f.set {
 				errs = append(errs, field.Forbidden(p.Child(f.name), "cannot be set for an Ephemeral Container"))
+			}
+		}
+		// The mount of a subPath would stay until the pod ends.
+		for j, m := range c.VolumeMounts {
+			at := p.Child("volumeMounts").Index(j)
+			if m.SubPath != "" {
+				errs = append(errs, field.Forbidden(at.Child("subPath"), "cannot be set for an Ephemeral Container"))
+			}
+			if m.SubPathExpr != "" {
+				errs = append(errs, field.Forbidden(at.Child("subPathExpr"), "cannot be set for an Ephemeral Container"))
 			}
 		}
 	}
@@ -92,15 +112,12 @@ func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[strin
 	errs = append(errs, validate.OneOf(c.ImagePullPolicy, path.Child("imagePullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
 	errs = append(errs, validate.OneOf(c.TerminationMessagePolicy, path.Child("terminationMessagePolicy"),
 		corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)...)
-	if c.RestartPolicy != nil {
-		errs = append(errs, validate.OneOf(*c.RestartPolicy, path.Child("restartPolicy"),
-			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)...)
-	}
 	errs = append(errs, validatePorts(c.Ports, s.HostNetwork, path.Child("ports"))...)
 	errs = append(errs, validateEnv(c.Env, path.Child("env"))...)
 	errs = append(errs, validateEnvFrom(c.EnvFrom, path.Child("envFrom"))...)
 	errs = append(errs, validateMounts(c, volumes, path)...)
 	errs = append(errs, validateRequirements(&c.Resources, path.Child("resources"))...)
+	errs = append(errs, validateResizePolicy(c.ResizePolicy, s.RestartPolicy, path.Child("resizePolicy"))...)
 	errs = append(errs, validateContainerSecurity(c.SecurityContext, ptr.Deref(s.HostUsers, true), path.Child("securityContext"))...)
 
 	grace := ptr.Deref(s.TerminationGracePeriodSeconds, defaultGracePeriod)

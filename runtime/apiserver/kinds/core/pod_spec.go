@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
@@ -64,6 +65,7 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if s.Subdomain != "" {
 		errs = append(errs, validate.DNSLabel(s.Subdomain, path.Child("subdomain"))...)
 	}
+	errs = append(errs, validateHostnameOverride(s, path.Child("hostnameOverride"))...)
 	if s.ActiveDeadlineSeconds != nil && *s.ActiveDeadlineSeconds < 1 {
 		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *s.ActiveDeadlineSeconds, "must be between 1 and 2147483647, inclusive"))
 	}
@@ -108,6 +110,26 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validateAffinity(s.Affinity, path.Child("affinity"))...)
 	errs = append(errs, validateSpread(s.TopologySpreadConstraints, path.Child("topologySpreadConstraints"))...)
 	return errs
+}
+
+// maxHostname is what the kernel has room for.
+const maxHostname = 64
+
+func validateHostnameOverride(s *corev1.PodSpec, path *field.Path) field.ErrorList {
+	if s.HostnameOverride == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if ptr.Deref(s.SetHostnameAsFQDN, false) {
+		errs = append(errs, field.Forbidden(path, "may not be specified when setHostnameAsFQDN is true"))
+	}
+	if s.HostNetwork {
+		errs = append(errs, field.Forbidden(path, "may not be specified when hostNetwork is true"))
+	}
+	if len(*s.HostnameOverride) > maxHostname {
+		errs = append(errs, field.TooLong(path, "", maxHostname))
+	}
+	return append(errs, validate.DNSSubdomain(*s.HostnameOverride, path)...)
 }
 
 func validateDNS(s *corev1.PodSpec, path *field.Path) field.ErrorList {

@@ -389,7 +389,10 @@ status: {phase: Running, qosClass: BestEffort, nominatedNodeName: n1, podIPs: [{
 		c("back to life", "terminated: {exitCode: 0}", "running: {}", "may not be transitioned to non-terminated state"),
 		c("volume health", "podIPs:", "volumeHealth: [{name: a}, {name: a}], podIPs:", "status.volumeHealth[1]: Duplicate value"),
 	})
-	restarts := kindtest.Change("back to life where it restarts", pod, "terminated: {exitCode: 0}", "running: {}", "")
-	restarts.Manifest = "\napiVersion: v1\nkind: Pod\nspec: {restartPolicy: OnFailure, containers: [{name: a, image: b}]}\nstatus: {containerStatuses: [{name: a, state: {terminated: {exitCode: 0}}}]}"
-	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{restarts})
+	const fails = "\napiVersion: v1\nkind: Pod\nspec: {restartPolicy: OnFailure, containers: [{name: a, image: b}]}\nstatus: {containerStatuses: [{name: a, state: {terminated: {exitCode: 1}}}]}"
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		kindtest.Change("back to life where it restarts", fails, "terminated: {exitCode: 1}", "running: {}", ""),
+		kindtest.Change("where its own policy does", strings.Replace(fails, "image: b}", "image: b, restartPolicy: Never}", 1), "terminated: {exitCode: 1}", "running: {}", "may not be transitioned to non-terminated state"),
+		kindtest.Change("where its own rule does", strings.Replace(fails, "image: b}", "image: b, restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]}", 1), "terminated: {exitCode: 1}", "running: {}", ""),
+	})
 }
