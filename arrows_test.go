@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
+	"runtime/snapshot":        {"runtime/config", "runtime/etcd"},
 	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
