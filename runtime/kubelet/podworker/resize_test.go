@@ -2,6 +2,8 @@ package podworker
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
