@@ -121,10 +121,11 @@ var arrows = map[string][]string{
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/runtimeclass":   {"runtime/kubelet/poddir"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
-	"runtime/kubelet/stats":          {},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/kubelet/stats", "runtime/pod"},
+	"runtime/kubelet/stats":          {"runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
+	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},
@@ -134,6 +135,10 @@ var arrows = map[string][]string{
 	"chaos/judge": {},
 	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples":    {},
+	// The oracle sends requests and knows no kinds.
+	"differential":         {"bench/master", "runtime/config"},
+	"differential/corpus":  {},
+	"differential/compare": {},
 
 	"cmd/gantry":                    {"runtime"},
 	"cmd/gantry-unpack":             {"bootstrap/bundle"},

@@ -46,7 +46,7 @@ type Process struct {
 // is gantry. With profile the processes serve Go's profiles.
 func New(binary, dir string, profile bool) (*Master, error) {
 	m := &Master{binary: binary, dir: dir, profile: profile, ports: map[string]int{}, running: map[config.Component]*Process{}}
-	for _, name := range []string{"etcd-clients", "etcd-peers", "api", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
+	for _, name := range []string{"etcd-clients", "etcd-peers", "api", "upstream", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			return nil, err
@@ -178,7 +178,7 @@ func (p *Process) stop() {
 // Stop ends processes that were started, all of them when none is named.
 func (m *Master) Stop(components ...config.Component) {
 	if len(components) == 0 {
-		components = []config.Component{config.Scheduler, config.ControllerManager, config.APIServer, config.Etcd}
+		components = []config.Component{upstreamName, config.Scheduler, config.ControllerManager, config.APIServer, config.Etcd}
 	}
 	for _, c := range components {
 		if p := m.running[c]; p != nil {

@@ -8,7 +8,9 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -18,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -73,6 +76,16 @@ func TestCreateResets(t *testing.T) {
 	if p.Status.Phase != corev1.PodPending {
 		t.Errorf("a kind that prepares itself: %+v", p.Status)
 	}
+	n := &corev1.Node{Status: corev1.NodeStatus{Phase: corev1.NodeRunning}}
+	strategyOf(t, n).PrepareForCreate(ctx, n)
+	if n.Status.Phase != corev1.NodeRunning || n.Generation != 0 {
+		t.Errorf("a kind that brings its status, and has no generations: %+v", n)
+	}
+	v := &corev1.PersistentVolume{}
+	strategyOf(t, v).PrepareForCreate(ctx, v)
+	if v.Status.LastPhaseTransitionTime.IsZero() || v.Status.Phase != corev1.VolumePending {
+		t.Errorf("a kind with the time of its beginning: %+v", v.Status)
+	}
 	r := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{Username: "root", Groups: []string{"system:masters"}}}
 	strategyOf(t, r).PrepareForCreate(ctx, r)
 	if s := r.Spec; s.Username != "ann" || s.UID != "1" || len(s.Groups) != 1 || s.Groups[0] != "dev" || s.Extra["k"][0] != "v" {
@@ -101,7 +114,13 @@ func TestUpdateKeepsStatusAndCountsGenerations(t *testing.T) {
 			t.Errorf("%s: %+v", name, tt.obj)
 		}
 	}
-	// Of a kind without a spec there are no generations.
+	template, before := &corev1.PodTemplate{}, &corev1.PodTemplate{}
+	template.Template.Spec.Hostname = "a"
+	strategyOf(t, template).PrepareForUpdate(t.Context(), template, before)
+	if template.Generation != 1 {
+		t.Errorf("a kind without a spec: generation %d", template.Generation)
+	}
+	// Most kinds without a spec have no generations.
 	m, was := &corev1.ConfigMap{Data: map[string]string{"a": "b"}}, &corev1.ConfigMap{}
 	strategyOf(t, m).PrepareForUpdate(t.Context(), m, was)
 	if m.Generation != 0 {
@@ -137,6 +156,7 @@ func TestNames(t *testing.T) {
 	}{
 		{&corev1.ConfigMap{}, "a.b", "", ""},
 		{&corev1.ConfigMap{}, "A", "", "metadata.name"},
+		{&corev1.ConfigMap{}, "", "", "metadata.name"},
 		{&corev1.ConfigMap{}, "a-x", "a-", ""},
 		{&corev1.ConfigMap{}, "a", "Abc-", "metadata.generateName"},
 		{&corev1.ConfigMap{}, "A", "Abc-", "metadata.generateName metadata.name"},
@@ -210,6 +230,40 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// Finalizers are qualified, or Kubernetes' own; some kinds take any.
+func TestFinalizers(t *testing.T) {
+	for _, tt := range []struct {
+		obj       metav1.Object
+		finalizer string
+		errs      int
+	}{
+		{&corev1.ConfigMap{}, "example.org/a", 0}, {&corev1.ConfigMap{}, "a", 1}, {&corev1.ConfigMap{}, "kubernetes", 0},
+		{&corev1.ConfigMap{}, metav1.FinalizerOrphanDependents, 0}, {&corev1.ConfigMap{}, metav1.FinalizerDeleteDependents, 0},
+		{&coordinationv1.Lease{}, "a", 0},
+	} {
+		tt.obj.SetName("n")
+		tt.obj.SetFinalizers([]string{tt.finalizer})
+		obj := tt.obj.(runtime.Object)
+		s := strategyOf(t, obj)
+		if errs := s.Validate(t.Context(), obj); len(errs) != tt.errs {
+			t.Errorf("%T %s: %v", tt.obj, tt.finalizer, errs)
+		}
+		if errs := s.ValidateUpdate(t.Context(), obj, obj); len(errs) != tt.errs {
+			t.Errorf("update of a %T %s: %v", tt.obj, tt.finalizer, errs)
+		}
+	}
+}
+
+func TestWhatBecomesOfDependents(t *testing.T) {
+	for obj, want := range map[runtime.Object]rest.GarbageCollectionPolicy{
+		&batchv1.Job{}: rest.OrphanDependents, &corev1.ReplicationController{}: rest.OrphanDependents, &corev1.ConfigMap{}: rest.DeleteDependents,
+	} {
+		if got := strategyOf(t, obj).DefaultGarbageCollectionPolicy(t.Context()); got != want {
+			t.Errorf("%T: %v", obj, got)
+		}
+	}
+}
+
 func TestGracefulDelete(t *testing.T) {
 	s := gracefulStrategy{strategyOf(t, &corev1.Pod{})}
 	bound := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}
@@ -228,6 +282,22 @@ func TestWarnings(t *testing.T) {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{{Name: "A"}, {Name: "A"}}}}}}
 	s := strategyOf(t, p)
 	if w := s.WarningsOnUpdate(t.Context(), p, p); len(w) != 1 || !strings.Contains(w[0], "hides previous definition") {
+		t.Errorf("%v", w)
+	}
+	p.Name = "a.b"
+	if w := s.WarningsOnCreate(t.Context(), p); len(w) != 2 || !strings.HasPrefix(w[0], "metadata.name: this is used in the Pod's hostname") {
+		t.Errorf("%v", w)
+	}
+	// What a template has was told when it came.
+	d := &appsv1.Deployment{}
+	d.Spec.Template.Spec.Containers = p.Spec.Containers
+	changed := d.DeepCopy()
+	changed.Spec.Paused = true
+	s = strategyOf(t, d)
+	if w := s.WarningsOnUpdate(t.Context(), d.DeepCopy(), d); w != nil {
+		t.Errorf("%v", w)
+	}
+	if w := s.WarningsOnUpdate(t.Context(), changed, d); len(w) != 1 || !strings.HasPrefix(w[0], "spec.template.spec.containers[0].env[1]: hides") {
 		t.Errorf("%v", w)
 	}
 	if w := strategyOf(t, &corev1.Node{}).WarningsOnCreate(t.Context(), &corev1.Node{}); w != nil {

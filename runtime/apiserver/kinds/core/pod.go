@@ -20,6 +20,7 @@ func pod() kind.Kind {
 	return kind.Kind{
 		GVK:         corev1.SchemeGroupVersion.WithKind("Pod"),
 		Resource:    "pods",
+		Generation:  true,
 		ShortNames:  []string{"po"},
 		Categories:  []string{"all"},
 		Namespaced:  true,
@@ -48,6 +49,7 @@ func pod() kind.Kind {
 		ValidateUpdate:       kind.CheckUpdate(validatePodUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(validatePodStatusUpdate),
 		Warnings:             kind.Warnings(podWarnings),
+		WarningsOnCreate:     kind.Warnings(func(p *corev1.Pod) []string { return nameWarnings(p.Name, "the Pod's hostname") }),
 		GracePeriod:          podGracePeriod,
 
 		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
@@ -127,20 +129,6 @@ func validatePodCreate(p *corev1.Pod) field.ErrorList {
 		errs = append(errs, field.Invalid(mirrorPath, value, "must set spec.nodeName if mirror pod annotation is set"))
 	}
 	return errs
-}
-
-func podWarnings(p *corev1.Pod) []string {
-	var out []string
-	for i := range p.Spec.Containers {
-		seen := map[string]bool{}
-		for _, e := range p.Spec.Containers[i].Env {
-			if seen[e.Name] {
-				out = append(out, field.NewPath("spec", "containers").Index(i).Child("env").String()+": hides previous definition of \""+e.Name+"\"")
-			}
-			seen[e.Name] = true
-		}
-	}
-	return out
 }
 
 // podGracePeriod: a pod that no node runs is removed at once; others get the

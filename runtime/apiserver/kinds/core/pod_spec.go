@@ -23,14 +23,18 @@ func NoActiveDeadline(t *corev1.PodTemplateSpec, spec *field.Path) field.ErrorLi
 }
 
 // ValidatePodTemplate checks a pod template: its labels and annotations, and its
-// spec. Restart policies that the owner allows are given; ephemeral containers
+// spec. Restart policies that the owner allows are given, or none where it looks itself; ephemeral containers
 // are never part of a template.
 func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path, restart ...corev1.RestartPolicy) field.ErrorList {
-	errs := validate.Labels(t.Labels, path.Child("metadata", "labels"))
+	// Upstream leaves metadata out of this path.
+	errs := validate.Labels(t.Labels, path.Child("labels"))
 	spec := path.Child("spec")
 	errs = append(errs, validatePodSpec(&t.Spec, spec)...)
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template"))
+	}
+	if len(restart) == 0 {
+		return errs
 	}
 	return append(errs, validate.OneOfOrEmpty(t.Spec.RestartPolicy, spec.Child("restartPolicy"), restart...)...)
 }
@@ -110,7 +114,10 @@ func validateDNS(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs := validate.OneOf(s.DNSPolicy, path.Child("dnsPolicy"),
 		corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone)
 	config := path.Child("dnsConfig")
-	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
+	if s.DNSPolicy == corev1.DNSNone && s.DNSConfig == nil {
+		return append(errs, field.Required(config, fmt.Sprintf("must provide `dnsConfig` when `dnsPolicy` is %s", corev1.DNSNone)))
+	}
+	if s.DNSPolicy == corev1.DNSNone && len(s.DNSConfig.Nameservers) == 0 {
 		return append(errs, field.Required(config.Child("nameservers"), fmt.Sprintf("must provide at least one DNS nameserver when `dnsPolicy` is %s", corev1.DNSNone)))
 	}
 	if s.DNSConfig == nil {

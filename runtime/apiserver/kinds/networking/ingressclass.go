@@ -17,6 +17,7 @@ func ingressClass() kind.Kind {
 	return kind.Kind{
 		GVK:          networkingv1.SchemeGroupVersion.WithKind("IngressClass"),
 		Resource:     "ingressclasses",
+		Generation:   true,
 		NoWatchCache: true,
 		Default: kind.On(func(c *networkingv1.IngressClass) {
 			if c.Spec.Parameters != nil {

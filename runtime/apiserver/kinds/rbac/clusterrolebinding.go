@@ -13,8 +13,9 @@ import (
 
 func clusterRoleBinding() kind.Kind {
 	return kind.Kind{
-		GVK:      rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"),
-		Resource: "clusterrolebindings",
+		GVK:          rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"),
+		Resource:     "clusterrolebindings",
+		AnyFinalizer: true,
 		Default: kind.On(func(b *rbacv1.ClusterRoleBinding) {
 			defaultBinding(&b.RoleRef, b.Subjects)
 		}),

@@ -13,15 +13,16 @@ import (
 
 func role() kind.Kind {
 	return kind.Kind{
-		GVK:        rbacv1.SchemeGroupVersion.WithKind("Role"),
-		Resource:   "roles",
-		Namespaced: true,
-		Declared:   kind.Declared(Validate_Role),
+		GVK:          rbacv1.SchemeGroupVersion.WithKind("Role"),
+		Resource:     "roles",
+		AnyFinalizer: true,
+		Namespaced:   true,
+		Declared:     kind.Declared(Validate_Role),
 		Validate: kind.Check(func(r *rbacv1.Role) field.ErrorList {
 			return validateRules(r.Rules, true, field.NewPath("rules"))
 		}),
 		ValidateName: validate.PathSegmentName,
-		Columns:      printers.Columns("Name", "Created At"),
+		Columns:      printers.Columns("Name", "@Created At"),
 		Cells: kind.Cells(func(r *rbacv1.Role, _ time.Time) []any {
 			return []any{r.Name, printers.CreatedAt(r.ObjectMeta)}
 		}),

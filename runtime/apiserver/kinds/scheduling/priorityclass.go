@@ -29,6 +29,8 @@ func priorityClass() kind.Kind {
 		GVK:        schedulingv1.SchemeGroupVersion.WithKind("PriorityClass"),
 		Resource:   "priorityclasses",
 		ShortNames: []string{"pc"},
+		// Nothing that may change of one is more than metadata.
+		PrepareForCreate: kind.On(func(c *schedulingv1.PriorityClass) { c.Generation = 1 }),
 		Default: kind.On(func(c *schedulingv1.PriorityClass) {
 			kind.SetDefaultPtr(&c.PreemptionPolicy, corev1.PreemptLowerPriority)
 		}),
@@ -54,9 +56,9 @@ func priorityClass() kind.Kind {
 			}
 			return append(errs, validate.Immutable(c.PreemptionPolicy, old.PreemptionPolicy, field.NewPath("preemptionPolicy"))...)
 		}),
-		Columns: printers.Columns("Name", "#Value", "Global-Default", "Age", "PreemptionPolicy"),
+		Columns: printers.Columns("Name", "#Value", "?Global-Default", "Age", "PreemptionPolicy"),
 		Cells: kind.Cells(func(c *schedulingv1.PriorityClass, now time.Time) []any {
-			return []any{c.Name, int64(c.Value), fmt.Sprint(c.GlobalDefault), printers.Age(c.ObjectMeta, now), string(ptr.Deref(c.PreemptionPolicy, ""))}
+			return []any{c.Name, int64(c.Value), c.GlobalDefault, printers.Age(c.ObjectMeta, now), string(ptr.Deref(c.PreemptionPolicy, ""))}
 		}),
 	}
 }
