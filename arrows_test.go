@@ -80,6 +80,7 @@ var arrows = map[string][]string{
 	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/apiserver/fuzz":    {},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":    {"runtime/pod"},
 	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
@@ -106,7 +107,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/images":         {"runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
 	"runtime/kubelet/mount":          {},
-	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/stats"},
+	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
@@ -125,10 +126,13 @@ var arrows = map[string][]string{
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
-	"lab":      {},
-	"e2e":      {"bootstrap/bundle", "lab", "runtime/config"},
-	"bench":    {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
-	"examples": {},
+	"lab": {},
+	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},
+	// It drives the lab as the tests do, and reaches the cluster as a user would.
+	"chaos":       {"e2e", "lab", "runtime/config"},
+	"chaos/judge": {},
+	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
+	"examples":    {},
 	// The oracle sends requests and knows no kinds.
 	"differential":         {"bench/master", "runtime/config"},
 	"differential/corpus":  {},
@@ -142,6 +146,7 @@ var arrows = map[string][]string{
 
 // sole lists libraries that only some packages may import.
 var sole = map[string][]string{
+	"github.com/anishathalye/porcupine":      {"chaos/judge"},
 	"golang.org/x/crypto/ssh":                {"bootstrap/ssh", "bootstrap/hosttest"},
 	"aead.dev/minisign":                      {"bootstrap/bundle", "e2e"},
 	"github.com/containerd/containerd":       {"runtime/kubelet/containerd"},

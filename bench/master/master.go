@@ -2,8 +2,6 @@ package master
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -220,18 +218,4 @@ func (m *Master) WithToken(token string) *rest.Config {
 		Host: "https://" + m.address("api"), BearerToken: token, QPS: -1,
 		TLSClientConfig: rest.TLSClientConfig{CAFile: m.credentials.ca, ServerName: config.APIServerName},
 	}
-}
-
-// Dial opens a connection of HTTP/1.1 to the API server without a certificate, and
-// sends nothing on it. It comes from an address of its own, as an attacker does: who has
-// too many handshakes under way loses some, and those that share an address share that.
-func (m *Master) Dial(ctx context.Context) (net.Conn, error) {
-	ca, err := os.ReadFile(m.credentials.ca)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-	d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}, Config: &tls.Config{RootCAs: roots, ServerName: config.APIServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}}
-	return d.DialContext(ctx, "tcp", m.address("api"))
 }

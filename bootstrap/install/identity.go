@@ -15,7 +15,7 @@ import (
 const IdentityFile = config.ConfigDir + "/host.yaml"
 
 // JoinedFile exists once the host was a working member.
-const JoinedFile = config.BootstrapDir + "/joined"
+const JoinedFile = config.JoinedFile
 
 // KnownFile exists on a master once a later run came with the cluster's ID, and so
 // proved that whoever created the cluster has kept it. Before, a create of the same

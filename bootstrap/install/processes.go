@@ -76,7 +76,7 @@ func masterProcesses(n spec.Node, e Etcd) []process {
 	out := []process{
 		{config.Etcd, &config.EtcdConfig{
 			Name: n.Host.Name, Host: n.Host.IP(), InitialCluster: e.InitialCluster, InitialClusterState: state,
-			InitialClusterToken: n.ClusterID, CAFile: config.EtcdCA.CertFile(),
+			InitialClusterToken: n.ClusterID, JoinedFile: JoinedFile, CAFile: config.EtcdCA.CertFile(),
 			Server: config.EtcdServerCert.KeyPair(), Peer: config.EtcdPeerCert.KeyPair(), Health: health(config.EtcdHealthCert),
 		}, []config.Credential{config.EtcdCA, config.EtcdServerCert, config.EtcdPeerCert, config.EtcdHealthCert, config.CA}},
 		{config.APIServer, &config.APIServerConfig{

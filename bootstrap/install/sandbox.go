@@ -17,12 +17,12 @@ func sandbox(c config.Component) []string {
 	const inet = "AF_UNIX AF_INET AF_INET6"
 	switch c {
 	case config.Etcd:
-		return append(confined("", inet), state(config.EtcdDataDir), hidden(config.ContainerdRoot, config.KubeletDir))
+		return append(confined("", inet), state(config.EtcdDataDir, config.EtcdMemberDir, config.EtcdSnapshotsDir), hidden(config.ContainerdRoot, config.KubeletDir))
 	case config.APIServer:
 		// The log of audit, as it is rotated, gives the new file the old one's owner: an
 		// event is lost where it may not, though the owner is the same.
 		return append(confined("", inet), "SystemCallFilter=@chown", state(path.Dir(config.AuditLogFile)),
-			hidden(config.EtcdDataDir, config.ContainerdRoot, config.KubeletDir))
+			hidden(config.EtcdDataDir, config.EtcdSnapshotsDir, config.ContainerdRoot, config.KubeletDir))
 	case config.ControllerManager:
 		return append(confined("", inet), hidden(config.StateDir))
 	case config.Scheduler:
@@ -100,9 +100,13 @@ func mounting() []string {
 	}
 }
 
-// state is a directory that systemd makes for root alone, and that may be written.
-func state(dir string) string {
-	return "StateDirectory=" + strings.TrimPrefix(dir, "/var/lib/") + "\nStateDirectoryMode=0700"
+// state are directories that systemd makes for root alone, and that may be written.
+func state(dirs ...string) string {
+	var names []string
+	for _, dir := range dirs {
+		names = append(names, strings.TrimPrefix(dir, "/var/lib/"))
+	}
+	return "StateDirectory=" + strings.Join(names, " ") + "\nStateDirectoryMode=0700"
 }
 
 // hidden are paths that are not to be seen, where they are at all.

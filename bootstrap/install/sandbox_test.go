@@ -44,7 +44,7 @@ func TestWhatMountsHasTheServersMounts(t *testing.T) {
 func TestWhatEachProcessMay(t *testing.T) {
 	all := "-" + config.StateDir
 	for c, want := range map[config.Component]struct{ capabilities, families, state, hides, user string }{
-		config.Etcd:              {"", "AF_UNIX AF_INET AF_INET6", "gantry/etcd", "-/var/lib/gantry/kubelet", ""},
+		config.Etcd:              {"", "AF_UNIX AF_INET AF_INET6", "gantry/etcd gantry/etcd-member gantry/etcd-snapshots", "-/var/lib/gantry/kubelet", ""},
 		config.APIServer:         {"", "AF_UNIX AF_INET AF_INET6", "gantry/audit", "-/var/lib/gantry/etcd", ""},
 		config.ControllerManager: {"", "AF_UNIX AF_INET AF_INET6", "", all, ""},
 		config.Scheduler:         {"", "AF_UNIX AF_INET AF_INET6", "", "-/etc/gantry/pki/ca.key", ""},

@@ -388,7 +388,8 @@ func (p *controlPlane) unschedulable(t *testing.T) {
 	}}
 	_, err := p.admin.CoreV1().Pods("shop").Create(t.Context(), pod, metav1.CreateOptions{})
 	p.must(err)
-	const why = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+	const why = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. " +
+		"preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 	p.until("a pod that fits nowhere says why", 10*time.Second, func() error {
 		got, err := p.admin.CoreV1().Pods("shop").Get(t.Context(), "big", metav1.GetOptions{})
 		if err != nil {

@@ -6,8 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/informers"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -28,7 +30,8 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			net, err := network.New(networkConfig(cfg), api, log)
+			shared := client.Informers(api)
+			net, err := network.New(networkConfig(cfg), shared, log)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -40,9 +43,9 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, rt, podNetwork{net}, log)
+			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, shared.Core().V1().Nodes(), rt, podNetwork{net}, log)
 			// The kubelet serves health on its own port.
-			return &node{k, net, rt, certificates, api.TrackMasters}, nil, err
+			return &node{k, net, rt, certificates, shared, api.TrackMasters}, nil, err
 		})
 }
 
@@ -53,10 +56,12 @@ type node struct {
 	network      *network.Network
 	runtime      *containerd.Adapter
 	certificates *renewal.Renewer
+	shared       informers.SharedInformerFactory // of kubelet and network
 	trackMasters func(context.Context)
 }
 
 func (n *node) Run(ctx context.Context) error {
+	defer n.shared.Shutdown()
 	defer n.runtime.Close() // its logs are flushed; the connection ends with the process
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { n.trackMasters(ctx); return nil })

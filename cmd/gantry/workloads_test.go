@@ -73,13 +73,13 @@ func (p *controlPlane) exactJobs() {
 	})
 	stop := p.controllers
 	for i := range 2 {
-		p.until("some are done", 30*time.Second, func() error { return p.done("plain", int32(10*(i+1))) })
+		p.until("some are done", 2*time.Minute, func() error { return p.done("plain", int32(10*(i+1))) })
 		stop()
 		stop = p.startControllers(fmt.Sprint("next-", i))
 	}
 	p.controllers = stop
 	for name := range made {
-		p.until("job "+name+" is complete", 60*time.Second, func() error {
+		p.until("job "+name+" is complete", 3*time.Minute, func() error {
 			j, err := p.admin.BatchV1().Jobs("shop").Get(ctx, name, metav1.GetOptions{})
 			if err == nil && (j.Status.CompletionTime == nil || j.Status.Succeeded != pods || j.Status.Failed != 0 || j.Status.Active != 0) {
 				return fmt.Errorf("status %+v", j.Status)

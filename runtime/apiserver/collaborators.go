@@ -29,7 +29,7 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Col
 		return registry.Collaborators{}, err
 	}
 	return registry.Collaborators{
-		Kubelet: kubelet, ServiceCIDRs: s.cfg.ServiceCIDRs, Addresses: a.addresses,
+		Kubelet: kubelet, Addresses: a.addresses,
 		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: a.tokens, Audiences: a.generic.Authentication.APIAudiences,
 		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
 	}, nil
@@ -50,6 +50,8 @@ func (s *Server) allocator(a *assembly) (*services.Allocator, error) {
 	if err != nil {
 		return nil, err
 	}
+	allocator.AllocateFrom(serviceCIDRs{a.objects.serviceCIDRs})
+	allocator.ShowAddresses(ipAddresses{a.loopback.NetworkingV1().IPAddresses(), a.objects.ipAddresses})
 	allocator.Protect(services.Own{Pods: s.cfg.ClusterCIDRs, Nodes: func(ctx context.Context) ([]corev1.Node, error) {
 		list, err := registry.ListWhere[*corev1.NodeList](ctx, a.objects.nodes, "", nil, registry.Cached)
 		if err != nil {

@@ -25,6 +25,8 @@ type objects struct {
 
 	roles, roleBindings, clusterRoles, clusterRoleBindings *registry.Store
 
+	serviceCIDRs, ipAddresses *registry.Store
+
 	// What admission plugins look up.
 	namespaces, limitRanges, runtimeClasses, storageClasses, ingressClasses *registry.Store
 }
@@ -53,6 +55,8 @@ func findObjects(st *registry.Stores) (*objects, error) {
 		registry.Find[*nodev1.RuntimeClass](st, &o.runtimeClasses),
 		registry.Find[*storagev1.StorageClass](st, &o.storageClasses),
 		registry.Find[*networkingv1.IngressClass](st, &o.ingressClasses),
+		registry.Find[*networkingv1.ServiceCIDR](st, &o.serviceCIDRs),
+		registry.Find[*networkingv1.IPAddress](st, &o.ipAddresses),
 	} {
 		if err != nil {
 			return nil, err

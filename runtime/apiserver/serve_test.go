@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -159,6 +161,26 @@ func serverSideApply(t *testing.T, c *apitest.Cluster) {
 	d = must[*appsv1.Deployment](t)(apply("one", body(4)))
 	if d.Generation != 2 {
 		t.Errorf("generation %d after a change of the spec, want 2", d.Generation)
+	}
+
+	// Who scales owns the number from then on.
+	_, err = k.AppsV1().Deployments(ns).UpdateScale(ctx, "web", &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: ns}, Spec: autoscalingv1.ScaleSpec{Replicas: 6}},
+		metav1.UpdateOptions{FieldManager: "scaler"})
+	ok(t, err)
+	_, err = apply("one", body(4))
+	refused(t, "applying the number over the scaler's", errors.IsConflict, err)
+	d = must[*appsv1.Deployment](t)(apply("one", strings.Replace(body(0), `"replicas":0,`, "", 1)))
+	if *d.Spec.Replicas != 6 {
+		t.Errorf("%d replicas once the manifest does not name them, want the scaler's 6", *d.Spec.Replicas)
+	}
+	owner := ""
+	for _, m := range d.ManagedFields {
+		if strings.Contains(string(m.FieldsV1.Raw), "f:replicas") {
+			owner += m.Manager + " " + m.Subresource + ";"
+		}
+	}
+	if owner != "scaler scale;" {
+		t.Errorf("the number is owned by %q", owner)
 	}
 }
 
@@ -389,7 +411,7 @@ func serviceAccountTokens(t *testing.T, c *apitest.Cluster) {
 	if s := review(other.Status.Token, "vault"); !s.Authenticated {
 		t.Errorf("vault's token: %+v", s)
 	}
-	if s := review(tr.Status.Token); !s.Authenticated {
+	if s := review(tr.Status.Token); !s.Authenticated || !slices.Contains(s.User.Groups, "system:authenticated") {
 		t.Errorf("the pod's token: %+v", s)
 	}
 	ok(t, k.CoreV1().Pods(ns).Delete(ctx, "p", metav1.DeleteOptions{}))
@@ -591,6 +613,13 @@ func events(t *testing.T, c *apitest.Cluster) {
 	list := must[*corev1.EventList](t)(k.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=p"}))
 	if len(list.Items) != 1 || list.Items[0].Message != "0/0 nodes" || list.Items[0].InvolvedObject.Name != "p" {
 		t.Fatalf("core events: %+v", list.Items)
+	}
+	for selector, want := range map[string]int{
+		"reportingController=test/scheduler": 1, "reportingController=other": 0, "regarding.name=p,reason=FailedScheduling,type=Warning": 1, "regarding.name=q": 0,
+	} {
+		if list := must[*eventsv1.EventList](t)(k.EventsV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: selector})); len(list.Items) != want {
+			t.Errorf("%s: %d events", selector, len(list.Items))
+		}
 	}
 	back := must[*eventsv1.EventList](t)(k.EventsV1().Events(ns).List(ctx, metav1.ListOptions{}))
 	if len(back.Items) != 1 || back.Items[0].Note != "0/0 nodes" {

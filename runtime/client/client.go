@@ -36,12 +36,15 @@ type Options struct {
 	UserAgent string
 	// Dial reaches a master (default: TCP with a bounded time to connect).
 	Dial DialFunc
+	// Patient makes watches, and requests marked by [Patient], wait for a master.
+	Patient bool
 }
 
 // DialFunc opens a connection, as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// FromConfig reads the files that a process's configuration names.
+// FromConfig reads the files that a process's configuration names. A process is patient:
+// it goes on for as long as its server does.
 func FromConfig(c config.APIClient, userAgent string) (Options, error) {
 	ca, err := os.ReadFile(c.CAFile)
 	if err != nil {
@@ -51,7 +54,7 @@ func FromConfig(c config.APIClient, userAgent string) (Options, error) {
 	if err != nil {
 		return Options{}, fmt.Errorf("read the API credentials: %w", err)
 	}
-	return Options{Servers: c.Servers, ServerName: c.ServerName, UserAgent: userAgent, CA: ca, Pair: pair}, nil
+	return Options{Servers: c.Servers, ServerName: c.ServerName, UserAgent: userAgent, CA: ca, Pair: pair, Patient: true}, nil
 }
 
 // Client is a clientset and the REST configuration behind it.
@@ -95,7 +98,7 @@ func New(o Options) (*Client, error) {
 		}
 		cfg.Transport = transport
 	}
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return judge{dialer, rt} })
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return judge{dialer, o.Patient, rt} })
 	cs, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make an API client: %w", err)

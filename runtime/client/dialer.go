@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"syscall"
@@ -26,16 +25,20 @@ const connectTimeout = 3 * time.Second
 // for dead.
 const silence = 8 * time.Second
 
+// ErrNoMaster is what a request fails with that no master accepts a connection for.
+var ErrNoMaster = errors.New("no master accepts a connection")
+
 // Dialer connects to any one of the masters. It stays with the master that
 // answered last and moves on when a connection to it fails, so that clients
 // spread by their start order and never wait for a dead one twice in a row.
 type Dialer struct {
 	dial DialFunc
 
-	mu      sync.Mutex
-	servers []string // the preferred one first
-	conns   map[*conn]string
-	failed  int // answers in a row that were failures
+	mu       sync.Mutex
+	servers  []string // the preferred one first
+	conns    map[*conn]string
+	failed   int           // answers in a row that were failures
+	accepted chan struct{} // closed, and made anew, when a master accepts a connection
 }
 
 // conn is a connection to a master, known to its dialer until it is closed.
@@ -61,7 +64,7 @@ func NewDialer(servers []string, dial DialFunc) *Dialer {
 			Control:         boundSilence,
 		}).DialContext
 	}
-	return &Dialer{dial: dial, servers: slices.Clone(servers), conns: map[*conn]string{}}
+	return &Dialer{dial: dial, servers: slices.Clone(servers), conns: map[*conn]string{}, accepted: make(chan struct{})}
 }
 
 func boundSilence(_, _ string, c syscall.RawConn) error {
@@ -109,7 +112,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, _ string) (net.Conn, 
 			break
 		}
 	}
-	return nil, fmt.Errorf("no master accepts a connection: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("%w: %w", ErrNoMaster, errors.Join(errs...))
 }
 
 // connected makes the server the preferred one. One that was taken off the list
@@ -121,12 +124,21 @@ func (d *Dialer) connected(c net.Conn, server string) net.Conn {
 	d.servers = slices.Concat(d.servers[first:], d.servers[:first])
 	known := &conn{c, d}
 	d.conns[known] = server
+	close(d.accepted)
+	d.accepted = make(chan struct{})
 	return known
 }
 
-// patience is how many requests in a row a master may fail before another is
+// accepts is closed when a master accepts a connection from now on.
+func (d *Dialer) accepts() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.accepted
+}
+
+// tolerated is how many requests in a row a master may fail before another is
 // tried: one that answers, and has lost its store, fails them all.
-const patience = 2
+const tolerated = 2
 
 // heard is told how each request ended.
 func (d *Dialer) heard(ok bool) {
@@ -136,7 +148,7 @@ func (d *Dialer) heard(ok bool) {
 	case ok:
 		d.failed = 0
 	case len(d.servers) > 1:
-		if d.failed++; d.failed >= patience {
+		if d.failed++; d.failed >= tolerated {
 			d.failed = 0
 			bad := d.servers[0]
 			d.servers = append(d.servers[1:len(d.servers):len(d.servers)], bad)
@@ -152,26 +164,3 @@ func (d *Dialer) heard(ok bool) {
 		c.Close() // it is left, whatever it says
 	}
 }
-
-// judge tells the dialer how the requests of a transport end.
-type judge struct {
-	dialer *Dialer
-	http.RoundTripper
-}
-
-// RoundTrip passes the request on. What counts as failed is running out of time,
-// here or there, which is how a master without a store shows. Any other answer is
-// one: moving on because of an object that cannot be written would help nobody.
-func (j judge) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := j.RoundTripper.RoundTrip(req)
-	switch {
-	case err == nil:
-		j.dialer.heard(resp.StatusCode != http.StatusGatewayTimeout)
-	case !errors.Is(err, context.Canceled):
-		j.dialer.heard(false)
-	}
-	return resp, err
-}
-
-// WrappedRoundTripper is the transport below, for client-go.
-func (j judge) WrappedRoundTripper() http.RoundTripper { return j.RoundTripper }

@@ -43,7 +43,7 @@ func TestHowARequestThatEndedIsJudged(t *testing.T) {
 	} {
 		d := NewDialer([]string{"a:1", "b:1"}, (&network{}).dial)
 		d.failed = 1
-		j := judge{d, tc.answer}
+		j := judge{dialer: d, RoundTripper: tc.answer}
 		resp, err := j.RoundTrip(&http.Request{})
 		if !errors.Is(err, tc.answer.err) || err == nil && resp.StatusCode != tc.answer.status {
 			t.Errorf("%s: the answer is %v %v", what, resp, err)
@@ -71,7 +71,7 @@ func TestOnlyConnectionsToTheMasterThatIsLeftAreClosed(t *testing.T) {
 	first := dial()
 	n.up["a:1"] = false
 	second, third := dial(), dial()
-	for range patience - 1 {
+	for range tolerated - 1 {
 		d.heard(false)
 	}
 	if got := d.Servers(); !slices.Equal(got, []string{"b:1", "c:1", "a:1"}) || !open(first) || !open(second) || !open(third) {

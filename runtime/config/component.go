@@ -114,6 +114,15 @@ const (
 	KubeletDir     = StateDir + "/kubelet"
 	BootstrapDir   = StateDir + "/bootstrap"
 
+	// What a member of etcd knows of itself apart from its data, and its snapshots, are
+	// beside its data directory.
+	EtcdMemberSuffix    = "-member"
+	EtcdSnapshotsSuffix = "-snapshots"
+	EtcdMemberDir       = EtcdDataDir + EtcdMemberSuffix
+	EtcdSnapshotsDir    = EtcdDataDir + EtcdSnapshotsSuffix
+	// JoinedFile exists once the host was a working member of the cluster.
+	JoinedFile = BootstrapDir + "/joined"
+
 	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
 	// the API server makes and writes rotated files to.
 	AuditLogFile = StateDir + "/audit/audit.log"

@@ -11,6 +11,8 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/daemonset"
 	"github.com/gantry-run/gantry/runtime/controller/deployment"
 	"github.com/gantry-run/gantry/runtime/controller/disruption"
+	"github.com/gantry-run/gantry/runtime/controller/endpoints"
+	"github.com/gantry-run/gantry/runtime/controller/endpointslicemirroring"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslices"
 	"github.com/gantry-run/gantry/runtime/controller/gc"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -20,9 +22,11 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
+	"github.com/gantry-run/gantry/runtime/controller/replicationcontroller"
 	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
+	"github.com/gantry-run/gantry/runtime/controller/servicecidrs"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
 	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
@@ -44,6 +48,7 @@ type controller struct {
 func controllers() []controller {
 	return []controller{
 		{maker(replicaset.New), 8},
+		{maker(replicationcontroller.New), 5},
 		{maker(deployment.New), 5},
 		{maker(daemonset.New), 2},
 		{maker(statefulset.New), 5},
@@ -51,6 +56,9 @@ func controllers() []controller {
 		{maker(cronjob.New), 2},
 		{maker(ttlafterfinished.New), 2},
 		{maker(endpointslices.New), 5},
+		{maker(endpoints.New), 5},
+		{maker(endpointslicemirroring.New), 5},
+		{maker(servicecidrs.New), 1},
 		{maker(namespace.New), 5},
 		{maker(gc.New), 10},
 		{maker(serviceaccount.New), 2},

@@ -38,6 +38,11 @@ type Member struct {
 	Address string `json:"address"`
 	Role    Role   `json:"role"`
 	Version string `json:"version,omitempty"`
+	// Revision is the last one it has applied; Term and Index are where its log is. The
+	// members of a store that is well are of one term, and close in the others.
+	Revision int64  `json:"revision,omitempty"`
+	Term     uint64 `json:"raftTerm,omitempty"`
+	Index    uint64 `json:"raftIndex,omitempty"`
 	// DBBytes is the size of its data file, InUseBytes what of it is not free.
 	DBBytes    int64 `json:"dbBytes,omitempty"`
 	InUseBytes int64 `json:"inUseBytes,omitempty"`
@@ -109,6 +114,7 @@ func (m *Member) ask(ctx context.Context, client statuser, id uint64, urls []str
 		return
 	}
 	m.Version, m.DBBytes, m.InUseBytes, m.Problem = s.Version, s.DbSize, s.DbSizeInUse, strings.Join(s.Errors, "; ")
+	m.Revision, m.Term, m.Index = s.Header.GetRevision(), s.RaftTerm, s.RaftIndex
 	if s.Leader == id {
 		m.Role = Leader
 	}

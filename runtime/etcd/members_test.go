@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/features"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -48,7 +49,7 @@ func (a answers) Status(_ context.Context, endpoint string) (*clientv3.StatusRes
 
 func TestAMemberSaysHowItIs(t *testing.T) {
 	a := answers{
-		"leads":      {Version: "3.7.3", DbSize: 20, DbSizeInUse: 10, Leader: 1},
+		"leads":      {Header: &etcdserverpb.ResponseHeader{Revision: 5}, RaftTerm: 6, RaftIndex: 7, Version: "3.7.3", DbSize: 20, DbSizeInUse: 10, Leader: 1},
 		"follows":    {Version: "3.7.3", DbSize: 20, DbSizeInUse: 10, Leader: 2},
 		"leaderless": {Version: "3.7.3"},
 		"full":       {Version: "3.7.3", Leader: 2, Errors: []string{"NOSPACE", "CORRUPT"}},
@@ -59,7 +60,7 @@ func TestAMemberSaysHowItIs(t *testing.T) {
 		urls []string
 		want Member
 	}{
-		"it leads":              {Voter, []string{"leads", "down"}, Member{Role: Leader, Version: "3.7.3", DBBytes: 20, InUseBytes: 10}},
+		"it leads":              {Voter, []string{"leads", "down"}, Member{Role: Leader, Version: "3.7.3", Revision: 5, Term: 6, Index: 7, DBBytes: 20, InUseBytes: 10}},
 		"it follows":            {Voter, []string{"follows"}, Member{Role: Voter, Version: "3.7.3", DBBytes: 20, InUseBytes: 10}},
 		"it learns":             {Learner, []string{"follows"}, Member{Role: Learner, Version: "3.7.3", DBBytes: 20, InUseBytes: 10}},
 		"never started":         {Learner, nil, Member{Role: Learner, Problem: "it was added and has never been started"}},
@@ -100,13 +101,13 @@ func TestWhatAServerIsConfiguredAs(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	for what, tc := range map[string]struct{ got, want string }{
-		"peers are served at":       {urls(c.ListenPeerUrls), "https://10.0.0.2:2380"},
-		"peers are told":            {urls(c.AdvertisePeerUrls), "https://10.0.0.2:2380"},
-		"clients are served at":     {urls(c.ListenClientUrls), "https://127.0.0.1:2379 https://10.0.0.2:2379"},
-		"clients are told":          {urls(c.AdvertiseClientUrls), "https://10.0.0.2:2379"},
-		"the server's pair is":      {c.ClientTLSInfo.CertFile + " " + c.ClientTLSInfo.KeyFile + " " + c.ClientTLSInfo.TrustedCAFile, "s.crt s.key ca"},
-		"the peer's pair is":        {c.PeerTLSInfo.CertFile + " " + c.PeerTLSInfo.KeyFile + " " + c.PeerTLSInfo.TrustedCAFile, "p.crt p.key ca"},
-		"compaction is others', so": {c.AutoCompactionRetention, "0"},
+		"peers are served at":   {urls(c.ListenPeerUrls), "https://10.0.0.2:2380"},
+		"peers are told":        {urls(c.AdvertisePeerUrls), "https://10.0.0.2:2380"},
+		"clients are served at": {urls(c.ListenClientUrls), "https://127.0.0.1:2379 https://10.0.0.2:2379"},
+		"clients are told":      {urls(c.AdvertiseClientUrls), "https://10.0.0.2:2379"},
+		"the server's pair is":  {c.ClientTLSInfo.CertFile + " " + c.ClientTLSInfo.KeyFile + " " + c.ClientTLSInfo.TrustedCAFile, "s.crt s.key ca"},
+		"the peer's pair is":    {c.PeerTLSInfo.CertFile + " " + c.PeerTLSInfo.KeyFile + " " + c.PeerTLSInfo.TrustedCAFile, "p.crt p.key ca"},
+		"old revisions go":      {c.AutoCompactionMode + " " + c.AutoCompactionRetention, "periodic 1h"},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s %s, want %s", what, tc.got, tc.want)
@@ -114,6 +115,12 @@ func TestWhatAServerIsConfiguredAs(t *testing.T) {
 	}
 	if !c.ClientTLSInfo.ClientCertAuth || !c.PeerTLSInfo.ClientCertAuth || c.EnableGRPCGateway {
 		t.Errorf("clients prove who they are: %v, peers: %v; a gateway: %v", c.ClientTLSInfo.ClientCertAuth, c.PeerTLSInfo.ClientCertAuth, c.EnableGRPCGateway)
+	}
+	if !c.ServerFeatureGate.Enabled(features.InitialCorruptCheck) || !c.ServerFeatureGate.Enabled(features.CompactHashCheck) || c.CorruptCheckTime == 0 {
+		t.Error("data that differs from the others' is not noticed")
+	}
+	if c.QuotaBackendBytes != 8<<30 {
+		t.Errorf("the data file grows to %d bytes", c.QuotaBackendBytes)
 	}
 	if err := s.Ready(); err == nil {
 		t.Error("ready before it is started")

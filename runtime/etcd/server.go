@@ -11,10 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
+	"go.etcd.io/etcd/pkg/v3/featuregate"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/features"
 	"go.uber.org/zap"
 
 	"github.com/gantry-run/gantry/runtime/config"
@@ -31,13 +35,28 @@ const (
 	// snapshot, which for a cluster's state is a few megabytes.
 	snapshotEntries = 10000
 	catchUpEntries  = 5000
+	// compactAfter is the age at which etcd itself drops old revisions. The API servers
+	// do so after minutes, as they know which ones watches still need; they cannot when
+	// they are down, or when the store takes no writes.
+	compactAfter = "1h"
+	// fullCheck is how often the members compare all they hold. At each compaction they
+	// compare what is compacted, which costs next to nothing.
+	fullCheck = 12 * time.Hour
 )
 
 // Server is one etcd member.
 type Server struct {
-	cfg     *embed.Config
+	cfg *embed.Config
+	log *slog.Logger
+	// memberDir is what is known of the member apart from its data. joinedFile exists on
+	// a server that was a working member; "" where nobody leaves one.
+	memberDir, joinedFile string
+	peerURLs              map[string]string // of the other members at first, by name
+	snapshots             Snapshots
+
 	closing *atomic.Bool
 	etcd    atomic.Pointer[embed.Etcd]
+	refused atomic.Pointer[error]
 }
 
 // New returns a member. It opens nothing before Run.
@@ -60,19 +79,55 @@ func New(cfg config.EtcdConfig, log *slog.Logger) (*Server, error) {
 
 	c.QuotaBackendBytes, c.MaxRequestBytes = quotaBytes, maxRequestBytes
 	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotEntries, catchUpEntries
-	// The API servers compact: they know which revisions watches still need.
-	c.AutoCompactionRetention = "0"
+	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, compactAfter
+	c.CorruptCheckTime = fullCheck
+	if err := c.ServerFeatureGate.(featuregate.MutableFeatureGate).SetFromMap(map[string]bool{
+		string(features.InitialCorruptCheck): true, string(features.CompactHashCheck): true,
+	}); err != nil {
+		return nil, fmt.Errorf("etcd configuration: %w", err)
+	}
 	c.EnableGRPCGateway = false
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(slogCore{log: log, closing: closing}))
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("etcd configuration: %w", err)
 	}
-	return &Server{cfg: c, closing: closing}, nil
+	return &Server{
+		cfg: c, log: log, closing: closing, memberDir: cfg.DataDir + config.EtcdMemberSuffix, joinedFile: cfg.JoinedFile, peerURLs: cfg.InitialCluster,
+		snapshots: Snapshots{Dir: cfg.DataDir + config.EtcdSnapshotsSuffix, Keep: snapshotsKept},
+	}, nil
+}
+
+// peersOf are the client URLs of the other members, as this one knew them last.
+func (s *Server) peersOf(own *record) []string {
+	if own != nil {
+		return own.Peers
+	}
+	var out []string
+	for name, raw := range s.peerURLs {
+		u, err := url.Parse(raw)
+		if err != nil || name == s.cfg.Name {
+			continue
+		}
+		u.Host = net.JoinHostPort(u.Hostname(), s.cfg.AdvertiseClientUrls[0].Port())
+		out = append(out, u.String())
+	}
+	return out
 }
 
 // Run opens the data directory, joins the cluster and serves until ctx is done.
-// A leader hands its leadership over before it closes.
+// A leader hands its leadership over before it closes. A member that must not start waits
+// for ctx, and says why it is not ready.
 func (s *Server) Run(ctx context.Context) error {
+	refused, err := s.mayStart(ctx)
+	if err != nil {
+		return fmt.Errorf("see whether etcd member %s may start: %w", s.cfg.Name, err)
+	}
+	if refused != nil {
+		s.log.Error("the member does not start", "member", s.cfg.Name, "reason", refused)
+		s.refused.Store(&refused)
+		<-ctx.Done()
+		return nil
+	}
 	if err := os.MkdirAll(s.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
@@ -86,6 +141,12 @@ func (s *Server) Run(ctx context.Context) error {
 	s.etcd.Store(e)
 	defer e.Close()
 	defer s.etcd.Store(nil)
+	tending, stop := context.WithCancel(ctx)
+	var tended sync.WaitGroup
+	defer tended.Wait()
+	defer stop()
+	tended.Go(func() { s.tendPeers(tending, e) })
+	tended.Go(func() { s.keepUp(tending, e) })
 	select {
 	case <-ctx.Done():
 		s.closing.Store(true)
@@ -100,6 +161,9 @@ func (s *Server) Run(ctx context.Context) error {
 // Ready is nil once the member has joined and knows a leader. A learner is ready
 // too: it replicates, and whoever added it promotes it.
 func (s *Server) Ready() error {
+	if refused := s.refused.Load(); refused != nil {
+		return *refused
+	}
 	e := s.etcd.Load()
 	if e == nil {
 		return errors.New("etcd is not started")
@@ -112,7 +176,7 @@ func (s *Server) Ready() error {
 	if e.Server.Leader() == 0 {
 		return errors.New("the cluster has no leader")
 	}
-	return nil
+	return corrupt(e)
 }
 
 func mutualTLS(pair config.KeyPair, caFile string) transport.TLSInfo {

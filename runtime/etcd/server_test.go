@@ -5,11 +5,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -74,8 +76,9 @@ func freePort(t *testing.T) int {
 
 // member is one etcd of a test, and its way to be stopped.
 type member struct {
-	cfg  config.EtcdConfig
-	stop func()
+	cfg    config.EtcdConfig
+	server *Server // as it was started last
+	stop   func()
 }
 
 func (m *member) url() string { return fmt.Sprintf("https://127.0.0.1:%d", m.cfg.ClientPort) }
@@ -84,6 +87,7 @@ func (m *member) start(t *testing.T) {
 	t.Helper()
 	s, err := New(m.cfg, slog.New(slog.DiscardHandler))
 	check(t, err)
+	m.server = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -105,7 +109,25 @@ func (m *member) start(t *testing.T) {
 	}
 }
 
-func TestMembersJoinReplicateAndComeBack(t *testing.T) {
+// dial returns a client of the member.
+func (m *member) dial(t *testing.T) *clientv3.Client {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{m.url()}, TLS: m.tls(t), DialTimeout: 5 * time.Second})
+	check(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (m *member) tls(t *testing.T) *tls.Config {
+	t.Helper()
+	c, err := transport.TLSInfo{CertFile: m.cfg.Peer.CertFile, KeyFile: m.cfg.Peer.KeyFile, TrustedCAFile: m.cfg.CAFile}.ClientConfig()
+	check(t, err)
+	return c
+}
+
+// threeMembers starts a member and has two more join it.
+func threeMembers(t *testing.T) []*member {
+	t.Helper()
 	ca, pair := credentials(t)
 	cluster := map[string]string{}
 	var members []*member
@@ -116,31 +138,15 @@ func TestMembersJoinReplicateAndComeBack(t *testing.T) {
 		if i == 0 {
 			state = "new"
 		}
-		initial := map[string]string{}
-		for k, v := range cluster {
-			initial[k] = v
-		}
 		members = append(members, &member{cfg: config.EtcdConfig{
 			Name: name, DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t),
-			InitialCluster: initial, InitialClusterState: state, InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
+			InitialCluster: maps.Clone(cluster), InitialClusterState: state, InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
 		}})
 	}
 	members[0].start(t)
-	if info, err := os.Stat(members[0].cfg.DataDir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("data directory: %v %v, want mode 0700", info.Mode(), err)
-	}
-	tlsConfig, err := transport.TLSInfo{CertFile: pair.CertFile, KeyFile: pair.KeyFile, TrustedCAFile: ca}.ClientConfig()
+	first := members[0].dial(t)
+	_, err := first.Put(t.Context(), "k", "v")
 	check(t, err)
-	dial := func(m *member) *clientv3.Client {
-		c, err := clientv3.New(clientv3.Config{Endpoints: []string{m.url()}, TLS: tlsConfig, DialTimeout: 5 * time.Second})
-		check(t, err)
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	first := dial(members[0])
-	_, err = first.Put(t.Context(), "k", "v")
-	check(t, err)
-
 	for _, m := range members[1:] {
 		var id uint64
 		retry(t, "add "+m.cfg.Name, func(ctx context.Context) error {
@@ -153,15 +159,23 @@ func TestMembersJoinReplicateAndComeBack(t *testing.T) {
 		m.start(t)
 		retry(t, "promote "+m.cfg.Name, func(ctx context.Context) error { _, err := first.MemberPromote(ctx, id); return err })
 	}
+	return members
+}
+
+func TestMembersJoinReplicateAndComeBack(t *testing.T) {
+	members := threeMembers(t)
+	if info, err := os.Stat(members[0].cfg.DataDir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("data directory: %v %v, want mode 0700", info.Mode(), err)
+	}
 
 	// Any one may stop, the leader too: the others go on, and it comes back with all.
 	members[0].stop()
-	second := dial(members[1])
+	second := members[1].dial(t)
 	retry(t, "write without the first member", func(ctx context.Context) error { _, err := second.Put(ctx, "k2", "v2"); return err })
 	members[0].start(t)
 	retry(t, "read what was written before and meanwhile", func(ctx context.Context) error {
 		for k, want := range map[string]string{"k": "v", "k2": "v2"} {
-			resp, err := dial(members[0]).Get(ctx, k)
+			resp, err := members[0].dial(t).Get(ctx, k)
 			if err != nil {
 				return err
 			}
@@ -173,7 +187,7 @@ func TestMembersJoinReplicateAndComeBack(t *testing.T) {
 	})
 
 	// Nobody without a certificate gets in.
-	bare := tlsConfig.Clone()
+	bare := members[0].tls(t)
 	bare.Certificates, bare.GetClientCertificate = nil, nil
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{members[0].url()}, TLS: bare, DialTimeout: time.Second})
 	check(t, err)

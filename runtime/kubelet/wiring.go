@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
@@ -42,9 +43,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
-// New returns a kubelet; version is what the node reports. Nothing is touched
-// before Run.
-func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, runtime ContainerRuntime, network Network, log *slog.Logger) (*Kubelet, error) {
+// New returns a kubelet; version is what the node reports, nodes has its Node. Nothing is
+// touched before Run.
+func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nodes coreinformers.NodeInformer, runtime ContainerRuntime, network Network, log *slog.Logger) (*Kubelet, error) {
 	machine, err := stats.ReadMachine(cfg.RootDir)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, run
 		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
 	}
 	k.node = nodestatus.New(nodestatus.Config{
-		API: api, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
+		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
 		Capacity: capacity, Allocatable: allocatable, Features: runtime.Features(),
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,

@@ -9,6 +9,8 @@
 // known by address.
 //
 // The first NetworkPolicy of a cluster starts all of it, the last one ends it: without
-// any there is no table, and of pods and namespaces nothing is followed. It may import
-// runtime/client and runtime/config.
+// any the table is empty, and of pods and namespaces nothing is followed. The table
+// stands once the policies are known, and outlives this process: runtime/network waits
+// for it before it attaches a pod, and has pods send from their own addresses alone. It
+// may import runtime/client and runtime/config.
 package netpol

@@ -19,7 +19,7 @@ type modelTable struct {
 	rules    *Ruleset // nil: there is no table
 	whole    int      // writes of the whole
 	writes   int      // all of them
-	deletes  int
+	clears   int
 	refuse   error
 	problems []string
 }
@@ -30,12 +30,16 @@ func (m *modelTable) Exists() (bool, error) {
 	return m.rules != nil, nil
 }
 
-func (m *modelTable) Delete() error {
+func (m *modelTable) Clear() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rules = nil
-	m.deletes++
-	return m.refuse
+	if m.refuse != nil {
+		return m.refuse
+	}
+	empty := newRuleset()
+	m.rules = &empty
+	m.clears++
+	return nil
 }
 
 func (m *modelTable) Close() error { return nil }
@@ -63,13 +67,13 @@ func (m *modelTable) Apply(c Change) error {
 	return m.change(c)
 }
 
-func (m *modelTable) seen() (rules string, writes, whole, deletes int) {
+func (m *modelTable) seen() (rules string, writes, whole, clears int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.rules != nil {
 		rules = m.rules.String()
 	}
-	return rules, m.writes, m.whole, m.deletes
+	return rules, m.writes, m.whole, m.clears
 }
 
 func (m *modelTable) change(c Change) error {

@@ -20,7 +20,7 @@ import (
 
 const (
 	// verifyPeriod is how often the kernel is asked whether it still has the table
-	// (another tool may have flushed the ruleset). It is asked while there is one.
+	// (another tool may have flushed the ruleset).
 	verifyPeriod = 10 * time.Second
 	// retryPeriod is the wait after the kernel refused a transaction.
 	retryPeriod = time.Second
@@ -50,7 +50,7 @@ type kernelTable interface {
 	Exists() (bool, error)
 	Replace(Ruleset) error
 	Apply(Change) error
-	Delete() error
+	Clear() error
 	Close() error
 }
 
@@ -99,27 +99,41 @@ func (e *Enforcer) Run(ctx context.Context) error {
 	return nil
 }
 
-// idle waits for a policy, in a cluster that has none.
+// idle waits for a policy, in a cluster that has none. That is said by an empty table,
+// without which no pod of this node is attached.
 func (e *Enforcer) idle(ctx context.Context, table kernelTable) {
-	for {
-		if err := table.Delete(); err != nil {
-			e.fail("cannot remove the rules of NetworkPolicies that are gone", err)
-			if !sleep(ctx, retryPeriod) {
-				return
-			}
-			continue
-		}
-		break
-	}
 	e.takeDirty() // there is nothing that it concerns
-	e.Set(nil)
-	for len(e.policies.GetIndexer().ListKeys()) == 0 {
+	verify := time.NewTicker(e.verifyPeriod)
+	defer verify.Stop()
+	for cleared := false; len(e.policies.GetIndexer().ListKeys()) == 0; {
+		if !cleared {
+			if err := table.Clear(); err != nil {
+				e.fail("cannot write that there are no NetworkPolicies", err)
+				if !sleep(ctx, retryPeriod) {
+					return
+				}
+				continue
+			}
+			cleared = true
+			e.Set(nil)
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-verify.C:
+			cleared = e.exists(table)
 		case <-e.wake:
 		}
 	}
+}
+
+// exists says whether the kernel still has the table.
+func (e *Enforcer) exists(table kernelTable) bool {
+	ok, err := table.Exists()
+	if err != nil || !ok {
+		e.log.Warn("the table is gone from the kernel; writing it again", "table", config.PolicyTable, "error", err)
+	}
+	return err == nil && ok
 }
 
 // enforce keeps the table for as long as there is a policy. Pods and namespaces are
@@ -158,10 +172,7 @@ func (e *Enforcer) enforce(ctx context.Context, table kernelTable) error {
 		case <-ctx.Done():
 			return nil
 		case <-verify.C:
-			if ok, err := table.Exists(); err != nil || !ok {
-				e.log.Warn("the table is gone from the kernel; writing it again", "table", config.PolicyTable)
-				whole = true
-			}
+			whole = !e.exists(table)
 		case <-e.wake:
 			if !sleep(ctx, settle) {
 				return nil

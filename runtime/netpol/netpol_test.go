@@ -88,7 +88,7 @@ func denyAll() *networkingv1.NetworkPolicy {
 	}}
 }
 
-// Without a policy there is no table, and nothing but policies is followed; the first
+// Without a policy the table is empty, and nothing but policies is followed; the first
 // one starts it, the last one ends it.
 func TestNothingIsFollowedWithoutAPolicy(t *testing.T) {
 	api := fake.NewClientset(cluster()...)
@@ -98,8 +98,8 @@ func TestNothingIsFollowedWithoutAPolicy(t *testing.T) {
 	e, stop := start(t, api, table)
 	defer stop()
 	eventually(t, "it is ready", func() bool { return e.Ready() == nil && watches.has("networkpolicies") })
-	if rules, writes, _, deletes := table.seen(); rules != "" || writes != 0 || deletes != 1 || watches.has("pods") || watches.has("namespaces") {
-		t.Errorf("at first: %d writes, %d deletes, table %q; watches %v", writes, deletes, rules, watches.open)
+	if rules, writes, _, clears := table.seen(); rules != "" || writes != 0 || clears != 1 || watches.has("pods") || watches.has("namespaces") {
+		t.Errorf("at first: %d writes, cleared %d times, table %q; watches %v", writes, clears, rules, watches.open)
 	}
 	policies := api.NetworkingV1().NetworkPolicies("ns")
 	if _, err := policies.Create(t.Context(), denyAll(), metav1.CreateOptions{}); err != nil {
@@ -126,7 +126,7 @@ func TestNothingIsFollowedWithoutAPolicy(t *testing.T) {
 	if err := policies.Delete(t.Context(), "deny", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the table is gone", func() bool { rules, _, _, deletes := table.seen(); return rules == "" && deletes == 2 })
+	eventually(t, "the table is empty", func() bool { rules, _, _, clears := table.seen(); return rules == "" && clears == 2 })
 	if _, err := policies.Create(t.Context(), denyAll(), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +154,8 @@ func TestRulesStayWhileTheAPIIsAway(t *testing.T) {
 		e, stop := start(t, api, table)
 		eventually(t, "the API is asked", func() bool { mu.Lock(); defer mu.Unlock(); return asked > 0 })
 		time.Sleep(20 * time.Millisecond) // what is not to come has no event
-		if _, writes, _, deletes := table.seen(); writes+deletes > 0 || e.Ready() == nil {
-			t.Errorf("without %s: %d writes, %d deletes, ready: %v", kind, writes, deletes, e.Ready())
+		if _, writes, _, clears := table.seen(); writes+clears > 0 || e.Ready() == nil {
+			t.Errorf("without %s: %d writes, cleared %d times, ready: %v", kind, writes, clears, e.Ready())
 		}
 		stop()
 	}
@@ -185,6 +185,32 @@ func TestATableThatIsGoneOrRefusedIsWrittenWhole(t *testing.T) {
 		})
 		stop()
 	}
+}
+
+// That there are no policies stands in the kernel too: pods wait for it.
+func TestAnEmptyTableThatIsGoneOrRefusedIsWrittenAgain(t *testing.T) {
+	table := &modelTable{refuse: errors.New("the kernel is out of memory")}
+	e, stop := start(t, fake.NewClientset(cluster()...), table)
+	defer stop()
+	eventually(t, "it is not ready", func() bool {
+		err := e.Ready()
+		return err != nil && strings.Contains(err.Error(), "out of memory")
+	})
+	table.mu.Lock()
+	table.refuse = nil
+	table.mu.Unlock()
+	stands := func(times int) func() bool {
+		return func() bool {
+			ok, err := table.Exists()
+			_, writes, _, clears := table.seen()
+			return ok && err == nil && writes == 0 && clears == times && e.Ready() == nil
+		}
+	}
+	eventually(t, "it stands", stands(1))
+	table.mu.Lock()
+	table.rules = nil
+	table.mu.Unlock()
+	eventually(t, "it is written again", stands(2))
 }
 
 // A policy that cannot be read isolates.

@@ -40,14 +40,6 @@ func (t *Table) addHooks() {
 			&expr.Meta{Key: link, Register: reg},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: []byte(config.PodLinkPrefix)},
 		}
-		if d == Egress {
-			// A pod has its own address: with another's it would be taken for that one,
-			// also in the middle of a connection of that one's.
-			t.rule(chain, append(slices.Clone(ofPod),
-				&expr.Fib{Register: reg, FlagSADDR: true, FlagIIF: true, ResultOIF: true},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: make([]byte, 4)},
-				&expr.Verdict{Kind: expr.VerdictDrop})...)
-		}
 		// Of a connection that was let through, all passes: also answers, and what a
 		// policy of later would not have begun.
 		state := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)

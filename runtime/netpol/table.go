@@ -21,6 +21,9 @@ const (
 // from its pods: what the node itself sends to them and gets from them is never
 // restricted.
 //
+// Without policies it is empty, and says that there are none: a server that has booted
+// has no table until that is known.
+//
 //	links:           links of pods that are known; no other pod's passes anything
 //	same:            (link, link) of those, where a packet leaves by the one it came by
 //	ingress, egress: link → goto the chain of the policies that select its pod
@@ -64,11 +67,15 @@ func (t *Table) Exists() (bool, error) {
 	return false, nil
 }
 
-// Delete removes the table, if there is one.
-func (t *Table) Delete() error {
+// Clear swaps the table for one without rules, which no packet passes through.
+func (t *Table) Clear() error {
 	t.conn.AddTable(t.table) // so that deleting it cannot fail
 	t.conn.DelTable(t.table)
-	return t.flush("remove it")
+	t.conn.AddTable(t.table)
+	for _, d := range []Direction{Egress, Ingress} {
+		t.conn.AddChain(&nftables.Chain{Name: d.String(), Table: t.table})
+	}
+	return t.flush("clear it")
 }
 
 // Replace swaps the whole table for one with these rules, in one transaction: there is

@@ -37,8 +37,12 @@ func isPodLink(name string) bool {
 }
 
 // Attach connects the network namespace at nsPath and returns the pod's addresses.
-// A pod that is attached keeps what it has.
-func (n *Network) Attach(_ context.Context, uid, nsPath string, ports []HostPort) (addr.IPs, error) {
+// A pod that is attached keeps what it has. After a boot it waits until NetworkPolicies
+// are in force.
+func (n *Network) Attach(ctx context.Context, uid, nsPath string, ports []HostPort) (addr.IPs, error) {
+	if err := n.awaitPolicies(ctx); err != nil {
+		return nil, err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.Ready(); err != nil {
@@ -172,15 +176,28 @@ func podOf(r netlink.Route) (netip.Addr, bool) {
 	return netip.AddrFromSlice(r.Dst.IP.To4())
 }
 
-// Detach removes a pod's link, and with it its address and routes.
-func (n *Network) Detach(_ context.Context, uid string) error { return n.detachLink(LinkName(uid)) }
+// Detach removes a pod's link, and with it its address, its routes and what the kernel
+// remembers of its connections.
+func (n *Network) Detach(_ context.Context, uid string) error {
+	return errors.Join(n.detachLink(LinkName(uid)), n.ended.flush())
+}
 
 func (n *Network) detachLink(name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	link, err := netlink.LinkByName(name)
 	if err == nil {
-		err = netlink.LinkDel(link)
+		routes, rerr := podRoutes()
+		if rerr != nil {
+			return rerr
+		}
+		if err = netlink.LinkDel(link); err == nil {
+			for ip, index := range routes {
+				if index == link.Attrs().Index {
+					n.ended.note(ip)
+				}
+			}
+		}
 	}
 	if err != nil && !errors.As(err, &netlink.LinkNotFoundError{}) && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("remove the link %s: %w", name, err)
@@ -199,7 +216,7 @@ func (n *Network) Prune(_ context.Context, uids []string) error {
 	for _, name := range orphans(links, uids) {
 		errs = append(errs, n.detachLink(name))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.ended.flush())...)
 }
 
 // orphans are the names of pods' links that belong to none of uids.

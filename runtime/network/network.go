@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/informers"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/client"
@@ -51,16 +51,19 @@ const noPodCIDR = "the node has no pod CIDR yet"
 
 // Network is the pod network of this node.
 type Network struct {
-	cfg   Config
-	api   kubernetes.Interface
-	log   *slog.Logger
-	wake  chan struct{}
-	nodes func() ([]*corev1.Node, error)
+	cfg    Config
+	shared informers.SharedInformerFactory
+	log    *slog.Logger
+	wake   chan struct{}
+	nodes  func() ([]*corev1.Node, error)
 
 	refused map[Claim]bool // told already; sync's own
 
 	// Status is the readiness that the kubelet asks for before it attaches pods.
 	*readiness.Status
+
+	policies chan struct{} // closed once NetworkPolicies are in force
+	ended    connections   // of pods that are gone
 
 	mu      sync.Mutex // also serialises attaching
 	podCIDR netip.Prefix
@@ -70,14 +73,15 @@ type Network struct {
 	write   func() error             // writeTable
 }
 
-// New returns the network of a node; nothing is touched before Run.
-func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, error) {
+// New returns the network of a node; nothing is touched before Run. It watches the Nodes
+// with shared, which it starts and leaves to its owner to shut down.
+func New(cfg Config, shared informers.SharedInformerFactory, log *slog.Logger) (*Network, error) {
 	if !cfg.NodeIPs.V4().IsValid() || !cfg.ClusterCIDRs.V4().IsValid() || !cfg.ServiceCIDRs.V4().IsValid() {
 		return nil, fmt.Errorf("the pod network needs IPv4 addresses of the node, pods and Services, not %q, %q and %q", cfg.NodeIPs, cfg.ClusterCIDRs, cfg.ServiceCIDRs)
 	}
 	n := &Network{
-		cfg: cfg, api: api, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
-		Status: readiness.NotReady(noPodCIDR),
+		cfg: cfg, shared: shared, log: log, wake: make(chan struct{}, 1), ports: map[string][]portMapping{},
+		Status: readiness.NotReady(noPodCIDR), policies: make(chan struct{}), ended: connections{remove: removeFlows},
 	}
 	n.write = n.writeTable
 	return n, nil
@@ -86,8 +90,15 @@ func New(cfg Config, api kubernetes.Interface, log *slog.Logger) (*Network, erro
 // Run keeps the host's routes as the nodes of the cluster need them. Pods keep
 // their network when it ends.
 func (n *Network) Run(ctx context.Context) error {
-	factory := client.Informers(n.api)
-	informer := factory.Core().V1().Nodes()
+	if err := n.restorePorts(); err != nil {
+		n.log.Warn("host ports lead nowhere until their pods are found again", "error", err)
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watching.Go(func() { n.followPolicies(ctx) })
+	informer := n.shared.Core().V1().Nodes()
 	kick := func() {
 		select {
 		case n.wake <- struct{}{}:
@@ -100,14 +111,11 @@ func (n *Network) Run(ctx context.Context) error {
 		}
 	}, func(*corev1.Node) { kick() })
 	n.nodes = func() ([]*corev1.Node, error) { return informer.Lister().List(labels.Everything()) }
-	factory.Start(ctx.Done())
-	defer factory.Shutdown()
+	n.shared.Start(ctx.Done())
 	if err := client.WaitForSync(ctx, synced); err != nil {
 		return err
 	}
-	var watching sync.WaitGroup
 	watching.Go(func() { n.watchHost(ctx, kick) })
-	defer watching.Wait()
 	tick := time.NewTicker(resync)
 	defer tick.Stop()
 	for {

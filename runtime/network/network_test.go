@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -16,12 +17,14 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/client"
 )
 
 func configOf(name, ips string) Config {
@@ -30,7 +33,7 @@ func configOf(name, ips string) Config {
 
 func newNetwork(t *testing.T, ip string) (*Network, error) {
 	t.Helper()
-	return New(configOf("n", ip), fake.NewClientset(), slog.New(slog.DiscardHandler))
+	return New(configOf("n", ip), client.Informers(fake.NewClientset()), slog.New(slog.DiscardHandler))
 }
 
 func TestANodeIsOfIPv4AndNotReadyAtFirst(t *testing.T) {
@@ -283,5 +286,96 @@ func TestPortRule(t *testing.T) {
 		if _, err := portRule(mapping(protocol, "")); err == nil {
 			t.Errorf("a port of %q", protocol)
 		}
+	}
+}
+
+// No pod is attached before NetworkPolicies are in force, and that is told in time.
+func TestAttachingWaitsForPolicies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, err := newNetwork(t, "10.0.0.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		attach := func(ctx context.Context) error {
+			_, err := n.Attach(ctx, "uid", "/none", nil)
+			return err
+		}
+		begun := time.Now()
+		if err := attach(t.Context()); !errors.Is(err, errNoPolicies) || time.Since(begun) != policyPatience {
+			t.Errorf("without a table: %v after %s", err, time.Since(begun))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := attach(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("cut short: %v", err)
+		}
+		ended := make(chan error)
+		go func() { ended <- attach(t.Context()) }()
+		synctest.Wait()
+		close(n.policies)
+		// What it is refused for then comes next.
+		for range 2 {
+			if err := <-ended; err == nil || err.Error() != noPodCIDR {
+				t.Errorf("once the table stands: %v", err)
+			}
+			go func() { ended <- attach(t.Context()) }()
+		}
+		<-ended
+	})
+}
+
+func TestConnectionsThatAreNotRemovedAreTriedAgain(t *testing.T) {
+	a, b, other := netip.MustParseAddr("10.244.0.1"), netip.MustParseAddr("10.244.0.2"), netip.MustParseAddr("10.244.0.3")
+	var removed []flows
+	refuse := errors.New("no memory")
+	c := connections{remove: func(f flows) error { removed = append(removed, f); return refuse }}
+	if err := c.flush(); err != nil || removed != nil {
+		t.Errorf("nothing is gone: %v, removed %v", err, removed)
+	}
+	c.note(a)
+	if err := c.flush(); !errors.Is(err, refuse) {
+		t.Errorf("refused: %v", err)
+	}
+	refuse = nil
+	c.note(b)
+	for range 2 { // the second time there is nothing left
+		if err := c.flush(); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []flows{{a: true}, {a: true, b: true}}; !reflect.DeepEqual(removed, want) {
+		t.Errorf("removed %v, want %v", removed, want)
+	}
+	flow := func(src, dst, rsrc, rdst netip.Addr) *netlink.ConntrackFlow {
+		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}, Reverse: netlink.IPTuple{SrcIP: rsrc.AsSlice(), DstIP: rdst.AsSlice()}}
+	}
+	for i := range 5 {
+		ips := [5]netip.Addr{other, other, other, other, other}
+		ips[i] = a // the fifth is none of the flow's
+		if got := (flows{a: true}).MatchConntrackFlow(flow(ips[0], ips[1], ips[2], ips[3])); got != (i < 4) {
+			t.Errorf("address %d of a flow: %v", i, got)
+		}
+	}
+}
+
+func TestARuleTellsItsHostPort(t *testing.T) {
+	link, pod := LinkName("uid"), netip.MustParseAddr("10.244.0.7")
+	for _, m := range []portMapping{
+		{HostPort{Protocol: "TCP", HostPort: 80, ContainerPort: 8080}, pod},
+		{HostPort{Protocol: "UDP", HostIP: "192.0.2.1", HostPort: 65535, ContainerPort: 1}, pod},
+		{HostPort{Protocol: "SCTP", HostIP: "0.0.0.0", HostPort: 1, ContainerPort: 65535}, pod},
+	} {
+		data := comment(link, m)
+		if gotLink, got, ok := parseComment(data); !ok || gotLink != link || got != m || len(data) > 128 {
+			t.Errorf("%+v became %s %+v, %v, in %d bytes", m, gotLink, got, ok, len(data))
+		}
+	}
+	for _, text := range []string{"", "a rule of mine", "eth0 TCP * 80 10.244.0.7 80", link + " TCP * 80 10.244.0.7", link + " TCP * 80 pod 80", link + " TCP * 65536 10.244.0.7 80", link + " TCP * 80 10.244.0.7 -1"} {
+		if _, m, ok := parseComment(userdata.AppendString(nil, userdata.TypeComment, text)); ok {
+			t.Errorf("%q is taken for %+v", text, m)
+		}
+	}
+	if _, _, ok := parseComment(nil); ok {
+		t.Error("a rule without a comment is taken for one")
 	}
 }

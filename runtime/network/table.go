@@ -42,8 +42,12 @@ func (n *Network) setPorts(link string, ip netip.Addr, ports []HostPort) error {
 	return nil
 }
 
-// writeTable replaces the nftables table in one transaction: what pods send out
-// of the cluster gets the node's address, and host ports lead to their pods.
+// preroutingChain is where packets from elsewhere find host ports.
+const preroutingChain = "prerouting"
+
+// writeTable replaces the nftables table in one transaction: pods send from their own
+// addresses, what they send out of the cluster gets the node's, and host ports lead to
+// their pods.
 func (n *Network) writeTable() error {
 	conn, err := nftables.New()
 	if err != nil {
@@ -59,25 +63,27 @@ func (n *Network) writeTable() error {
 	})
 	source, destination := addressIn(12, n.cfg.ClusterCIDRs.V4(), expr.CmpOpEq), addressIn(16, n.cfg.ClusterCIDRs.V4(), expr.CmpOpNeq)
 	conn.AddRule(&nftables.Rule{Table: t, Chain: post, Exprs: slices.Concat(source, destination, []expr.Any{&expr.Masq{}})})
-	var all []portMapping
-	for _, ports := range n.ports {
-		all = append(all, ports...)
-	}
-	if len(all) > 0 {
-		for name, hook := range map[string]*nftables.ChainHook{"prerouting": nftables.ChainHookPrerouting, "output": nftables.ChainHookOutput} {
+	own := conn.AddChain(&nftables.Chain{
+		Name: "source", Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw,
+	})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: own, Exprs: foreignSource()})
+	if len(n.ports) > 0 {
+		for name, hook := range map[string]*nftables.ChainHook{preroutingChain: nftables.ChainHookPrerouting, "output": nftables.ChainHookOutput} {
 			chain := conn.AddChain(&nftables.Chain{
 				// Before the proxy's: a host port is more specific than a Service.
 				Name: name, Table: t, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityRef(*nftables.ChainPriorityNATDest - 5),
 			})
-			for _, m := range all {
-				if !m.reachable() {
-					continue
+			for link, ports := range n.ports {
+				for _, m := range ports {
+					if !m.reachable() {
+						continue
+					}
+					rule, err := portRule(m)
+					if err != nil {
+						return err
+					}
+					conn.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: rule, UserData: comment(link, m)})
 				}
-				rule, err := portRule(m)
-				if err != nil {
-					return err
-				}
-				conn.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: rule})
 			}
 		}
 	}
@@ -85,6 +91,19 @@ func (n *Network) writeTable() error {
 		return fmt.Errorf("write the nftables table %s: %w", config.NetworkTable, err)
 	}
 	return nil
+}
+
+// foreignSource drops what a pod sends from an address that is not its own. With
+// another's it would be taken for that one: by NetworkPolicies, by the source ranges of a
+// load balancer, and in the middle of a connection of that one's.
+func foreignSource() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte(config.PodLinkPrefix)},
+		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: make([]byte, 4)},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
 }
 
 // addressIn compares the address at an offset of the IPv4 header with a prefix.

@@ -51,8 +51,8 @@ func IsAvailable(p *corev1.Pod, minReadySeconds int32, now time.Time) (available
 }
 
 // SetCondition sets the condition of c's type and reports whether the status changed.
-// The transition time moves only with the condition's status; the probe time and the
-// observed generation of an older condition are kept.
+// The transition time moves only with the condition's status; the probe time of an older
+// condition is kept, and so is its observed generation where c has none.
 func SetCondition(s *corev1.PodStatus, c corev1.PodCondition, now metav1.Time) bool {
 	c.LastTransitionTime = now
 	old := Condition(s, c.Type)
@@ -63,7 +63,10 @@ func SetCondition(s *corev1.PodStatus, c corev1.PodCondition, now metav1.Time) b
 	if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
 		return false
 	}
-	c.LastProbeTime, c.ObservedGeneration = old.LastProbeTime, old.ObservedGeneration
+	c.LastProbeTime = old.LastProbeTime
+	if c.ObservedGeneration == 0 {
+		c.ObservedGeneration = old.ObservedGeneration
+	}
 	if old.Status == c.Status {
 		c.LastTransitionTime = old.LastTransitionTime
 	}

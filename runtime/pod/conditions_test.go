@@ -65,11 +65,13 @@ func TestSetCondition(t *testing.T) {
 		changed bool
 		at      metav1.Time
 	}{
-		"the same":        {with(func(c *corev1.PodCondition) { c.LastTransitionTime = later }), false, before},
-		"another reason":  {with(func(c *corev1.PodCondition) { c.Reason = "B" }), true, before},
-		"another message": {with(func(c *corev1.PodCondition) { c.Message = "n" }), true, before},
-		"another status":  {with(func(c *corev1.PodCondition) { c.Status = corev1.ConditionFalse }), true, later},
-		"another type":    {corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}, true, later},
+		"the same":           {with(func(c *corev1.PodCondition) { c.LastTransitionTime = later }), false, before},
+		"another reason":     {with(func(c *corev1.PodCondition) { c.Reason = "B" }), true, before},
+		"another message":    {with(func(c *corev1.PodCondition) { c.Message = "n" }), true, before},
+		"another status":     {with(func(c *corev1.PodCondition) { c.Status = corev1.ConditionFalse }), true, later},
+		"a newer generation": {with(func(c *corev1.PodCondition) { c.ObservedGeneration, c.Reason = 4, "B" }), true, before},
+		"no generation":      {with(func(c *corev1.PodCondition) { c.ObservedGeneration, c.Reason = 0, "B" }), true, before},
+		"another type":       {corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}, true, later},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled}, base}}
@@ -80,7 +82,11 @@ func TestSetCondition(t *testing.T) {
 			if got.Status != c.set.Status || got.Reason != c.set.Reason || got.Message != c.set.Message || got.LastTransitionTime != c.at {
 				t.Errorf("now %+v", got)
 			}
-			if c.set.Type == base.Type && (got.LastProbeTime != before || got.ObservedGeneration != 3) {
+			generation := c.set.ObservedGeneration
+			if !c.changed || generation == 0 {
+				generation = 3
+			}
+			if c.set.Type == base.Type && (got.LastProbeTime != before || got.ObservedGeneration != generation) {
 				t.Errorf("probe time or generation is lost: %+v", got)
 			}
 		})

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,18 +46,18 @@ func (b *binding) failed(ctx context.Context, status *framework.Status) {
 	d.Unreserve(ctx)
 	b.cache.forget(d.Pod.Pod.UID)
 	b.moved(framework.AssignedPod, framework.Delete, d.Pod, nil)
-	o := d.Pod.Pod
 	if status.IsRejected() {
 		b.loop.failed(ctx, b.queued, d.Pod, &core.FitError{
-			NumAllNodes: 1, Reasons: map[string]int{status.Message(): 1}, RejectedBy: []string{status.Plugin()},
+			NumAllNodes: 1, Reasons: map[string]int{status.Message(): 1}, RejectedBy: []string{status.Plugin()}, Result: &core.PostFilterResult{},
 		})
 		return
 	}
-	if err := status.AsError(); apierrors.IsNotFound(err) { // the pod is gone, or the node: events tell which
+	o, err := d.Pod.Pod, status.AsError()
+	if apierrors.IsNotFound(err) { // the pod is gone, or the node: events tell which
 		b.log.Info("not bound: the pod or the node is gone", "pod", o.Namespace+"/"+o.Name, "node", d.Node, "error", err)
-	} else if ctx.Err() == nil {
-		b.log.Warn("pod could not be bound, will retry", "pod", o.Namespace+"/"+o.Name, "node", d.Node, "error", err)
-		b.loop.events.Eventf(o, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: %v", err)
+		b.queue.addBackoff(b.queued)
+		return
 	}
-	b.queue.addBackoff(b.queued)
+	warn(ctx, b.log, "pod could not be bound, will retry", o, err)
+	b.loop.failed(ctx, b.queued, d.Pod, fmt.Errorf("binding rejected: %w", err))
 }

@@ -1,9 +1,11 @@
 package scheduler
 
 import (
+	"errors"
 	"sync"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -81,6 +83,30 @@ func (c *cache) assume(p *core.PodInfo, node string) bool {
 	c.snapshot.AddPod(p, node)
 	c.assumed[p.Pod.UID] = &assumedPod{pod: p, node: node}
 	return true
+}
+
+// nominate brings the snapshot's nominations up to what a failed attempt says: the pod's
+// own, and those that end for its sake. It belongs to the scheduling cycle.
+func (c *cache) nominate(p *core.PodInfo, err error) {
+	var fit *core.FitError
+	if errors.As(err, &fit) && fit.Result == nil {
+		return
+	}
+	if c.snapshot.Unnominate(p.Pod.UID); fit == nil || fit.Result.NominatedNodeName == "" {
+		return
+	}
+	for _, other := range fit.Result.Displaced {
+		c.snapshot.Unnominate(other.Pod.UID)
+	}
+	c.snapshot.Nominate(p, fit.Result.NominatedNodeName)
+}
+
+func (c *cache) setDisruptionBudget(o *policyv1.PodDisruptionBudget) {
+	c.change(func(s *core.Snapshot) { s.Budgets.Set(o) })
+}
+
+func (c *cache) deleteDisruptionBudget(o *policyv1.PodDisruptionBudget) {
+	c.change(func(s *core.Snapshot) { s.Budgets.Remove(o.Namespace, o.Name) })
 }
 
 func (c *cache) isAssumed(uid types.UID) bool {

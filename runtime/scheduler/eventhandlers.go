@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
@@ -23,6 +24,8 @@ func (l *loop) addEventHandlers(f informers.SharedInformerFactory) []toolscache.
 		client.Watch(f.Core().V1().Pods().Informer(), func(o *corev1.Pod) { l.setPod(nil, o) }, l.setPod, l.deletePod),
 		client.Watch(f.Core().V1().Nodes().Informer(), func(o *corev1.Node) { l.setNode(nil, o) }, l.setNode, l.deleteNode),
 		client.Watch(f.Core().V1().Namespaces().Informer(), func(o *corev1.Namespace) { l.setNamespace(nil, o) }, l.setNamespace, l.deleteNamespace),
+		client.Watch(f.Policy().V1().PodDisruptionBudgets().Informer(), l.cache.setDisruptionBudget,
+			func(_, o *policyv1.PodDisruptionBudget) { l.cache.setDisruptionBudget(o) }, l.cache.deleteDisruptionBudget),
 	}
 }
 
@@ -51,6 +54,9 @@ func (l *loop) setAssignedPod(old, p *corev1.Pod) {
 	}
 	if old != nil && (old.DeletionTimestamp == nil) == (p.DeletionTimestamp == nil) &&
 		labels.Equals(old.Labels, p.Labels) && sameResources(old, p) {
+		if !old.Status.StartTime.Equal(p.Status.StartTime) { // it says who gives way first
+			l.cache.change(func(s *core.Snapshot) { s.SetPodStatus(p) })
+		}
 		return
 	}
 	l.queue.remove(p.UID)
@@ -101,6 +107,9 @@ func (l *loop) setUnscheduledPod(old, p *corev1.Pod) {
 		l.cache.change(func(s *core.Snapshot) { s.Unnominate(p.UID) })
 	default:
 		l.cache.change(func(s *core.Snapshot) { s.Nominate(compiled, node) })
+	}
+	if nominated != "" && nominated != p.Status.NominatedNodeName { // others may have what was kept for it
+		l.moved(framework.AssignedPod, framework.Delete, compiled, nil)
 	}
 	l.queue.add(compiled, old == nil || !labels.Equals(old.Labels, p.Labels) || !equality.Semantic.DeepEqual(old.Spec, p.Spec))
 }

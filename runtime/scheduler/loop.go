@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,6 +35,8 @@ type loop struct {
 	queue    *queue
 	cache    *cache
 	waiting  waitingPods
+	status   podStatus
+	evictor  *evictor
 	slots    chan struct{} // one for each binding request under way
 	wg       sync.WaitGroup
 }
@@ -45,6 +46,8 @@ func newLoop(c kubernetes.Interface, events record.EventRecorder, clk clock.With
 		client: c, events: events, clock: clk, tie: tie, log: log, profiles: profiles,
 		cache: newCache(clk), slots: make(chan struct{}, maxBindings),
 	}
+	l.status = podStatus{c, clk}
+	l.evictor = &evictor{client: c, status: l.status, events: events, waiting: &l.waiting, log: log}
 	l.queue = newQueue(clk, l.mayHelp)
 	return l
 }
@@ -125,9 +128,7 @@ func (l *loop) scheduleOne(ctx, bindings context.Context, qp *queuedPod, pod *co
 	l.cache.update()
 	d, err := pr.Schedule(ctx, l.cache.snapshot, pod, l.tie)
 	if err != nil {
-		if fit := (*core.FitError)(nil); errors.As(err, &fit) && fit.NominatedNodeName != "" {
-			l.cache.snapshot.Nominate(pod, fit.NominatedNodeName)
-		}
+		l.cache.nominate(pod, err)
 		l.inSlot(ctx, func() { l.failed(bindings, qp, pod, err) })
 		return
 	}

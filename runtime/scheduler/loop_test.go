@@ -2,10 +2,10 @@ package scheduler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,11 +16,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/kube-scheduler/framework"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/scheduler/core"
 )
@@ -34,12 +36,18 @@ type world struct {
 
 	mu       sync.Mutex
 	pods     map[string]*corev1.Pod
-	bindings []string               // "pod on node"
+	bindings []string // "pod on node"
+	deleted  []string
 	refuse   func(pod string) error // of a binding
+	// refusePatch is the same of a patch of a status.
+	refusePatch func(pod string) error
+	recorder    *record.FakeRecorder
 }
 
 func newWorld(t *testing.T, more ...core.WeightedPlugin) *world {
-	w := &world{T: t, clk: clocktesting.NewFakeClock(time.Unix(0, 0)), pods: map[string]*corev1.Pod{}, refuse: func(string) error { return nil }}
+	w := &world{T: t, clk: clocktesting.NewFakeClock(time.Unix(0, 0)), pods: map[string]*corev1.Pod{}, recorder: record.NewFakeRecorder(1000)}
+	w.refuse = func(string) error { return nil }
+	w.refusePatch = w.refuse
 	profiles, err := newProfiles(nil, append(core.DefaultPlugins(), more...))
 	if err != nil {
 		t.Fatal(err)
@@ -61,15 +69,45 @@ func newWorld(t *testing.T, more ...core.WeightedPlugin) *world {
 	c.PrependReactor("patch", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		p := w.pods[a.(clienttesting.PatchAction).GetName()].DeepCopy()
-		if patch := string(a.(clienttesting.PatchAction).GetPatch()); strings.Contains(patch, "nominatedNodeName") {
-			p.Status.NominatedNodeName = strings.Split(strings.Split(patch, `"nominatedNodeName":"`)[1], `"`)[0]
+		was := w.pods[a.(clienttesting.PatchAction).GetName()]
+		if was == nil {
+			return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), a.(clienttesting.PatchAction).GetName())
+		}
+		if err := w.refusePatch(was.Name); err != nil {
+			return true, nil, err
+		}
+		p, err := patched(was, a.(clienttesting.PatchAction).GetPatch())
+		if err != nil {
+			return true, nil, err
 		}
 		w.pods[p.Name] = p
 		return true, p, nil
 	})
-	w.loop = newLoop(c, record.NewFakeRecorder(1000), w.clk, profiles, func(int) int { return 0 }, slog.New(slog.DiscardHandler))
+	c.PrependReactor("delete", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		p := w.pods[a.(clienttesting.DeleteAction).GetName()].DeepCopy()
+		p.DeletionTimestamp = &metav1.Time{Time: w.clk.Now()}
+		w.pods[p.Name] = p
+		w.deleted = append(w.deleted, p.Name)
+		return true, nil, nil
+	})
+	w.loop = newLoop(c, w.recorder, w.clk, profiles, func(int) int { return 0 }, slog.New(slog.DiscardHandler))
 	return w
+}
+
+// patched is a pod after a patch of its status.
+func patched(p *corev1.Pod, patch []byte) (*corev1.Pod, error) {
+	before, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	after, err := strategicpatch.StrategicMergePatch(before, patch, corev1.Pod{})
+	if err != nil {
+		return nil, err
+	}
+	out := &corev1.Pod{}
+	return out, json.Unmarshal(after, out)
 }
 
 func node(name, cpu string) *corev1.Node {
@@ -310,48 +348,6 @@ func TestPermitIsRefusedOrTooLate(t *testing.T) {
 	}
 }
 
-// evictor makes room on the first node by deleting the pod there.
-type evictor struct{ victims []string }
-
-func (*evictor) Name() string { return "Evictor" }
-
-func (e *evictor) PostFilter(_ context.Context, c *core.Cycle) (string, *framework.Status) {
-	for n := range c.Statuses() {
-		for _, p := range n.PodsByPriority() {
-			dry := c.DryRun()
-			dry.RemovePod(p, n.Name())
-			if p.Priority < c.Pod().Priority && dry.Filter(n.Name()).IsSuccess() {
-				e.victims = append(e.victims, p.Pod.Name)
-				return n.Name(), nil
-			}
-		}
-	}
-	return "", framework.NewStatus(framework.Unschedulable)
-}
-
-func TestThePreemptorGetsTheRoom(t *testing.T) {
-	e := &evictor{}
-	w := newWorld(t, core.WeightedPlugin{Plugin: e, Weight: 1})
-	w.setNode(nil, node("n", "2"))
-	w.create("low", "2", 0)
-	w.schedule()
-	w.see("low")
-	w.create("high", "2", 5)
-	w.schedule()
-	w.expect("low on n")
-	if got := w.pods["high"].Status.NominatedNodeName; got != "n" || !slices.Equal(e.victims, []string{"low"}) {
-		t.Fatalf("nominated to %q, victims %v", got, e.victims)
-	}
-	w.setPod(w.pods["high"], w.pods["high"])
-	w.deletePod(w.pods["low"])
-	w.create("rival", "1", 4) // comes first, since the preemptor backs off
-	w.schedule()
-	w.expect("low on n")
-	w.clk.Step(time.Second)
-	w.schedule()
-	w.expect("high on n", "low on n")
-}
-
 // holder reserves and fails at a point.
 type holder struct {
 	held, most int
@@ -389,14 +385,18 @@ func TestWhatIsReservedIsGivenBack(t *testing.T) {
 			w := newWorld(t, core.WeightedPlugin{Plugin: tc.holder, Weight: 1})
 			w.refuse = func(string) error { return tc.refuse }
 			w.setNode(nil, node("n", "2"))
-			w.create("a", "1", 0)
+			a := w.create("a", "1", 0)
+			a.Status.NominatedNodeName = "n"
 			w.schedule()
 			w.expect()
 			if tc.holder.most != 1 || w.cache.isAssumed("a") {
 				t.Errorf("%d were held, assumed %v", tc.holder.most, w.cache.isAssumed("a"))
 			}
-			if tc.holder.held > 0 {
+			if tc.holder.held != 0 {
 				t.Errorf("%d are held", tc.holder.held)
+			}
+			if got := w.pods["a"].Status.NominatedNodeName; got != "" {
+				t.Errorf("it is still nominated to %s", got)
 			}
 			if qp := w.queue.pods["a"]; qp == nil || qp.in != tc.in {
 				t.Errorf("in the queue: %+v", qp)
@@ -431,35 +431,44 @@ func TestPodsThatAreNotOurs(t *testing.T) {
 	}
 }
 
-func TestStatusPatch(t *testing.T) {
+func TestFailure(t *testing.T) {
 	now, before := metav1.Unix(100, 0), metav1.Unix(50, 0)
 	because := func(status corev1.ConditionStatus, message string) *corev1.Pod {
-		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}, Status: corev1.PodStatus{NominatedNodeName: "n", Conditions: []corev1.PodCondition{{
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 7}, Status: corev1.PodStatus{NominatedNodeName: "n", Conditions: []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: status, Reason: corev1.PodReasonUnschedulable, Message: message, LastTransitionTime: before,
 		}}}}
 	}
-	const at50, at100 = "1970-01-01T00:00:50Z", "1970-01-01T00:01:40Z"
+	const (
+		at50, at100 = "1970-01-01T00:00:50Z", "1970-01-01T00:01:40Z"
+		unchanged   = ""
+	)
+	condition := func(at string) string {
+		return `"conditions":[{"type":"PodScheduled","observedGeneration":7,"status":"False","lastProbeTime":null,"lastTransitionTime":"` + at + `","reason":"Unschedulable","message":"why"}]`
+	}
 	for _, tc := range []struct {
-		name      string
-		pod       *corev1.Pod
-		nominated string
-		want      []string // parts; none: no patch
+		name       string
+		pod        *corev1.Pod
+		nomination *string
+		want       string
 	}{
-		{"new", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "u"}}, "", []string{`"uid":"u"`, `"message":"why"`, at100, `"reason":"Unschedulable"`, `"status":"False"`, `"type":"PodScheduled"`}},
-		{"the same", because(corev1.ConditionFalse, "why"), "", nil},
-		{"the same node", because(corev1.ConditionFalse, "why"), "n", nil},
-		{"another message", because(corev1.ConditionFalse, "else"), "", []string{`"message":"why"`, at50}},
-		{"another status", because(corev1.ConditionTrue, "why"), "", []string{at100}},
-		{"another node", because(corev1.ConditionFalse, "why"), "m", []string{`"nominatedNodeName":"m"`}},
+		{"new", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 7}}, nil, "{" + condition(at100) + "}"},
+		{"the same", because(corev1.ConditionFalse, "why"), nil, unchanged},
+		{"the same node", because(corev1.ConditionFalse, "why"), ptr.To("n"), unchanged},
+		{"another message", because(corev1.ConditionFalse, "else"), nil, "{" + condition(at50) + "}"},
+		{"another status", because(corev1.ConditionTrue, "why"), nil, "{" + condition(at100) + "}"},
+		{"another node", because(corev1.ConditionFalse, "why"), ptr.To("m"), `{"nominatedNodeName":"m"}`},
+		{"no node", because(corev1.ConditionFalse, "why"), ptr.To(""), `{"nominatedNodeName":null}`},
+		{"no node as before", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Generation: 7}}, ptr.To(""), "{" + condition(at100) + "}"},
+		{"another node and message", because(corev1.ConditionFalse, "else"), ptr.To("m"), "{" + condition(at50) + `,"nominatedNodeName":"m"}`},
 	} {
-		got, err := statusPatch(tc.pod, "why", tc.nominated, now)
-		if err != nil || (got == nil) != (tc.want == nil) {
-			t.Errorf("%s: %s, %v", tc.name, got, err)
+		fields := failure(tc.pod, corev1.PodReasonUnschedulable, "why", tc.nomination, now)
+		if (fields == nil) != (tc.want == unchanged) {
+			t.Errorf("%s: %v", tc.name, fields)
+			continue
 		}
-		for _, part := range tc.want {
-			if !strings.Contains(string(got), part) {
-				t.Errorf("%s: %s lacks %s", tc.name, got, part)
-			}
+		got, err := json.Marshal(fields)
+		if err != nil || fields != nil && string(got) != tc.want {
+			t.Errorf("%s: %v\ngot  %s\nwant %s", tc.name, err, got, tc.want)
 		}
 	}
 }

@@ -56,43 +56,57 @@ func (wp *waitingPod) allow(plugin string) {
 	}
 }
 
-// reject refuses it: the pod waits for an event that helps with the plugin.
-func (wp *waitingPod) reject(plugin, message string) {
+// reject refuses it: the pod waits for an event that helps with the plugin. It is false
+// when another answer was given before.
+func (wp *waitingPod) reject(plugin, message string) bool {
 	wp.all.mu.Lock()
 	defer wp.all.mu.Unlock()
-	wp.answer(framework.NewStatus(framework.Unschedulable, message).WithPlugin(plugin))
+	return wp.answer(framework.NewStatus(framework.Unschedulable, message).WithPlugin(plugin))
+}
+
+// expire rejects it if the plugin has not given its permission yet.
+func (wp *waitingPod) expire(plugin string, timeout time.Duration) {
+	wp.all.mu.Lock()
+	defer wp.all.mu.Unlock()
+	if _, pending := wp.pending[plugin]; pending {
+		wp.answer(framework.NewStatus(framework.Unschedulable, "no permission within "+timeout.String()).WithPlugin(plugin))
+	}
 }
 
 // answer gives the first answer; later ones are dropped. all.mu is held.
-func (wp *waitingPod) answer(status *framework.Status) {
+func (wp *waitingPod) answer(status *framework.Status) (first bool) {
 	select {
 	case wp.result <- status:
+		return true
 	default:
+		return false
 	}
 }
 
-// wait returns the answer, or a rejection once the first plugin's time is over.
+// wait returns the answer, which is a rejection when a plugin's time is over without its
+// permission.
 func (wp *waitingPod) wait(ctx context.Context, c clock.WithTicker) *framework.Status {
-	defer func() {
-		wp.all.mu.Lock()
-		defer wp.all.mu.Unlock()
-		delete(wp.all.pods, wp.pod.Pod.UID)
-	}()
-	plugin, timeout := wp.first()
-	timer := c.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case status := <-wp.result:
-		return status
-	case <-timer.C():
-		return framework.NewStatus(framework.Unschedulable, "no permission within "+timeout.String()).WithPlugin(plugin)
-	case <-ctx.Done():
-		return framework.AsStatus(context.Cause(ctx))
+	defer wp.done()
+	started := c.Now()
+	for {
+		plugin, timeout := wp.next()
+		timer := c.NewTimer(timeout - c.Since(started))
+		select {
+		case status := <-wp.result:
+			timer.Stop()
+			return status
+		case <-timer.C():
+			// Whoever has allowed it meanwhile is heard: there is one answer, the first.
+			wp.expire(plugin, timeout)
+		case <-ctx.Done():
+			timer.Stop()
+			return framework.AsStatus(context.Cause(ctx))
+		}
 	}
 }
 
-// first is the plugin whose time is over first.
-func (wp *waitingPod) first() (plugin string, timeout time.Duration) {
+// next is the plugin whose time is over next, of those that have not allowed it.
+func (wp *waitingPod) next() (plugin string, timeout time.Duration) {
 	wp.all.mu.Lock()
 	defer wp.all.mu.Unlock()
 	for name, t := range wp.pending {
@@ -101,4 +115,11 @@ func (wp *waitingPod) first() (plugin string, timeout time.Duration) {
 		}
 	}
 	return plugin, timeout
+}
+
+// done ends the waiting.
+func (wp *waitingPod) done() {
+	wp.all.mu.Lock()
+	defer wp.all.mu.Unlock()
+	delete(wp.all.pods, wp.pod.Pod.UID)
 }

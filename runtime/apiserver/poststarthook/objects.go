@@ -1,7 +1,8 @@
 // Package poststarthook makes the objects that every cluster has, when they are
-// missing: the system namespaces, the kubernetes and DNS Services, the system
-// priority classes, and the ConfigMap that tells the cluster's identity. Whichever
-// master is first makes them, once it serves. It may import runtime/config.
+// missing: the system namespaces, the ranges of cluster IPs, the kubernetes and DNS
+// Services, the system priority classes, and the ConfigMap that tells the cluster's
+// identity. Whichever master is first makes them, once it serves. It may import
+// runtime/config.
 package poststarthook
 
 import (
@@ -38,6 +39,9 @@ func EnsureObjects(ctx context.Context, c kubernetes.Interface, cfg config.APISe
 		if err := ensure(ctx, name, ns, c.CoreV1().Namespaces()); err != nil {
 			return err
 		}
+	}
+	if err := serviceCIDR(ctx, c, cfg.ServiceCIDRs); err != nil {
+		return err
 	}
 	for _, svc := range []*corev1.Service{kubernetesService(kubernetesIP, port), dnsService(cfg.ClusterDNS)} {
 		if err := ensure(ctx, svc.Name, svc, c.CoreV1().Services(svc.Namespace)); err != nil {

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/services"
 	"github.com/gantry-run/gantry/runtime/apiserver/tokens"
@@ -23,8 +22,6 @@ type Collaborators struct {
 	// Kubelet dials kubelets as the API server; it speaks HTTP/1.1, since streams
 	// are upgraded.
 	Kubelet http.RoundTripper
-	// ServiceCIDRs are the addresses of Services, which nothing is proxied to.
-	ServiceCIDRs addr.Prefixes
 	// Addresses gives Services their cluster IPs and node ports.
 	Addresses *services.Allocator
 	// Tokens issues those of service accounts, for Audience where a request names
@@ -63,7 +60,7 @@ func NewBinder(stores *Stores, with Collaborators) (*Binder, error) {
 		}
 	}
 	b.kubelets = NewKubelets(b.nodes, with.Kubelet)
-	b.dialer = newDialer(b.slices, with.ServiceCIDRs)
+	b.dialer = newDialer(b.slices, with.Addresses.IsServiceAddress)
 	b.proxy = b.dialer.transport()
 	return b, nil
 }

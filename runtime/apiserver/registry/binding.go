@@ -76,6 +76,7 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 			return nil, errors.NewConflict(corev1.Resource("pods/binding"), name, err)
 		}
 		pod.Spec.NodeName = b.Target.Name
+		pod.Status.NominatedNodeName = "" // it has served its purpose
 		pod.Annotations = merged(pod.Annotations, b.Annotations)
 		// Admission puts the topology of the node into the binding.
 		pod.Labels = merged(pod.Labels, b.Labels)

@@ -14,8 +14,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // mastersSlice, in namespace default, has the addresses of all masters.
@@ -25,13 +23,14 @@ const mastersSlice = "kubernetes"
 // reports the addresses of its pods, and must not make a way out of this server to the
 // ports of a master, nor to Services past the policies that hold for pods.
 type dialer struct {
-	masters  func(context.Context) (*discoveryv1.EndpointSlice, error)
-	local    func() ([]net.Addr, error)
-	services addr.Prefixes
+	masters func(context.Context) (*discoveryv1.EndpointSlice, error)
+	local   func() ([]net.Addr, error)
+	// service says whether an address is of the ranges of Services.
+	service func(context.Context, netip.Addr) (bool, error)
 }
 
-func newDialer(slices *Store, services addr.Prefixes) dialer {
-	return dialer{local: net.InterfaceAddrs, services: services, masters: func(ctx context.Context) (*discoveryv1.EndpointSlice, error) {
+func newDialer(slices *Store, service func(context.Context, netip.Addr) (bool, error)) dialer {
+	return dialer{local: net.InterfaceAddrs, service: service, masters: func(ctx context.Context) (*discoveryv1.EndpointSlice, error) {
 		return Read[*discoveryv1.EndpointSlice](ctx, slices, metav1.NamespaceDefault, mastersSlice, Cached)
 	}}
 }
@@ -63,7 +62,11 @@ func (d dialer) allowed(ctx context.Context, ip netip.Addr) error {
 	if !ip.IsGlobalUnicast() {
 		return errors.NewBadRequest(errNotAllowed.Error())
 	}
-	if d.services.Contains(ip) {
+	service, err := d.service(ctx, ip)
+	if err != nil {
+		return errors.NewServiceUnavailable(fmt.Sprintf("the ranges of Services cannot be read, which nothing is proxied to: %v", err))
+	}
+	if service {
 		return errors.NewBadRequest(fmt.Sprintf("%v: %s is of the range of Services", errNotAllowed, ip))
 	}
 	local, err := d.local()

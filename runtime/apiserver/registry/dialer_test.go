@@ -6,19 +6,20 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"github.com/gantry-run/gantry/runtime/addr"
 )
 
 // testDialer is one on a master that has an address beside that which it advertises.
 func testDialer() dialer {
 	return dialer{
-		services: addr.MustPrefixes("10.96.0.0/16"),
+		service: func(_ context.Context, ip netip.Addr) (bool, error) {
+			return netip.MustParsePrefix("10.96.0.0/16").Contains(ip), nil
+		},
 		local: func() ([]net.Addr, error) {
 			return []net.Addr{&net.IPNet{IP: net.ParseIP("10.1.0.1"), Mask: net.CIDRMask(24, 32)}, &net.IPNet{IP: net.ParseIP("fd01::1"), Mask: net.CIDRMask(64, 128)}}, nil
 		},
@@ -49,6 +50,11 @@ func TestNoMasterIsDialled(t *testing.T) {
 	d.masters = func(context.Context) (*discoveryv1.EndpointSlice, error) { return nil, away }
 	if err := d.check(t.Context(), "10.0.0.3"); !apierrors.IsServiceUnavailable(err) {
 		t.Errorf("without the masters: %v", err)
+	}
+	d = testDialer()
+	d.service = func(context.Context, netip.Addr) (bool, error) { return false, away }
+	if err := d.check(t.Context(), "10.0.0.3"); !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("without the ranges of Services: %v", err)
 	}
 	d = testDialer()
 	d.local = func() ([]net.Addr, error) { return nil, away }

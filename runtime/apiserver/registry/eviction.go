@@ -24,7 +24,10 @@ import (
 const maxDisrupted = 2000
 
 // Eviction is pods/eviction: a deletion that disruption budgets may refuse.
-type Eviction struct{ pods, budgets *Store }
+type Eviction struct {
+	pods, budgets *Store
+	status        *SubresourceREST // of pods
+}
 
 var (
 	_ rest.NamedCreater             = &Eviction{}
@@ -32,7 +35,7 @@ var (
 )
 
 // NewEviction returns the subresource.
-func NewEviction(pods, budgets *Store) *Eviction { return &Eviction{pods, budgets} }
+func NewEviction(pods, budgets *Store) *Eviction { return &Eviction{pods, budgets, pods.Status()} }
 
 // GroupVersionKind is that of the request.
 func (r *Eviction) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
@@ -79,10 +82,47 @@ func (r *Eviction) Create(ctx context.Context, name string, obj runtime.Object, 
 	if del.Preconditions == nil {
 		del.Preconditions = &metav1.Preconditions{UID: &pod.UID}
 	}
+	if !dryrun.IsDryRun(del.DryRun) {
+		if err := r.mark(ctx, name, del.Preconditions); err != nil {
+			return nil, err
+		}
+	}
 	if _, _, err := r.pods.Delete(ctx, name, rest.ValidateAllObjectFunc, del); err != nil {
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+// mark says in the pod's status that it is disrupted, by which a Job tells its end from a
+// failure of its own. A version that the client wants deleted is the one after that.
+func (r *Eviction) mark(ctx context.Context, name string, want *metav1.Preconditions) error {
+	marked := rest.DefaultUpdatedObjectInfo(nil, func(_ context.Context, _, old runtime.Object) (runtime.Object, error) {
+		pod := old.(*corev1.Pod).DeepCopy()
+		if uid := want.UID; uid != nil && *uid != pod.UID {
+			return nil, conflict(name, "UID", *uid, pod.UID)
+		}
+		if v := want.ResourceVersion; v != nil && *v != pod.ResourceVersion {
+			return nil, conflict(name, "ResourceVersion", *v, pod.ResourceVersion)
+		}
+		podutil.SetCondition(&pod.Status, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, ObservedGeneration: pod.Generation,
+			Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+		}, metav1.Now())
+		return pod, nil
+	})
+	obj, _, err := r.status.Update(ctx, name, marked, rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+	if err != nil {
+		return err
+	}
+	if want.ResourceVersion != nil {
+		want.ResourceVersion = &obj.(*corev1.Pod).ResourceVersion
+	}
+	return nil
+}
+
+func conflict[T ~string](name, what string, wanted, is T) error {
+	return errors.NewConflict(corev1.Resource("pods"), name,
+		fmt.Errorf("Precondition failed: %s in precondition: %v, %s in object meta: %v", what, wanted, what, is)) //nolint:staticcheck // the words of upstream
 }
 
 // disruptsNothing: pods that do not run yet, or no more, are in no budget's count.

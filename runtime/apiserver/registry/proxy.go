@@ -6,10 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -57,10 +55,9 @@ func (r *Proxy) Connect(ctx context.Context, id string, opts runtime.Object, res
 	if err != nil {
 		return nil, err
 	}
-	location.Path = path.Join("/", location.Path, r.pathOf(opts))
-	if strings.HasSuffix(r.pathOf(opts), "/") && location.Path != "/" {
-		location.Path += "/"
-	}
+	// The empty path stays empty: the handler sends who asks for it on to the root, by
+	// which relative links work.
+	location.Path = utilnet.JoinPreservingTrailingSlash(location.Path, r.pathOf(opts))
 	if r.sessions != nil && beginsSession(location.Path) {
 		if err := r.sessions(ctx); err != nil {
 			return nil, err
@@ -81,7 +78,7 @@ func NewNodeProxy(k *Kubelets, d dialer, transport http.RoundTripper, all author
 			if !valid {
 				return nil, nil, errors.NewBadRequest(fmt.Sprintf("invalid node request %q", id))
 			}
-			kubelet, err := k.URL(ctx, name, "/", nil)
+			kubelet, err := k.URL(ctx, name, "", nil)
 			if err != nil {
 				return nil, nil, err
 			}

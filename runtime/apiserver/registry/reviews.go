@@ -261,6 +261,10 @@ func TokenReviews(tokens authenticator.Token, audiences authenticator.Audiences)
 		}
 		if ok {
 			r.Status.User, r.Status.Audiences = userInfo(resp.User), resp.Audiences
+			// As a request with the token has.
+			if g := r.Status.User.Groups; r.Status.User.Username != user.Anonymous && !slices.Contains(g, user.AllAuthenticated) {
+				r.Status.User.Groups = append(slices.Clone(g), user.AllAuthenticated)
+			}
 		}
 		return nil
 	})

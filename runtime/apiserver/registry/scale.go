@@ -10,7 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // Scale is the scale subresource of a kind: its replica count as autoscaling/v1.
@@ -104,9 +107,21 @@ type scaledObject struct {
 
 func (u *scaledObject) Preconditions() *metav1.Preconditions { return u.info.Preconditions() }
 
+// UpdatedObject has who owns the replica count of the object own that of the scale, and
+// takes over who owns it afterwards.
+// https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
 func (u *scaledObject) UpdatedObject(ctx context.Context, old runtime.Object) (runtime.Object, error) {
 	was, err := u.scale.of(old)
 	if err != nil {
+		return nil, err
+	}
+	obj := old.DeepCopyObject()
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return nil, err
+	}
+	owners := u.scale.owners(m.GetManagedFields())
+	if was.ManagedFields, err = owners.ToSubresource(); err != nil {
 		return nil, err
 	}
 	updated, err := u.info.UpdatedObject(ctx, was)
@@ -118,17 +133,36 @@ func (u *scaledObject) UpdatedObject(ctx context.Context, old runtime.Object) (r
 		return nil, errors.NewBadRequest(fmt.Sprintf("a scale is expected, not a %T", updated))
 	}
 	if now.Spec.Replicas < 0 {
-		return nil, errors.NewBadRequest(fmt.Sprintf("spec.replicas of %s: %d is negative", u.name, now.Spec.Replicas))
+		return nil, errors.NewInvalid(autoscalingv1.SchemeGroupVersion.WithKind("Scale").GroupKind(), u.name, field.ErrorList{
+			field.Invalid(field.NewPath("spec", "replicas"), now.Spec.Replicas, "must be greater than or equal to 0"),
+		})
 	}
-	obj := old.DeepCopyObject()
+	if now.UID != "" && now.UID != m.GetUID() {
+		return nil, errors.NewConflict(u.scale.resource(), u.name,
+			fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", now.UID, m.GetUID())) //nolint:staticcheck // upstream's message
+	}
 	u.scale.store.kind.Scale.SetReplicas(obj, now.Spec.Replicas)
-	m, err := meta.Accessor(obj)
-	if err != nil {
-		return nil, err
-	}
 	if now.ResourceVersion != "" {
 		// The client's resourceVersion guards the object as it would the scale.
 		m.SetResourceVersion(now.ResourceVersion)
 	}
+	entries, err := owners.ToParent(now.ManagedFields)
+	if err != nil {
+		return nil, err
+	}
+	m.SetManagedFields(entries)
 	return obj, nil
+}
+
+// owners turns who owns fields of the object into who owns those of its scale, and back.
+func (r *Scale) owners(of []metav1.ManagedFieldsEntry) *managedfields.ScaleHandler {
+	paths := managedfields.ResourcePathMappings{}
+	for _, gvk := range servedKinds(*r.store.kind) {
+		paths[gvk.GroupVersion().String()] = fieldpath.MakePathOrDie("spec", "replicas")
+	}
+	return managedfields.NewScaleHandler(of, r.store.kind.GVK.GroupVersion(), paths)
+}
+
+func (r *Scale) resource() schema.GroupResource {
+	return schema.GroupResource{Group: r.store.kind.GVK.Group, Resource: r.store.kind.Resource}
 }

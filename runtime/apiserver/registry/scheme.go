@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -146,20 +147,24 @@ func fieldsOf(table []kind.Kind, k kind.Kind) func(runtime.Object) fields.Set {
 	return table[i].Fields
 }
 
-// addKind registers defaulting, conversion and the fields that may be selected.
+// addKind registers defaulting, conversion and the fields that may be selected, with
+// their names in the store.
 func addKind(s *runtime.Scheme, k kind.Kind, fieldsOf func(runtime.Object) fields.Set) error {
 	stored := storedKind(k)
-	selectable := map[string]bool{"metadata.name": true, "metadata.namespace": true}
+	selectable := map[string]string{"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
 	if fieldsOf != nil {
 		obj, err := s.New(stored)
 		if err != nil {
 			return err
 		}
 		for f := range fieldsOf(obj) {
-			selectable[f] = true
+			if k.Alias == nil || k.Alias.Fields == nil {
+				selectable[f] = f
+			}
 		}
 	}
 	if k.Alias != nil {
+		maps.Copy(selectable, k.Alias.Fields)
 		if err := addConversion(s, k.GVK, stored, k.Alias.Conversion); err != nil {
 			return err
 		}
@@ -179,7 +184,7 @@ func addKind(s *runtime.Scheme, k kind.Kind, fieldsOf func(runtime.Object) field
 	return nil
 }
 
-func addVersion(s *runtime.Scheme, gvk schema.GroupVersionKind, fill func(runtime.Object), selectable map[string]bool) error {
+func addVersion(s *runtime.Scheme, gvk schema.GroupVersionKind, fill func(runtime.Object), selectable map[string]string) error {
 	obj, err := s.New(gvk)
 	if err != nil {
 		return err
@@ -188,10 +193,11 @@ func addVersion(s *runtime.Scheme, gvk schema.GroupVersionKind, fill func(runtim
 		s.AddTypeDefaultingFunc(obj, func(o any) { fill(o.(runtime.Object)) })
 	}
 	return s.AddFieldLabelConversionFunc(gvk, func(label, value string) (string, string, error) {
-		if !selectable[label] {
+		stored, ok := selectable[label]
+		if !ok {
 			return "", "", fmt.Errorf("field label %q is not supported for %s", label, gvk.Kind)
 		}
-		return label, value, nil
+		return stored, value, nil
 	})
 }
 

@@ -89,7 +89,11 @@ func TestSelectableFields(t *testing.T) {
 		{corev1.SchemeGroupVersion.WithKind("Pod"), "spec.nodeName", true},
 		{corev1.SchemeGroupVersion.WithKind("Pod"), "spec.other", false},
 		{corev1.SchemeGroupVersion.WithKind("ConfigMap"), "metadata.name", true},
-		{eventsv1.SchemeGroupVersion.WithKind("Event"), "involvedObject.name", true},
+		{corev1.SchemeGroupVersion.WithKind("Event"), "involvedObject.name", true},
+		{corev1.SchemeGroupVersion.WithKind("Event"), "regarding.name", false},
+		{eventsv1.SchemeGroupVersion.WithKind("Event"), "involvedObject.name", false},
+		{eventsv1.SchemeGroupVersion.WithKind("Event"), "regarding.name", true},
+		{eventsv1.SchemeGroupVersion.WithKind("Event"), "metadata.namespace", true},
 		{autoscalingv1.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), "metadata.namespace", true},
 		{autoscalingv1.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"), "spec.maxReplicas", false},
 	} {

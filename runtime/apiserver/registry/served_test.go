@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
@@ -123,6 +125,11 @@ func proxies(t *testing.T, c *apitest.Cluster, ns string) {
 func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 	k := c.Admin()
 	p := newPod(t, k, ns, "p", nil)
+	p.Status.NominatedNodeName = "n"
+	p, err := k.CoreV1().Pods(ns).UpdateStatus(t.Context(), p, metav1.UpdateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	bind := func(name, node string, change func(*corev1.Binding)) error {
 		b := &corev1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: ns}, Target: corev1.ObjectReference{Kind: "Node", Name: node}}
 		if change != nil {
@@ -140,7 +147,7 @@ func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 		b.UID, b.ResourceVersion, b.Annotations, b.Labels = p.UID, p.ResourceVersion, map[string]string{"a": "b"}, map[string]string{"zone": "z"}
 	}), 0, "")
 	got, err := k.CoreV1().Pods(ns).Get(t.Context(), "p", metav1.GetOptions{})
-	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" {
+	if err != nil || got.Spec.NodeName != "n" || got.Annotations["a"] != "b" || got.Labels["zone"] != "z" || got.Status.NominatedNodeName != "" {
 		t.Errorf("bound: %v, %+v", err, got)
 	}
 }
@@ -205,6 +212,23 @@ func evictions(t *testing.T, c *apitest.Cluster, ns string) {
 		t.Errorf("%d disruptions are left", n)
 	}
 	refusal(t, "of no budget", evict("free", nil), 0, "")
+	kept := newPod(t, k, ns, "kept", nil)
+	kept, err := k.CoreV1().Pods(ns).Patch(ctx, kept.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/keep"]}}`), metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusal(t, "of a version", evict("kept", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: ptr.To("1")}}
+	}), http.StatusConflict, "ResourceVersion in precondition: 1")
+	refusal(t, "of its version", evict("kept", func(e *policyv1.Eviction) {
+		e.DeleteOptions = &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &kept.ResourceVersion}}
+	}), 0, "")
+	if kept, err = k.CoreV1().Pods(ns).Get(ctx, "kept", metav1.GetOptions{}); err != nil || kept.DeletionTimestamp == nil ||
+		!slices.ContainsFunc(kept.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == "EvictionByEvictionAPI" && c.Message == "Eviction API: evicting"
+		}) {
+		t.Errorf("evicted: %+v, %v", kept, err)
+	}
 	for _, name := range []string{"plain", "unready", "free", "pending"} {
 		if _, err := k.CoreV1().Pods(ns).Get(ctx, name, metav1.GetOptions{}); !errors.IsNotFound(err) {
 			t.Errorf("%s is still there: %v", name, err)

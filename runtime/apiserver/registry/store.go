@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,7 +16,6 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/names"
-	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -54,6 +52,9 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		return nil, err
 	}
 	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: &k, layout: layoutOf(obj)}
+	if k.Expressions != nil {
+		st.expressions = newExpressions()
+	}
 	attrs := attrsOf(k)
 	store := &genericregistry.Store{
 		NewFunc: newLike(obj), NewListFunc: newLike(list),
@@ -86,25 +87,6 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		return nil, err
 	}
 	return &Store{Store: store, kind: &k, strategy: st}, nil
-}
-
-// Delete warns of dependents that a delete leaves because it does not say what becomes of them.
-func (s *Store) Delete(ctx context.Context, name string, check rest.ValidateObjectFunc, o *metav1.DeleteOptions) (runtime.Object, bool, error) {
-	s.warnOfOrphans(ctx, o)
-	return s.Store.Delete(ctx, name, check, o)
-}
-
-// DeleteCollection does the same for each that is selected.
-func (s *Store) DeleteCollection(ctx context.Context, check rest.ValidateObjectFunc, o *metav1.DeleteOptions, list *metainternalversion.ListOptions) (runtime.Object, error) {
-	s.warnOfOrphans(ctx, o)
-	return s.Store.DeleteCollection(ctx, check, o, list)
-}
-
-func (s *Store) warnOfOrphans(ctx context.Context, o *metav1.DeleteOptions) {
-	//nolint:staticcheck // the deprecated field says it too
-	if s.kind.OrphanWarning != "" && o != nil && o.PropagationPolicy == nil && o.OrphanDependents == nil {
-		warning.AddWarning(ctx, "", s.kind.OrphanWarning)
-	}
 }
 
 func newLike(obj runtime.Object) func() runtime.Object {

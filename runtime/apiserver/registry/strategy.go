@@ -27,6 +27,8 @@ type strategy struct {
 	names.NameGenerator
 	kind   *kind.Kind
 	layout layout
+	// expressions is nil for kinds that have none.
+	expressions *expressions
 }
 
 var (
@@ -42,6 +44,15 @@ func (s strategy) Canonicalize(runtime.Object)              {}
 func (s strategy) AllowCreateOnUpdate(context.Context) bool { return s.kind.CreateOnUpdate }
 func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 	return !s.kind.RequireResourceVersion
+}
+
+// DefaultGarbageCollectionPolicy is what becomes of an object's dependents when its
+// deletion does not say.
+func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
+	if s.kind.Orphans {
+		return rest.OrphanDependents
+	}
+	return rest.DeleteDependents
 }
 
 func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
@@ -110,7 +121,11 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 		}
 	}
 	errs = append(errs, s.finalizers(m)...)
-	return append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
+	errs = append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
+	if s.expressions != nil {
+		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), nil)...)
+	}
+	return errs
 }
 
 // finalizers of most kinds are qualified by a domain, or among those that Kubernetes has.
@@ -136,15 +151,11 @@ func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) f
 	if err != nil {
 		return field.ErrorList{field.InternalError(field.NewPath("metadata"), err)}
 	}
-	return append(s.finalizers(m), s.kind.ErrorsOnUpdate(ctx, obj, old)...)
-}
-
-// DefaultGarbageCollectionPolicy is what becomes of dependents where a delete does not say it.
-func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	if s.kind.Orphans {
-		return rest.OrphanDependents
+	errs := append(s.finalizers(m), s.kind.ErrorsOnUpdate(ctx, obj, old)...)
+	if s.expressions != nil {
+		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), s.kind.Expressions(old))...)
 	}
-	return rest.DeleteDependents
+	return errs
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {

@@ -30,8 +30,7 @@ type stream struct {
 	all      authorizer.UnconditionalAuthorizer
 }
 
-func (s stream) Destroy()            {}
-func (s stream) New() runtime.Object { return &corev1.Pod{} }
+func (s stream) Destroy() {}
 func (s stream) ConnectMethods() []string {
 	return []string{http.MethodGet, http.MethodPost}
 }
@@ -105,6 +104,9 @@ func NewExec(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthorizer) *
 
 var _ rest.Connecter = &Exec{}
 
+// New returns what admission sees of a request: its options.
+func (r *Exec) New() runtime.Object { return &corev1.PodExecOptions{} }
+
 // NewConnectOptions returns the options of the query.
 func (r *Exec) NewConnectOptions() (runtime.Object, bool, string) {
 	return &corev1.PodExecOptions{}, false, ""
@@ -140,6 +142,9 @@ func NewAttach(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthorizer)
 
 var _ rest.Connecter = &Attach{}
 
+// New returns what admission sees of a request: its options.
+func (r *Attach) New() runtime.Object { return &corev1.PodAttachOptions{} }
+
 // NewConnectOptions returns the options of the query.
 func (r *Attach) NewConnectOptions() (runtime.Object, bool, string) {
 	return &corev1.PodAttachOptions{}, false, ""
@@ -171,6 +176,9 @@ func NewPortForward(pods *Store, k *Kubelets, all authorizer.UnconditionalAuthor
 
 var _ rest.Connecter = &PortForward{}
 
+// New returns what admission sees of a request: its options.
+func (r *PortForward) New() runtime.Object { return &corev1.PodPortForwardOptions{} }
+
 // NewConnectOptions returns the options of the query.
 func (r *PortForward) NewConnectOptions() (runtime.Object, bool, string) {
 	return &corev1.PodPortForwardOptions{}, false, ""
@@ -200,6 +208,9 @@ func (r *PortForward) Connect(ctx context.Context, name string, opts runtime.Obj
 
 // Log is pods/log.
 type Log struct{ stream }
+
+// New returns what it is read of.
+func (r *Log) New() runtime.Object { return &corev1.Pod{} }
 
 // NewLog returns the subresource.
 func NewLog(pods *Store, k *Kubelets) *Log { return &Log{stream{pods: pods, kubelets: k}} }

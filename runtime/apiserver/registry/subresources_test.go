@@ -196,8 +196,11 @@ func TestScale(t *testing.T) {
 	if up, err = update(func(s *autoscalingv1.Scale) { s.ResourceVersion = "" }); err != nil || up.ResourceVersion != "5" {
 		t.Errorf("without a version: %v, %+v", err, up)
 	}
-	if _, err = update(func(s *autoscalingv1.Scale) { s.Spec.Replicas = -1 }); !errors.IsBadRequest(err) {
+	if _, err = update(func(s *autoscalingv1.Scale) { s.Spec.Replicas = -1 }); !errors.IsInvalid(err) {
 		t.Errorf("negative: %v", err)
+	}
+	if _, err = update(func(s *autoscalingv1.Scale) { s.UID = "another" }); !errors.IsConflict(err) {
+		t.Errorf("of another object: %v", err)
 	}
 }
 

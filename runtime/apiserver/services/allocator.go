@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // ErrFull means that every address or port of the range is held.
-var ErrFull = errors.New("the range is full")
+var ErrFull = errors.New("range is full")
 
 // randomTries is how many random picks are made before the range is searched in
 // order: up to a range that is nine tenths full, one of them almost surely works.
@@ -25,12 +26,14 @@ const randomTries = 40
 
 // Allocator picks addresses and ports out of the cluster's ranges.
 type Allocator struct {
-	cidr      netip.Prefix
+	cidr      netip.Prefix // the configured one
+	ranges    Ranges
 	low, high int32 // node ports, both included
 	reserved  map[netip.Addr]bool
 	ledger    Ledger
 	random    func(n int64) int64 // uniform in [0, n)
 	own       Own
+	objects   Objects // nil where no IPAddresses are kept
 }
 
 // New returns an allocator. reserved addresses are given only when asked for by
@@ -39,7 +42,7 @@ func New(cidrs addr.Prefixes, portRange string, reserved addr.IPs, ledger Ledger
 	if len(cidrs) != 1 {
 		return nil, fmt.Errorf("service CIDR %q: want one", cidrs)
 	}
-	a := &Allocator{cidr: cidrs.First().Masked(), reserved: map[netip.Addr]bool{}, ledger: ledger, random: random}
+	a := &Allocator{cidr: cidrs.First().Masked(), ranges: configured{}, reserved: map[netip.Addr]bool{}, ledger: ledger, random: random}
 	low, high, ok := strings.Cut(portRange, "-")
 	l, err1 := strconv.ParseUint(low, 10, 16)
 	h, err2 := strconv.ParseUint(high, 10, 16)
@@ -176,26 +179,31 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 		spec.ClusterIPs = []string{corev1.ClusterIPNone}
 		return nil
 	}
-	path := field.NewPath("spec", "clusterIPs").Index(0)
+	path := field.NewPath("spec", "clusterIPs")
+	ranges, err := a.allocatable(ctx)
+	if err != nil {
+		return err
+	}
 	if spec.ClusterIP != "" {
 		ip, err := netip.ParseAddr(spec.ClusterIP)
 		if err != nil {
 			return nil //nolint:nilerr // validation says so in its own words
 		}
-		if !a.cidr.Contains(ip) {
-			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: the provided IP is not in the valid range %s", ip, a.cidr))
+		// What it has it keeps, whatever becomes of the range.
+		if !t.held[ipKey(ip)] && !slices.ContainsFunc(ranges, func(r netip.Prefix) bool { return usable(r, ip) }) {
+			return field.Invalid(path, clusterIPs(spec), fmt.Sprintf("failed to allocate IP %s: the provided network does not match the current range", spec.ClusterIP))
 		}
 		ok, err := t.reserve(ctx, ipKey(ip))
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return field.Invalid(path, spec.ClusterIP, fmt.Sprintf("failed to allocate IP %s: provided IP is already allocated", ip))
+			return field.Invalid(path, clusterIPs(spec), fmt.Sprintf("failed to allocate IP %s: provided IP is already allocated", spec.ClusterIP))
 		}
 	} else {
-		ip, err := a.pickIP(ctx, t)
+		ip, err := a.pickIP(ctx, ranges, t)
 		if err != nil {
-			return fmt.Errorf("allocate a cluster IP in %s: %w", a.cidr, err)
+			return fmt.Errorf("failed to allocate a serviceIP for Service %q: %w", s.Name, err)
 		}
 		spec.ClusterIP = ip.String()
 	}
@@ -237,22 +245,32 @@ func familyOf(ip netip.Addr) corev1.IPFamily {
 	return corev1.IPv6Protocol
 }
 
-// pickIP takes any address but the network's own, its last, and reserved ones.
-func (a *Allocator) pickIP(ctx context.Context, t *transaction) (netip.Addr, error) {
-	bits := min(a.cidr.Addr().BitLen()-a.cidr.Bits(), 20)
-	size := int64(1)<<bits - 2
-	if size < 1 {
-		return netip.Addr{}, ErrFull
+func clusterIPs(spec *corev1.ServiceSpec) []string {
+	if len(spec.ClusterIPs) > 0 {
+		return spec.ClusterIPs
 	}
-	var ip netip.Addr
-	err := a.pick(size, func(i int64) (bool, error) {
-		ip = offset(a.cidr.Addr(), i+1)
-		if a.reserved[ip] {
-			return false, nil
+	return []string{spec.ClusterIP}
+}
+
+// pickIP takes any usable address of the ranges but reserved ones: of the next range,
+// where one is full.
+func (a *Allocator) pickIP(ctx context.Context, ranges []netip.Prefix, t *transaction) (netip.Addr, error) {
+	for _, r := range ranges {
+		var ip netip.Addr
+		at := func(i int64) netip.Addr { return offset(r.Addr(), i+1) }
+		size, band := sizeOf(r)
+		err := a.pick(ctx, size, band, func(i int64) string { return ipKey(at(i)) }, func(i int64) (bool, error) {
+			ip = at(i)
+			if a.reserved[ip] {
+				return false, nil
+			}
+			return t.draw(ctx, ipKey(ip))
+		})
+		if !errors.Is(err, ErrFull) {
+			return ip, err
 		}
-		return t.draw(ctx, ipKey(ip))
-	})
-	return ip, err
+	}
+	return netip.Addr{}, ErrFull
 }
 
 func offset(base netip.Addr, n int64) netip.Addr {
@@ -273,29 +291,60 @@ func (a *Allocator) nodePort(ctx context.Context, port *int32, t *transaction, p
 		}
 		return err
 	}
-	err := a.pick(int64(a.high-a.low)+1, func(i int64) (bool, error) {
-		*port = a.low + int32(i)
+	at := func(i int64) int32 { return a.low + int32(i) }
+	size := int64(a.high-a.low) + 1
+	err := a.pick(ctx, size, bandOf(size, 32, 128), func(i int64) string { return portKey(at(i)) }, func(i int64) (bool, error) {
+		*port = at(i)
 		return t.draw(ctx, portKey(*port))
 	})
 	if err != nil {
 		*port = 0
-		return fmt.Errorf("allocate a node port in %d-%d: %w", a.low, a.high, err)
+		return fmt.Errorf("failed to allocate a nodePort: %w", err)
 	}
 	return nil
 }
 
-// pick offers random numbers below n to take, then all of them in order.
-func (a *Allocator) pick(n int64, take func(int64) (bool, error)) error {
+// pick offers numbers below n to take: random ones from band on, which is left to those
+// who name what they want, then all of them in order, then those of the band. key is how
+// the ledger names one.
+func (a *Allocator) pick(ctx context.Context, n, band int64, key func(int64) string, take func(int64) (bool, error)) error {
+	if n <= band {
+		return ErrFull
+	}
 	for range randomTries {
-		if ok, err := take(a.random(n)); ok || err != nil {
+		if ok, err := take(band + a.random(n-band)); ok || err != nil {
 			return err
 		}
 	}
-	start := a.random(n)
-	for i := range n {
-		if ok, err := take((start + i) % n); ok || err != nil {
-			return err
+	// What is held is read at once: of a full range, each would be a request.
+	held, err := a.ledger.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct{ from, size int64 }{{band, n - band}, {0, band}} {
+		if part.size == 0 {
+			continue
+		}
+		start := a.random(part.size)
+		for i := range part.size {
+			at := part.from + (start+i)%part.size
+			if held[key(at)] != "" {
+				continue
+			}
+			if ok, err := take(at); ok || err != nil {
+				return err
+			}
 		}
 	}
 	return ErrFull
+}
+
+// bandOf is the part of a range of n that is taken by name first, by the rule of
+// upstream: a share of it, at least 16 and at most so many, and nothing of a small range.
+func bandOf(n, share, most int64) int64 {
+	const least = 16
+	if n <= least {
+		return 0
+	}
+	return min(max(n/share, least), most)
 }

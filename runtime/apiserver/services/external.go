@@ -25,20 +25,32 @@ type Own struct {
 // allocator is used; without it only the service range is protected.
 func (a *Allocator) Protect(o Own) { a.own = o }
 
+// IsServiceAddress says whether an address lies in a range of cluster IPs.
+func (a *Allocator) IsServiceAddress(ctx context.Context, ip netip.Addr) (bool, error) {
+	ranges, err := a.all(ctx)
+	return within(ranges, ip).IsValid(), err
+}
+
 // external refuses external IPs that a Service did not have before and that are the
 // cluster's own.
 func (a *Allocator) external(ctx context.Context, s, old *corev1.Service) error {
 	var nodes map[netip.Addr]string
+	var ranges []netip.Prefix
 	for i, text := range s.Spec.ExternalIPs {
 		ip, err := netip.ParseAddr(text)
 		if err != nil || old != nil && slices.Contains(old.Spec.ExternalIPs, text) {
 			continue // of what is not an address, validation says so
 		}
+		if ranges == nil {
+			if ranges, err = a.all(ctx); err != nil {
+				return err
+			}
+		}
 		ip = ip.Unmap()
 		path := field.NewPath("spec", "externalIPs").Index(i)
 		switch {
-		case a.cidr.Contains(ip):
-			return field.Invalid(path, text, fmt.Sprintf("may not be in the service range %s: its addresses are given as cluster IPs", a.cidr))
+		case within(ranges, ip).IsValid():
+			return field.Invalid(path, text, fmt.Sprintf("may not be in the service range %s: its addresses are given as cluster IPs", within(ranges, ip)))
 		case a.own.Pods.Contains(ip):
 			return field.Invalid(path, text, fmt.Sprintf("may not be in the pod range %s: its addresses are pods'", a.own.Pods))
 		}

@@ -21,6 +21,9 @@ func (a *Allocator) Repair(ctx context.Context, list func(context.Context) ([]co
 	orphans := map[string]string{}
 	for {
 		next, err := a.repair(ctx, list, orphans, log)
+		if err == nil && a.objects != nil {
+			err = a.repairObjects(ctx, list, time.Now(), log)
+		}
 		if err != nil && ctx.Err() == nil {
 			log.Warn("cannot compare services with their addresses; trying again", "error", err)
 		} else {

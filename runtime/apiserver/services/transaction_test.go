@@ -124,7 +124,7 @@ func TestDryRunOfWhatIsTaken(t *testing.T) {
 		_, err := allocator(t, l, sequence(t, 1)).Allocate(t.Context(), s, nil, true)
 		return s, err
 	}
-	if _, err := dry("10.0.0.2", 0); !isInvalid(err, "spec.clusterIPs[0]") {
+	if _, err := dry("10.0.0.2", 0); !isInvalid(err, "spec.clusterIPs") {
 		t.Errorf("an address of another: %v", err)
 	}
 	if _, err := dry("", 30001); !isInvalid(err, "spec.ports[0].nodePort") {

@@ -94,7 +94,9 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	if err != nil {
 		return 0, errors.Join(failed, err)
 	}
-	r.written.Wrote(made)
+	if made != c { // one that was not written is not waited for
+		r.written.Wrote(made)
+	}
 	return again, errors.Join(failed, r.trim(ctx, c, jobs))
 }
 

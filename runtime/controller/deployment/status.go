@@ -43,11 +43,27 @@ func statusOf(d *appsv1.Deployment, s sets, now time.Time) (st appsv1.Deployment
 	if s.new != nil {
 		st.UpdatedReplicas = s.new.Status.Replicas
 	}
+	st.TerminatingReplicas = terminating(s)
 	st.UnavailableReplicas = max(0, wanted-st.AvailableReplicas)
 
 	set(&st, availability(d, st), now)
 	setFailure(&st, s, now)
 	return st, progress(d, &st, s, now)
+}
+
+// terminating is how many pods of all sets are ending; unknown while a set that its
+// controller has seen does not tell.
+func terminating(s sets) *int32 {
+	var n int32
+	for _, rs := range s.all() {
+		switch t := rs.Status.TerminatingReplicas; {
+		case t != nil:
+			n += *t
+		case rs.Status.ObservedGeneration != 0:
+			return nil
+		}
+	}
+	return &n
 }
 
 func availability(d *appsv1.Deployment, st appsv1.DeploymentStatus) appsv1.DeploymentCondition {

@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 func selectorOf(k, v string) *metav1.LabelSelector {
@@ -58,5 +59,24 @@ func expectCondition(t *testing.T, st appsv1.DeploymentStatus, typ appsv1.Deploy
 	c := conditions.Find(st.Conditions, typ)
 	if c == nil || c.Status != status || c.Reason != reason {
 		t.Errorf("condition %s is %+v, want %s %s", typ, c, status, reason)
+	}
+}
+
+func TestPodsThatEndAreAddedUp(t *testing.T) {
+	of := func(generation int64, terminating *int32) *appsv1.ReplicaSet {
+		return &appsv1.ReplicaSet{Status: appsv1.ReplicaSetStatus{ObservedGeneration: generation, TerminatingReplicas: terminating}}
+	}
+	for what, tt := range map[string]struct {
+		sets []*appsv1.ReplicaSet
+		want *int32
+	}{
+		"none":                        {nil, ptr.To[int32](0)},
+		"two sets":                    {[]*appsv1.ReplicaSet{of(1, ptr.To[int32](2)), of(1, ptr.To[int32](3))}, ptr.To[int32](5)},
+		"one is not looked after yet": {[]*appsv1.ReplicaSet{of(0, nil), of(1, ptr.To[int32](3))}, ptr.To[int32](3)},
+		"one does not tell":           {[]*appsv1.ReplicaSet{of(1, nil), of(1, ptr.To[int32](3))}, nil},
+	} {
+		if got := terminating(sets{old: tt.sets}); !ptr.Equal(got, tt.want) {
+			t.Errorf("%s: %v", what, ptr.Deref(got, -1))
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,13 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/endpointslice"
 	"k8s.io/endpointslice/util"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/controller/internal/podservices"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -44,7 +43,6 @@ type Controller struct {
 	tracker    *util.EndpointSliceTracker
 	reconciler *endpointslice.Reconciler
 	clock      clock.PassiveClock
-	log        *slog.Logger
 	loop       *reconcile.Loop[types.NamespacedName]
 }
 
@@ -54,16 +52,13 @@ func New(d reconcile.Deps) (*Controller, error) {
 	services, pods, slices, nodes := core.Services(), core.Pods(), d.Informers.Discovery().V1().EndpointSlices(), core.Nodes()
 	tracker := util.NewEndpointSliceTracker()
 	r := &Controller{
-		services: services.Lister(), pods: pods.Lister(), slices: slices.Lister(), tracker: tracker, clock: d.Clock, log: d.Log,
+		services: services.Lister(), pods: pods.Lister(), slices: slices.Lister(), tracker: tracker, clock: d.Clock,
 		reconciler: endpointslice.NewReconciler(d.Client, nodes.Lister(), perSlice, tracker, nil, d.Events, managedBy,
 			endpointslice.WithPreferSameTrafficDistributionEnabled(true)),
 	}
 	r.loop = reconcile.New("endpointslice", d.Log, r.reconcile,
 		client.WatchAll(services.Informer(), func(s *corev1.Service) { r.loop.Add(reconcile.Key(s)) }),
-		client.Watch(pods.Informer(),
-			func(p *corev1.Pod) { r.podChanged(nil, p) },
-			func(old, p *corev1.Pod) { r.podChanged(old, p) },
-			func(p *corev1.Pod) { r.podChanged(p, nil) }),
+		podservices.Watch(pods.Informer(), r.services, d.Log, func(key types.NamespacedName) { r.loop.AddAfter(key, batch) }),
 		client.Watch(slices.Informer(), r.sliceChanged, func(_, s *discoveryv1.EndpointSlice) { r.sliceChanged(s) }, r.sliceDeleted),
 		nodes.Informer().HasSynced)
 	return r, nil
@@ -71,28 +66,6 @@ func New(d reconcile.Deps) (*Controller, error) {
 
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
-
-// podChanged queues the Services that the pod belongs to, before and after.
-func (r *Controller) podChanged(old, now *corev1.Pod) {
-	// The library tells a missing pod by a nil interface.
-	var before, after any
-	if old != nil {
-		before = old
-	}
-	if now != nil {
-		after = now
-	}
-	keys, err := util.GetServicesToUpdate(r.services, util.GetPodUpdateProjectionKey(before, after))
-	if err != nil {
-		r.log.Error("cannot find the Services of a pod", "error", err)
-		return
-	}
-	for key := range keys {
-		if namespace, name, err := cache.SplitMetaNamespaceKey(key); err == nil {
-			r.loop.AddAfter(types.NamespacedName{Namespace: namespace, Name: name}, batch)
-		}
-	}
-}
 
 // sliceChanged heals slices that somebody else changed; our own writes are known
 // to the tracker.

@@ -108,6 +108,11 @@ func (r *Controller) judge(ctx context.Context, v View) error {
 	a := decide(owners, live.Finalizers, len(v.Dependents) > 0)
 	switch {
 	case a.delete:
+		if a.policy == metav1.DeletePropagationForeground && inCircle(v) {
+			if live, err = r.patch(ctx, v.Object, live, "ownerReferences", unblocked(live.OwnerReferences)); err != nil || live == nil {
+				return err
+			}
+		}
 		return r.delete(ctx, v, live, a.policy)
 	case len(a.drop) > 0:
 		return r.dropOwners(ctx, v.Object, live, a.drop)
@@ -240,7 +245,8 @@ func (r *Controller) dropOwners(ctx context.Context, o Object, live *metav1.Part
 	if len(kept) == len(live.OwnerReferences) {
 		return nil
 	}
-	return r.patch(ctx, o, live, "ownerReferences", append([]metav1.OwnerReference{}, kept...))
+	_, err := r.patch(ctx, o, live, "ownerReferences", append([]metav1.OwnerReference{}, kept...))
+	return err
 }
 
 func (r *Controller) dropFinalizer(ctx context.Context, v View, finalizer string) error {
@@ -249,21 +255,26 @@ func (r *Controller) dropFinalizer(ctx context.Context, v View, finalizer string
 		return err
 	}
 	kept := slices.DeleteFunc(slices.Clone(live.Finalizers), func(f string) bool { return f == finalizer })
-	return r.patch(ctx, v.Object, live, "finalizers", append([]string{}, kept...))
+	_, err = r.patch(ctx, v.Object, live, "finalizers", append([]string{}, kept...))
+	return err
 }
 
-func (r *Controller) patch(ctx context.Context, o Object, live *metav1.PartialObjectMetadata, field string, value any) error {
+// patch returns the object as it is then, nil if it is gone.
+func (r *Controller) patch(ctx context.Context, o Object, live *metav1.PartialObjectMetadata, field string, value any) (*metav1.PartialObjectMetadata, error) {
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid": live.UID, "resourceVersion": live.ResourceVersion, field: value,
 	}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = r.at(o.Resource, o.Namespace).Patch(ctx, o.Name, types.MergePatchType, body, metav1.PatchOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write the %s of %s %s/%s: %w", field, o.Resource.GroupResource(), o.Namespace, o.Name, err)
+	now, err := r.at(o.Resource, o.Namespace).Patch(ctx, o.Name, types.MergePatchType, body, metav1.PatchOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("write the %s of %s %s/%s: %w", field, o.Resource.GroupResource(), o.Namespace, o.Name, err)
 	}
-	return nil
+	return now, nil
 }
 
 // discover learns what is served. With an error, what could be learnt.

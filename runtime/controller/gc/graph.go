@@ -68,6 +68,9 @@ func (g *Graph) Upsert(o Object) []types.UID {
 		}
 	case !known && len(o.Owners) > 0, !slices.EqualFunc(o.Owners, was.Owners, sameOwner):
 		look = append(look, o.UID)
+		if known { // one that is held up no more
+			look = append(look, g.waitingOwners(n)...)
+		}
 	}
 	if o.Deleting && !was.Deleting {
 		look = append(look, g.waitingOwners(n)...)

@@ -107,3 +107,52 @@ func TestDecide(t *testing.T) {
 		}
 	}
 }
+
+// TestACircleIsOpened: a, b and c own each other, and a is deleted in the foreground. Each
+// step is what the controller does then.
+func TestACircleIsOpened(t *testing.T) {
+	g := NewGraph()
+	waiting := func(o Object) Object {
+		o.Deleting, o.WaitsForDeps = true, true
+		return o
+	}
+	a, b, c := object("a", "c"), object("b", "a"), object("c", "b")
+	for _, o := range []Object{a, b, c} {
+		g.Upsert(o)
+	}
+	g.Upsert(waiting(a))
+	if v, _ := g.View("b"); inCircle(v) {
+		t.Error("b's dependent does not wait yet")
+	}
+	g.Upsert(waiting(b))
+	v, _ := g.View("c")
+	if !inCircle(v) {
+		t.Fatal("c's dependent waits, and c's owner for c")
+	}
+	c.Owners = unblocked(c.Owners)
+	if *object("c", "b").Owners[0].BlockOwnerDeletion == false || *c.Owners[0].BlockOwnerDeletion {
+		t.Errorf("%+v", c.Owners)
+	}
+	expectLook(t, "c holds b no more", g.Upsert(c), "b", "c")
+	if v, _ := g.View("b"); len(v.Blockers) != 0 {
+		t.Errorf("b waits for %+v", v.Blockers)
+	}
+	g.Upsert(waiting(c))
+	expectLook(t, "b is gone", g.Remove("b"), "a", "c")
+	if v, _ := g.View("a"); len(v.Blockers) != 0 {
+		t.Errorf("a waits for %+v", v.Blockers)
+	}
+	expectLook(t, "a is gone", g.Remove("a"), "c")
+	if v, _ := g.View("c"); len(v.Blockers) != 0 {
+		t.Errorf("c waits for %+v", v.Blockers)
+	}
+}
+
+func TestUnblockedLeavesWhatDoesNotBlock(t *testing.T) {
+	yes := true
+	refs := []metav1.OwnerReference{{UID: "a", BlockOwnerDeletion: &yes}, {UID: "b"}}
+	got := unblocked(refs)
+	if *got[0].BlockOwnerDeletion || got[1].BlockOwnerDeletion != nil || !yes {
+		t.Errorf("%+v of %+v", got, refs)
+	}
+}

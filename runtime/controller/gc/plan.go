@@ -55,3 +55,20 @@ func decide(owners map[types.UID]ownerState, finalizers []string, blockedByDepen
 	}
 	return a
 }
+
+// inCircle says whether an object that is deleted in the foreground for its owners' sake
+// has a dependent that waits in the same way: they may wait for each other.
+func inCircle(v View) bool {
+	return slices.ContainsFunc(v.Dependents, func(d Object) bool { return d.WaitsForDeps })
+}
+
+// unblocked are references that hold no owner's deletion up.
+func unblocked(refs []metav1.OwnerReference) []metav1.OwnerReference {
+	out := slices.Clone(refs)
+	for i := range out {
+		if out[i].BlockOwnerDeletion != nil {
+			out[i].BlockOwnerDeletion = new(bool)
+		}
+	}
+	return out
+}

@@ -9,9 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	appslisters "k8s.io/client-go/listers/apps/v1"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
 	"github.com/gantry-run/gantry/runtime/client"
@@ -22,61 +19,69 @@ import (
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
-var kind = appsv1.SchemeGroupVersion.WithKind("ReplicaSet")
-
-// Controller reconciles ReplicaSets.
-type Controller struct {
-	client kubernetes.Interface
-	sets   appslisters.ReplicaSetLister
-	// setIndex holds the sets by controller.
-	setIndex cache.Indexer
+// Controller reconciles the sets of one kind, which is stored as P.
+type Controller[P metav1.Object] struct {
+	sets     Stored[P]
 	pods     *podcontrol.Pods
 	expected *expectations.Expectations
 	clock    clock.PassiveClock
 	loop     *reconcile.Loop[types.NamespacedName]
 }
 
-// New returns the controller; it does nothing until Run, which needs the
+var kind = appsv1.SchemeGroupVersion.WithKind("ReplicaSet")
+
+// New returns the controller of ReplicaSets; it does nothing until Run, which needs the
 // factory's informers to be started.
-func New(d reconcile.Deps) (*Controller, error) {
-	sets, expected := d.Informers.Apps().V1().ReplicaSets(), expectations.New(d.Clock)
-	if err := controllerref.AddIndex(sets.Informer()); err != nil {
-		return nil, fmt.Errorf("replicaset: %w", err)
+func New(d reconcile.Deps) (*Controller[*appsv1.ReplicaSet], error) {
+	api := d.Client.AppsV1()
+	return NewOf("replicaset", d, Stored[*appsv1.ReplicaSet]{
+		Kind:     kind,
+		Informer: d.Informers.Apps().V1().ReplicaSets().Informer(),
+		Set:      (*appsv1.ReplicaSet).DeepCopy,
+		Selector: func(rs *appsv1.ReplicaSet) *metav1.LabelSelector { return rs.Spec.Selector },
+		Live: func(ctx context.Context, namespace, name string) (metav1.Object, error) {
+			return api.ReplicaSets(namespace).Get(ctx, name, metav1.GetOptions{})
+		},
+		WriteStatus: func(ctx context.Context, rs *appsv1.ReplicaSet, before *appsv1.ReplicaSetStatus) error {
+			_, err := reconcile.WriteStatus(ctx, api.ReplicaSets(rs.Namespace), kind.Kind, rs, before, &rs.Status)
+			return err
+		},
+		CountsTerminating: true,
+	})
+}
+
+// NewOf returns the controller of the sets of a kind.
+func NewOf[P metav1.Object](name string, d reconcile.Deps, sets Stored[P]) (*Controller[P], error) {
+	expected := expectations.New(d.Clock)
+	if err := controllerref.AddIndex(sets.Informer); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	owned, err := podcontrol.New(kind, d, expected)
+	owned, err := podcontrol.New(sets.Kind, d, expected)
 	if err != nil {
-		return nil, fmt.Errorf("replicaset: %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	r := &Controller{
-		client: d.Client, sets: sets.Lister(), setIndex: sets.Informer().GetIndexer(), pods: owned, expected: expected, clock: d.Clock,
-	}
-	r.loop = reconcile.New("replicaset", d.Log, r.reconcile,
-		client.Watch(sets.Informer(),
-			func(rs *appsv1.ReplicaSet) { r.enqueue(rs) },
-			func(_, rs *appsv1.ReplicaSet) { r.enqueue(rs) },
-			func(rs *appsv1.ReplicaSet) { r.expected.Forget(rs.UID); r.enqueue(rs) }),
+	r := &Controller[P]{sets: sets, pods: owned, expected: expected, clock: d.Clock}
+	r.loop = reconcile.New(name, d.Log, r.reconcile,
+		client.Watch(sets.Informer,
+			func(o P) { r.loop.Add(reconcile.Key(o)) },
+			func(_, o P) { r.loop.Add(reconcile.Key(o)) },
+			func(o P) { r.expected.Forget(o.GetUID()); r.loop.Add(reconcile.Key(o)) }),
 		owned.Watch(func(key types.NamespacedName) { r.loop.Add(key) }, r.enqueueMatching))
 	return r, nil
 }
 
 // Run reconciles until ctx is done.
-func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
-
-func (r *Controller) enqueue(rs *appsv1.ReplicaSet) { r.loop.Add(reconcile.Key(rs)) }
+func (r *Controller[P]) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
 
 // enqueueMatching queues the sets that could adopt an orphan.
-func (r *Controller) enqueueMatching(p *corev1.Pod) {
-	sets, err := r.sets.GetPodReplicaSets(p)
-	if err != nil { // none matches
-		return
-	}
-	for _, rs := range sets {
-		r.enqueue(rs)
+func (r *Controller[P]) enqueueMatching(p *corev1.Pod) {
+	for _, key := range r.sets.matching(p) {
+		r.loop.Add(key)
 	}
 }
 
-func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
-	rs, err := reconcile.Get(r.sets.ReplicaSets(key.Namespace), "ReplicaSet "+key.String(), key.Name)
+func (r *Controller[P]) reconcile(ctx context.Context, key types.NamespacedName) (time.Duration, error) {
+	rs, err := r.sets.get(key)
 	if rs == nil {
 		return 0, err
 	}
@@ -94,7 +99,12 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 	}
 	var wait time.Duration
 	rs.Status, wait = statusOf(rs, active, failure, r.clock.Now())
-	_, err = reconcile.WriteStatus(ctx, r.client.AppsV1().ReplicaSets(rs.Namespace), kind.Kind, rs, before, &rs.Status)
+	if r.sets.CountsTerminating {
+		if rs.Status.TerminatingReplicas, err = r.terminating(rs); err != nil {
+			return 0, err
+		}
+	}
+	err = r.sets.WriteStatus(ctx, rs, before)
 	if failed != nil {
 		return 0, failed
 	}
@@ -102,8 +112,8 @@ func (r *Controller) reconcile(ctx context.Context, key types.NamespacedName) (t
 }
 
 // claim returns the active pods of the set, after adopting and releasing.
-func (r *Controller) claim(ctx context.Context, rs *appsv1.ReplicaSet) ([]*corev1.Pod, error) {
+func (r *Controller[P]) claim(ctx context.Context, rs *appsv1.ReplicaSet) ([]*corev1.Pod, error) {
 	return r.pods.Claim(ctx, rs, rs.Spec.Selector, func(ctx context.Context) (metav1.Object, error) {
-		return r.client.AppsV1().ReplicaSets(rs.Namespace).Get(ctx, rs.Name, metav1.GetOptions{})
+		return r.sets.Live(ctx, rs.Namespace, rs.Name)
 	}, pod.IsActive)
 }

@@ -191,3 +191,48 @@ func TestWaitIsForTheFirst(t *testing.T) {
 		}
 	}
 }
+
+func TestPodsThatEndAreTold(t *testing.T) {
+	ending := func(name, owner string, edit ...func(*corev1.Pod)) *corev1.Pod {
+		p := ownPod(name, owner)
+		p.DeletionTimestamp, p.Finalizers = &metav1.Time{Time: now}, []string{"x/y"}
+		for _, e := range edit {
+			e(p)
+		}
+		return p
+	}
+	f := controllertest.New(set(ptr.To[int32](1)), ownPod("stays", "rs"), ending("a", "rs"), ending("b", "rs"), ending("others", "other"),
+		ending("ended", "rs", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
+		ending("let-go", "rs", func(p *corev1.Pod) { p.Labels = nil }))
+	r, err := New(f.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync(t)
+	if _, err := r.reconcile(t.Context(), types.NamespacedName{Namespace: "d", Name: "rs"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.API.AppsV1().ReplicaSets("d").Get(t.Context(), "rs", metav1.GetOptions{})
+	if err != nil || got.Status.TerminatingReplicas == nil || *got.Status.TerminatingReplicas != 2 || got.Status.Replicas != 1 {
+		t.Errorf("%+v, %v", got.Status, err)
+	}
+}
+
+func TestWhoCouldAdopt(t *testing.T) {
+	elsewhere, other, everything := set(nil), set(nil), set(nil)
+	elsewhere.Namespace = "e"
+	other.Name, other.Spec.Selector = "other", &metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}}
+	everything.Name, everything.Spec.Selector = "everything", &metav1.LabelSelector{}
+	f := controllertest.New(set(nil), elsewhere, other, everything)
+	r, err := New(f.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync(t)
+	if got := r.sets.matching(ownPod("p", "")); !slices.Equal(got, []types.NamespacedName{{Namespace: "d", Name: "rs"}}) {
+		t.Errorf("%v", got)
+	}
+	if got := r.sets.matching(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "d"}}); len(got) != 0 {
+		t.Errorf("without labels %v", got)
+	}
+}

@@ -8,12 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/gantry-run/gantry/runtime/controller/internal/controllerref"
 	"github.com/gantry-run/gantry/runtime/controller/internal/pods"
 )
 
 // scale creates or deletes pods by plan.
-func (r *Controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod) (*failure, error) {
+func (r *Controller[P]) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod) (*failure, error) {
 	want := int(ptr.Deref(rs.Spec.Replicas, 1))
 	var related []*corev1.Pod
 	if len(active) > want {
@@ -37,18 +36,18 @@ func (r *Controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active []
 }
 
 // related returns the pods of all replica sets that share this one's owner.
-func (r *Controller) related(rs *appsv1.ReplicaSet, own []*corev1.Pod) []*corev1.Pod {
+func (r *Controller[P]) related(rs *appsv1.ReplicaSet, own []*corev1.Pod) []*corev1.Pod {
 	ref := metav1.GetControllerOfNoCopy(rs)
 	if ref == nil {
 		return own
 	}
-	siblings, err := controllerref.Controlled[*appsv1.ReplicaSet](r.setIndex, ref.UID)
+	siblings, err := r.sets.siblings(ref.UID)
 	if err != nil {
 		return own
 	}
 	var out []*corev1.Pod
 	for _, s := range siblings {
-		if ps, err := r.pods.Of(s.UID); err == nil {
+		if ps, err := r.pods.Of(s.GetUID()); err == nil {
 			out = append(out, ps...)
 		}
 	}

@@ -1,6 +1,7 @@
 package replicaset
 
 import (
+	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -58,4 +59,23 @@ func statusOf(rs *appsv1.ReplicaSet, active []*corev1.Pod, failure *failure, now
 		}, condition.SameReason, metav1.NewTime(now)) // the first message says enough
 	}
 	return s, wait
+}
+
+// terminating is how many of the set's pods are ending.
+func (r *Controller[P]) terminating(rs *appsv1.ReplicaSet) (*int32, error) {
+	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s/%s: selector: %w", r.sets.Kind.Kind, rs.Namespace, rs.Name, err)
+	}
+	own, err := r.pods.Of(rs.UID)
+	if err != nil {
+		return nil, err
+	}
+	var n int32
+	for _, p := range own {
+		if p.DeletionTimestamp != nil && !pod.IsTerminal(p) && selector.Matches(labels.Set(p.Labels)) {
+			n++
+		}
+	}
+	return &n, nil
 }

@@ -180,7 +180,7 @@ func inUse(v view, list []*corev1.Pod) func(*appsv1.ControllerRevision) bool {
 func (r *Controller) writeStatus(ctx context.Context, v view, before *appsv1.StatefulSetStatus) (wait time.Duration, err error) {
 	v.set.Status, wait = v.status()
 	made, err := reconcile.WriteStatus(ctx, r.client.AppsV1().StatefulSets(v.set.Namespace), kind.Kind, v.set, before, &v.set.Status)
-	if err == nil {
+	if err == nil && made != v.set { // one that was not written is not waited for
 		r.written.Wrote(made)
 	}
 	return wait, err

@@ -220,6 +220,13 @@ func TestClaimsFollowThePolicy(t *testing.T) {
 	c.set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
 		WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType, WhenScaled: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
 	}
+	c.pods = c.pods[1:] // one that is not there holds up no other
+	c.reconcile()
+	for _, claim := range c.claims {
+		if claim.Name == "data-web-1" && len(claim.OwnerReferences) != 1 {
+			t.Errorf("beside a pod that is gone, claim %s has %v", claim.Name, claim.OwnerReferences)
+		}
+	}
 	run()
 	for _, claim := range c.claims {
 		if len(claim.OwnerReferences) != 1 || claim.OwnerReferences[0].Kind != "StatefulSet" {
@@ -246,5 +253,36 @@ func TestDeletedSetsAreLeft(t *testing.T) {
 	c.set.DeletionTimestamp, c.set.Finalizers = &metav1.Time{}, []string{"x/y"}
 	if writes := c.reconcile(); len(writes) != 0 {
 		t.Errorf("%v", writes)
+	}
+}
+
+// TestWhatWasNotWrittenIsNotWaitedFor: a pass that changes nothing holds no later one up.
+func TestWhatWasNotWrittenIsNotWaitedFor(t *testing.T) {
+	c := newCluster(t, newSet(0))
+	c.edit("v0")
+	for range 3 {
+		c.reconcile()
+	}
+	c.set.ResourceVersion = "5"
+	objects := []runtime.Object{c.set}
+	for i := range c.revisions {
+		objects = append(objects, &c.revisions[i])
+	}
+	f := controllertest.New(objects...)
+	r, err := New(f.Deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Sync(t)
+	if _, err := r.reconcile(t.Context(), types.NamespacedName{Namespace: "n", Name: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	if writes := f.Writes(); len(writes) != 0 {
+		t.Fatalf("it is not settled: %v", writes)
+	}
+	older := c.set.DeepCopy()
+	older.ResourceVersion = "4"
+	if !r.written.Seen(older) {
+		t.Error("a version is waited for that it did not write")
 	}
 }

@@ -53,7 +53,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 	}
 	r.loop = reconcile.New("taint-eviction", d.Log, r.reconcile,
 		client.Watch(pods.Informer(), r.podAdded, r.podUpdated, nil),
-		client.Watch(nodes.Informer(), nil, r.nodeUpdated, nil))
+		client.Watch(nodes.Informer(), r.nodeAdded, r.nodeUpdated, r.forgetNode))
 	return r, nil
 }
 
@@ -77,7 +77,21 @@ func (r *Controller) nodeUpdated(old, n *corev1.Node) {
 	if slices.EqualFunc(noExecute(old), noExecute(n), same) {
 		return
 	}
-	r.forget(n)
+	r.forget(n.Name, n.Spec.Taints)
+	r.lookAtPods(n)
+}
+
+// nodeAdded has the pods looked at that a node has when it comes: it may be one that
+// comes back under its name, with its taints.
+func (r *Controller) nodeAdded(n *corev1.Node) {
+	if len(noExecute(n)) > 0 {
+		r.lookAtPods(n)
+	}
+}
+
+func (r *Controller) forgetNode(n *corev1.Node) { r.forget(n.Name, nil) }
+
+func (r *Controller) lookAtPods(n *corev1.Node) {
 	list, err := nodepods.On(r.podIndex, n.Name)
 	if err != nil {
 		r.log.Error("pods may stay on a tainted node", "error", err)
@@ -129,13 +143,13 @@ func (r *Controller) since(node string, t corev1.Taint) time.Time {
 	return r.firstSeen[key]
 }
 
-// forget drops the times of taints that are no longer on the node.
-func (r *Controller) forget(n *corev1.Node) {
+// forget drops the times of all taints of a node but those that are on it.
+func (r *Controller) forget(node string, taints []corev1.Taint) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key := range r.firstSeen {
 		name, taint, _ := strings.Cut(key, "\x00")
-		if name == n.Name && !slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.ToString() == taint }) {
+		if name == node && !slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.ToString() == taint }) {
 			delete(r.firstSeen, key)
 		}
 	}

@@ -52,9 +52,10 @@ type chunk struct {
 
 // outputs are the pumps of running containers.
 type outputs struct {
-	dir   string // on a tmpfs
-	mu    sync.Mutex
-	pumps map[string]*pump // by container ID
+	dir      string // on a tmpfs
+	adopting sync.Mutex
+	mu       sync.Mutex
+	pumps    map[string]*pump // by container ID
 }
 
 // pump is that of a container; nil when it does not run.
@@ -198,8 +199,11 @@ func (p *pump) tee(stream string, b []byte) {
 	}
 }
 
-// adoptIO takes up the output of a container that an earlier process started.
+// adoptIO takes up the output of a container that an earlier process started, once: of
+// two that read from one FIFO, each would write half of the output.
 func (o *outputs) adoptIO(c container.Container) error {
+	o.adopting.Lock()
+	defer o.adopting.Unlock()
 	if o.pump(c.ID) != nil {
 		return nil
 	}

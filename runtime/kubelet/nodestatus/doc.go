@@ -1,3 +1,4 @@
 // Package nodestatus registers this node with the API and keeps its status, its
-// conditions and its lease. It may import the kubelet's packages container and stats.
+// conditions and its lease. It may import runtime/client and the kubelet's packages
+// container and stats.
 package nodestatus

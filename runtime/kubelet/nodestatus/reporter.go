@@ -14,14 +14,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
 
-// Intervals of a node's reports.
+// Intervals of a node's reports. The status is written when it changed, or when somebody
+// else changed it; the watch of the Node says so. fullReport is a sign of life only.
 const (
 	heartbeat  = 10 * time.Second
 	fullReport = 5 * time.Minute
@@ -45,6 +48,7 @@ type Network interface{ Ready() error }
 // Config of a Reporter.
 type Config struct {
 	API       kubernetes.Interface
+	Nodes     coreinformers.NodeInformer // has this node; whoever made it starts it
 	NodeName  string
 	Addresses addr.IPs // of the node
 	Port      int32    // of the kubelet's server
@@ -93,8 +97,11 @@ func (r *Reporter) Wake() {
 	}
 }
 
-// Run registers the node and keeps its lease and status until ctx is done.
+// Run registers the node and keeps its lease and status until ctx is done. Its requests
+// are patient: a server that was cut off reports as soon as a master is there again.
 func (r *Reporter) Run(ctx context.Context) {
+	ctx = client.Patient(ctx)
+	r.watch()
 	var lease sync.WaitGroup
 	defer lease.Wait()
 	var last *corev1.Node // as the API has it; nil: not registered
@@ -115,9 +122,11 @@ func (r *Reporter) Run(ctx context.Context) {
 		}
 		if err == nil {
 			var written *corev1.Node
-			if written, err = r.report(ctx, last, time.Since(reported) >= fullReport); written != nil {
-				last, reported = written, time.Now()
+			base, there := r.current(last)
+			if written, err = r.report(ctx, base, !there || time.Since(reported) >= fullReport); written != nil {
+				base, reported = written, time.Now()
 			}
+			last = base
 		}
 		if apierrors.IsNotFound(err) {
 			last = nil // deleted: register again
@@ -146,14 +155,14 @@ func (r *Reporter) Run(ctx context.Context) {
 	}
 }
 
-// report writes the node's status when it changed, or when full, and returns the node
-// as it was written.
-func (r *Reporter) report(ctx context.Context, last *corev1.Node, full bool) (*corev1.Node, error) {
-	status := compute(last.Status, r.observe(ctx))
-	if !full && sameStatus(last.Status, status) {
+// report writes the node's status when it is another than the API has, or when full, and
+// returns the node as it was written.
+func (r *Reporter) report(ctx context.Context, have *corev1.Node, full bool) (*corev1.Node, error) {
+	status := compute(have.Status, r.observe(ctx))
+	if !full && sameStatus(have.Status, status) {
 		return nil, nil
 	}
-	old, err := json.Marshal(corev1.Node{Status: last.Status})
+	old, err := json.Marshal(corev1.Node{Status: have.Status})
 	if err != nil {
 		return nil, err
 	}

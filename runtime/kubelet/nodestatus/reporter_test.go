@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
@@ -44,7 +46,7 @@ func (s *surroundings) Ready() error {
 func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
 	s := &surroundings{}
 	return New(Config{
-		API: api, NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
+		API: api, Nodes: client.Informers(api).Core().V1().Nodes(), NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
 		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
 		Images: s, Stats: s, Network: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), s
@@ -104,29 +106,13 @@ func TestRegister(t *testing.T) {
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := fake.NewClientset()
-		// The fake does not know the status of nodes: this one merges it.
-		nodes := corev1.SchemeGroupVersion.WithResource("nodes")
-		api.PrependReactor("patch", "nodes", func(a clienttesting.Action) (bool, runtime.Object, error) {
-			o, err := api.Tracker().Get(nodes, "", "n")
-			if err != nil {
-				return true, nil, err
-			}
-			old, err := json.Marshal(o)
-			if err != nil {
-				return true, nil, err
-			}
-			merged, err := strategicpatch.StrategicMergePatch(old, a.(clienttesting.PatchAction).GetPatch(), corev1.Node{})
-			if err != nil {
-				return true, nil, err
-			}
-			node := &corev1.Node{}
-			return true, node, errors.Join(json.Unmarshal(merged, node), api.Tracker().Update(nodes, node, ""))
-		})
+		mergesStatus(api)
 		r, s := newReporter(api)
 		notYet := errors.New("no CIDR")
 		s.network.Store(&notYet)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
+		go r.cfg.Nodes.Informer().RunWithContext(ctx)
 		go func() { defer close(done); r.Run(ctx) }()
 		ready := func() string {
 			synctest.Wait()
@@ -174,11 +160,40 @@ func TestRun(t *testing.T) {
 		if err := r.Runtime().Err(); err != nil {
 			t.Error(err)
 		}
+		// A controller that took the server for dead wrote last: its word stands for no moment.
+		node, err := api.CoreV1().Nodes().Get(ctx, "n", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		node.ResourceVersion = nextVersion(node)
+		for i := range node.Status.Conditions {
+			node.Status.Conditions[i].Status, node.Status.Conditions[i].Message = corev1.ConditionUnknown, "Kubelet stopped posting node status."
+		}
+		node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: "Theirs", Status: corev1.ConditionTrue})
+		if _, err := api.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		want("it was taken for dead", "True kubelet is posting ready status")
+		if node, err = api.CoreV1().Nodes().Get(ctx, "n", metav1.GetOptions{}); err != nil || words(node.Status) != "Theirs:" {
+			t.Errorf("after it was taken for dead: %q, %v", words(node.Status), err)
+		}
+		// What is not its status wakes nobody.
+		synctest.Wait()
+		looks := s.looks.Load()
+		node.ResourceVersion, node.Annotations = nextVersion(node), map[string]string{"a": "b"}
+		if _, err := api.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := s.looks.Load(); got != looks {
+			t.Errorf("an annotation made it look %d times", got-looks)
+		}
 		if err := api.CoreV1().Nodes().Delete(ctx, "n", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(fullReport + 3*heartbeat)
+		time.Sleep(retryDelay)
 		want("deleted", "True kubelet is posting ready status")
+		time.Sleep(fullReport + 3*heartbeat)
 		lease, err := api.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, "n", metav1.GetOptions{})
 		if err != nil || time.Since(lease.Spec.RenewTime.Time) > heartbeat+time.Second || *lease.Spec.LeaseDurationSeconds != 40 || *lease.Spec.HolderIdentity != "n" {
 			t.Errorf("lease %+v, %v", lease.Spec, err)
@@ -186,4 +201,38 @@ func TestRun(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// mergesStatus makes the fake, which does not know the status of nodes, merge it, and
+// count versions.
+func mergesStatus(api *fake.Clientset) {
+	nodes := corev1.SchemeGroupVersion.WithResource("nodes")
+	api.PrependReactor("patch", "nodes", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		o, err := api.Tracker().Get(nodes, "", "n")
+		if err != nil {
+			return true, nil, err
+		}
+		old, err := json.Marshal(o)
+		if err != nil {
+			return true, nil, err
+		}
+		merged, err := strategicpatch.StrategicMergePatch(old, a.(clienttesting.PatchAction).GetPatch(), corev1.Node{})
+		if err != nil {
+			return true, nil, err
+		}
+		node := &corev1.Node{}
+		if err := json.Unmarshal(merged, node); err != nil {
+			return true, nil, err
+		}
+		node.ResourceVersion = nextVersion(node)
+		return true, node, api.Tracker().Update(nodes, node, "")
+	})
+}
+
+func nextVersion(n *corev1.Node) string {
+	v, err := strconv.Atoi(n.ResourceVersion)
+	if err != nil { // the fake's own objects have none
+		v = 0
+	}
+	return strconv.Itoa(v + 1)
 }

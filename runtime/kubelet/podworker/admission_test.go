@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 )
@@ -99,4 +103,36 @@ func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	if got := a.admitted(); len(got) != 1 || got[0] != quick.pod {
 		t.Errorf("admitted are %d", len(got))
 	}
+}
+
+// TestANewPodFindsAllThatRunAdmitted: when a kubelet comes back, a pod that was bound
+// meanwhile is judged beside every pod that runs, whichever is known first.
+func TestANewPodFindsAllThatRunAdmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		var pods []*corev1.Pod
+		for i := range 8 {
+			p := testPod(corev1.RestartPolicyAlways, "a")
+			p.Name, p.UID = fmt.Sprint("p", i), types.UID(fmt.Sprint("uid-", i))
+			if i > 0 { // the first is new
+				p.Status.StartTime = &metav1.Time{Time: time.Now()}
+			}
+			pods = append(pods, p)
+		}
+		judged := make(chan int, len(pods))
+		n.judge = func(a admit.Attributes) { judged <- len(a.Others) }
+		n.start()
+		defer n.stop()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n.workers.Adopt(ctx, pods, nil)
+		synctest.Wait()
+		if len(judged) != 1 {
+			t.Fatalf("%d pods are judged", len(judged))
+		}
+		if others := <-judged; others != len(pods)-1 {
+			t.Errorf("it is judged beside %d pods, want %d", others, len(pods)-1)
+		}
+	})
 }

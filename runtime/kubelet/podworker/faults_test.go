@@ -301,6 +301,67 @@ func TestWhatCannotBeGivenBackIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestWhatIsBusyIsTold: who uses a volume can end that, if the pod says so.
+func TestWhatIsBusyIsTold(t *testing.T) {
+	for name, end := range map[string]func(*node){
+		"deleted": func(n *node) { n.api.remove(0) },
+		"ended":   func(n *node) { n.rt.Exit(n.newest("a").ID, 0) },
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.api.create(testPod(corev1.RestartPolicyNever, "a"))
+			pass(time.Minute)
+			n.held.set("volumes", &n.held.busy, errors.New("unmount /v: device or resource busy"))
+			end(n)
+			pass(10 * time.Second)
+			if told := n.events.count("FailedKillPod"); told < 5 || told > 12 {
+				t.Errorf("%s: told %d times in 10 s, tried each second", name, told)
+			}
+			n.held.set("volumes", &n.held.busy, nil)
+			pass(2 * time.Second)
+			told := n.events.count("FailedKillPod")
+			pass(time.Minute)
+			if n.events.count("FailedKillPod") != told || len(n.held.left()) > 0 {
+				t.Errorf("%s: once it is free it is told %d times more, left are %v", name, n.events.count("FailedKillPod")-told, n.held.left())
+			}
+		})
+	}
+}
+
+// TestALostSandboxGoesWithWhatRunsInIt: its namespaces vanish while its containers run on,
+// which must end before there are others (the model tells two at once). A kubelet that was
+// away meanwhile does no other.
+func TestALostSandboxGoesWithWhatRunsInIt(t *testing.T) {
+	for name, notice := range map[string]func(*node){
+		"while the kubelet runs": func(n *node) {
+			n.api.edit(func(p *corev1.Pod) *corev1.Pod { p.Labels = map[string]string{"a": "b"}; return p })
+		},
+		"while it is away": func(n *node) { n.restart() },
+	} {
+		scenario(t, func(t *testing.T, n *node) {
+			n.rt.Program("a", containertest.Program{Stops: 3 * time.Second})
+			n.api.create(testPod(corev1.RestartPolicyAlways, "s1", "a"))
+			pass(time.Minute)
+			if err := n.held.drop("sandbox", "uid"); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			notice(n)
+			pass(time.Second)
+			if net := n.held.get("network", "uid"); net == "" {
+				t.Errorf("%s: the address is given back while it is used", name)
+			}
+			pass(time.Minute)
+			n.want(name, n.happened(began, containertest.Exited, containertest.Started), "a#0:exited@3 s1#0:exited@3 s1#1:started@3 a#1:started@3")
+			if n.events.count("SandboxChanged") != 1 || n.held.get("sandbox", "uid") != "s2" || n.held.get("network", "uid") == "" {
+				t.Errorf("%s: events %v, sandbox %s", name, n.events.all, n.held.get("sandbox", "uid"))
+			}
+			n.api.remove(0)
+			pass(time.Minute)
+			n.nothingLeft()
+		})
+	}
+}
+
 // TestWhatCannotBeMadeIsTriedAgain: and the reason is recorded.
 func TestWhatCannotBeMadeIsTriedAgain(t *testing.T) {
 	for kind, reason := range map[string]string{"network": "FailedCreatePodSandBox", "sandbox": "FailedCreatePodSandBox", "volumes": "FailedMount", "cgroup": "FailedCreatePodSandBox"} {

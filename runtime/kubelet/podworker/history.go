@@ -53,6 +53,16 @@ func (h history) running() map[string]bool {
 	return out
 }
 
+// runsIn is the sandbox of the containers that run; "" when none does.
+func (h history) runsIn() string {
+	for _, c := range h.newest {
+		if c.State == container.StateRunning {
+			return c.Sandbox
+		}
+	}
+	return ""
+}
+
 // all are all containers that are known.
 func (h history) all() []*container.Container {
 	var out []*container.Container

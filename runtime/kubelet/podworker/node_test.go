@@ -41,6 +41,7 @@ type node struct {
 	hooks   time.Duration // how long each hook takes
 	hookErr error         // what it ends with
 	reject  *admit.Rejection
+	judge   func(admit.Attributes) // is told of each admission
 	events  *events
 	workers *Workers
 	stop    func()
@@ -91,7 +92,12 @@ func (n *node) start() {
 func (n *node) restart() { n.stop(); n.start() }
 
 // Admit implements admit.Handler.
-func (n *node) Admit(context.Context, admit.Attributes) *admit.Rejection { return n.reject }
+func (n *node) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
+	if n.judge != nil {
+		n.judge(a)
+	}
+	return n.reject
+}
 
 type anyState struct{}
 

@@ -1,6 +1,7 @@
 package podworker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -41,7 +43,7 @@ func (w *worker) prepare(ctx context.Context, p *corev1.Pod) (refresh time.Time,
 		w.Volumes.Outdate(w.ref.UID)
 	}
 	w.seen = p
-	if w.sandbox.ID == "" || !w.Sandboxes.Healthy(p, w.sandbox.ID) {
+	if w.sandbox.ID == "" {
 		if err := w.makeSandbox(ctx, p); err != nil {
 			return time.Time{}, err
 		}
@@ -51,6 +53,31 @@ func (w *worker) prepare(ctx context.Context, p *corev1.Pod) (refresh time.Time,
 		w.log.Warn("a pod's volumes are not brought up to date", "error", err)
 	}
 	return next, nil
+}
+
+// leaveSandbox ends what runs in a sandbox that does not work any more, and gives back the
+// address, which leads there: with a new sandbox beside it the pod would be there twice.
+// It says whether the pod has no such sandbox any more.
+func (w *worker) leaveSandbox(ctx context.Context, p *corev1.Pod) (bool, error) {
+	id := cmp.Or(w.sandbox.ID, w.runsIn())
+	if id == "" || w.Sandboxes.Healthy(p, id) {
+		return true, nil
+	}
+	if w.lost != id {
+		w.lost = id
+		w.Events.Event(p, corev1.EventTypeNormal, "SandboxChanged", plan.SandboxChanged)
+	}
+	if !w.stopAll(ctx, p, plan.Grace(p)) {
+		return false, nil
+	}
+	if err := w.Network.Detach(ctx, w.ref.UID); err != nil {
+		return false, err
+	}
+	if err := w.Sandboxes.Remove(w.ref.UID); err != nil {
+		return false, err
+	}
+	w.sandbox = container.Sandbox{}
+	return true, nil
 }
 
 func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {

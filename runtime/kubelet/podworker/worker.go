@@ -39,6 +39,7 @@ type worker struct {
 	discarded  []*container.Container // that are to be removed
 
 	sandbox    container.Sandbox
+	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
 	startTime  metav1.Time
@@ -121,7 +122,14 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		}
 		return w.report(ctx, p), false
 	}
-	refresh, err := w.prepare(startCtx, p)
+	left, err := w.leaveSandbox(ctx, p)
+	if !left && err == nil {
+		return earliest(next, w.report(ctx, p)), false // the ends of its containers wake it
+	}
+	var refresh time.Time
+	if err == nil {
+		refresh, err = w.prepare(startCtx, p)
+	}
 	if err != nil {
 		// An earlier process made what this one has not found again yet (the network may
 		// come up after it): what was reported of a pod that runs holds until then.

@@ -46,9 +46,15 @@ func (ws *Workers) Adopt(ctx context.Context, pods []*corev1.Pod, containers []c
 	if err := ws.cfg.Network.Prune(ctx, keep); err != nil {
 		ws.cfg.Log.Warn("the network of pods that went is not removed", "error", err)
 	}
+	// All are known before the first decides: a pod that is new must find those that run
+	// admitted, also the ones that come after it.
+	var adopted []*worker
 	for _, p := range pods {
-		ws.start(ctx, p, byUID[string(p.UID)])
+		adopted = append(adopted, ws.add(ctx, p, byUID[string(p.UID)]))
 		delete(byUID, string(p.UID))
+	}
+	for _, w := range adopted {
+		ws.run(ctx, w)
 	}
 	ws.running.Go(func() { ws.removeOrphans(ctx, byUID, keep) })
 }
@@ -59,7 +65,7 @@ func (ws *Workers) UpdatePod(ctx context.Context, p *corev1.Pod) {
 		w.update(p, false)
 		return
 	}
-	ws.start(ctx, p, nil)
+	ws.run(ctx, ws.add(ctx, p, nil))
 }
 
 // DeletePod tells the worker of a pod that the API does not have it any more.
@@ -105,22 +111,31 @@ func (ws *Workers) worker(uid string) *worker {
 	return ws.workers[uid]
 }
 
-func (ws *Workers) start(ctx context.Context, p *corev1.Pod, containers []container.Container) {
+// add makes the worker of a pod; nil when it has one, or nothing is started any more.
+func (ws *Workers) add(ctx context.Context, p *corev1.Pod, containers []container.Container) *worker {
 	uid := string(p.UID)
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.workers[uid] != nil || ctx.Err() != nil {
-		return
+		return nil
 	}
 	w := newWorker(&ws.cfg, ws.admission, ws.starting, p, containers)
 	ws.workers[uid] = w
 	ws.admission.add(&w.mailbox)
+	return w
+}
+
+// run has a worker that was added serve its pod.
+func (ws *Workers) run(ctx context.Context, w *worker) {
+	if w == nil {
+		return
+	}
 	ws.running.Go(func() {
 		w.run(ctx)
 		ws.admission.remove(&w.mailbox)
 		ws.mu.Lock()
 		defer ws.mu.Unlock()
-		delete(ws.workers, uid)
+		delete(ws.workers, w.ref.UID)
 	})
 }
 

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,10 +40,54 @@ func TestShared(t *testing.T) {
 			if got.ID != "id" || got.Namespaces != c.want || got.Shm != c.shm {
 				t.Errorf("%+v, want %+v and %s", got, c.want, c.shm)
 			}
-			// Without a PID namespace of its own there is nothing that could have died.
-			if m.Healthy(p, "id") != !o.PID || m.Healthy(p, "") {
-				t.Error("its health is wrong")
-			}
 		})
+	}
+}
+
+// A sandbox is whole for as long as all of it is there.
+func TestHealth(t *testing.T) {
+	dir := t.TempDir()
+	m := Manager{Store: Store{Dir: dir}, Hostname: func(*corev1.Pod) string { return "h" }}
+	p := &corev1.Pod{}
+	p.UID = "u"
+	at := func(name string) string { return filepath.Join(dir, "u", name) }
+	if m.Healthy(p, "id") {
+		t.Error("one that was never made is healthy")
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(at(""), 0o700))
+	must(os.WriteFile(at(idFile), []byte("id"), 0o600))
+	kinds := []string{"net", "ipc", "uts"}
+	for _, kind := range kinds {
+		must(os.Symlink("/proc/self/ns/"+kind, at(kind)))
+	}
+	if !m.Healthy(p, "id") || m.Healthy(p, "") || m.Healthy(p, "another") {
+		t.Error("of a whole one the health is wrong")
+	}
+	for _, kind := range kinds {
+		must(os.Remove(at(kind)))
+		if m.Healthy(p, "id") {
+			t.Errorf("without %s it is healthy", kind)
+		}
+		must(os.WriteFile(at(kind), nil, 0o600)) // the mount point of a pin that is gone
+		if m.Healthy(p, "id") {
+			t.Errorf("with %s that is not pinned it is healthy", kind)
+		}
+		hosts := &corev1.Pod{Spec: corev1.PodSpec{HostNetwork: kind != "ipc", HostIPC: kind == "ipc"}}
+		hosts.UID = "u"
+		if !m.Healthy(hosts, "id") {
+			t.Errorf("one without %s of its own is not healthy", kind)
+		}
+		must(os.Remove(at(kind)))
+		must(os.Symlink("/proc/self/ns/"+kind, at(kind)))
+	}
+	p.Spec.ShareProcessNamespace = ptr.To(true)
+	if m.Healthy(p, "id") {
+		t.Error("without a holder it is healthy")
 	}
 }

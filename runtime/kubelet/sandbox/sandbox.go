@@ -50,10 +50,19 @@ func (s Sandbox) UTS() string { return filepath.Join(s.dir, "uts") }
 func (s Sandbox) PID() string { return filepath.Join(s.dir, "pid") }
 func (s Sandbox) Shm() string { return filepath.Join(s.dir, "shm") }
 
-// Whole says whether the namespaces still work: a PID namespace whose first
-// process was killed does not.
+// Whole says whether the sandbox is there and its namespaces still work: one that is not
+// pinned any more does not, nor a PID namespace whose first process was killed.
 func (s Sandbox) Whole() bool {
-	return s.ID != "" && (!s.Options.PID || holder(s.dir) > 0)
+	if id, err := os.ReadFile(filepath.Join(s.dir, idFile)); err != nil || s.ID == "" || string(id) != s.ID {
+		return false
+	}
+	for _, path := range pinned(s) {
+		var st unix.Statfs_t
+		if unix.Statfs(path, &st) != nil || st.Type != unix.NSFS_MAGIC {
+			return false
+		}
+	}
+	return !s.Options.PID || holder(s.dir) > 0
 }
 
 // Open returns the sandbox with that ID, without looking whether it is there.

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -50,6 +51,9 @@ func (w *Writer) Write(ctx context.Context, pod *corev1.Pod, status corev1.PodSt
 	if err != nil {
 		return fmt.Errorf("compute the change of a pod's status: %w", err)
 	}
+	if patch == nil {
+		return nil
+	}
 	written, err := w.api.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
@@ -85,6 +89,10 @@ func newer(a, b string) bool {
 func patchOf(uid types.UID, from, to corev1.PodStatus) ([]byte, error) {
 	old, err := json.Marshal(corev1.Pod{Status: from})
 	if err != nil {
+		return nil, err
+	}
+	same, err := json.Marshal(corev1.Pod{Status: to})
+	if err != nil || bytes.Equal(old, same) {
 		return nil, err
 	}
 	now, err := json.Marshal(corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid}, Status: to})

@@ -103,3 +103,25 @@ func TestAPodThatIsGoneIsNoError(t *testing.T) {
 		}
 	}
 }
+
+// TestTimesThatTheAPICuts: it keeps whole seconds, and what differs by less is the same.
+func TestTimesThatTheAPICuts(t *testing.T) {
+	p := testPod(always, nil, "a")
+	p.ResourceVersion = "5"
+	at := func(d time.Duration) corev1.PodStatus {
+		v := viewOf(p, runs)
+		v.Containers["a"].StartedAt = now.Add(d)
+		return Compute(v, Facts{StartTime: metav1.Time{Time: now.Add(d)}})
+	}
+	p.Status = at(0)
+	var fail error
+	c, patches, _ := api(p, &fail)
+	w := NewWriter(c)
+	for d, want := range map[time.Duration]int{time.Nanosecond: 0, time.Second - 1: 0, time.Second: 1} {
+		*patches = nil
+		w.Forget(p.UID)
+		if err := w.Write(t.Context(), p, at(d)); err != nil || len(*patches) != want {
+			t.Errorf("%s later: %d patches, %v, want %d", d, len(*patches), err, want)
+		}
+	}
+}

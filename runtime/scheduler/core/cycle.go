@@ -17,6 +17,7 @@ type Cycle struct {
 	snapshot *Snapshot
 	profile  *Profile
 	pod      *PodInfo
+	tie      func(n int) int
 	states   []State // by plugin
 	skipped  []bool  // by plugin: its Filter has nothing to say about this pod
 	filters  []at[FilterPlugin]
@@ -28,8 +29,8 @@ type Cycle struct {
 }
 
 // newCycle begins with PreFilter.
-func newCycle(s *Snapshot, pr *Profile, p *PodInfo) (*Cycle, error) {
-	c := &Cycle{snapshot: s, profile: pr, pod: p, states: make([]State, len(pr.plugins)), skipped: make([]bool, len(pr.plugins))}
+func newCycle(s *Snapshot, pr *Profile, p *PodInfo, tie func(n int) int) (*Cycle, error) {
+	c := &Cycle{snapshot: s, profile: pr, pod: p, tie: tie, states: make([]State, len(pr.plugins)), skipped: make([]bool, len(pr.plugins))}
 	return c, c.preFilter()
 }
 
@@ -150,17 +151,27 @@ func (c *Cycle) removePod(states []State, p *PodInfo, n *NodeInfo) {
 	}
 }
 
-// unschedulable runs PostFilter and says why no node takes the pod.
+// unschedulable runs PostFilter until a plugin helps or knows that none can, and says why
+// no node takes the pod.
 func (c *Cycle) unschedulable(ctx context.Context) error {
 	err := newFitError(&c.snapshot.statuses)
+	if c.rejected {
+		err.PreFilter = c.others.Message()
+	}
+	if err.NumAllNodes == 0 {
+		return err
+	}
 	for _, pl := range c.profile.postFilter {
-		node, status := pl.PostFilter(ctx, c)
+		result, status := pl.PostFilter(ctx, c)
 		if status.IsError() {
 			return fmt.Errorf("postFilter of %s: %w", pl.Name(), status.AsError())
 		}
-		if status.IsSuccess() {
-			err.NominatedNodeName = node
-			break
+		if status.IsSuccess() || status.Code() == framework.UnschedulableAndUnresolvable {
+			err.Result, err.PostFilter = result, status.Reasons()
+			return err
+		}
+		if result != nil {
+			err.Result = result
 		}
 		err.PostFilter = append(err.PostFilter, status.Reasons()...)
 	}

@@ -19,11 +19,11 @@ type Decision struct {
 	states  []State
 }
 
-// Reserve runs the plugins' Reserve; when one fails, what was reserved is given back.
+// Reserve runs the plugins' Reserve until one fails. What was reserved before is given
+// back by Unreserve, once.
 func (d *Decision) Reserve(ctx context.Context) *framework.Status {
 	for _, pl := range d.profile.reserve {
 		if status := pl.plugin.Reserve(ctx, d.states[pl.index], d.Pod, d.Node); !status.IsSuccess() {
-			d.Unreserve(ctx)
 			return status.WithPlugin(pl.plugin.Name())
 		}
 	}

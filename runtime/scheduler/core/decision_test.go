@@ -112,7 +112,7 @@ func TestPluginsKeepTheirState(t *testing.T) {
 		t.Fatal(status)
 	}
 	_, err = pr.Schedule(t.Context(), s, compile(t, makePod("p", "", "", labelled("claims", "xx"))), firstTie)
-	const want = "0/3 nodes are available: 1 node(s) didn't satisfy plugin(s) [Claims], 2 node(s) lack claims."
+	const want = "0/3 nodes are available: 1 node(s) didn't satisfy plugin(s) [Claims], 2 node(s) lack claims." + unhelpful3
 	if err == nil || err.Error() != want || !slices.Equal(err.(*FitError).RejectedBy, []string{"Claims"}) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -130,10 +130,10 @@ func TestPluginsThatFail(t *testing.T) {
 		want  string
 		calls string
 	}{
-		{"preFilter", rejected, "0/1 nodes are available: 1 no.", ""},
+		{"preFilter", rejected, "0/1 nodes are available: no." + unhelpful1, ""},
 		{"preFilter", framework.AsStatus(broken), "preFilter of B: broken", ""},
 		{"filter", framework.AsStatus(broken), "filter node n by B: broken", ""},
-		{"reserve", rejected, "no", "A reserve, B reserve, B unreserve, A unreserve"},
+		{"reserve", rejected, "no", "A reserve, B reserve"},
 		{"permit", rejected, "no", "A reserve, B reserve, A permit, B permit"},
 		{"preBind", framework.AsStatus(broken), "broken", "A reserve, B reserve, A permit, B permit, A preBind, B preBind"},
 		{"", nil, "", "A reserve, B reserve, A permit, B permit, A preBind, B preBind"},

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"slices"
-
 	"k8s.io/kube-scheduler/framework"
 )
 
@@ -61,14 +59,4 @@ func (d *DryRun) Filter(nodeName string) *framework.Status {
 		return framework.NewStatus(framework.UnschedulableAndUnresolvable, "node(s) not found")
 	}
 	return d.cycle.filter(d.states, n)
-}
-
-// PodsByPriority are the pods on a node, those that give way first in front.
-func (n *NodeInfo) PodsByPriority() []*PodInfo {
-	return slices.SortedFunc(n.Pods(), func(a, b *PodInfo) int {
-		if a.Priority != b.Priority {
-			return int(a.Priority) - int(b.Priority)
-		}
-		return b.Pod.CreationTimestamp.Compare(a.Pod.CreationTimestamp.Time)
-	})
 }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -169,50 +168,5 @@ func TestTheNominatedNodeIsTriedFirst(t *testing.T) {
 	s.Nominate(p, "small") // a late event: it is where it is
 	if n := s.Node("small"); len(n.nominated) != 0 || len(s.nominated) != 0 || s.byName["gone"] != nil {
 		t.Error("an assigned pod is nominated")
-	}
-}
-
-// preemption is the least that makes room: it takes the pods of a lower priority off
-// the first node where that helps, those first that give way first.
-type preemption struct{ victims []string }
-
-func (*preemption) Name() string { return "TestPreemption" }
-
-func (pl *preemption) PostFilter(_ context.Context, c *Cycle) (string, *framework.Status) {
-	for n, status := range c.Statuses() {
-		if status.Code() == framework.UnschedulableAndUnresolvable {
-			continue
-		}
-		dry := c.DryRun()
-		var victims []string
-		for _, p := range n.PodsByPriority() {
-			if p.Priority >= c.Pod().Priority {
-				break
-			}
-			dry.RemovePod(p, n.Name())
-			victims = append(victims, p.Pod.Name)
-			if dry.Filter(n.Name()).IsSuccess() {
-				pl.victims = victims
-				return n.Name(), nil
-			}
-		}
-	}
-	return "", framework.NewStatus(framework.Unschedulable, "preemption: no victims found")
-}
-
-func TestPostFilterMakesRoom(t *testing.T) {
-	s := snapshotOf(t,
-		[]*corev1.Node{makeNode("tainted", "8", "8Gi", taint("k", "", corev1.TaintEffectNoSchedule)), makeNode("n1", "2", "2Gi"), makeNode("n2", "4", "4Gi")},
-		on{"n1", makePod("high", "2", "1Gi", priority(9))}, on{"n2", makePod("low", "2", "1Gi")}, on{"n2", makePod("lower", "2", "1Gi", priority(-1))})
-	pl := &preemption{}
-	pr := defaultProfile(t, WeightedPlugin{pl, 1})
-	_, err := pr.Schedule(t.Context(), s, compile(t, makePod("p", "2", "1Gi", priority(5))), firstTie)
-	if fit, ok := err.(*FitError); !ok || fit.NominatedNodeName != "n2" || !slices.Equal(pl.victims, []string{"lower"}) {
-		t.Errorf("%v; victims %v", err, pl.victims)
-	}
-	_, err = pr.Schedule(t.Context(), s, compile(t, makePod("p", "3", "1Gi", priority(-1))), firstTie)
-	const want = "0/3 nodes are available: 1 node(s) had untolerated taint {k: }, 2 Insufficient cpu. preemption: no victims found"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

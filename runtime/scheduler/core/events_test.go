@@ -8,6 +8,25 @@ import (
 	"k8s.io/kube-scheduler/framework"
 )
 
+// alsoSpreading adds a constraint that counts pods of another app.
+func alsoSpreading(app string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		c := p.Spec.TopologySpreadConstraints[0]
+		c.LabelSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
+		p.Spec.TopologySpreadConstraints = append(p.Spec.TopologySpreadConstraints, c)
+	}
+}
+
+// alsoTogether adds a term that wants a pod of another app too.
+func alsoTogether(app string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		terms := &p.Spec.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+		term := (*terms)[0]
+		term.LabelSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
+		*terms = append(*terms, term)
+	}
+}
+
 // TestEventsThatHelp has, for each plugin that rejects pods, events that are worth
 // another attempt and their like that are not.
 func TestEventsThatHelp(t *testing.T) {
@@ -79,6 +98,9 @@ func TestEventsThatHelp(t *testing.T) {
 		{"a like pod begins to end", "PodTopologySpread", pod(hard), podOnN, update, other(), other(terminating), true},
 		{"a like pod shrinks", "PodTopologySpread", pod(hard), podOnN, update, other(), compile(t, makePod("other", "500m", "1Gi")), false},
 		{"a pod becomes alike", "PodTopologySpread", pod(hard), podOnN, update, other(labelled("app", "b")), other(), true},
+		{"a pod leaves one constraint for another", "PodTopologySpread", pod(hard, alsoSpreading("b")), podOnN, update, other(), other(labelled("app", "b")), true},
+		{"a pod leaves one constraint", "PodTopologySpread", pod(hard, alsoSpreading("b")), podOnN, update, other(), other(labelled("app", "c")), true},
+		{"a pod stays between constraints", "PodTopologySpread", pod(hard, alsoSpreading("b")), podOnN, update, other(labelled("app", "c")), other(labelled("app", "d")), false},
 		{"a domain goes", "PodTopologySpread", pod(hard), node, deleted, n(), nil, true},
 
 		{"company comes", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "b"})), podOnN, add, nil, other(labelled("app", "b")), true},
@@ -90,6 +112,12 @@ func TestEventsThatHelp(t *testing.T) {
 		{"what it shuns becomes another", "InterPodAffinity", pod(apart(corev1.LabelHostname)), podOnN, update, other(), other(labelled("app", "b")), true},
 		{"what shuns it goes", "InterPodAffinity", pod(), podOnN, deleted, other(apart(corev1.LabelHostname)), nil, true},
 		{"what shuns others goes", "InterPodAffinity", pod(labelled("app", "b")), podOnN, deleted, other(apart(corev1.LabelHostname)), nil, false},
+		{"a node with what it shuns goes", "InterPodAffinity", pod(apart(corev1.LabelTopologyZone)), node, deleted, n(), nil, true},
+		{"the last of its group becomes another", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "a"})), podOnN, update, other(), other(labelled("app", "b")), true},
+		{"company of another group becomes another", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "b"})), podOnN, update, other(labelled("app", "b")), other(labelled("app", "c")), false},
+		{"company of another group goes", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "b"})), podOnN, deleted, other(labelled("app", "b")), nil, false},
+		{"one company becomes another", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "b"}), alsoTogether("c")), podOnN, update, other(labelled("app", "b")), other(labelled("app", "c")), true},
+		{"what shuns it becomes another", "InterPodAffinity", pod(), podOnN, update, other(apart(corev1.LabelHostname)), other(apart(corev1.LabelHostname)), false},
 		{"the last of its group goes", "InterPodAffinity", pod(together(corev1.LabelHostname, map[string]string{"app": "a"})), podOnN, deleted, other(), nil, true},
 		{"a namespace gets a label", "InterPodAffinity", pod(), Namespace, update, nil, &corev1.Namespace{}, true},
 		{"a namespace gets a label, which is no matter", "NodeResourcesFit", pod(), Namespace, update, nil, &corev1.Namespace{}, false},

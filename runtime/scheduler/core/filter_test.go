@@ -99,7 +99,7 @@ func snapshotOf(t testing.TB, nodes []*corev1.Node, pods ...on) *Snapshot {
 // cycleOf is a cycle whose PreFilter has run.
 func cycleOf(t testing.TB, s *Snapshot, p *corev1.Pod) *Cycle {
 	t.Helper()
-	c, err := newCycle(s, defaultProfile(t), compile(t, p))
+	c, err := newCycle(s, defaultProfile(t), compile(t, p), firstTie)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestFilters(t *testing.T) {
 		{name: "a device", node: n(allocatable("x.io/gpu", "2")), pod: pod(requesting("x.io/gpu", "1")), there: []on{{"n", other(requesting("x.io/gpu", "1"))}}},
 		{"as many pods as there may be", n(allocatable("pods", "1")), pod(), []on{{"n", other()}}, resolvable, "NodeResourcesFit", "Too many pods"},
 		{name: "one pod less", node: n(allocatable("pods", "2")), pod: pod(), there: []on{{"n", other()}}},
-		{"a node for no pods", n(allocatable("pods", "0")), pod(), nil, unresolvable, "NodeResourcesFit", "Too many pods"},
+		{"a node for no pods", n(allocatable("pods", "0")), pod(), nil, resolvable, "NodeResourcesFit", "Too many pods"},
 		{"pod-level requests", n(), pod(func(p *corev1.Pod) {
 			p.Spec.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{"cpu": resource.MustParse("3500m")}}
 		}), []on{{"n", other()}}, resolvable, "NodeResourcesFit", "Insufficient cpu"},
@@ -302,7 +302,7 @@ func TestNodesNamedByAffinity(t *testing.T) {
 func TestOthersThanNamedNodesAreUnresolvable(t *testing.T) {
 	s := snapshotOf(t, []*corev1.Node{makeNode("n1", "4", "4Gi", cordoned), makeNode("n2", "4", "4Gi"), makeNode("n3", "4", "4Gi")})
 	_, err := defaultProfile(t).Schedule(t.Context(), s, compile(t, makePod("p", "", "", requiringNode(nodeNamed("n1")))), firstTie)
-	const want = "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+	const want = "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]." + unhelpful3
 	if err == nil || err.Error() != want {
 		t.Fatalf("got  %v\nwant %s", err, want)
 	}

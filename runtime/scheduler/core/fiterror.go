@@ -23,14 +23,18 @@ func (m *NodeToStatus) reset(nodes []*NodeInfo, others *framework.Status) {
 	clear(m.statuses)
 }
 
+// of is why a node cannot take the pod, nil when that is not known.
+func (m *NodeToStatus) of(n *NodeInfo) *framework.Status {
+	if status := m.statuses[n.index]; status != nil {
+		return status
+	}
+	return m.others
+}
+
 func (m *NodeToStatus) all() iter.Seq2[*NodeInfo, *framework.Status] {
 	return func(yield func(*NodeInfo, *framework.Status) bool) {
-		for i, n := range m.nodes {
-			status := m.statuses[i]
-			if status == nil {
-				status = m.others
-			}
-			if status != nil && !yield(n, status) {
+		for _, n := range m.nodes {
+			if status := m.of(n); status != nil && !yield(n, status) {
 				return
 			}
 		}
@@ -47,8 +51,10 @@ type FitError struct {
 	RejectedBy []string
 	// PostFilter is what PostFilter plugins had to say.
 	PostFilter []string
-	// NominatedNodeName is where the pod will have room once victims are gone.
-	NominatedNodeName string
+	// PreFilter is why the pod was rejected on all nodes before any was looked at.
+	PreFilter string
+	// Result is what PostFilter plugins found; nil: a nomination of the pod stays.
+	Result *PostFilterResult
 }
 
 func newFitError(statuses *NodeToStatus) *FitError {
@@ -79,7 +85,11 @@ func (e *FitError) Error() string {
 		parts = append(parts, fmt.Sprintf("%d %s", nodes, reason))
 	}
 	slices.Sort(parts)
-	message := fmt.Sprintf("0/%d nodes are available: %s.", e.NumAllNodes, strings.Join(parts, ", "))
+	reasons := strings.Join(parts, ", ")
+	if e.PreFilter != "" {
+		reasons = e.PreFilter
+	}
+	message := fmt.Sprintf("0/%d nodes are available: %s.", e.NumAllNodes, reasons)
 	if len(e.PostFilter) > 0 {
 		message += " " + strings.Join(e.PostFilter, ", ")
 	}

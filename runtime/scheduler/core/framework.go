@@ -52,9 +52,21 @@ type FilterPlugin interface {
 // PostFilterPlugin tries to make room for a pod that no node can take.
 type PostFilterPlugin interface {
 	Plugin
-	// PostFilter returns success and the node that the pod is to be nominated to, or
-	// Unschedulable with the reason that nothing helps, which the pod is told.
-	PostFilter(ctx context.Context, c *Cycle) (nominatedNodeName string, status *framework.Status)
+	// PostFilter returns success and what is to be done, or Unschedulable with the reason
+	// that nothing helps, which the pod is told. A nil result leaves a nomination of the
+	// pod as it is.
+	PostFilter(ctx context.Context, c *Cycle) (*PostFilterResult, *framework.Status)
+}
+
+// PostFilterResult is how a pod gets room that it does not have yet.
+type PostFilterResult struct {
+	// NominatedNodeName is where it will have room once the victims are gone; if it is
+	// empty, there is no such node, and an earlier nomination ends.
+	NominatedNodeName string
+	// Victims are the pods that must go for it, the most important first.
+	Victims []*PodInfo
+	// Displaced are the pods whose nomination to the same node ends.
+	Displaced []*PodInfo
 }
 
 // ScorePlugin rates the nodes that can take a pod.
@@ -71,7 +83,7 @@ type ScorePlugin interface {
 type ReservePlugin interface {
 	Plugin
 	// Reserve is called once the pod is assumed on the node. If it fails, Unreserve of
-	// all reserving plugins is called.
+	// all reserving plugins is called, once.
 	Reserve(ctx context.Context, state State, p *PodInfo, nodeName string) *framework.Status
 	// Unreserve gives back what was reserved, if anything was. It is called too when
 	// the pod fails at a later point, from the binding cycle.

@@ -28,7 +28,8 @@ func (*interPodAffinity) Name() string { return "InterPodAffinity" }
 func (*interPodAffinity) EventsToRegister() []ClusterEventWithHint {
 	return []ClusterEventWithHint{
 		podEvent(framework.Add|framework.Delete|framework.UpdatePodLabel, affinityEventHelps),
-		{Event: framework.ClusterEvent{Resource: framework.Node, ActionType: framework.Add | framework.UpdateNodeLabel}},
+		// A domain comes or changes, or goes with those of its pods that are in the way.
+		{Event: framework.ClusterEvent{Resource: framework.Node, ActionType: framework.Add | framework.Delete | framework.UpdateNodeLabel}},
 		{Event: framework.ClusterEvent{Resource: Namespace, ActionType: framework.Add | framework.Update}},
 	}
 }
@@ -36,17 +37,23 @@ func (*interPodAffinity) EventsToRegister() []ClusterEventWithHint {
 // affinityEventHelps: company came, or somebody left who was in the way, or the
 // last of a group, so that another may be its first.
 func affinityEventHelps(p, old, now *PodInfo) bool {
-	means := func(terms []affinityTerm, other *PodInfo) bool {
-		return other != nil && slices.ContainsFunc(terms, func(t affinityTerm) bool { return t.mayMatch(other.Pod) })
+	// Terms are looked at one by one: who leaves one may come to another.
+	means := func(t affinityTerm, other *PodInfo) bool { return other != nil && t.mayMatch(other.Pod) }
+	for _, t := range p.requiredAffinity {
+		came, left := means(t, now) && !means(t, old), means(t, old) && !means(t, now)
+		if came || left && means(t, p) {
+			return true
+		}
 	}
-	switch {
-	case means(p.requiredAffinity, now) && !means(p.requiredAffinity, old),
-		means(p.requiredAntiAffinity, old) && !means(p.requiredAntiAffinity, now):
-		return true
-	case old == nil || now != nil: // its own terms do not change
+	for _, t := range p.requiredAntiAffinity {
+		if means(t, old) && !means(t, now) {
+			return true
+		}
+	}
+	if old == nil || now != nil { // its own terms do not change
 		return false
 	}
-	return means(old.requiredAntiAffinity, p) || means(p.requiredAffinity, old)
+	return slices.ContainsFunc(old.requiredAntiAffinity, func(t affinityTerm) bool { return means(t, p) })
 }
 
 // interPodAffinityState counts, by domain, the pods that matter to a pod.

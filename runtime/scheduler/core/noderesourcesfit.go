@@ -110,8 +110,10 @@ func (pl *nodeResourcesFit) Filter(_ State, p *PodInfo, n *NodeInfo) *framework.
 // reasons.
 func shortage(p *PodInfo, n *NodeInfo) (bits int, more []string) {
 	ask, used, has := &p.requests, &n.requested, &n.allocatable
-	bits = lacks(lacksPods, 1, int64(len(n.pods)), n.allowedPodNumber) |
-		lacks(lacksCPU, ask.MilliCPU, used.MilliCPU, has.MilliCPU) |
+	if int64(len(n.pods)) >= n.allowedPodNumber {
+		bits = lacksPods
+	}
+	bits |= lacks(lacksCPU, ask.MilliCPU, used.MilliCPU, has.MilliCPU) |
 		lacks(lacksMemory, ask.Memory, used.Memory, has.Memory) |
 		lacks(lacksEphemeralStorage, ask.EphemeralStorage, used.EphemeralStorage, has.EphemeralStorage)
 	for name, want := range ask.ScalarResources {

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,26 +65,18 @@ func (*podTopologySpread) Name() string { return "PodTopologySpread" }
 func (*podTopologySpread) EventsToRegister() []ClusterEventWithHint {
 	return []ClusterEventWithHint{
 		podEvent(framework.Add|framework.Delete|framework.UpdatePodLabel, func(p, old, now *PodInfo) bool {
-			return p.countsForSpreading(old) != p.countsForSpreading(now)
+			return slices.ContainsFunc(p.spreadConstraints, func(c spreadConstraint) bool {
+				return c.counts(p, old) != c.counts(p, now)
+			})
 		}),
 		// A domain comes, goes, or counts no longer.
 		{Event: framework.ClusterEvent{Resource: framework.Node, ActionType: framework.Add | framework.Delete | framework.UpdateNodeLabel | framework.UpdateNodeTaint}},
 	}
 }
 
-// countsForSpreading says whether another pod counts for one of the constraints.
-func (p *PodInfo) countsForSpreading(other *PodInfo) bool {
-	for i := range p.spreadConstraints {
-		if other != nil && p.spreadConstraints[i].counts(p, other) {
-			return true
-		}
-	}
-	return false
-}
-
-// counts says whether another pod is one of those that the constraint counts.
+// counts says whether another pod is one of those that the constraint counts; none is not.
 func (c *spreadConstraint) counts(p, other *PodInfo) bool {
-	return other.Pod.Namespace == p.Pod.Namespace && other.Pod.DeletionTimestamp == nil && c.selector.Matches(labels.Set(other.Pod.Labels))
+	return other != nil && other.Pod.Namespace == p.Pod.Namespace && other.Pod.DeletionTimestamp == nil && c.selector.Matches(labels.Set(other.Pod.Labels))
 }
 
 // considers says whether the constraint counts what is on a node: not on one without

@@ -56,6 +56,7 @@ func DefaultPlugins() []WeightedPlugin {
 		{newNodeResourcesFit(), 1},
 		{newPodTopologySpread(), 2},
 		{newInterPodAffinity(), 2},
+		{defaultPreemption{}, 1},
 		{balancedAllocation{}, 1},
 		{imageLocality{}, 1},
 	}

@@ -12,7 +12,7 @@ import (
 // equally good nodes, as a number below n. The error is a *FitError when no node can
 // take the pod.
 func (pr *Profile) Schedule(ctx context.Context, s *Snapshot, p *PodInfo, tie func(n int) int) (*Decision, error) {
-	c, err := newCycle(s, pr, p)
+	c, err := newCycle(s, pr, p, tie)
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,12 @@ func put(t testing.TB, s *Snapshot, p *corev1.Pod) string {
 	return d.Node
 }
 
+// What preemption adds where it cannot help on any of one node, or of three.
+const (
+	unhelpful1 = " preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+	unhelpful3 = " preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+)
+
 func TestReasonsAreWordedAsUpstream(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -137,33 +143,33 @@ func TestReasonsAreWordedAsUpstream(t *testing.T) {
 				makeNode("w1", "1", "8Gi"), makeNode("w2", "1", "8Gi"),
 			},
 			makePod("p", "2", "1Gi"),
-			"0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu.",
+			"0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu." + unhelpful3,
 		},
 		{
 			"two resources of one node",
 			[]*corev1.Node{makeNode("w1", "1", "1Gi")}, makePod("p", "2", "2Gi"),
-			"0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.",
+			"0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory." + unhelpful1,
 		},
 		{
 			"selector",
 			[]*corev1.Node{makeNode("w1", "1", "1Gi")},
 			makePod("p", "", "", func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"disk": "ssd"} }),
-			"0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+			"0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector." + unhelpful1,
 		},
 		{
 			"cordoned",
 			[]*corev1.Node{makeNode("w1", "1", "1Gi", func(n *corev1.Node) { n.Spec.Unschedulable = true })},
-			makePod("p", "", ""), "0/1 nodes are available: 1 node(s) were unschedulable.",
+			makePod("p", "", ""), "0/1 nodes are available: 1 node(s) were unschedulable." + unhelpful1,
 		},
 		{
 			"affinity to nothing",
 			[]*corev1.Node{makeNode("w1", "1", "1Gi")}, makePod("p", "", "", together(corev1.LabelHostname, map[string]string{"app": "other"})),
-			"0/1 nodes are available: 1 node(s) didn't match pod affinity rules.",
+			"0/1 nodes are available: 1 node(s) didn't match pod affinity rules." + unhelpful1,
 		},
 		{
 			"full of pods",
 			[]*corev1.Node{makeNode("w1", "1", "1Gi", func(n *corev1.Node) { n.Status.Allocatable[corev1.ResourcePods] = resource.MustParse("0") })},
-			makePod("p", "", ""), "0/1 nodes are available: 1 Too many pods.",
+			makePod("p", "", ""), "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
 		},
 	}
 	for _, tc := range cases {

@@ -24,6 +24,11 @@ type Snapshot struct {
 	// ownedInZone counts the pods of one owner in each zone.
 	ownedInZone map[types.UID]map[string]int
 	nominated   map[types.UID]*assignedPod
+	// Budgets count for preemptions.
+	Budgets DisruptionBudgets
+	// priorities counts the assigned pods of each priority: where none is lower, a
+	// preemption need not look for victims.
+	priorities map[int32]int
 
 	nextStartNodeIndex int
 	statuses           NodeToStatus // of the cycle; here to be used again
@@ -41,6 +46,7 @@ func NewSnapshot() *Snapshot {
 		byName: map[string]*NodeInfo{}, pods: map[types.UID]*assignedPod{}, byNamespace: map[string]map[types.UID]*assignedPod{},
 		antiAffine: map[types.UID]*assignedPod{}, affine: map[types.UID]*assignedPod{},
 		namespaces: map[string]labels.Set{}, ownedInZone: map[types.UID]map[string]int{}, nominated: map[types.UID]*assignedPod{},
+		Budgets: DisruptionBudgets{}, priorities: map[int32]int{},
 	}
 }
 
@@ -137,6 +143,7 @@ func (s *Snapshot) AddPod(p *PodInfo, nodeName string) {
 		s.affine[uid] = at
 	}
 	s.countOwned(p.owner, n.zone, 1)
+	count(s.priorities, p.Priority, 1)
 	s.Unnominate(uid)
 }
 
@@ -155,7 +162,29 @@ func (s *Snapshot) RemovePod(uid types.UID) {
 		delete(s.byNamespace, at.Pod.Namespace)
 	}
 	s.countOwned(at.owner, at.node.zone, -1)
+	count(s.priorities, at.Priority, -1)
 	s.dropIfEmpty(at.node)
+}
+
+// SetPodStatus takes a newer state of an assigned pod that asks for the same as before.
+func (s *Snapshot) SetPodStatus(p *corev1.Pod) {
+	at := s.pods[p.UID]
+	if at == nil {
+		return
+	}
+	newer := *at.PodInfo
+	newer.Pod = p
+	at.PodInfo = &newer
+	at.node.pods[p.UID] = &newer
+}
+
+func (s *Snapshot) hasPriorityBelow(priority int32) bool {
+	for other := range s.priorities {
+		if other < priority {
+			return true
+		}
+	}
+	return false
 }
 
 // NodeOf is the node that a pod is on; false when it is on none.

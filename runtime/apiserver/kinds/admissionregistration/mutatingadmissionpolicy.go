@@ -37,7 +37,8 @@ func mutatingAdmissionPolicy() kind.Kind {
 			}
 			return errs
 		}),
-		Columns: printers.Columns("Name", "#Mutations", "ParamKind", "Age"),
+		Expressions: expressions(mutatingExpressions),
+		Columns:     printers.Columns("Name", "#Mutations", "ParamKind", "Age"),
 		Cells: kind.Cells(func(p *admissionv1.MutatingAdmissionPolicy, now time.Time) []any {
 			return []any{p.Name, int64(len(p.Spec.Mutations)), paramKindText(p.Spec.ParamKind), printers.Age(p.ObjectMeta, now)}
 		}),

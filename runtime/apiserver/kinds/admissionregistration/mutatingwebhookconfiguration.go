@@ -37,6 +37,12 @@ func mutatingWebhookConfiguration() kind.Kind {
 			}
 			return errs
 		}),
+		Expressions: expressions(func(c *admissionv1.MutatingWebhookConfiguration) (out []kind.Expression) {
+			for i := range c.Webhooks {
+				out = append(out, matchExpressions(c.Webhooks[i].MatchConditions, false, field.NewPath("webhooks").Index(i).Child("matchConditions"))...)
+			}
+			return out
+		}),
 		Columns: printers.Columns("Name", "#Webhooks", "Age"),
 		Cells: kind.Cells(func(c *admissionv1.MutatingWebhookConfiguration, now time.Time) []any {
 			return []any{c.Name, int64(len(c.Webhooks)), printers.Age(c.ObjectMeta, now)}

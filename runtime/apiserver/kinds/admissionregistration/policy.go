@@ -13,9 +13,6 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
-// CEL expressions are only required to be there: the compiler is in k8s.io/apiserver,
-// whose admission plugins report one that does not compile when the policy is used.
-
 func defaultMatch(m *admissionv1.MatchResources) {
 	if m == nil {
 		return
@@ -59,7 +56,12 @@ func validatePolicy(param *admissionv1.ParamKind, match *admissionv1.MatchResour
 	names := sets.New[string]()
 	for i, v := range variables {
 		at := spec.Child("variables").Index(i)
-		errs = append(errs, validate.Required(v.Name, at.Child("name"))...)
+		switch {
+		case strings.TrimSpace(v.Name) == "":
+			errs = append(errs, field.Required(at.Child("name"), "name is not specified"))
+		case !identifier(v.Name):
+			errs = append(errs, field.Invalid(at.Child("name"), v.Name, "must be a valid CEL identifier"))
+		}
 		errs = append(errs, validate.UniqueName(v.Name, names, at)...)
 		errs = append(errs, validate.Required(strings.TrimSpace(v.Expression), at.Child("expression"))...)
 	}

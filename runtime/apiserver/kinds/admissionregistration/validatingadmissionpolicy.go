@@ -51,7 +51,8 @@ func validatingAdmissionPolicy() kind.Kind {
 			}
 			return errs
 		}),
-		Columns: printers.Columns("Name", "#Validations", "ParamKind", "Age"),
+		Expressions: expressions(validatingExpressions),
+		Columns:     printers.Columns("Name", "#Validations", "ParamKind", "Age"),
 		Cells: kind.Cells(func(p *admissionv1.ValidatingAdmissionPolicy, now time.Time) []any {
 			return []any{p.Name, int64(len(p.Spec.Validations)), paramKindText(p.Spec.ParamKind), printers.Age(p.ObjectMeta, now)}
 		}),

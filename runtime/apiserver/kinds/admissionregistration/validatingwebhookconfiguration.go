@@ -31,6 +31,12 @@ func validatingWebhookConfiguration() kind.Kind {
 			}
 			return errs
 		}),
+		Expressions: expressions(func(c *admissionv1.ValidatingWebhookConfiguration) (out []kind.Expression) {
+			for i := range c.Webhooks {
+				out = append(out, matchExpressions(c.Webhooks[i].MatchConditions, false, field.NewPath("webhooks").Index(i).Child("matchConditions"))...)
+			}
+			return out
+		}),
 		Columns: printers.Columns("Name", "#Webhooks", "Age"),
 		Cells: kind.Cells(func(c *admissionv1.ValidatingWebhookConfiguration, now time.Time) []any {
 			return []any{c.Name, int64(len(c.Webhooks)), printers.Age(c.ObjectMeta, now)}

@@ -1,9 +1,11 @@
 package admissionregistration
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
 )
 
@@ -84,7 +86,7 @@ func TestWebhookValidation(t *testing.T) {
 		c("http", "https://a/", "http://a/", "'https' is the only allowed URL scheme"),
 		c("no host", "https://a/", "https:///a", "host must be specified"),
 		c("query", "https://a/", "https://a/?b", "are not permitted in the URL"),
-		c("user", "https://a/", "https://u@a/", "are not permitted in the URL"),
+		c("user", "https://a/", "https://u@a/", "user information is not permitted in the URL"),
 		c("fragment", "https://a/", "https://a/#b", "are not permitted in the URL"),
 		c("both", "{url: 'https://a/'}", "{url: 'https://a/', service: {name: s, namespace: n}}", "exactly one of url or service is required"),
 		c("neither", "{url: 'https://a/'}", "{}", "exactly one of url or service is required"),
@@ -92,6 +94,12 @@ func TestWebhookValidation(t *testing.T) {
 		c("service namespace", ", namespace: n", "", "clientConfig.service.namespace: Required value"),
 		c("service port", "path: /x", "port: 70000", "clientConfig.service.port: Invalid value"),
 		c("service path", "path: /x", "path: x", "must start with a '/'"),
+		c("no service path", "path: /x", "path: ''", ""),
+		c("the root", "path: /x", "path: /", ""),
+		c("a longer path", "path: /x", "path: /x/y.z/", ""),
+		c("nothing twice", "path: /x", "path: //", "segment[0] may not be empty"),
+		c("nothing between", "path: /x", "path: /x//y", "segment[1] may not be empty"),
+		c("no name", "path: /x", "path: /x/Y", "segment[1]: a lowercase RFC 1123 subdomain"),
 		c("no operations", "[CREATE]", "[]", "rules[0].operations: Required value"),
 		c("operation", "[CREATE]", "[SING]", "rules[0].operations[0]: Unsupported value"),
 		c("no groups", "apiGroups: [''], ", "", "rules[0].apiGroups: Required value"),
@@ -171,4 +179,46 @@ func TestPolicyValidation(t *testing.T) {
 		{Name: "binding by selector", Manifest: sampleMBinding, Want: "b | p | a=b | <unknown>"},
 		{Name: "hooks", Manifest: sampleHook, Want: "w | 2 | <unknown>"},
 	})
+}
+
+func TestExpressions(t *testing.T) {
+	for manifest, want := range map[string][]string{
+		sampleHook: {"match condition webhooks[0].matchConditions[0].expression true"},
+		samplePolicy: {
+			"variable spec.variables[0].expression 1", "validation spec.validations[0].expression true",
+			"audit annotation spec.auditAnnotations[0].valueExpression 'a'",
+		},
+		strings.Replace(samplePolicy, "message: one line", `messageExpression: "'m'"`, 1): {
+			"variable spec.variables[0].expression 1", "validation spec.validations[0].expression true", "message spec.validations[0].messageExpression 'm'",
+			"audit annotation spec.auditAnnotations[0].valueExpression 'a'",
+		},
+		// What is refused for another reason is not compiled.
+		strings.Replace(samplePolicy, "name: v,", "name: in,", 1): {
+			"validation spec.validations[0].expression true", "audit annotation spec.auditAnnotations[0].valueExpression 'a'",
+		},
+		sampleMutating: {"apply configuration spec.mutations[0].applyConfiguration.expression x", "JSON patch spec.mutations[1].jsonPatch.expression y"},
+	} {
+		k, obj := kindtest.Row(t, Kinds(), manifest)
+		var got []string
+		for _, x := range k.Expressions(obj) {
+			got = append(got, string(x.Sort)+" "+x.Path.String()+" "+x.Text)
+			if x.Params != strings.Contains(manifest, "paramKind") || (x.Name == "v") != (x.Sort == kind.VariableExpression) {
+				t.Errorf("%+v", x)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestIdentifiers(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a": true, "_": true, "aB_9": true, "Z": true, "": false, "9a": false, "a-b": false, "a.b": false, "é": false,
+		"in": false, "true": false, "namespace": false, "var": false, "inn": true,
+	} {
+		if got := identifier(name); got != want {
+			t.Errorf("%q: %t", name, got)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package admissionregistration
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -81,18 +82,7 @@ func validateWebhookClient(c *admissionv1.WebhookClientConfig, path *field.Path)
 	case (c.URL == nil) == (c.Service == nil):
 		return field.ErrorList{field.Required(path, "exactly one of url or service is required")}
 	case c.URL != nil:
-		u, err := url.Parse(*c.URL)
-		switch {
-		case err != nil:
-			return field.ErrorList{field.Required(path.Child("url"), "url must be a valid URL: "+err.Error())}
-		case u.Scheme != "https":
-			return field.ErrorList{field.Invalid(path.Child("url"), u.Scheme, "'https' is the only allowed URL scheme")}
-		case u.Host == "":
-			return field.ErrorList{field.Invalid(path.Child("url"), u.Host, "host must be specified")}
-		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			return field.ErrorList{field.Invalid(path.Child("url"), *c.URL, "user information, query parameters and fragments are not permitted in the URL")}
-		}
-		return nil
+		return validateWebhookURL(*c.URL, path.Child("url"))
 	}
 	at := path.Child("service")
 	errs := validate.Required(c.Service.Name, at.Child("name"))
@@ -100,8 +90,58 @@ func validateWebhookClient(c *admissionv1.WebhookClientConfig, path *field.Path)
 	if c.Service.Port != nil {
 		errs = append(errs, validate.PortNumber(*c.Service.Port, at.Child("port"))...)
 	}
-	if p := c.Service.Path; p != nil && !strings.HasPrefix(*p, "/") {
-		errs = append(errs, field.Invalid(at.Child("path"), *p, "must start with a '/'"))
+	if c.Service.Path != nil {
+		errs = append(errs, validateServicePath(*c.Service.Path, at.Child("path"))...)
+	}
+	return errs
+}
+
+// validateServicePath: the empty path is the root, and what is between two slashes is a
+// name.
+func validateServicePath(p string, path *field.Path) field.ErrorList {
+	switch p {
+	case "", "/":
+		return nil
+	case "//":
+		return field.ErrorList{field.Invalid(path, p, "segment[0] may not be empty")}
+	}
+	var errs field.ErrorList
+	if !strings.HasPrefix(p, "/") {
+		errs = append(errs, field.Invalid(path, p, "must start with a '/'"))
+	}
+	for i, step := range strings.Split(strings.TrimSuffix(p[1:], "/"), "/") {
+		if step == "" {
+			errs = append(errs, field.Invalid(path, p, fmt.Sprintf("segment[%d] may not be empty", i)))
+			continue
+		}
+		for _, msg := range validation.IsDNS1123Subdomain(step) {
+			errs = append(errs, field.Invalid(path, p, fmt.Sprintf("segment[%d]: %v", i, msg)))
+		}
+	}
+	return errs
+}
+
+func validateWebhookURL(text string, path *field.Path) field.ErrorList {
+	const form = "; desired format: https://host[/path]"
+	u, err := url.Parse(text)
+	if err != nil {
+		return field.ErrorList{field.Required(path, "url must be a valid URL: "+err.Error()+form)}
+	}
+	var errs field.ErrorList
+	if u.Scheme != "https" {
+		errs = append(errs, field.Invalid(path, u.Scheme, "'https' is the only allowed URL scheme"+form))
+	}
+	if u.Host == "" {
+		errs = append(errs, field.Invalid(path, u.Host, "host must be specified"+form))
+	}
+	if u.User != nil {
+		errs = append(errs, field.Invalid(path, u.User.String(), "user information is not permitted in the URL"))
+	}
+	if u.Fragment != "" {
+		errs = append(errs, field.Invalid(path, u.Fragment, "fragments are not permitted in the URL"))
+	}
+	if u.RawQuery != "" {
+		errs = append(errs, field.Invalid(path, u.RawQuery, "query parameters are not permitted in the URL"))
 	}
 	return errs
 }

@@ -28,7 +28,6 @@ func endpoints() kind.Kind {
 			}
 		}),
 		Validate: kind.Check(validateEndpoints),
-		Warnings: kind.NotYet("Services forward by EndpointSlices, and Endpoints are not mirrored to them"),
 		Columns:  printers.Columns("Name", "Endpoints", "Age"),
 		Cells: kind.Cells(func(e *corev1.Endpoints, now time.Time) []any {
 			return []any{e.Name, endpointsText(e), printers.Age(e.ObjectMeta, now)}

@@ -39,8 +39,7 @@ func event() kind.Kind {
 	}
 }
 
-// eventFields are the same for both groups, by the older names: a selector
-// works whichever group a client reads.
+// eventFields have the names of this group; the newer one has names of its own for them.
 func eventFields(o corev1.ObjectReference, reason, eventType, source, reporter string) fields.Set {
 	return fields.Set{
 		"involvedObject.kind":            o.Kind,

@@ -25,8 +25,16 @@ func event() kind.Kind {
 		Resource:   "events",
 		ShortNames: []string{"ev"},
 		Namespaced: true,
-		Alias:      &kind.Alias{Of: corev1.SchemeGroupVersion.WithKind("Event"), Conversion: kind.Convert(toCore, fromCore)},
-		Validate:   kind.Check(validateEvent),
+		Alias: &kind.Alias{
+			Of: corev1.SchemeGroupVersion.WithKind("Event"), Conversion: kind.Convert(toCore, fromCore),
+			Fields: map[string]string{
+				"regarding.kind": "involvedObject.kind", "regarding.namespace": "involvedObject.namespace", "regarding.name": "involvedObject.name",
+				"regarding.uid": "involvedObject.uid", "regarding.apiVersion": "involvedObject.apiVersion",
+				"regarding.resourceVersion": "involvedObject.resourceVersion", "regarding.fieldPath": "involvedObject.fieldPath",
+				"reason": "reason", "reportingController": "reportingComponent", "type": "type",
+			},
+		},
+		Validate: kind.Check(validateEvent),
 		ValidateUpdate: kind.CheckUpdate(func(e, old *eventsv1.Event) field.ErrorList {
 			var errs field.ErrorList
 			for _, f := range []struct {

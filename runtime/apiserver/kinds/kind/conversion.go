@@ -18,6 +18,9 @@ type Version struct {
 // is one storage for both. The rules of the row are for writes in its own group.
 type Alias struct {
 	Of schema.GroupVersionKind
+	// Fields are the fields that may be selected in the row's group, and what the stored
+	// kind calls them. Nil is those of the stored kind, by its names.
+	Fields map[string]string
 	Conversion
 }
 

@@ -62,10 +62,6 @@ type Kind struct {
 	AnyFinalizer bool
 	// ReturnsDeleted says that a delete is answered with the object, and not with a Status.
 	ReturnsDeleted bool
-	// Orphans says that a delete that does not say what becomes of dependents leaves them,
-	// with this warning where there is one.
-	Orphans       bool
-	OrphanWarning string
 
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
@@ -96,6 +92,9 @@ type Kind struct {
 	// Declared checks what the tags of the published type declare, on each of these
 	// writes; old is nil on create.
 	Declared func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList
+	// Expressions are the CEL expressions of an object, variables before those that use
+	// them. Those that do not compile are refused.
+	Expressions func(obj runtime.Object) []Expression
 	// ValidateName reports what is wrong with a name; prefix is true for a
 	// generateName. Nil takes the DNS subdomain rule.
 	ValidateName func(name string, prefix bool) []string
@@ -111,6 +110,11 @@ type Kind struct {
 	// given the client's wish (nil: none); ok is false for kinds that are removed
 	// at once.
 	GracePeriod func(obj runtime.Object, wish *int64) (seconds int64, ok bool)
+
+	// Orphans says that what an object owns stays when it is deleted by a request that
+	// does not say what shall become of it; OrphanWarning then tells the client so.
+	Orphans       bool
+	OrphanWarning string
 
 	// Columns and Cells are what kubectl get prints: one cell per column. A nil
 	// Cells gives name and creation time.

@@ -23,14 +23,14 @@ import (
 const samples = `
 - {apiVersion: v1, kind: Pod, metadata: {name: s}, spec: {containers: [{name: c, image: "i:1"}]}}
 - {apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 80}]}}
-- {apiVersion: v1, kind: Endpoints, metadata: {name: s}, subsets: [{addresses: [{ip: 10.244.0.9}], ports: [{port: 80}]}]}
 - {apiVersion: v1, kind: PersistentVolume, metadata: {name: s}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /x}}}
 - {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: s}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
-- {apiVersion: v1, kind: ReplicationController, metadata: {name: s}, spec: {selector: {a: b}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: "i:1"}]}}}}
 - {apiVersion: batch/v1, kind: Job, metadata: {name: s}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: "i:1"}]}}}}
 - {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: s}, spec: {maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: d}}}
 - {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: s}, spec: {podSelector: {}}}
 - {apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: s.example.com}, spec: {}}
+- {apiVersion: storage.k8s.io/v1, kind: VolumeAttributesClass, metadata: {name: s}, driverName: example.com, parameters: {a: b}}
+- {apiVersion: storage.k8s.io/v1, kind: CSIStorageCapacity, metadata: {name: s}, storageClassName: c}
 - {apiVersion: storage.k8s.io/v1, kind: VolumeAttachment, metadata: {name: s}, spec: {attacher: example.com, nodeName: worker, source: {persistentVolumeName: v}}}
 `
 

@@ -8,5 +8,7 @@ func Kinds() []kind.Kind {
 		networkPolicy(),
 		ingress(),
 		ingressClass(),
+		serviceCIDR(),
+		ipAddress(),
 	}
 }

@@ -122,3 +122,62 @@ func TestCells(t *testing.T) {
 		{Name: "class", Manifest: sampleClass, Want: "c | example.com/a | K.g/nm | <unknown>"},
 	})
 }
+
+const (
+	sampleCIDR    = "apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: c}\nspec: {cidrs: [10.96.0.0/16]}"
+	sampleDual    = "apiVersion: networking.k8s.io/v1\nkind: ServiceCIDR\nmetadata: {name: c}\nspec: {cidrs: [10.96.0.0/16, 'fd00::/112']}"
+	sampleAddress = "apiVersion: networking.k8s.io/v1\nkind: IPAddress\nmetadata: {name: 10.96.0.1}\nspec: {parentRef: {resource: services, namespace: default, name: kubernetes}}"
+)
+
+func TestAddressValidation(t *testing.T) {
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleCIDR, from, to, want)
+	}
+	d := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleDual, from, to, want)
+	}
+	a := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleAddress, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		c("fine", "", "", ""),
+		d("both families", "", "", ""),
+		c("none", "[10.96.0.0/16]", "[]", "spec.cidrs: Required value: at least one CIDR required"),
+		c("not in one form", "10.96.0.0/16", "10.96.0.1/16", "spec.cidrs[0]: Invalid value"),
+		c("no range", "10.96.0.0/16", "x", "spec.cidrs[0]: Invalid value"),
+		d("one family", "'fd00::/112'", "10.97.0.0/16", "may specify no more than one IP for each IP family"),
+		d("three", "'fd00::/112'", "'fd00::/112', 10.97.0.0/16", "may only hold up to 2 values"),
+		a("fine", "", "", ""),
+		a("no parent", "{parentRef: {resource: services, namespace: default, name: kubernetes}}", "{}", "spec.parentRef: Required value"),
+		a("no resource", "resource: services, ", "", "spec.parentRef.resource: Required value"),
+		a("no name", "name: kubernetes", "name: ''", "spec.parentRef.name: Required value"),
+		a("of another group", "resource: services", "group: gateway.networking.k8s.io, resource: gateways", ""),
+		a("group", "resource: services", "group: G_, resource: services", "spec.parentRef.group: Invalid value"),
+		a("resource", "resource: services", "resource: a/b", "spec.parentRef.resource: Invalid value"),
+		a("name", "name: kubernetes", "name: ..", "spec.parentRef.name: Invalid value"),
+		a("namespace", "namespace: default", "namespace: a%b", "spec.parentRef.namespace: Invalid value"),
+	})
+	kindtest.Update(t, Kinds(), []kindtest.Case{
+		c("another range", "10.96.0.0/16", "10.97.0.0/16", "spec.cidrs[0]: Invalid value"),
+		c("one more", "[10.96.0.0/16]", "[10.96.0.0/16, 'fd00::/112']", ""),
+		c("one more of the same family", "[10.96.0.0/16]", "[10.96.0.0/16, 10.97.0.0/16]", "may specify no more than one IP for each IP family"),
+		c("another and one more", "[10.96.0.0/16]", "[10.97.0.0/16, 'fd00::/112']", "spec.cidrs[0]: Invalid value"),
+		c("none any more", "[10.96.0.0/16]", "[]", "spec.cidrs: Invalid value"),
+		d("one less", ", 'fd00::/112'", "", "spec.cidrs: Invalid value"),
+		a("another parent", "name: kubernetes", "name: other", "spec.parentRef: Invalid value"),
+	})
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{
+		{Name: "range", Manifest: sampleDual, Want: "c | 10.96.0.0/16,fd00::/112 | <unknown>"},
+		{Name: "address", Manifest: sampleAddress, Want: "10.96.0.1 | services/default/kubernetes"},
+	})
+}
+
+func TestAnAddressIsItsName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"10.96.0.1": true, "fd00::1": true, "": false, "web": false, "10.96.0.01": false, "10.96.0.1/32": false, "fd00:0::1": false, "FD00::1": false, "::ffff:10.96.0.1": false,
+	} {
+		if got := ipAddressName(name, false); (len(got) == 0) != want {
+			t.Errorf("%q: %q", name, got)
+		}
+	}
+}

@@ -9,5 +9,7 @@ func Kinds() []kind.Kind {
 		csiDriver(),
 		csiNode(),
 		volumeAttachment(),
+		volumeAttributesClass(),
+		csiStorageCapacity(),
 	}
 }

@@ -81,3 +81,45 @@ func TestValidation(t *testing.T) {
 		{Name: "attachment", Manifest: sampleAttach, Want: "v | a.example.com | p | n1 | false | <unknown>"},
 	})
 }
+
+const (
+	sampleAttributes = "apiVersion: storage.k8s.io/v1\nkind: VolumeAttributesClass\nmetadata: {name: v}\ndriverName: A.example.com\nparameters: {a: b}"
+	sampleCapacity   = "apiVersion: storage.k8s.io/v1\nkind: CSIStorageCapacity\nmetadata: {name: c}\nnodeTopology: {matchLabels: {zone: a}}\nstorageClassName: fast\ncapacity: 1Gi"
+)
+
+func TestAttributesAndCapacity(t *testing.T) {
+	v := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleAttributes, from, to, want)
+	}
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, sampleCapacity, from, to, want)
+	}
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		v("fine", "", "", ""),
+		v("no driver", "driverName: A.example.com\n", "", "driverName: Required value"),
+		v("driver", "A.example.com", "'/'", "driverName: Invalid value"),
+		v("no parameters", "{a: b}", "{}", "must contain at least one key/value pair"),
+		v("nameless parameter", "{a: b}", "{'': b}", "field can not be empty."),
+		v("too much", "{a: b}", "{a: "+strings.Repeat("b", maxParameterSize)+"}", "parameters: Too long"),
+		v("just not too much", "{a: b}", "{a: "+strings.Repeat("b", maxParameterSize-1)+"}", ""),
+		c("fine", "", "", ""),
+		c("no class", "storageClassName: fast\n", "", "storageClassName: Invalid value"),
+		c("topology", "{zone: a}", "{'/': a}", "nodeTopology.matchLabels: Invalid value"),
+		c("no topology", "nodeTopology: {matchLabels: {zone: a}}\n", "", ""),
+		c("less than nothing", "1Gi", "'-1'", "capacity: Invalid value"),
+		c("nothing", "1Gi", "0", ""),
+	})
+	kindtest.Update(t, Kinds(), []kindtest.Case{
+		v("driver", "A.example", "B.example", "driverName: Forbidden"),
+		v("parameters", "a: b", "a: c", "parameters: Forbidden"),
+		v("labels", "{name: v}", "{name: v, labels: {a: b}}", ""),
+		c("capacity", "1Gi", "2Gi", ""),
+		c("topology", "zone: a", "zone: b", "nodeTopology: Invalid value"),
+		c("class", "fast", "slow", "storageClassName: Invalid value"),
+	})
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{
+		{Name: "attributes", Manifest: sampleAttributes, Want: "v | A.example.com | <unknown>"},
+		{Name: "capacity", Manifest: sampleCapacity, Want: "c | fast | 1Gi"},
+		{Name: "no capacity", Manifest: strings.Replace(sampleCapacity, "capacity: 1Gi", "", 1), Want: "c | fast | <unset>"},
+	})
+}

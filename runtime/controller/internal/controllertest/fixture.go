@@ -83,6 +83,19 @@ func (f *Fixture) Writes() []string {
 	return out
 }
 
+// Told are the events so far, as "type reason message".
+func (f *Fixture) Told() []string {
+	var out []string
+	for {
+		select {
+		case e := <-f.Deps.Events.(*record.FakeRecorder).Events:
+			out = append(out, e)
+		default:
+			return out
+		}
+	}
+}
+
 func nameOf(o runtime.Object) string {
 	m, err := meta.Accessor(o)
 	switch {

@@ -43,8 +43,8 @@ type StatusWriter[P any] interface {
 }
 
 // WriteStatus writes the status of an object when it differs from what it was, and
-// returns the object as the server has it then. One that is gone has no status to
-// write.
+// returns the object as the server has it then; obj itself when nothing was written. One
+// that is gone has no status to write.
 func WriteStatus[P Object[T], T, S any](ctx context.Context, to StatusWriter[P], kind string, obj P, before, now *S) (P, error) {
 	if equality.Semantic.DeepEqual(before, now) {
 		return obj, nil

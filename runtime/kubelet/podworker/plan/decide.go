@@ -164,8 +164,15 @@ func (p *planner) resize(c *corev1.Container, cur *container.Container) {
 	}
 }
 
+// SandboxChanged is what is said of what runs in a sandbox that is not the present one.
+const SandboxChanged = "Pod sandbox changed, it will be killed and re-created."
+
 func (p *planner) startWhenDue(c *corev1.Container) {
 	prev := p.Containers[c.Name]
+	if prev != nil && prev.State == container.StateRunning { // in an earlier sandbox
+		p.d.Kill = append(p.d.Kill, Kill{prev, SandboxChanged})
+		return
+	}
 	a := Start{Container: c}
 	if prev != nil {
 		a.Restarts, a.Backoff = prev.Restarts+1, nextBackoff(prev)

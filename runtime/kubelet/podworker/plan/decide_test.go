@@ -239,3 +239,15 @@ func TestBackingOff(t *testing.T) {
 		t.Errorf("when it is due: %+v", d)
 	}
 }
+
+// TestNothingStartsBesideAnEarlierSandbox: what runs there ends first.
+func TestNothingStartsBesideAnEarlierSandbox(t *testing.T) {
+	m := newModel(t, testPod(corev1.RestartPolicyAlways, nil, "c", "d"))
+	m.run(time.Minute)
+	m.v.Sandbox = "s2"
+	m.v.Containers["d"].Sandbox = "s2"
+	d := Decide(m.v)
+	if len(d.Start) > 0 || len(d.Kill) != 1 || d.Kill[0].Container.Name != "c" || d.Kill[0].Message != SandboxChanged {
+		t.Errorf("started are %v, killed %v", d.Start, d.Kill)
+	}
+}

@@ -1,0 +1,83 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// readyWithin is how soon after a heal everything is as it should be.
+const readyWithin = 10 * time.Second
+
+// Violation is a promise that was not kept.
+type Violation struct {
+	Rule string
+	At   time.Duration
+	Text string
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%8.1fs  %-15s %s", v.At.Seconds(), v.Rule, v.Text)
+}
+
+// Judge returns what was violated, in the order of time.
+func Judge(h *History) []Violation {
+	out := slices.Concat(registers(h.Ops), watches(h.Ops, h.Seen), identities(h.Alive), completions(h.Pods),
+		evictions(h.Pods, h.Nodes, h.Leases), leaders(h.Leases), connections(h.Connections, h.Faults), heals(h.Faults))
+	slices.SortStableFunc(out, func(a, b Violation) int { return int(a.At - b.At) })
+	return out
+}
+
+// identities: there is at most one pod of a StatefulSet's identity, wherever.
+func identities(all []Alive) []Violation {
+	var out []Violation
+	for _, a := range all {
+		if len(a.Processes) > 1 {
+			out = append(out, Violation{"identity", a.At, fmt.Sprintf("%s is alive %d times: %+v", a.Identity, len(a.Processes), a.Processes)})
+		}
+	}
+	return out
+}
+
+// heals: after each heal all is Ready in time, nothing is left over or lost, and
+// there is nothing to plan.
+func heals(faults []Fault) []Violation {
+	var out []Violation
+	for _, f := range faults {
+		what := fmt.Sprintf("round %d, %s of %v: ", f.Round, f.Name, f.Targets)
+		switch after := f.Ready - f.Heal; {
+		case f.NotReady != "":
+			out = append(out, Violation{"ready", f.Over, what + "it never was as it should be: " + f.NotReady})
+		case after > readyWithin:
+			out = append(out, Violation{"ready", f.Ready, fmt.Sprintf("%sas it should be only %.1f s after the heal", what, after.Seconds())})
+		}
+		for _, l := range f.Leftovers {
+			out = append(out, Violation{"leftover", f.Over, what + l})
+		}
+		for _, p := range f.Plan {
+			out = append(out, Violation{"plan", f.Over, what + "the plan is not empty: " + p})
+		}
+		for _, l := range f.Lost {
+			out = append(out, Violation{"lost", f.Over, what + "an acknowledged write is lost: " + l})
+		}
+	}
+	return out
+}
+
+// connections that do not end at a host with a fault, on either side, stay and answer.
+// A new one may meet an endpoint that is not out of the Service yet, a held one not.
+func connections(all []Connection, faults []Fault) []Violation {
+	var out []Violation
+	for _, c := range all {
+		if c.Error == "" || !c.Held {
+			continue
+		}
+		i := slices.IndexFunc(faults, func(f Fault) bool {
+			return f.Cuts && f.Begin <= c.At+c.Took && c.At <= f.Over && (slices.Contains(f.Targets, c.From) || slices.Contains(f.Targets, c.Node))
+		})
+		if i < 0 {
+			out = append(out, Violation{"connection", c.At, fmt.Sprintf("a connection from %s to a pod on %s broke, and neither had a fault: %s", c.From, c.Node, c.Error)})
+		}
+	}
+	return out
+}

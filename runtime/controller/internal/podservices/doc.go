@@ -1,0 +1,2 @@
+// Package podservices tells the Services that the change of a pod concerns.
+package podservices
