@@ -115,6 +115,8 @@ type Kind struct {
 	// does not say what shall become of it; OrphanWarning then tells the client so.
 	Orphans       bool
 	OrphanWarning string
+	// NoDependents says that a delete does not ask what becomes of dependents (events).
+	NoDependents bool
 
 	// Columns and Cells are what kubectl get prints: one cell per column. A nil
 	// Cells gives name and creation time.
