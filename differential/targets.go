@@ -27,7 +27,7 @@ type target struct {
 
 // dry are kinds of which no object is kept: it would change what the servers do with others,
 // or they write to it at times of their own.
-var dry = map[string]bool{"CustomResourceDefinition": true, "APIService": true, "FlowSchema": true, "PriorityLevelConfiguration": true}
+var dry = map[string]bool{"CustomResourceDefinition": true, "APIService": true, "FlowSchema": true, "PriorityLevelConfiguration": true, "ServiceCIDR": true}
 
 // limiting are kinds whose objects limit others of their namespace: they have one of their own.
 var limiting = map[string]bool{"LimitRange": true, "ResourceQuota": true}

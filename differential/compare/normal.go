@@ -22,6 +22,7 @@ var replaced = []struct {
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UID"},
 	{regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`), "kube-api-access-X"},
 	{regexp.MustCompile(`\b10\.96\.\d+\.\d+\b|\b10\.97\.0\.0\b`), "CLUSTERIP"},
+	{regexp.MustCompile(`:3[0-2]\d{3}/`), ":PORT/"},
 	{regexp.MustCompile(`resource ?version( \d+|: ?\d+)`), "RV"},
 }
 

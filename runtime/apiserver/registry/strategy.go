@@ -49,7 +49,10 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 // DefaultGarbageCollectionPolicy is what becomes of an object's dependents when its
 // deletion does not say.
 func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	if s.kind.Orphans {
+	switch {
+	case s.kind.NoDependents:
+		return rest.Unsupported
+	case s.kind.Orphans:
 		return rest.OrphanDependents
 	}
 	return rest.DeleteDependents

@@ -256,7 +256,7 @@ func TestFinalizers(t *testing.T) {
 
 func TestWhatBecomesOfDependents(t *testing.T) {
 	for obj, want := range map[runtime.Object]rest.GarbageCollectionPolicy{
-		&batchv1.Job{}: rest.OrphanDependents, &corev1.ReplicationController{}: rest.OrphanDependents, &corev1.ConfigMap{}: rest.DeleteDependents,
+		&batchv1.Job{}: rest.OrphanDependents, &corev1.ReplicationController{}: rest.OrphanDependents, &corev1.ConfigMap{}: rest.DeleteDependents, &corev1.Event{}: rest.Unsupported,
 	} {
 		if got := strategyOf(t, obj).DefaultGarbageCollectionPolicy(t.Context()); got != want {
 			t.Errorf("%T: %v", obj, got)

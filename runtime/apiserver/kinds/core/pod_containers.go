@@ -231,17 +231,18 @@ func validateEnv(env []corev1.EnvVar, path *field.Path) field.ErrorList {
 
 func validateEnvFrom(from []corev1.EnvFromSource, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	// Upstream leaves the index out of the paths.
-	for _, f := range from {
+	for i, f := range from {
+		at := path.Index(i)
 		if f.Prefix != "" {
-			errs = append(errs, validate.InvalidIf(validation.IsRelaxedEnvVarName(f.Prefix), path.Child("prefix"), f.Prefix)...)
+			errs = append(errs, validate.InvalidIf(validation.IsRelaxedEnvVarName(f.Prefix), at.Child("prefix"), f.Prefix)...)
 		}
 		if f.ConfigMapRef != nil {
-			errs = append(errs, validate.DNSSubdomain(f.ConfigMapRef.Name, path.Child("configMapRef", "name"))...)
+			errs = append(errs, validate.DNSSubdomain(f.ConfigMapRef.Name, at.Child("configMapRef", "name"))...)
 		}
 		if f.SecretRef != nil {
-			errs = append(errs, validate.DNSSubdomain(f.SecretRef.Name, path.Child("secretRef", "name"))...)
+			errs = append(errs, validate.DNSSubdomain(f.SecretRef.Name, at.Child("secretRef", "name"))...)
 		}
+		// Upstream leaves the index out of these paths.
 		switch {
 		case f.ConfigMapRef != nil && f.SecretRef != nil:
 			errs = append(errs, field.Invalid(path, "", "may not have more than one field specified at a time"))

@@ -105,6 +105,8 @@ func TestIngressValidation(t *testing.T) {
 		kindtest.Change("no rules", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nspec: {}", "", "", "either `defaultBackend` or `rules` must be specified"),
 		k("fine", "", "", ""),
 		k("controller", "example.com/a", "a", "spec.controller: Invalid value"),
+		k("group of parameters", "apiGroup: g", "apiGroup: G_", "spec.parameters.apiGroup: Invalid value"),
+		k("namespace of parameters", "namespace: ns", "namespace: N_", "spec.parameters.namespace: Invalid value"),
 		k("kind", "kind: K, ", "", "spec.parameters.kind: Required value"),
 		k("name", "name: nm, scope", "scope", "spec.parameters.name: Required value"),
 		k("scope", "scope: Namespace", "scope: Planet", "spec.parameters.scope: Unsupported value"),

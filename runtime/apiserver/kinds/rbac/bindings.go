@@ -23,6 +23,7 @@ func validateBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject, namespaced 
 	path := field.NewPath("roleRef")
 	errs := validate.Known(ref.APIGroup, path.Child("apiGroup"), rbacv1.GroupName)
 	errs = append(errs, validate.Known(ref.Kind, path.Child("kind"), kinds...)...)
+	errs = append(errs, validate.Required(ref.Name, path.Child("name"))...)
 	errs = append(errs, validate.InvalidIf(validate.PathSegmentName(ref.Name, false), path.Child("name"), ref.Name)...)
 	for i, s := range subjects {
 		at := field.NewPath("subjects").Index(i)

@@ -14,10 +14,9 @@ import (
 
 func clusterRole() kind.Kind {
 	return kind.Kind{
-		GVK:          rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
-		Resource:     "clusterroles",
-		AnyFinalizer: true,
-		Declared:     kind.Declared(Validate_ClusterRole),
+		GVK:      rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
+		Resource: "clusterroles",
+		Declared: kind.Declared(Validate_ClusterRole),
 		Validate: kind.Check(func(r *rbacv1.ClusterRole) field.ErrorList {
 			errs := validateRules(r.Rules, false, field.NewPath("rules"))
 			if a := r.AggregationRule; a != nil {

@@ -13,9 +13,8 @@ import (
 
 func clusterRoleBinding() kind.Kind {
 	return kind.Kind{
-		GVK:          rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"),
-		Resource:     "clusterrolebindings",
-		AnyFinalizer: true,
+		GVK:      rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"),
+		Resource: "clusterrolebindings",
 		Default: kind.On(func(b *rbacv1.ClusterRoleBinding) {
 			defaultBinding(&b.RoleRef, b.Subjects)
 		}),

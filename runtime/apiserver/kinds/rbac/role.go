@@ -13,11 +13,10 @@ import (
 
 func role() kind.Kind {
 	return kind.Kind{
-		GVK:          rbacv1.SchemeGroupVersion.WithKind("Role"),
-		Resource:     "roles",
-		AnyFinalizer: true,
-		Namespaced:   true,
-		Declared:     kind.Declared(Validate_Role),
+		GVK:        rbacv1.SchemeGroupVersion.WithKind("Role"),
+		Resource:   "roles",
+		Namespaced: true,
+		Declared:   kind.Declared(Validate_Role),
 		Validate: kind.Check(func(r *rbacv1.Role) field.ErrorList {
 			return validateRules(r.Rules, true, field.NewPath("rules"))
 		}),

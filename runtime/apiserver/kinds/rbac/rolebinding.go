@@ -13,10 +13,9 @@ import (
 
 func roleBinding() kind.Kind {
 	return kind.Kind{
-		GVK:          rbacv1.SchemeGroupVersion.WithKind("RoleBinding"),
-		Resource:     "rolebindings",
-		AnyFinalizer: true,
-		Namespaced:   true,
+		GVK:        rbacv1.SchemeGroupVersion.WithKind("RoleBinding"),
+		Resource:   "rolebindings",
+		Namespaced: true,
 		Default: kind.On(func(b *rbacv1.RoleBinding) {
 			defaultBinding(&b.RoleRef, b.Subjects)
 		}),

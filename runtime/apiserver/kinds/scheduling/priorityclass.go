@@ -44,10 +44,14 @@ func priorityClass() kind.Kind {
 			if c.Value > highestUserPriority && !system {
 				errs = append(errs, field.Forbidden(field.NewPath("value"), fmt.Sprintf("maximum allowed value of a user defined priority is %d", highestUserPriority)))
 			}
-			if c.PreemptionPolicy != nil {
-				errs = append(errs, validate.OneOf(*c.PreemptionPolicy, field.NewPath("preemptionPolicy"), corev1.PreemptLowerPriority, corev1.PreemptNever)...)
-			}
 			return errs
+		}),
+		// Later it cannot be changed at all.
+		ValidateCreate: kind.Check(func(c *schedulingv1.PriorityClass) field.ErrorList {
+			if c.PreemptionPolicy == nil {
+				return nil
+			}
+			return validate.OneOf(*c.PreemptionPolicy, field.NewPath("preemptionPolicy"), corev1.PreemptLowerPriority, corev1.PreemptNever)
 		}),
 		ValidateUpdate: kind.CheckUpdate(func(c, old *schedulingv1.PriorityClass) field.ErrorList {
 			var errs field.ErrorList
