@@ -257,4 +257,26 @@ func webhooks(t *testing.T, _ *apitest.Cluster, k kubernetes.Interface, ns strin
 	must[*admissionregistrationv1.MutatingWebhookConfiguration](t)(r.MutatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "changes"},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "changes.example.com", ClientConfig: client("/change"), NamespaceSelector: selector, Rules: rules, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}}}}, metav1.CreateOptions{}))
 	asked(t, k, ns, "the hook says no")
+
+	// Of a request to connect a hook sees the options, not the pod.
+	rules = []admissionregistrationv1.RuleWithOperations{{
+		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Connect},
+		Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods/attach"}},
+	}}
+	connects := func(expression string) error {
+		_, err := r.ValidatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "connects"},
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "connects.example.com", ClientConfig: client("/refuse"), NamespaceSelector: selector, Rules: rules, SideEffects: &none,
+				AdmissionReviewVersions: []string{"v1"}, MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "stdout", Expression: expression}}}}}, metav1.CreateOptions{})
+		return err
+	}
+	because(t, "a condition that does not compile", connects("object."), "webhooks[0].matchConditions[0].expression: Invalid value")
+	ok(t, connects("object.stdout == true"))
+	must[*corev1.Pod](t)(k.CoreV1().Pods(ns).Create(ctx, pod("bad"), metav1.CreateOptions{}))
+	eventually(t, "an attachment is refused", func() error {
+		err := k.CoreV1().RESTClient().Post().Namespace(ns).Resource("pods").Name("bad").SubResource("attach").Param("stdout", "true").Do(ctx).Error()
+		if err == nil || !strings.Contains(err.Error(), "the hook says no") {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
 }
