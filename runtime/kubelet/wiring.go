@@ -112,7 +112,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
-		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}},
+		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
 		Status: writer, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {
