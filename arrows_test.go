@@ -51,9 +51,10 @@ var arrows = map[string][]string{
 	"bootstrap/workers":      {"bootstrap/access", "bootstrap/bundle", "bootstrap/fleet", "bootstrap/host", "bootstrap/install", "bootstrap/machine", "bootstrap/nodes", "bootstrap/pki", "bootstrap/spec", "bootstrap/step", "runtime/config"},
 
 	"runtime/addr":    {},
+	"runtime/durable": {},
 	"runtime/config":  {"runtime/addr"},
 	"runtime/keypair": {"runtime/config"},
-	"runtime/renewal": {"runtime/config", "runtime/keypair"},
+	"runtime/renewal": {"runtime/config", "runtime/durable", "runtime/keypair"},
 	"runtime/client":  {"runtime/config", "runtime/keypair"},
 	"runtime/process": {"runtime/access", "runtime/config", "runtime/keypair"},
 	"runtime/pod":     {},
@@ -63,6 +64,7 @@ var arrows = map[string][]string{
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
+	"runtime/snapshot":        {"runtime/config", "runtime/etcd"},
 	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
@@ -80,6 +82,7 @@ var arrows = map[string][]string{
 	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
 	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/apiserver/fuzz":    {},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":    {"runtime/pod"},
 	"runtime/controller":        {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
@@ -96,6 +99,7 @@ var arrows = map[string][]string{
 
 	// The rooms of the kubelet.
 	"runtime/kubelet/admit":          {"runtime/pod"},
+	"runtime/kubelet/allocation":     {"runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/cm":             {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/container":      {},
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
@@ -103,7 +107,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/containertest":  {"runtime/kubelet/container"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
-	"runtime/kubelet/images":         {"runtime/kubelet/container"},
+	"runtime/kubelet/images":         {"runtime/durable", "runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
 	"runtime/kubelet/mount":          {},
 	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats"},
@@ -113,25 +117,30 @@ var arrows = map[string][]string{
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},
 	"runtime/kubelet/podlog":         {},
 	"runtime/kubelet/podsource":      {"runtime/client"},
-	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
+	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/allocation", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
-	"runtime/kubelet/runtimeclass":   {"runtime/kubelet/poddir"},
+	"runtime/kubelet/runtimeclass":   {"runtime/durable", "runtime/kubelet/poddir"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
-	"runtime/kubelet/stats":          {},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/kubelet/stats", "runtime/pod"},
+	"runtime/kubelet/stats":          {"runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
+	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},
-	"e2e": {"bootstrap/bundle", "lab", "runtime/config"},
+	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
 	"chaos":       {"e2e", "lab", "runtime/config"},
 	"chaos/judge": {},
 	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples":    {},
+	// The oracle sends requests and knows no kinds.
+	"differential":         {"bench/master", "runtime/config"},
+	"differential/corpus":  {},
+	"differential/compare": {},
 
 	"cmd/gantry":                    {"runtime"},
 	"cmd/gantry-unpack":             {"bootstrap/bundle"},

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,9 +26,8 @@ import (
 )
 
 const (
-	// stalledPosts, slowReaders and listers are the load; what they list is listed of
-	// so many objects.
-	stalledPosts, slowReaders, listers, listedObjects = 400, 1000, 50, 5000
+	// listedObjects are there to be listed.
+	listedObjects = 5000
 	// pricedObjects are created for each price.
 	pricedObjects = 4000
 	// watched is how long latencies are taken, without load and under it.
@@ -41,19 +38,17 @@ const (
 // that has no part in it.
 const account, attackers, others = "bench", metav1.NamespaceDefault, metav1.NamespacePublic
 
-// tokenClient is a client with the token that a pod of a namespace has, and the token.
-func tokenClient(ctx context.Context, m *master.Master, namespace string) (*kubernetes.Clientset, *rest.Config, error) {
+// withToken is the configuration of a client with the token that a pod of a namespace has.
+func withToken(ctx context.Context, m *master.Master, namespace string) (*rest.Config, error) {
 	admin, err := m.Client()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	t, err := admin.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cfg := m.WithToken(t.Status.Token)
-	c, err := kubernetes.NewForConfig(cfg)
-	return c, cfg, err
+	return m.WithToken(t.Status.Token), nil
 }
 
 // layer is what stands between a request and etcd, with its price in creates.
@@ -90,13 +85,13 @@ func layers() []layer {
 
 // hostile measures what protects the API server: its price, and what others notice of
 // a pod that does its worst.
-func (r *report) hostile(ctx context.Context, gantry string, profile bool) error {
+func (r *report) hostile(ctx context.Context, gantry string, b bench) error {
 	dir, err := os.MkdirTemp("", "gantry-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m, err := master.New(gantry, dir, profile)
+	m, err := master.New(gantry, dir, b.profile)
 	if err != nil {
 		return err
 	}
@@ -104,7 +99,11 @@ func (r *report) hostile(ctx context.Context, gantry string, profile bool) error
 	if err := m.Start(ctx, config.Etcd); err != nil {
 		return err
 	}
-	for i, l := range layers() {
+	all := layers()
+	if b.only == "siege" {
+		all = all[len(all)-1:]
+	}
+	for i, l := range all {
 		m.Stop(config.APIServer)
 		var err error
 		if configureErr := m.Configure(func(c *config.APIServerConfig) {
@@ -120,6 +119,9 @@ func (r *report) hostile(ctx context.Context, gantry string, profile bool) error
 			if err := grant(ctx, m); err != nil {
 				return err
 			}
+		}
+		if b.only == "siege" {
+			break
 		}
 		if err := r.price(ctx, m, l.name, i); err != nil {
 			return fmt.Errorf("price of %s: %w", l.name, err)
@@ -191,12 +193,11 @@ func (r *report) siege(ctx context.Context, m *master.Master) error {
 	if err != nil {
 		return err
 	}
-	attack, stop := context.WithCancel(ctx)
-	var attackers sync.WaitGroup
-	defer func() { stop(); attackers.Wait() }()
-	if err := besiege(attack, m, &attackers); err != nil {
+	stop, err := besiege(ctx, m)
+	if err != nil {
 		return err
 	}
+	defer stop()
 	if err := sleep(ctx, 3*time.Second); err != nil { // until it is at its worst
 		return err
 	}
@@ -231,7 +232,11 @@ func watch(ctx context.Context, m *master.Master) (seen, error) {
 	if err != nil {
 		return out, err
 	}
-	elsewhere, _, err := tokenClient(ctx, m, others)
+	cfg, err := withToken(ctx, m, others)
+	if err != nil {
+		return out, err
+	}
+	elsewhere, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return out, err
 	}
@@ -287,70 +292,4 @@ func watch(ctx context.Context, m *master.Master) (seen, error) {
 		out.p99[i] = percentile(latencies[i], 99)
 	}
 	return out, errors.Join(errs[:]...)
-}
-
-// besiege attacks until ctx is done. What happens to the attackers is not looked at.
-func besiege(ctx context.Context, m *master.Master, wg *sync.WaitGroup) error {
-	attacker, cfg, err := tokenClient(ctx, m, attackers)
-	if err != nil {
-		return err
-	}
-	doer, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return err
-	}
-	again := func(f func()) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				f()
-				sleep(ctx, 10*time.Millisecond) //nolint:errcheck // the loop sees it
-			}
-		})
-	}
-	for range stalledPosts {
-		again(func() {
-			body, w := io.Pipe()
-			defer w.Close()
-			go fmt.Fprint(w, `{"kind":"ConfigMap",`) // the server may have answered
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.Host+"/api/v1/namespaces/default/configmaps?timeout=10s", body)
-			if err != nil {
-				return
-			}
-			req.Header.Set("Content-Type", "application/json")
-			if resp, err := doer.Do(req); err == nil {
-				resp.Body.Close()
-			}
-		})
-	}
-	for range slowReaders {
-		again(func() { readSlowly(ctx, m, cfg.BearerToken) })
-	}
-	for range listers {
-		again(func() {
-			attacker.CoreV1().ConfigMaps("").List(ctx, metav1.ListOptions{}) //nolint:errcheck // as above
-		})
-	}
-	return nil
-}
-
-// readSlowly lists all and reads the answer at a kilobyte a second.
-func readSlowly(ctx context.Context, m *master.Master, token string) {
-	c, err := m.Dial(ctx)
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	if _, err := fmt.Fprintf(c, "GET /api/v1/configmaps?resourceVersion=0 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", config.APIServerName, token); err != nil {
-		return
-	}
-	buf := make([]byte, 1000)
-	for {
-		if _, err := c.Read(buf); err != nil {
-			return
-		}
-		if sleep(ctx, time.Second) != nil {
-			return
-		}
-	}
 }

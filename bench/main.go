@@ -25,12 +25,20 @@ func main() {
 	workers := flag.Int("workers", 20, "workers of the larger cluster")
 	modelHosts := flag.Int("model-hosts", 1000, "hosts that are models")
 	latency := flag.Duration("model-latency", 50*time.Millisecond, "how long each operation on one of them takes")
-	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
+	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), siege (that load alone), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
 	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
+	target := flag.String("attack", "", "the benchmark starts itself with this, for the load that means harm")
 	out := flag.String("out", "", "file that the report is written to; default: standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if *target != "" {
+		if err := attack(ctx, *target); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: attack:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	b := bench{
 		rounds: *rounds, pods: *pods, hollowNodes: *nodes, hollowPods: *bound, idle: *idle, lab: *labName,
 		workers: *workers, modelHosts: *modelHosts, latency: *latency, only: *only, out: *out, profile: *profile,
@@ -69,9 +77,9 @@ func (b bench) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.asked("hostile") {
+	if b.asked("hostile") || b.only == "siege" {
 		gantry := filepath.Join(filepath.Dir(tools.Hello), "gantry")
-		if err := r.hostile(ctx, gantry, b.profile); err != nil {
+		if err := r.hostile(ctx, gantry, b); err != nil {
 			return err
 		}
 	}

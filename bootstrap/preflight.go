@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,6 +41,10 @@ func (e *Engine) preflight(ctx context.Context, c spec.Connection, hosts []spec.
 	var cluster machine.Cluster
 	if c.ClusterID != "" {
 		cluster.Masters = c.Masters
+		// A master that gets another name is two changes: etcd would lose the voter first.
+		cluster.Leaving = slices.DeleteFunc(slices.Clone(leaving), func(h spec.Host) bool {
+			return slices.ContainsFunc(hosts, func(o spec.Host) bool { return wanted[o.Name].Master && o.SameServer(h) })
+		})
 		if a, err := access.Reach(ctx, e.access(), c); err == nil {
 			defer a.Close()
 			cluster.Witnesses = a.Masters.Reached()

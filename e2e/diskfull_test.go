@@ -237,15 +237,6 @@ func (f *Flow) noLease(ctx context.Context) error {
 	})
 }
 
-// fillScript leaves so many bytes of the disk. The file system keeps some for
-// itself, which the end of the second file meets.
-const fillScript = `#!/bin/sh
-free=$(( $(stat -f -c '%%a * %%S' /var/lib) - %d ))
-[ $free -le 0 ] || fallocate -l $free /var/lib/full
-[ %[1]d -gt 0 ] || dd if=/dev/zero of=/var/lib/full.rest bs=4k 2>/dev/null
-true
-`
-
 // catScript is in the place of cat, by which lines of the journal are read: the disk is
 // full when a step has begun, and before it does anything.
 const catScript = `#!/bin/sh
@@ -259,7 +250,7 @@ esac
 
 // fillWhen fills the disk of a host at the beginning of a step.
 func fillWhen(ctx context.Context, h *lab.Host, full fullDisk) error {
-	_, err := h.Run(ctx, fmt.Sprintf("cat >/usr/local/sbin/fill <<'E'\n%sE\ncat >/usr/local/sbin/cat <<'E'\n%sE\nchmod 0755 /usr/local/sbin/*",
-		fmt.Sprintf(fillScript, full.left), fmt.Sprintf(catScript, full.step, cmp.Or(full.state, "began"))))
+	_, err := h.Run(ctx, fmt.Sprintf("cat >/usr/local/sbin/fill <<'E'\n#!/bin/sh\n%sE\ncat >/usr/local/sbin/cat <<'E'\n%sE\nchmod 0755 /usr/local/sbin/*",
+		lab.FillScript(full.left), fmt.Sprintf(catScript, full.step, cmp.Or(full.state, "began"))))
 	return err
 }

@@ -84,7 +84,7 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 
 // override changes a resource of the configuration.
 func (f *Flow) override(name, body string) error {
-	return os.WriteFile(filepath.Join(f.Workspace.Dir, name+"_override.tf"), []byte(body), 0o600)
+	return f.Workspace.Override(name, body)
 }
 
 // starts is when each of our processes was started, by "host unit".

@@ -76,6 +76,11 @@ func (w *Workspace) SetHosts(l *lab.Lab, masters, workers []string) error {
 	return os.WriteFile(filepath.Join(w.Dir, "terraform.tfvars"), []byte(b.String()), 0o600)
 }
 
+// Override adds to the configuration what a file of that name overrides.
+func (w *Workspace) Override(name, body string) error {
+	return os.WriteFile(filepath.Join(w.Dir, name+"_override.tf"), []byte(body), 0o600)
+}
+
 // Terraform runs a subcommand.
 func (w *Workspace) Terraform(ctx context.Context, args ...string) (string, error) {
 	return w.run(ctx, w.show, args...)

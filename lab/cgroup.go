@@ -158,6 +158,9 @@ func pidsIn(path ...string) []int {
 
 // killCgroups kills every process of a lab or a host and removes its cgroups.
 func killCgroups(ctx context.Context, path ...string) error {
+	if err := setFrozen(ctx, false, path...); err != nil { // what is stopped does not die
+		return err
+	}
 	for {
 		pids := pidsIn(path...)
 		if len(pids) == 0 {

@@ -95,8 +95,7 @@ func (l *Lab) Partition(hosts ...string) error {
 		return err
 	}
 	c.AddTable(table)
-	chain := c.AddChain(&nftables.Chain{Name: "forward", Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter})
+	chain := forward(c, table)
 	for _, name := range hosts {
 		h, err := l.Host(name)
 		if err != nil {

@@ -117,6 +117,8 @@ func badInputs(t *testing.T) []badInput {
 		{name: "bounds of no log", network: `api_server = { audit = { enabled = false, max_backups = 3 } }`, want: []string{"max_backups is of no use with enabled = false"}},
 		{name: "an issuer", network: `api_server = { authentication_configuration = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt: [{issuers: 1}]" }`,
 			want: []string{`unknown field`, `issuers`}},
+		{name: "a webhook's key", network: `api_server = { token_webhook = { kubeconfig = "apiVersion: v1\nkind: Config\nusers: [{name: u, user: {token: x}}]" } }`,
+			want: []string{`users[0].user.token: it would be in Terraform's state`, `there is no context ""`}},
 		{name: "a rotation", network: `api_server = { encryption_key_rotation = -1 }`, want: []string{"encryption_key_rotation -1 is negative"}},
 		{name: "a limit of events", network: `api_server = { event_rate_limits = [{ type = "All", qps = 1, burst = 1 }] }`, want: []string{`event_rate_limits[0]: type "All" is none of`}},
 		{name: "a sysctl of the server", network: `kubelet = { allowed_unsafe_sysctls = ["kernel.core_pattern"] }`, want: []string{`"kernel.core_pattern" belongs to no namespace`}},

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 )
 
 func apiServerAttribute() schema.SingleNestedAttribute {
@@ -12,6 +13,7 @@ func apiServerAttribute() schema.SingleNestedAttribute {
 			"authentication_configuration": schema.StringAttribute{Optional: true,
 				MarkdownDescription: "An AuthenticationConfiguration of `apiserver.config.k8s.io/v1` (YAML, such as `file(\"authentication.yaml\")`): issuers whose JSON Web Tokens are accepted (OIDC), how claims become users and groups, " +
 					"and which paths anonymous users may ask for. What cannot be decoded is refused by the plan; expressions are compiled by the API server. It is in state, and needs no secret."},
+			"token_webhook": tokenWebhookAttribute(),
 			"encryption_key_rotation": schema.Int64Attribute{Optional: true,
 				MarkdownDescription: "Secrets are encrypted in etcd with a key that is made on the first apply and is on masters only. Raise this by one (default 0) to replace it: all masters are given the new key, then write with it, " +
 					"then all Secrets are rewritten, and then the old key is removed. Every master has to be reached for it; an apply that was interrupted is taken up by the next. " +
@@ -27,6 +29,19 @@ func apiServerAttribute() schema.SingleNestedAttribute {
 					"cache_size": schema.Int64Attribute{Optional: true,
 						MarkdownDescription: "How many namespaces, users, or sources and objects are remembered (default 4096)."},
 				}}},
+		},
+	}
+}
+
+func tokenWebhookAttribute() schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: "A server that is asked about bearer tokens which no API server knows (TokenReview of `authentication.k8s.io/v1`).",
+		Attributes: map[string]schema.Attribute{
+			"kubeconfig": schema.StringAttribute{Required: true,
+				MarkdownDescription: "How it is reached: a kubeconfig (YAML, such as `file(\"token-webhook.yaml\")`) with an https URL. It is in state, so that a key, a token or a password in it is refused: " +
+					"`client-key` and `tokenFile` name files that are on all masters."},
+			"cache_ttl": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
+				MarkdownDescription: "How long its answers are believed, good ones and bad ones (default `2m`)."},
 		},
 	}
 }

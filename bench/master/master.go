@@ -2,8 +2,6 @@ package master
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -48,7 +46,7 @@ type Process struct {
 // is gantry. With profile the processes serve Go's profiles.
 func New(binary, dir string, profile bool) (*Master, error) {
 	m := &Master{binary: binary, dir: dir, profile: profile, ports: map[string]int{}, running: map[config.Component]*Process{}}
-	for _, name := range []string{"etcd-clients", "etcd-peers", "api", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
+	for _, name := range []string{"etcd-clients", "etcd-peers", "api", "upstream", string(config.Etcd), string(config.ControllerManager), string(config.Scheduler)} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			return nil, err
@@ -180,7 +178,7 @@ func (p *Process) stop() {
 // Stop ends processes that were started, all of them when none is named.
 func (m *Master) Stop(components ...config.Component) {
 	if len(components) == 0 {
-		components = []config.Component{config.Scheduler, config.ControllerManager, config.APIServer, config.Etcd}
+		components = []config.Component{upstreamName, config.Scheduler, config.ControllerManager, config.APIServer, config.Etcd}
 	}
 	for _, c := range components {
 		if p := m.running[c]; p != nil {
@@ -220,18 +218,4 @@ func (m *Master) WithToken(token string) *rest.Config {
 		Host: "https://" + m.address("api"), BearerToken: token, QPS: -1,
 		TLSClientConfig: rest.TLSClientConfig{CAFile: m.credentials.ca, ServerName: config.APIServerName},
 	}
-}
-
-// Dial opens a connection of HTTP/1.1 to the API server without a certificate, and
-// sends nothing on it. It comes from an address of its own, as an attacker does: who has
-// too many handshakes under way loses some, and those that share an address share that.
-func (m *Master) Dial(ctx context.Context) (net.Conn, error) {
-	ca, err := os.ReadFile(m.credentials.ca)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-	d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}, Config: &tls.Config{RootCAs: roots, ServerName: config.APIServerName, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}}
-	return d.DialContext(ctx, "tcp", m.address("api"))
 }

@@ -30,6 +30,16 @@ type Facts struct {
 	// Bound are the UDP ports that something receives on, on any address.
 	Bound    []int
 	UnixTime int64
+	// Unusable are the directories of ours that lie on a file system which is mounted
+	// without what they need.
+	Unusable []Mount
+}
+
+// Mount is a directory, and how the file system is mounted that it lies on.
+type Mount struct {
+	Dir, At string
+	// Option is what stands against it: ro or noexec.
+	Option string
 }
 
 // One command reads them all: a round trip may cost 100 ms. It needs coreutils,
@@ -52,6 +62,11 @@ echo "systemd=$(systemctl --version 2>/dev/null | awk 'NR==1{print $2}')"
 echo "time=$(date +%s)"
 awk '/32 host/{print "address=" a} {a=$2}' /proc/net/fib_trie | sort -u
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4=="0A"{sub(/.*:/, "", $2); print "listen=" $2}' | sort -u
+for dir in /var/lib/gantry:x /opt/gantry:x /etc/systemd/system:; do
+	awk -v dir="${dir%%:*}" -v runs="${dir##*:}" '
+		{ if ($5 == "/" || $5 == dir || index(dir, $5 "/") == 1) if (length($5) >= n) { n = length($5); at = $5; how = "," $6 "," } }
+		END { if (index(how, ",ro,")) print "mount=ro " dir " " at; else if (runs && index(how, ",noexec,")) print "mount=noexec " dir " " at }' /proc/self/mountinfo
+done
 cat /proc/net/udp /proc/net/udp6 2>/dev/null | awk '$4=="07"{sub(/.*:/, "", $2); print "bound=" $2}' | sort -u
 `
 
@@ -103,6 +118,10 @@ func parseFacts(out []byte) Facts {
 			f.SystemdVersion = int(number(v))
 		case "time":
 			f.UnixTime = number(v)
+		case "mount":
+			if m := strings.Fields(v); len(m) == 3 {
+				f.Unusable = append(f.Unusable, Mount{Option: m[0], Dir: m[1], At: m[2]})
+			}
 		case "address":
 			if ip, err := netip.ParseAddr(v); err == nil && !ip.IsLoopback() {
 				f.Addresses = append(f.Addresses, ip)

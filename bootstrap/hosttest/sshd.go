@@ -46,6 +46,8 @@ type SSHD struct {
 	// command. SlowInput is how long it takes over every 32 KiB of it.
 	CutInput  atomic.Int64
 	SlowInput time.Duration
+	// Says is what the login shell says before it comes to a command.
+	Says string
 	// Refuse makes it refuse every login.
 	Refuse bool
 	// DropSessions closes the connection as soon as a command is to be run.
@@ -370,6 +372,9 @@ func (s *SSHD) exec(ctx context.Context, conn net.Conn, ch ssh.Channel, line str
 	defer ch.Close()
 	s.count(1)
 	defer s.count(-1) // before the client sees the end, and begins another
+	if _, err := io.WriteString(ch, s.Says); err != nil {
+		return
+	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Stdout, cmd.Stderr = ch, ch.Stderr()
 	stdin, err := cmd.StdinPipe()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/bootstrap/step"
@@ -17,6 +19,7 @@ func documents(n spec.Node) []document {
 	return []document{
 		{config.AuditPolicyFile, n.APIServer.Audit.Policy},
 		{config.AuthenticationConfigFile, n.APIServer.Authentication},
+		{config.TokenWebhookConfigFile, n.APIServer.TokenWebhook.Kubeconfig},
 	}
 }
 
@@ -46,6 +49,9 @@ func configure(c *config.APIServerConfig, a spec.APIServer) {
 	if a.Authentication != "" {
 		c.AuthenticationConfigFile = config.AuthenticationConfigFile
 	}
+	if w := a.TokenWebhook; w.Kubeconfig != "" {
+		c.TokenWebhook = config.TokenWebhook{ConfigFile: config.TokenWebhookConfigFile, CacheTTL: metav1.Duration{Duration: w.CacheTTL}}
+	}
 	if a.DenyServiceExternalIPs {
 		c.Admission.Enable = append(c.Admission.Enable, config.DenyServiceExternalIPs)
 	}
@@ -69,11 +75,11 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 		return n
 	}
 	a := spec.APIServer{EncryptionKeyRotation: encryption.Rotation(files[config.EncryptionConfigFile])}
+	byDefault := config.APIServerConfig{}
+	byDefault.Complete() //nolint:errcheck // what is missing has no part in it
 	if c.Audit.LogFile == "" {
 		a.Audit.Disabled = c.EncryptionConfigFile != "" // older ones did not log, and had no say in it
 	} else {
-		byDefault := config.APIServerConfig{}
-		byDefault.Complete() //nolint:errcheck // what is missing has no part in it
 		a.Audit = spec.Audit{
 			MaxAgeDays: other(c.Audit.MaxAgeDays, byDefault.Audit.MaxAgeDays), MaxBackups: other(c.Audit.MaxBackups, byDefault.Audit.MaxBackups),
 			MaxSizeMiB: other(c.Audit.MaxSizeMiB, byDefault.Audit.MaxSizeMiB),
@@ -85,6 +91,12 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 	if c.AuthenticationConfigFile != "" {
 		a.Authentication = string(files[config.AuthenticationConfigFile])
 	}
+	if c.TokenWebhook.ConfigFile != "" {
+		a.TokenWebhook.Kubeconfig = string(files[config.TokenWebhookConfigFile])
+		if c.TokenWebhook.CacheTTL != byDefault.TokenWebhook.CacheTTL {
+			a.TokenWebhook.CacheTTL = c.TokenWebhook.CacheTTL.Duration
+		}
+	}
 	a.DenyServiceExternalIPs = slices.Contains(c.Admission.Enable, config.DenyServiceExternalIPs)
 	for _, l := range c.Admission.EventRateLimits {
 		a.EventRateLimits = append(a.EventRateLimits, spec.EventRateLimit{Type: string(l.Type), QPS: int(l.QPS), Burst: int(l.Burst), CacheSize: int(l.CacheSize)})
@@ -95,7 +107,7 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 // APIServerFiles are the paths that [APIServerSettings] needs of a master beside those of
 // its authorities.
 func APIServerFiles() []string {
-	return []string{config.AuditPolicyFile, config.AuthenticationConfigFile}
+	return []string{config.AuditPolicyFile, config.AuthenticationConfigFile, config.TokenWebhookConfigFile}
 }
 
 // WithEncryption is the input with other keys that encrypt Secrets.

@@ -35,7 +35,7 @@ func (l Lifecycle) Preflight(ctx context.Context, f *fleet.Fleet, wanted map[str
 			return
 		}
 		var subject preflight.Subject
-		if subject, m.Refused = l.subject(ctx, m, n, c); m.Refused != nil {
+		if subject, m.Refused = l.subject(ctx, m, n, c); m.Refused != nil || renamed(subject, m.Spec, c.Leaving) {
 			return
 		}
 		mu.Lock()
@@ -58,6 +58,14 @@ func (l Lifecycle) Preflight(ctx context.Context, f *fleet.Fleet, wanted map[str
 		f.Members[name].Doubt = err
 		f.Warn("%v", err)
 	}
+}
+
+// renamed reports whether a server is a node now that leaves before it becomes another. It
+// was judged when it was new.
+func renamed(s preflight.Subject, h spec.Host, leaving []spec.Host) bool {
+	return s.Identity != nil && s.Identity.ClusterID == s.Node.ClusterID && slices.ContainsFunc(leaving, func(o spec.Host) bool {
+		return o.Name == s.Identity.NodeName && o.Name != h.Name && o.SameServer(h)
+	})
 }
 
 // Surroundings are as far as they are known without a cluster; the bundle may be nil.

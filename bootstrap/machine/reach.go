@@ -28,6 +28,9 @@ type Cluster struct {
 	// Nodes returns the cluster's Nodes that are Ready; it is called only when a host
 	// is new, and may be nil.
 	Nodes func(ctx context.Context) []corev1.Node
+	// Leaving are hosts that go before others come: a server may be one of them now, and
+	// another afterwards.
+	Leaving []spec.Host
 }
 
 // reaches has a new host try the masters. A worker gets by with one of them, a master

@@ -65,6 +65,15 @@ func alone(s Subject, around Surroundings) []Finding {
 	if f.OptFreeBytes < minOptDisk {
 		add("free space or mount a larger disk there", "%d MB are free under /opt, the least that works is %d", f.OptFreeBytes>>20, minOptDisk>>20)
 	}
+	for _, m := range f.Unusable {
+		if m.Option == "noexec" {
+			add(fmt.Sprintf("mount it without noexec (mount -o remount,exec %s, and in /etc/fstab), or give %s a file system of its own", m.At, m.Dir),
+				"the file system at %s, on which %s lies, is mounted noexec, and programs are run from there", m.At, m.Dir)
+		} else {
+			add(fmt.Sprintf("mount it to be written (mount -o remount,rw %s, and in /etc/fstab)", m.At),
+				"the file system at %s, on which %s lies, is mounted read-only", m.At, m.Dir)
+		}
+	}
 	for _, p := range Ports(s.Node.Master) {
 		if slices.Contains(f.Listening, p.Number) {
 			add(fmt.Sprintf("stop what listens there (ss -ltnp 'sport = :%d' shows it)", p.Number), "port %d, which %s needs, is in use", p.Number, p.For)

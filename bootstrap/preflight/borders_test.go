@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -24,18 +25,24 @@ func TestTheBordersOfWhatAServerMustHave(t *testing.T) {
 		change func(*Subject)
 		says   string // empty: it passes
 	}{
-		"a worker with just enough":      {worker("a", "192.0.2.1"), func(*Subject) {}, ""},
-		"a worker's memory":              {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.MemoryBytes-- }, "449 MB of memory, the least that works is 450"},
-		"a worker's disk":                {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.DiskFreeBytes-- }, "1023 MB are free under /var/lib, the least that works is 1024"},
-		"a master's disk":                {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.DiskFreeBytes-- }, "2047 MB are free under /var/lib, the least that works is 2048"},
-		"the disk of the programs":       {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.OptFreeBytes-- }, "511 MB are free under /opt, the least that works is 512"},
-		"just ahead":                     {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = MaxSkew }, ""},
-		"a second ahead of that":         {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = MaxSkew + time.Second }, "ahead of"},
-		"a second behind that":           {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = -MaxSkew - time.Second }, "behind"},
-		"the oldest kernel's last":       {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Kernel = "5.12.19" }, "its kernel"},
-		"a kernel without a second one":  {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Kernel = "6" }, "its kernel"},
-		"no cgroup but memory":           {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Controllers = []string{"memory"} }, "controllers cpu, pids"},
-		"a worker's kubelet port":        {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.Listening = []int{config.KubeletPort} }, "which the kubelet needs"},
+		"a worker with just enough":     {worker("a", "192.0.2.1"), func(*Subject) {}, ""},
+		"a worker's memory":             {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.MemoryBytes-- }, "449 MB of memory, the least that works is 450"},
+		"a worker's disk":               {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.DiskFreeBytes-- }, "1023 MB are free under /var/lib, the least that works is 1024"},
+		"a master's disk":               {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.DiskFreeBytes-- }, "2047 MB are free under /var/lib, the least that works is 2048"},
+		"the disk of the programs":      {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.OptFreeBytes-- }, "511 MB are free under /opt, the least that works is 512"},
+		"just ahead":                    {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = MaxSkew }, ""},
+		"a second ahead of that":        {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = MaxSkew + time.Second }, "ahead of"},
+		"a second behind that":          {good("a", "192.0.2.1"), func(s *Subject) { s.Skew = -MaxSkew - time.Second }, "behind"},
+		"the oldest kernel's last":      {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Kernel = "5.12.19" }, "its kernel"},
+		"a kernel without a second one": {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Kernel = "6" }, "its kernel"},
+		"no cgroup but memory":          {good("a", "192.0.2.1"), func(s *Subject) { s.Facts.Controllers = []string{"memory"} }, "controllers cpu, pids"},
+		"a worker's kubelet port":       {worker("a", "192.0.2.1"), func(s *Subject) { s.Facts.Listening = []int{config.KubeletPort} }, "which the kubelet needs"},
+		"programs that cannot be run": {worker("a", "192.0.2.1"), func(s *Subject) {
+			s.Facts.Unusable = []host.Mount{{Dir: "/var/lib/gantry", At: "/var", Option: "noexec"}}
+		}, "the file system at /var, on which /var/lib/gantry lies, is mounted noexec, and programs are run from there: mount it without noexec (mount -o remount,exec /var, and in /etc/fstab), or give /var/lib/gantry a file system"},
+		"files that cannot be written": {worker("a", "192.0.2.1"), func(s *Subject) {
+			s.Facts.Unusable = []host.Mount{{Dir: "/opt/gantry", At: "/opt", Option: "ro"}}
+		}, "the file system at /opt, on which /opt/gantry lies, is mounted read-only: mount it to be written"},
 		"a worker that is a reached one": {worker("a", "192.0.2.1"), func(s *Subject) { s.Reach.Unreaching = nil }, ""},
 	} {
 		tc.change(&tc.s)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // APIServer is what can be set of the API servers. Zero values are their defaults.
@@ -12,6 +13,8 @@ type APIServer struct {
 	// Authentication is an AuthenticationConfiguration (YAML): JWT issuers, and who is
 	// let in as anonymous.
 	Authentication string `json:"authentication,omitempty"`
+	// TokenWebhook is asked about tokens that no API server knows.
+	TokenWebhook TokenWebhook `json:"tokenWebhook,omitzero"`
 	// EncryptionKeyRotation is how often the key that encrypts Secrets was replaced.
 	EncryptionKeyRotation int `json:"encryptionKeyRotation,omitempty"`
 	// DenyServiceExternalIPs refuses Services that name external IPs which they did not
@@ -29,6 +32,14 @@ type Audit struct {
 	MaxAgeDays int    `json:"maxAgeDays,omitempty"`
 	MaxBackups int    `json:"maxBackups,omitempty"`
 	MaxSizeMiB int    `json:"maxSizeMiB,omitempty"`
+}
+
+// TokenWebhook is a server that reviews tokens.
+type TokenWebhook struct {
+	// Kubeconfig (YAML) says how it is reached.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// CacheTTL is how long an answer is believed.
+	CacheTTL time.Duration `json:"cacheTTL,omitempty"`
 }
 
 // EventRateLimit is one limit, of the events that share it.
@@ -54,6 +65,7 @@ func (a APIServer) validate() error {
 			err = errors.Join(err, fmt.Errorf("api_server: authentication_configuration: %w", e))
 		}
 	}
+	err = errors.Join(err, a.TokenWebhook.validate())
 	if a.EncryptionKeyRotation < 0 {
 		err = errors.Join(err, fmt.Errorf("api_server: encryption_key_rotation %d is negative", a.EncryptionKeyRotation))
 	}
@@ -74,6 +86,21 @@ func (a APIServer) validate() error {
 		}
 	}
 	return err
+}
+
+func (w TokenWebhook) validate() error {
+	switch {
+	case w.Kubeconfig == "" && w.CacheTTL != 0:
+		return errors.New("api_server: token_webhook: cache_ttl is of no use without kubeconfig")
+	case w.Kubeconfig == "":
+		return nil
+	case w.CacheTTL < 0:
+		return fmt.Errorf("api_server: token_webhook: cache_ttl %s is negative", w.CacheTTL)
+	}
+	if err := validateTokenWebhook(w.Kubeconfig); err != nil {
+		return fmt.Errorf("api_server: token_webhook: kubeconfig: %w", err)
+	}
+	return nil
 }
 
 func (a Audit) validate() error {

@@ -3,12 +3,15 @@ package spec
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
 	policyHead = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 	authHead   = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"
-	jwt        = "jwt:\n- issuer: {url: https://issuer.example, audiences: [a]}\n  claimMappings: {username: {claim: sub, prefix: \"\"}}\n"
+	webhook    = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: s, cluster: {server: \"https://reviews.example/v1\"}}]\n" +
+		"users: [{name: u, user: {client-certificate: /etc/c.crt, client-key: /etc/c.key}}]\ncontexts: [{name: c, context: {cluster: s, user: u}}]\n"
+	jwt = "jwt:\n- issuer: {url: https://issuer.example, audiences: [a]}\n  claimMappings: {username: {claim: sub, prefix: \"\"}}\n"
 )
 
 func TestWhatIsWrongWithAPIServersIsTold(t *testing.T) {
@@ -31,6 +34,10 @@ func TestWhatIsWrongWithAPIServersIsTold(t *testing.T) {
 		"another's policy":       {APIServer{Audit: Audit{Policy: authHead}}, []string{`api_server: audit: policy: it is "AuthenticationConfiguration" of "apiserver.config.k8s.io/v1"`}},
 		"authentication":         {APIServer{Authentication: authHead + jwt}, nil},
 		"another's":              {APIServer{Authentication: policyHead}, []string{`api_server: authentication_configuration: it is "Policy"`}},
+		"a webhook":              {APIServer{TokenWebhook: TokenWebhook{Kubeconfig: webhook, CacheTTL: time.Second}}, nil},
+		"another's kubeconfig":   {APIServer{TokenWebhook: TokenWebhook{Kubeconfig: policyHead}}, []string{`api_server: token_webhook: kubeconfig: it is "Policy"`}},
+		"a cache of no webhook":  {APIServer{TokenWebhook: TokenWebhook{CacheTTL: time.Second}}, []string{"api_server: token_webhook: cache_ttl is of no use without kubeconfig"}},
+		"a negative cache_ttl":   {APIServer{TokenWebhook: TokenWebhook{Kubeconfig: webhook, CacheTTL: -1}}, []string{"cache_ttl -1ns is negative"}},
 		"a rotation":             {APIServer{EncryptionKeyRotation: 1}, nil},
 		"a negative one":         {APIServer{EncryptionKeyRotation: -1}, []string{"encryption_key_rotation -1 is negative"}},
 		"a limit":                {limit(func(*EventRateLimit) {}), nil},
@@ -89,6 +96,35 @@ func TestAuthenticationConfigurations(t *testing.T) {
 		"anonymous: {enabled: 1}":                                         "AuthenticationConfiguration",
 	} {
 		refuses(t, body, validateAuthentication(authHead+body), want)
+	}
+}
+
+func TestTokenWebhooks(t *testing.T) {
+	for change, want := range map[[2]string]string{
+		{}: "",
+		{"user: {client-certificate: /etc/c.crt, client-key: /etc/c.key}", "user: {tokenFile: /etc/token}"}: "",
+		{", user: u}", "}"}: "",
+		{"server: \"https://reviews.example/v1\"", "server: \"https://[2001:db8::1]:8443\", tls-server-name: r, certificate-authority: /etc/ca.crt, proxy-url: \"http://p\""}: "",
+		{"server: \"https://reviews.example/v1\"", "server: \"https://r\", certificate-authority-data: QUFB"}:                                                                 "",
+		{"https:", "http:"}:                                                      `clusters[0].cluster.server: "http://reviews.example/v1" is no https URL`,
+		{"https://reviews.example/v1", "https://"}:                               "is no https URL",
+		{"server: ", "insecure-skip-tls-verify: true, server: "}:                 `unknown field "insecure-skip-tls-verify"`,
+		{"server: ", "certificate-authority: ca.crt, server: "}:                  `clusters[0].cluster.certificate-authority: "ca.crt" is no absolute path`,
+		{"/etc/c.crt", "c.crt"}:                                                  `users[0].user.client-certificate: "c.crt" is no absolute path`,
+		{"/etc/c.key", "c.key"}:                                                  `users[0].user.client-key: "c.key" is no absolute path`,
+		{"client-key: /etc/c.key", "client-key-data: QUFB"}:                      "users[0].user.client-key-data: it would be in Terraform's state: name a file of the masters in client-key",
+		{"client-key: /etc/c.key", "client-key: /etc/c.key, token: x"}:           "users[0].user.token: it would be in Terraform's state: name a file of the masters in tokenFile",
+		{"client-key: /etc/c.key", "client-key: /etc/c.key, password: x"}:        "users[0].user.password: it would be in Terraform's state",
+		{"client-key: /etc/c.key", "client-key: /etc/c.key, tokenFile: t"}:       `users[0].user.tokenFile: "t" is no absolute path`,
+		{", client-key: /etc/c.key", ""}:                                         "it and its client-key are needed together",
+		{"client-certificate: /etc/c.crt, ", ""}:                                 "it and its client-key are needed together",
+		{"client-key: /etc/c.key", "client-key: /etc/c.key, exec: {command: x}"}: `unknown field "exec"`,
+		{"current-context: c", "current-context: d"}:                             `current-context: there is no context "d"`,
+		{"cluster: s, user", "cluster: x, user"}:                                 `contexts[0].context.cluster: there is no cluster "x"`,
+		{"user: u}", "user: x}"}:                                                 `contexts[0].context.user: there is no user "x"`,
+		{"kind: Config", "kind: Pod"}:                                            `it is "Pod" of "v1"`,
+	} {
+		refuses(t, change[1], validateTokenWebhook(strings.Replace(webhook, change[0], change[1], 1)), want)
 	}
 }
 

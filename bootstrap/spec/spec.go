@@ -3,6 +3,7 @@ package spec
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -38,6 +39,15 @@ type Host struct {
 	// Annotations of the Node.
 	Annotations map[string]string `json:"annotations,omitempty"`
 	SSH         SSH               `json:"ssh,omitzero"`
+}
+
+// SameServer reports whether two hosts, by whatever names, are one server: sshd answers on
+// the same address and port, or the nodes have an address in common.
+func (h Host) SameServer(o Host) bool {
+	if h.Address == o.Address && h.SSH.Port == o.SSH.Port {
+		return true
+	}
+	return slices.ContainsFunc(h.NodeIPs, func(ip netip.Addr) bool { return slices.Contains(o.NodeIPs, ip) })
 }
 
 // IPs are the addresses of the node inside the cluster; none where only the name is

@@ -26,16 +26,30 @@ const (
 	skipScript = `while IFS= read -r l; do [ "$l" = "$0" ] && break; done; exec "$@"`
 )
 
+// A login shell may say something before it comes to the command (~/.bashrc, which some
+// systems read for commands too). So the output proper begins after a mark as well.
+const outputMark = "-- gantry: the output begins here --"
+
 func (h *Host) commandLine(c host.Command) string {
 	line := env + " " + host.Quote(c.Argv...)
 	switch {
 	case h.user == "root":
-		return line
 	case h.sudo == "":
-		return "sudo -n " + line
+		line = "sudo -n " + line
+	default:
+		// With -k it asks, also where it asked a moment ago.
+		line = "sudo -k -S -p '' " + host.Quote("sh", "-c", skipScript, inputMark) + " " + line
 	}
-	// With -k it asks, also where it asked a moment ago.
-	return "sudo -k -S -p '' " + host.Quote("sh", "-c", skipScript, inputMark) + " " + line
+	return "echo " + host.Quote(outputMark) + "; exec " + line
+}
+
+// output is what a command wrote, of all that came. Without a mark the shell did not come
+// to the command: what it said instead may be why.
+func output(all []byte) []byte {
+	if _, own, ok := bytes.Cut(all, []byte(outputMark+"\n")); ok {
+		return own
+	}
+	return all
 }
 
 // input is what goes to the command line's standard input; nil is none.
@@ -138,7 +152,8 @@ func (h *Host) run(ctx context.Context, c host.Command, input io.Reader, free fu
 	}()
 	select {
 	case err := <-ended:
-		return stdout.Bytes(), h.classify(c, err, stdout.String(), stderr.String())
+		own := output(stdout.Bytes())
+		return own, h.classify(c, err, string(own), stderr.String())
 	case <-h.alive.Done():
 		err = h.lost("run "+c.String(), stderr.before(c, context.Cause(h.alive)))
 	case <-ctx.Done():

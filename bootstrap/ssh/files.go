@@ -223,7 +223,7 @@ func (s stats) parse(line string) error {
 // Each line of the input is the content of the file that the next two arguments
 // name, with its mode. A last line says that it is the whole input: to the script
 // a cut connection looks like the end of file. All contents are on disk before the
-// first file is replaced. A full disk is given back what was written. A file that its
+// first file is replaced, and so are all names before it ends. A full disk is given back what was written. A file that its
 // group reads stays that group's.
 const writeScript = `umask 077
 stage() { while [ $# -gt 0 ]; do
@@ -237,7 +237,7 @@ stage "$@" || drop "$@"
 n=$#; while [ $n -gt 0 ]; do set -- "$@" "$2"; shift 2; n=$((n-2)); done
 read -r data && [ "$data" = end ] || exit 1
 for f; do set -- "$@" "$f` + newSuffix + `"; shift; done; sync "$@" || exit 1
-for f; do mv -fT "$f" "${f%` + newSuffix + `}" || exit 1; done`
+for f; do mv -fT "$f" "${f%` + newSuffix + `}" || exit 1; set -- "$@" "${f%/*}"; shift; done; sync "$@"`
 
 // WriteFiles replaces small files in one round trip.
 func (h *Host) WriteFiles(ctx context.Context, files ...host.File) error {

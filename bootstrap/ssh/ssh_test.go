@@ -304,3 +304,33 @@ func TestAKeptSumIsTrue(t *testing.T) {
 		t.Error("a changed file has the sum that was kept")
 	}
 }
+
+// TestATalkativeLoginShell: what it says before it comes to the command is no part of what
+// the command says, whether it ends with a line or not.
+func TestATalkativeLoginShell(t *testing.T) {
+	for _, says := range []string{"welcome\n", "welcome", "a\n\nb\n"} {
+		h, err := dial(t, server(t, func(s *hosttest.SSHD) { s.Says = says }), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := h.Run(t.Context(), host.Command{Argv: []string{"printf", "a\nb"}})
+		if err != nil || string(out) != "a\nb" {
+			t.Errorf("%q: %q, %v", says, out, err)
+		}
+		file := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(file, []byte("content"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files, err := h.ReadFiles(t.Context(), file, file+"-none")
+		if err != nil || len(files) != 1 || string(files[file]) != "content" {
+			t.Errorf("%q: %q, %v", says, files, err)
+		}
+		_, err = h.Run(t.Context(), host.Command{Argv: []string{"sh", "-c", "echo why; exit 3"}})
+		if failed := (*host.CommandError)(nil); !errors.As(err, &failed) || failed.Status != 3 || failed.Stdout != "why\n" {
+			t.Errorf("%q: %v", says, err)
+		}
+	}
+	if got := string(output([]byte("This account is currently not available.\n"))); got != "This account is currently not available.\n" {
+		t.Errorf("a shell that does not come to the command: %q", got)
+	}
+}

@@ -22,10 +22,11 @@ type HostJournal struct{ Host host.Host }
 
 // Several runs may write to one file, the host's own and those that change the
 // cluster, so each has it to itself, once it has all that it writes. A disk may be full
-// in the middle of a line, which would swallow the next one.
-const appendScript = `mkdir -p -m 0700 "$1" && lines=$(cat && echo .) && exec 9>>"$2" && flock -w 10 9 || exit 1
+// in the middle of a line, or the power be cut, and the line would swallow the next one.
+const appendScript = `whole() { [ ! -s "$1" ] || [ "$(tail -c 1 "$1" | wc -l)" -eq 1 ] || truncate -s "$(head -n "$(wc -l <"$1")" "$1" | wc -c)" "$1"; }
+mkdir -p -m 0700 "$1" && lines=$(cat && echo .) && exec 9>>"$2" && flock -w 10 9 && whole "$2" || exit 1
 printf %s "${lines%.}" >&9 && exit 0
-[ ! -s "$2" ] || truncate -s "$(head -n "$(wc -l <"$2")" "$2" | wc -c)" "$2"; exit 1`
+whole "$2"; exit 1`
 
 // Append writes the lines, all or none.
 func (j HostJournal) Append(ctx context.Context, lines []byte) error {

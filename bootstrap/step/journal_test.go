@@ -41,6 +41,32 @@ func TestALineOfTheJournalIsWrittenAsAWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// Nothing of the journal is synced: after a power cut its last line may be there in part,
+// or be room for it without its content. The next line is whole.
+func TestTheJournalIsWholeAgainAfterACrash(t *testing.T) {
+	const first, cut, next = `{"step":"a"}` + "\n", `{"step":"b"}` + "\n", `{"step":"c"}` + "\n"
+	var left []string
+	for n := range cut {
+		left = append(left, cut[:n], strings.Repeat("\x00", n), cut[:n]+"\x00")
+	}
+	for _, before := range []string{"", first} {
+		for _, l := range left {
+			file := filepath.Join(t.TempDir(), "journal.jsonl")
+			if err := os.WriteFile(file, []byte(before+l), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := exec.Command("sh", "-c", appendScript, "append-journal", filepath.Dir(file), file)
+			c.Stdin = strings.NewReader(next)
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("after %q: %v: %s", before+l, err, out)
+			}
+			if got, err := os.ReadFile(file); err != nil || string(got) != before+next {
+				t.Errorf("after %q the journal is %q (%v), want %q", before+l, got, err, before+next)
+			}
+		}
+	}
+}
+
 // Lines are longer than a pipe takes at once.
 func TestTheLinesOfSeveralWritersDoNotMix(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "bootstrap")

@@ -3,17 +3,30 @@ package workers
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 func TestANameIsFreeBeforeAnotherServerTakesIt(t *testing.T) {
-	for name, tc := range map[string]struct{ leaving, touch, moving, others []string }{
-		"nobody":           {},
-		"one leaves":       {leaving: []string{"w1"}, touch: []string{"w2"}, others: []string{"w1"}},
-		"one moves":        {leaving: []string{"w1"}, touch: []string{"w1"}, moving: []string{"w1"}},
-		"some do, some do": {leaving: []string{"w1", "w2", "w3"}, touch: []string{"w2", "w4"}, moving: []string{"w2"}, others: []string{"w1", "w3"}},
+	at := func(names ...string) (out []spec.Host) {
+		for _, n := range names {
+			name, address, _ := strings.Cut(n, "@")
+			out = append(out, spec.Host{Name: name, Address: address})
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		leaving, touch []spec.Host
+		moving, others []string
+	}{
+		"nobody":                {},
+		"one leaves":            {leaving: at("w1@a"), touch: at("w2@b"), others: []string{"w1"}},
+		"one moves":             {leaving: at("w1@a"), touch: at("w1@b"), moving: []string{"w1"}},
+		"one is renamed":        {leaving: at("w1@a"), touch: at("edge@a"), moving: []string{"w1"}},
+		"two change their name": {leaving: at("w2@b", "w1@a"), touch: at("w1@b", "w2@a"), moving: []string{"w1", "w2"}},
+		"some do, some do":      {leaving: at("w1@a", "w2@b", "w3@c"), touch: at("w2@d", "w4@e"), moving: []string{"w2"}, others: []string{"w1", "w3"}},
 	} {
 		moving, others := orderRemovals(tc.leaving, tc.touch)
 		if !slices.Equal(moving, tc.moving) || !slices.Equal(others, tc.others) {

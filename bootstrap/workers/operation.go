@@ -29,7 +29,8 @@ type Change struct {
 	// Touch are hosts (by name) to be made what they should be.
 	Touch []string
 	// Leaving are hosts that are no longer wanted. One whose name is in Touch too
-	// leaves before another server takes the name.
+	// leaves before another server takes the name, and one whose server is to have
+	// another name before it gets that.
 	Leaving []spec.Host
 	// Force lets a leaving host go although its pods could not be moved within
 	// DrainTimeout. Without it, the host stays and is schedulable again.
@@ -53,7 +54,8 @@ type Operation struct {
 
 	joining, leaving *fleet.Fleet
 	revoked          nodes.Revoked
-	// moving are leaving hosts whose name goes to another server, others the rest.
+	// moving are leaving hosts whose name goes to another server, or whose server gets
+	// another name; others are the rest.
 	moving, others []string
 	ended          bool
 }
@@ -97,27 +99,29 @@ func NotReached(o *Operation) bool { return o.noAccess != nil }
 // Connect logs in to the hosts of the change, and tells those whose name moves.
 func (o *Operation) Connect(ctx context.Context) error {
 	o.joining, o.leaving = fleet.ConnectBoth(ctx, o.Config.Lifecycle.Config.Config, fleet.Pick(o.Want.Hosts, o.Change.Touch), o.Change.Leaving)
-	o.moving, o.others = orderRemovals(o.leaving.Order, o.Change.Touch)
+	o.moving, o.others = orderRemovals(o.Change.Leaving, fleet.Pick(o.Want.Hosts, o.Change.Touch))
 	return nil
 }
 
-// orderRemovals tells those apart whose name goes to another server: it must be free
-// before that comes.
-func orderRemovals(leaving, touch []string) (moving, others []string) {
-	for _, name := range leaving {
-		if slices.Contains(touch, name) {
-			moving = append(moving, name)
+// orderRemovals tells those apart whose name goes to another server, or whose server gets
+// another name: it must be free before that comes.
+func orderRemovals(leaving, touch []spec.Host) (moving, others []string) {
+	for _, h := range leaving {
+		if slices.ContainsFunc(touch, func(o spec.Host) bool { return o.Name == h.Name || o.SameServer(h) }) {
+			moving = append(moving, h.Name)
 		} else {
-			others = append(others, name)
+			others = append(others, h.Name)
 		}
 	}
-	return moving, others
+	slices.Sort(moving)
+	slices.Sort(others)
+	return slices.Compact(moving), slices.Compact(others)
 }
 
 // Joins reports whether hosts are to be made what they should be.
 func Joins(o *Operation) bool { return Reached(o) && len(o.Change.Touch) > 0 }
 
-// Moves reports whether names go to other servers.
+// Moves reports whether names go to other servers, or servers get other names.
 func Moves(o *Operation) bool { return Reached(o) && len(o.moving) > 0 }
 
 // Removes reports whether hosts leave for good.
@@ -156,11 +160,15 @@ func (o *Operation) Close() {
 	}
 }
 
-// CheckMoved refuses to let a name go to another server that has not left the old one.
+// CheckMoved refuses to let a name go to another server that has not left the old one, and a
+// server get another name that has not left under the old one.
 func (o *Operation) CheckMoved(context.Context) error {
 	for _, name := range o.moving {
 		if s := o.leaving.Members[name].Status; s.State != fleet.Gone {
 			o.leaving.Only = o.moving
+			if !slices.Contains(o.Change.Touch, name) {
+				return fmt.Errorf("the server of %s cannot have another name before it has left under this one: %w", name, s.Err)
+			}
 			return fmt.Errorf("%s cannot move to another server before it has left the old one: %w", name, s.Err)
 		}
 	}

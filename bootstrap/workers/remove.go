@@ -16,7 +16,8 @@ type leaver struct {
 	unsure error
 }
 
-// RemoveMoving removes the hosts whose name goes to another server.
+// RemoveMoving removes the hosts whose name goes to another server, or whose server gets
+// another name.
 func (o *Operation) RemoveMoving(ctx context.Context) error { return remove(ctx, o, o.moving) }
 
 // RemoveOthers removes the hosts that leave for good.

@@ -153,7 +153,9 @@ type Fault struct {
 	// Ready is when all was as it should be again, and Over the end of the round.
 	Ready time.Duration `json:"ready"`
 	Over  time.Duration `json:"over"`
-	// NotReady is what was amiss last where it never was.
+	// Late is what was amiss ten seconds after the heal, and NotReady what was amiss
+	// last where it never ended.
+	Late      string   `json:"late,omitempty"`
 	NotReady  string   `json:"notReady,omitempty"`
 	Leftovers []string `json:"leftovers,omitempty"`
 	// Plan is what terraform would change after the heal.

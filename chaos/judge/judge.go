@@ -49,7 +49,7 @@ func heals(faults []Fault) []Violation {
 		case f.NotReady != "":
 			out = append(out, Violation{"ready", f.Over, what + "it never was as it should be: " + f.NotReady})
 		case after > readyWithin:
-			out = append(out, Violation{"ready", f.Ready, fmt.Sprintf("%sas it should be only %.1f s after the heal", what, after.Seconds())})
+			out = append(out, Violation{"ready", f.Ready, fmt.Sprintf("%sas it should be only %.1f s after the heal; after %s: %s", what, after.Seconds(), readyWithin, f.Late)})
 		}
 		for _, l := range f.Leftovers {
 			out = append(out, Violation{"leftover", f.Over, what + l})

@@ -13,6 +13,7 @@ import (
 type APIServer struct {
 	Audit                  *Audit           `tfsdk:"audit"`
 	Authentication         types.String     `tfsdk:"authentication_configuration"`
+	TokenWebhook           *TokenWebhook    `tfsdk:"token_webhook"`
 	EncryptionKeyRotation  types.Int64      `tfsdk:"encryption_key_rotation"`
 	DenyServiceExternalIPs types.Bool       `tfsdk:"deny_service_external_ips"`
 	EventRateLimits        []EventRateLimit `tfsdk:"event_rate_limits"`
@@ -25,6 +26,12 @@ type Audit struct {
 	MaxAgeDays types.Int64  `tfsdk:"max_age_days"`
 	MaxBackups types.Int64  `tfsdk:"max_backups"`
 	MaxSizeMiB types.Int64  `tfsdk:"max_size_mib"`
+}
+
+// TokenWebhook is token_webhook of an APIServer.
+type TokenWebhook struct {
+	Kubeconfig types.String `tfsdk:"kubeconfig"`
+	CacheTTL   types.String `tfsdk:"cache_ttl"`
 }
 
 // EventRateLimit is one of event_rate_limits.
@@ -51,6 +58,9 @@ func apiServerSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics)
 			MaxAgeDays: int(m.Audit.MaxAgeDays.ValueInt64()), MaxBackups: int(m.Audit.MaxBackups.ValueInt64()), MaxSizeMiB: int(m.Audit.MaxSizeMiB.ValueInt64()),
 		}
 	}
+	if w := m.TokenWebhook; w != nil {
+		a.TokenWebhook = spec.TokenWebhook{Kubeconfig: w.Kubeconfig.ValueString(), CacheTTL: Duration(w.CacheTTL)}
+	}
 	for _, l := range m.EventRateLimits {
 		a.EventRateLimits = append(a.EventRateLimits, spec.EventRateLimit{
 			Type: l.Type.ValueString(), QPS: int(l.QPS.ValueInt64()), Burst: int(l.Burst.ValueInt64()), CacheSize: int(l.CacheSize.ValueInt64()),
@@ -75,6 +85,13 @@ func APIServerOf(a spec.APIServer) *APIServer {
 		}
 		if a.Audit.Disabled {
 			m.Audit.Enabled = types.BoolValue(false)
+		}
+	}
+	if w := a.TokenWebhook; w != (spec.TokenWebhook{}) {
+		own = false
+		m.TokenWebhook = &TokenWebhook{Kubeconfig: types.StringValue(w.Kubeconfig)}
+		if w.CacheTTL != 0 {
+			m.TokenWebhook.CacheTTL = types.StringValue(short(w.CacheTTL))
 		}
 	}
 	for _, l := range a.EventRateLimits {

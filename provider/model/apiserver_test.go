@@ -3,6 +3,7 @@ package model
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -16,7 +17,9 @@ func apiServerType() map[string]attr.Type {
 		"audit": types.ObjectType{AttrTypes: map[string]attr.Type{
 			"enabled": types.BoolType, "policy": types.StringType, "max_age_days": types.Int64Type, "max_backups": types.Int64Type, "max_size_mib": types.Int64Type,
 		}},
-		"authentication_configuration": types.StringType, "encryption_key_rotation": types.Int64Type, "deny_service_external_ips": types.BoolType,
+		"authentication_configuration": types.StringType,
+		"token_webhook":                types.ObjectType{AttrTypes: map[string]attr.Type{"kubeconfig": types.StringType, "cache_ttl": types.StringType}},
+		"encryption_key_rotation":      types.Int64Type, "deny_service_external_ips": types.BoolType,
 		"event_rate_limits": types.ListType{ElemType: types.ObjectType{AttrTypes: map[string]attr.Type{
 			"type": types.StringType, "qps": types.Int64Type, "burst": types.Int64Type, "cache_size": types.Int64Type,
 		}}},
@@ -39,6 +42,8 @@ func TestAPIServerSettings(t *testing.T) {
 		"backups":        {Audit: spec.Audit{MaxBackups: 2}},
 		"a size":         {Audit: spec.Audit{MaxSizeMiB: 3}},
 		"authentication": {Authentication: "a"},
+		"a webhook":      {TokenWebhook: spec.TokenWebhook{Kubeconfig: "k"}},
+		"its cache":      {TokenWebhook: spec.TokenWebhook{Kubeconfig: "k", CacheTTL: 90 * time.Second}},
 		"a rotation":     {EncryptionKeyRotation: 4},
 		"no IPs":         {DenyServiceExternalIPs: true},
 		"limits":         {EventRateLimits: []spec.EventRateLimit{limit, {Type: "User", QPS: 3, Burst: 4, CacheSize: 5}}},
@@ -64,6 +69,7 @@ func TestAPIServerSettings(t *testing.T) {
 	unknown := apiServerType()
 	parts := map[string]attr.Value{
 		"audit": types.ObjectUnknown(unknown["audit"].(types.ObjectType).AttrTypes), "authentication_configuration": types.StringUnknown(),
+		"token_webhook":           types.ObjectUnknown(unknown["token_webhook"].(types.ObjectType).AttrTypes),
 		"encryption_key_rotation": types.Int64Unknown(), "deny_service_external_ips": types.BoolUnknown(),
 		"event_rate_limits": types.ListUnknown(unknown["event_rate_limits"].(types.ListType).ElemType),
 	}

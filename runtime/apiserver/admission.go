@@ -53,6 +53,7 @@ func plugins() []plugin {
 		{name: "DefaultIngressClass", make: maker.defaultIngressClass},
 		{name: config.DenyServiceExternalIPs, make: maker.denyExternalIPs, optional: true},
 		{name: "PodTopologyLabels", make: maker.topologyLabels},
+		{name: "PodResizeValidator", make: podResize},
 		{name: mutatingpolicy.PluginName},
 		{name: mutatingwebhook.PluginName},
 		{name: validatingpolicy.PluginName},

@@ -1,17 +1,11 @@
 package apiserver_test
 
 import (
-	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	admissionv1 "k8s.io/api/admission/v1"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -24,14 +18,14 @@ import (
 )
 
 // TestAdmissionServed shows the plugins at work in a server: that they are asked, and
-// find what they look up.
+// find what they look up. TestPoliciesAndWebhooksDecide does so with those of policies and webhooks.
 func TestAdmissionServed(t *testing.T) {
 	c := apitest.Start(t, func(cfg *config.APIServerConfig) {
 		cfg.Admission = config.Admission{Enable: []string{config.EventRateLimit}, EventRateLimits: []config.EventLimit{{Type: config.EventsOfNamespace, QPS: 1, Burst: 3}}}
 	})
 	for name, f := range map[string]func(*testing.T, *apitest.Cluster, kubernetes.Interface, string){
 		"limit-ranges": limitRanges, "pod-security": podSecurity, "runtime-classes": runtimeClasses, "quotas": quotas,
-		"topology": topology, "addresses": addresses, "event-rate": eventRate, "policies": policies, "webhooks": webhooks,
+		"topology": topology, "addresses": addresses, "event-rate": eventRate,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,85 +170,4 @@ func eventRate(t *testing.T, _ *apitest.Cluster, k kubernetes.Interface, ns stri
 	if limited == 0 {
 		t.Error("ten events at once are let in")
 	}
-}
-
-func policies(t *testing.T, _ *apitest.Cluster, k kubernetes.Interface, ns string) {
-	match := &admissionregistrationv1.MatchResources{
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}},
-		ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-			Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
-		}}},
-	}
-	r, ctx := k.AdmissionregistrationV1(), t.Context()
-	must[*admissionregistrationv1.ValidatingAdmissionPolicy](t)(r.ValidatingAdmissionPolicies().Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "refuses"},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{MatchConstraints: match, Validations: []admissionregistrationv1.Validation{{Expression: "object.metadata.name != 'bad'", Message: "not that name"}}}}, metav1.CreateOptions{}))
-	must[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t)(r.ValidatingAdmissionPolicyBindings().Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "refuses"},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "refuses", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}}}, metav1.CreateOptions{}))
-	must[*admissionregistrationv1.MutatingAdmissionPolicy](t)(r.MutatingAdmissionPolicies().Create(ctx, &admissionregistrationv1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "changes"},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{MatchConstraints: match, ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy, Mutations: []admissionregistrationv1.Mutation{{
-			PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
-			ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{metadata: Object.metadata{labels: {"changed": "yes"}}}`},
-		}}}}, metav1.CreateOptions{}))
-	must[*admissionregistrationv1.MutatingAdmissionPolicyBinding](t)(r.MutatingAdmissionPolicyBindings().Create(ctx, &admissionregistrationv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "changes"},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "changes"}}, metav1.CreateOptions{}))
-	asked(t, k, ns, "not that name")
-}
-
-// asked waits until config maps are changed, and "bad" is refused for a reason.
-func asked(t *testing.T, k kubernetes.Interface, ns, why string) {
-	t.Helper()
-	create := func(name string) (*corev1.ConfigMap, error) {
-		return k.CoreV1().ConfigMaps(ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, dryRun())
-	}
-	eventually(t, "refused", func() error {
-		if _, err := create("bad"); err == nil || !strings.Contains(err.Error(), why) {
-			return fmt.Errorf("got %w", err)
-		}
-		return nil
-	})
-	eventually(t, "changed", func() error {
-		if cm, err := create("good"); err != nil || cm.Labels["changed"] != "yes" {
-			return fmt.Errorf("%v: %w", cm, err)
-		}
-		return nil
-	})
-}
-
-func webhooks(t *testing.T, _ *apitest.Cluster, k kubernetes.Interface, ns string) {
-	hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		var review admissionv1.AdmissionReview
-		if err := json.NewDecoder(req.Body).Decode(&review); err != nil {
-			t.Error(err)
-			return
-		}
-		answer := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
-		if req.URL.Path == "/refuse" && review.Request.Name == "bad" {
-			answer.Allowed, answer.Result = false, &metav1.Status{Message: "the hook says no"}
-		}
-		if req.URL.Path == "/change" {
-			answer.PatchType, answer.Patch = ptr.To(admissionv1.PatchTypeJSONPatch), []byte(`[{"op": "add", "path": "/metadata/labels", "value": {"changed": "yes"}}]`)
-		}
-		review.Response, review.Request = answer, nil
-		if err := json.NewEncoder(w).Encode(review); err != nil {
-			t.Error(err)
-		}
-	}))
-	t.Cleanup(hook.Close)
-	client := func(path string) admissionregistrationv1.WebhookClientConfig {
-		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})
-		return admissionregistrationv1.WebhookClientConfig{URL: ptr.To(hook.URL + path), CABundle: ca}
-	}
-	selector := &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}}
-	rules := []admissionregistrationv1.RuleWithOperations{{
-		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-		Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
-	}}
-	none := admissionregistrationv1.SideEffectClassNone
-	r, ctx := k.AdmissionregistrationV1(), t.Context()
-	must[*admissionregistrationv1.ValidatingWebhookConfiguration](t)(r.ValidatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "refuses"},
-		Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "refuses.example.com", ClientConfig: client("/refuse"), NamespaceSelector: selector, Rules: rules, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}}}}, metav1.CreateOptions{}))
-	must[*admissionregistrationv1.MutatingWebhookConfiguration](t)(r.MutatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "changes"},
-		Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "changes.example.com", ClientConfig: client("/change"), NamespaceSelector: selector, Rules: rules, SideEffects: &none, AdmissionReviewVersions: []string{"v1"}}}}, metav1.CreateOptions{}))
-	asked(t, k, ns, "the hook says no")
 }

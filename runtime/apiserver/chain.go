@@ -35,7 +35,7 @@ type links struct {
 	refusal func(*x509.Certificate) error
 	// sizes tell how much a list reads.
 	sizes *registry.Sizes
-	// perUser bounds requests that last.
+	// perUser bounds what one user has at once.
 	perUser ours.PerUser
 	// decoder reads what the library answers.
 	decoder runtime.Decoder
@@ -48,7 +48,7 @@ func handlerChain(l links) func(http.Handler, *genericapiserver.Config) http.Han
 	return func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		h = ours.WithApplyErrors(ours.WithWatchVersion(h, c.Serializer), l.decoder, c.Serializer)
 		h = genericfilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
-		h = withFairness(h, c, l.sizes)
+		h = withFairness(h, c, l)
 		h = ours.WithPerUser(h, l.perUser, c.LongRunningFunc, c.Serializer)
 		h = impersonation.WithConstrainedImpersonation(h, c.Authorization.Authorizer, c.Serializer)
 		h = genericfilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
@@ -84,14 +84,15 @@ func (c checked) UnprotectedHandler() http.Handler {
 }
 
 // withFairness decides who is served first when there is more to do than can be done
-// at once.
-func withFairness(h http.Handler, c *genericapiserver.Config, sizes *registry.Sizes) http.Handler {
+// at once, and that no user is served with all there is.
+func withFairness(h http.Handler, c *genericapiserver.Config, l links) http.Handler {
 	if c.FlowControl == nil {
 		return filters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
 	}
-	estimate := flowcontrolrequest.NewWorkEstimator(sizes.Get, c.FlowControl.GetInterestedWatchCount,
+	estimate := flowcontrolrequest.NewWorkEstimator(l.sizes.Get, c.FlowControl.GetInterestedWatchCount,
 		flowcontrolrequest.DefaultWorkEstimatorConfig(), c.FlowControl.GetMaxSeats)
-	return filters.WithPriorityAndFairness(h, c.LongRunningFunc, c.FlowControl, estimate, c.RequestTimeout/4)
+	seats := ours.NewSeats(l.perUser.Seats, estimate, c.LongRunningFunc, c.RequestTimeout, c.Serializer)
+	return seats.Before(filters.WithPriorityAndFairness(seats.Behind(h), c.LongRunningFunc, c.FlowControl, estimate, c.RequestTimeout/4))
 }
 
 // withoutRefused answers requests with a refused certificate. It says why, which the

@@ -87,6 +87,12 @@ func TestNodesGoOnWhileATenantFloods(t *testing.T) {
 	if code := <-answered; code != http.StatusTooManyRequests && code != http.StatusGatewayTimeout {
 		t.Fatalf("the flood is answered %d", code)
 	}
+	// None of it is known to who has the same priority level.
+	if err := c.Client("neighbour").AuthorizationV1().RESTClient().Post().AbsPath(reviewsPath).MaxRetries(0).
+		Body([]byte(`{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"nonResourceAttributes":{"verb":"get","path":"/"}}}`)).
+		SetHeader("Content-Type", "application/json").Timeout(20 * time.Second).Do(t.Context()).Error(); err != nil {
+		t.Errorf("a neighbour: %v", err)
+	}
 	node := c.Node("w1")
 	leases := node.CoordinationV1().Leases(corev1.NamespaceNodeLease)
 	lease, err := leases.Create(t.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "w1"}}, metav1.CreateOptions{})

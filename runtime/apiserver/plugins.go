@@ -189,6 +189,12 @@ func (a maker) topologyLabels() (admission.Interface, error) {
 	}}, nil
 }
 
+func podResize(a maker) (admission.Interface, error) {
+	return &ours.PodResizeValidator{Node: func(ctx context.Context, name string) (*corev1.Node, error) {
+		return registry.Read[*corev1.Node](ctx, a.objects.nodes, "", name, registry.Cached)
+	}}, nil
+}
+
 func (a maker) resourceQuota() (admission.Interface, error) {
 	shared := a.generic.SharedInformerFactory.Core().V1().ResourceQuotas()
 	return ours.NewResourceQuota(quota.ForAdmission(clock.RealClock{}), shared.Lister(), shared.Informer().HasSynced)

@@ -12,8 +12,10 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/errors"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
@@ -22,28 +24,48 @@ import (
 // done to config maps.
 func TestPoliciesAndWebhooksDecide(t *testing.T) {
 	c := apitest.Start(t)
-	ctx, k := t.Context(), c.Admin()
-	ns := namespace(t, k, "policies")
-	maps := k.CoreV1().ConfigMaps(ns)
-	create := func(data map[string]string) (*corev1.ConfigMap, error) {
-		return maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "c-"}, Data: data}, metav1.CreateOptions{})
-	}
-	denied := func(what string, data map[string]string, why string) {
-		t.Helper()
-		eventually(t, what, func() error {
-			_, err := create(data)
-			if err == nil || !strings.Contains(err.Error(), why) {
-				return fmt.Errorf("got %v, want %q", err, why)
-			}
-			return nil
+	for name, f := range map[string]func(*testing.T, kubernetes.Interface, string){"policies": policies, "webhooks": webhooks} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := c.Admin()
+			f(t, k, namespace(t, k, name))
 		})
 	}
-	ar := k.AdmissionregistrationV1()
-	rule := admissionregistrationv1.RuleWithOperations{
+}
+
+// configMaps are written without being kept.
+type configMaps struct {
+	t *testing.T
+	corev1client.ConfigMapInterface
+}
+
+func (m configMaps) create(data map[string]string) (*corev1.ConfigMap, error) {
+	return m.Create(m.t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "c-"}, Data: data}, dryRun())
+}
+
+// denied waits until one is refused for a reason.
+func (m configMaps) denied(what string, data map[string]string, why string) {
+	m.t.Helper()
+	eventually(m.t, what, func() error {
+		_, err := m.create(data)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			return fmt.Errorf("got %v, want %q", err, why)
+		}
+		return nil
+	})
+}
+
+// created are the new config maps of a namespace.
+func created(ns string) (admissionregistrationv1.RuleWithOperations, *metav1.LabelSelector) {
+	return admissionregistrationv1.RuleWithOperations{
 		Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
 		Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
-	}
-	inNamespace := &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": ns}}
+	}, &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}}
+}
+
+func policies(t *testing.T, k kubernetes.Interface, ns string) {
+	ctx, ar, maps := t.Context(), k.AdmissionregistrationV1(), configMaps{t, k.CoreV1().ConfigMaps(ns)}
+	rule, inNamespace := created(ns)
 	match := &admissionregistrationv1.MatchResources{NamespaceSelector: inNamespace, ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: rule}}}
 
 	// A policy, with a variable and a message of its own.
@@ -55,14 +77,14 @@ func TestPoliciesAndWebhooksDecide(t *testing.T) {
 			Validations:      []admissionregistrationv1.Validation{{Expression: "variables.size < 3", MessageExpression: "'has ' + string(variables.size) + ' keys'"}},
 		},
 	}, metav1.CreateOptions{}))
-	if _, err := create(map[string]string{"a": "", "b": "", "c": ""}); err != nil {
+	if _, err := maps.create(map[string]string{"a": "", "b": "", "c": ""}); err != nil {
 		t.Errorf("a policy without a binding decides: %v", err)
 	}
 	must[*admissionregistrationv1.ValidatingAdmissionPolicyBinding](t)(ar.ValidatingAdmissionPolicyBindings().Create(ctx, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "small"},
 		Spec:       admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "small", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny}},
 	}, metav1.CreateOptions{}))
-	denied("a policy that is bound", map[string]string{"a": "", "b": "", "c": ""}, "has 3 keys")
+	maps.denied("a policy that is bound", map[string]string{"a": "", "b": "", "c": ""}, "has 3 keys")
 
 	// A policy that changes.
 	must[*admissionregistrationv1.MutatingAdmissionPolicy](t)(ar.MutatingAdmissionPolicies().Create(ctx, &admissionregistrationv1.MutatingAdmissionPolicy{
@@ -79,14 +101,18 @@ func TestPoliciesAndWebhooksDecide(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "label"}, Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "label"},
 	}, metav1.CreateOptions{}))
 	eventually(t, "a policy that changes", func() error {
-		m, err := create(nil)
+		m, err := maps.create(nil)
 		if err == nil && m.Labels["by"] != "policy" {
 			err = fmt.Errorf("labels %v", m.Labels)
 		}
 		return err
 	})
+}
 
-	// Webhooks: one changes, one refuses what the other changed.
+// webhooks: one changes, one refuses what the other changed.
+func webhooks(t *testing.T, k kubernetes.Interface, ns string) {
+	ctx, ar, maps := t.Context(), k.AdmissionregistrationV1(), configMaps{t, k.CoreV1().ConfigMaps(ns)}
+	rule, inNamespace := created(ns)
 	hook := httptest.NewTLSServer(http.HandlerFunc(answerReview))
 	defer hook.Close()
 	client := func(path string) admissionregistrationv1.WebhookClientConfig {
@@ -108,12 +134,12 @@ func TestPoliciesAndWebhooksDecide(t *testing.T) {
 			SideEffects: &none, FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"}, MatchConditions: only,
 		}},
 	}, metav1.CreateOptions{}))
-	denied("a webhook that refuses", map[string]string{"hook": ""}, `denied the request: it was changed to "yes"`)
-	if _, err := create(map[string]string{"other": ""}); err != nil {
+	maps.denied("a webhook that refuses", map[string]string{"hook": ""}, `denied the request: it was changed to "yes"`)
+	if _, err := maps.create(map[string]string{"other": ""}); err != nil {
 		t.Errorf("what does not match the condition: %v", err)
 	}
 	hook.Close()
-	if _, err := create(map[string]string{"hook": ""}); !errors.IsInternalError(err) {
+	if _, err := maps.create(map[string]string{"hook": ""}); !apierrors.IsInternalError(err) {
 		t.Errorf("a webhook that must answer and is away: %v", err)
 	}
 }

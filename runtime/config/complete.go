@@ -150,8 +150,9 @@ func (c *APIServerConfig) Complete() error {
 	err = errors.Join(err, c.Audit.complete())
 	setDefault(&c.PerUser.Watches, 5000)
 	setDefault(&c.PerUser.Streams, 500)
+	setDefault(&c.PerUser.Seats, 40)
 	setDefault(&c.ConnectionsPerAddress, 5000)
-	for name, n := range map[string]int{"perUser.watches": c.PerUser.Watches, "perUser.streams": c.PerUser.Streams, "connectionsPerAddress": c.ConnectionsPerAddress} {
+	for name, n := range map[string]int{"perUser.watches": c.PerUser.Watches, "perUser.streams": c.PerUser.Streams, "perUser.seats": c.PerUser.Seats, "connectionsPerAddress": c.ConnectionsPerAddress} {
 		if n < 0 {
 			err = errors.Join(err, fmt.Errorf("%s: %d is negative", name, n))
 		}

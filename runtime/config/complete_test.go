@@ -146,7 +146,7 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 		"a policy, no audit log":  {func(c *APIServerConfig) { c.Audit.PolicyFile = "p" }, []string{"audit.policyFile: needs audit.logFile"}},
 		"an audit log":            {func(c *APIServerConfig) { c.Audit = Audit{LogFile: "l", PolicyFile: "p"} }, nil},
 		"negative bounds":         {func(c *APIServerConfig) { c.Audit = Audit{MaxAgeDays: -1, MaxBackups: -1, MaxSizeMiB: -1} }, []string{"audit.maxAgeDays: -1", "audit.maxBackups: -1", "audit.maxSizeMiB: -1"}},
-		"negative limits":         {func(c *APIServerConfig) { c.PerUser, c.ConnectionsPerAddress = PerUser{-1, -1}, -1 }, []string{"perUser.watches: -1", "perUser.streams: -1", "connectionsPerAddress: -1"}},
+		"negative limits":         {func(c *APIServerConfig) { c.PerUser, c.ConnectionsPerAddress = PerUser{-1, -1, -1}, -1 }, []string{"perUser.watches: -1", "perUser.streams: -1", "perUser.seats: -1", "connectionsPerAddress: -1"}},
 		"a negative TTL":          {func(c *APIServerConfig) { c.TokenWebhook.CacheTTL.Duration = -1 }, []string{"tokenWebhook.cacheTTL: "}},
 		"the most goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.02 }, nil},
 		"too many goaways":        {func(c *APIServerConfig) { c.GoawayChance = 0.021 }, []string{"goawayChance: 0.021 is not between 0 and 0.02"}},
@@ -167,7 +167,7 @@ func TestTheAPIServerIsCompleted(t *testing.T) {
 	}
 	c := APIServerConfig{ClusterDomain: "example.org", Audit: Audit{MaxBackups: 1}}
 	if c.Complete() == nil || c.Audit != (Audit{MaxAgeDays: 30, MaxBackups: 1, MaxSizeMiB: 100}) || c.TokenWebhook.CacheTTL.Duration != 2*time.Minute ||
-		c.PerUser != (PerUser{5000, 500}) || c.ConnectionsPerAddress != 5000 {
+		c.PerUser != (PerUser{5000, 500, 40}) || c.ConnectionsPerAddress != 5000 {
 		t.Errorf("%+v", c)
 	}
 	if c.Complete() == nil || c.BindAddress != "0.0.0.0:6443" || c.ServiceAccount.Issuer != "https://kubernetes.default.svc.example.org" {

@@ -130,7 +130,7 @@ type APIServerConfig struct {
 	// DisablePriorityAndFairness serves all who come as one crowd, with no regard to
 	// FlowSchemas (default: no).
 	DisablePriorityAndFairness bool `json:"disablePriorityAndFairness,omitempty"`
-	// PerUser bounds requests that last.
+	// PerUser bounds what one user may have at once.
 	PerUser PerUser `json:"perUser,omitzero"`
 	// ConnectionsPerAddress is how many connections one client address may have
 	// (default 5000; behind a load balancer, all clients have its address).
@@ -146,8 +146,7 @@ type APIServerConfig struct {
 	Profile bool `json:"profile,omitempty"`
 }
 
-// PerUser is how many requests that last one user may have at once, or one certificate of
-// a user. The service accounts of a namespace count as one, and so do the certificates of
+// PerUser is how much one user may have at once, or one certificate of a user. The service accounts of a namespace count as one, and so do the certificates of
 // a kubelet; cluster administrators have no limit.
 type PerUser struct {
 	// Watches bounds watches (default 5000).
@@ -155,6 +154,9 @@ type PerUser struct {
 	// Streams bounds all else that lasts: exec, attach, port-forward, proxied
 	// requests, logs that are followed (default 500).
 	Streams int `json:"streams,omitempty"`
+	// Seats bounds the seats of priority and fairness: one for most requests, more for
+	// what lists much (default 40). More requests wait. Heartbeats count apart.
+	Seats int `json:"seats,omitempty"`
 }
 
 // Audit is the log of requests. LogFile begins with mode 0600, and is rotated.

@@ -272,7 +272,14 @@ func TestAStoreIsRestored(t *testing.T) {
 	_, err := c.Put(t.Context(), "k", "v")
 	check(t, err)
 	dir := m.cfg.DataDir + config.EtcdSnapshotsSuffix
-	check(t, os.RemoveAll(dir)) // of its start
+	retry(t, "take the snapshot of its start", func(context.Context) error {
+		names, err := m.server.snapshots.list()
+		if err == nil && len(names) != 1 {
+			err = fmt.Errorf("%v", names)
+		}
+		return err
+	})
+	check(t, os.RemoveAll(dir))
 	k := m.keeper()
 	defer k.store.Close()
 	check(t, k.snapshot(t.Context()))
@@ -281,6 +288,9 @@ func TestAStoreIsRestored(t *testing.T) {
 		t.Fatalf("%v, %v", names, err)
 	}
 	check(t, k.snapshot(t.Context())) // not due
+	fetched := filepath.Join(t.TempDir(), "fetched")
+	check(t, Fetch(t.Context(), config.EtcdClient{Endpoints: []string{m.url()}, CAFile: m.cfg.CAFile, KeyPair: m.cfg.Peer}, fetched))
+	check(t, Verify(fetched))
 	later, err := c.Put(t.Context(), "k", "later")
 	check(t, err)
 	m.stop()

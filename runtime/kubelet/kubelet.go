@@ -26,6 +26,8 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
+	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
 // ContainerRuntime keeps containers and images: what the rooms need of it, together.
@@ -35,6 +37,8 @@ type ContainerRuntime interface {
 	server.Runtime
 	probe.Execer
 	images.Store
+	stats.Runtime
+	volume.ImageMounts
 	// Features are what containers can have.
 	Features() container.Features
 }

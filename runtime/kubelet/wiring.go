@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
@@ -40,6 +42,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/kubelet/token"
+	"github.com/gantry-run/gantry/runtime/kubelet/userns"
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
@@ -79,9 +82,28 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
 		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
-		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime), Log: log,
 	}
 	return k, nil
+}
+
+// summarizer tells what pods use.
+func (k *Kubelet) summarizer(machine stats.Machine, runtime ContainerRuntime) *stats.Summarizer {
+	return &stats.Summarizer{
+		NodeName: k.cfg.NodeName, Pods: k.sources, Runtime: runtime, Cgroups: k.cgroups, Layout: k.layout, ImageDir: config.ContainerdRoot,
+		Links: func() (map[string]stats.Link, error) { return stats.Links(k.cfg.NodeIPs.V4()) }, PodLink: config.PodLink,
+		BootTime: machine.Booted, Now: time.Now, Sleep: sleep,
+	}
+}
+
+// sleep waits, unless ctx is done before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // workerConfig makes the rooms that pods are run with.
@@ -92,18 +114,22 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
-	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
+	users := userns.NewManager(k.layout)
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable, runtime))
+	hostname := func(pod *corev1.Pod) (string, error) {
+		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)
+	}
 	return podworker.Config{
 		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
-		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
+		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, ImageVolumes: volumes, Cgroups: k.cgroups,
+		Allocations: allocation.Checkpoint{Layout: k.layout},
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
-			Hostname: hostname, PlaceHolder: k.cgroups.PlaceHolder,
+			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
 		},
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
-			NodeName: k.cfg.NodeName, Allocatable: allocatable, Layout: k.layout,
+			NodeName: k.cfg.NodeName, ClusterDomain: k.cfg.ClusterDomain, Allocatable: allocatable, Layout: k.layout,
 			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
@@ -119,6 +145,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			pulls.Forget(uid)
 			tokens.Forget(uid)
 			writer.Forget(types.UID(uid))
+			users.Forget(uid)
 		},
 	}
 }

@@ -57,6 +57,17 @@ func FindContainer(spec *corev1.PodSpec, name string) (*corev1.Container, Contai
 	return nil, 0
 }
 
+// Target is the container whose processes an ephemeral container of that name is to see;
+// "" for its own.
+func Target(spec *corev1.PodSpec, name string) string {
+	for i := range spec.EphemeralContainers {
+		if c := &spec.EphemeralContainers[i]; c.Name == name {
+			return c.TargetContainerName
+		}
+	}
+	return ""
+}
+
 // IsSidecar reports whether an init container runs beside the main containers:
 // whether it is restartable. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
 func IsSidecar(c *corev1.Container) bool {

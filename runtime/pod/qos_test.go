@@ -121,3 +121,30 @@ func TestRequestsAndLimitsOfThePodAsAWhole(t *testing.T) {
 		t.Errorf("limits of the pod: %v", got)
 	}
 }
+
+// TestReserved: the most of what a pod asks for, was given and has, its overhead once.
+func TestReserved(t *testing.T) {
+	for name, tt := range map[string]struct{ spec, given, has, overhead, want string }{
+		"before it runs":    {spec: "2", want: "2"},
+		"as it asks":        {spec: "2", given: "2", has: "2", want: "2"},
+		"it asks for more":  {spec: "3", given: "2", has: "2", want: "3"},
+		"it was given more": {spec: "1", given: "2", has: "1", want: "2"},
+		"it has more":       {spec: "1", given: "1", has: "2", want: "2"},
+		"new, overhead":     {spec: "2", overhead: "1", want: "3"},
+		"overhead":          {spec: "2", given: "3", has: "3", overhead: "1", want: "3"},
+		"more, overhead":    {spec: "4", given: "3", has: "3", overhead: "1", want: "5"},
+		"less, overhead":    {spec: "1", given: "2", has: "3", overhead: "1", want: "3"},
+	} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{container("c", list(tt.spec, ""), nil)}}}
+		if tt.given != "" {
+			p.Status.AllocatedResources, p.Status.Resources = list(tt.given, ""), &corev1.ResourceRequirements{Requests: list(tt.has, "")}
+		}
+		if tt.overhead != "" {
+			p.Spec.Overhead = list(tt.overhead, "")
+		}
+		reserved := Reserved(p)
+		if got := reserved.Cpu().String(); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}

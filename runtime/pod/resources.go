@@ -12,6 +12,25 @@ func Requests(p *corev1.Pod) corev1.ResourceList {
 	return resource.PodRequests(p, resource.PodResourcesOptions{})
 }
 
+// Reserved is what a pod takes of its node as the API tells of it: while it is resized, the
+// most of what it asks for, was given and has. A resize that is infeasible takes nothing.
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-resize/
+func Reserved(p *corev1.Pod) corev1.ResourceList {
+	o := resource.PodResourcesOptions{UseStatusResources: true, InPlacePodLevelResourcesVerticalScalingEnabled: true}
+	if p.Spec.Overhead == nil {
+		return resource.PodRequests(p, o)
+	}
+	// The status tells of the pod with its overhead: it is not to count twice.
+	o.ExcludeOverhead = true
+	out := Requests(p)
+	for name, q := range resource.PodRequests(p, o) {
+		if have := out[name]; q.Cmp(have) > 0 {
+			out[name] = q
+		}
+	}
+	return out
+}
+
 // Limits are the effective limits of a pod, by the same rules as Requests. A resource
 // that some container has no limit for is limited only by the pod's own limit: see
 // Limited.

@@ -96,8 +96,8 @@ func PodUsage(p *corev1.Pod, now time.Time) corev1.ResourceList {
 	if !Charged(p, now) {
 		return out
 	}
-	o := resourcehelper.PodResourcesOptions{UseStatusResources: true}
-	maps.Copy(out, compute(resourcehelper.PodRequests(p, o), resourcehelper.PodLimits(p, o)))
+	limits := resourcehelper.PodLimits(p, resourcehelper.PodResourcesOptions{UseStatusResources: true})
+	maps.Copy(out, compute(pod.Reserved(p), limits))
 	return out
 }
 

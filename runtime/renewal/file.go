@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"github.com/gantry-run/gantry/runtime/durable"
 )
 
 // encode renders a certificate, a request or a key as PEM.
@@ -72,32 +73,9 @@ func replaceFile(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // it is gone once renamed
-	defer tmp.Close()           // it was closed before the rename
-	if _, err := tmp.Write(data); err != nil {
-		return err
-	}
+	a := durable.Attributes{Mode: old.Mode()}
 	if s, ok := old.Sys().(*syscall.Stat_t); ok && (int(s.Uid) != os.Geteuid() || int(s.Gid) != os.Getegid()) {
-		if err := tmp.Chown(int(s.Uid), int(s.Gid)); err != nil {
-			return err
-		}
+		a.Owned, a.Owner, a.Group = true, int(s.Uid), int(s.Gid)
 	}
-	if err := tmp.Chmod(old.Mode().Perm()); err != nil {
-		return err
-	}
-	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.WriteFile(nil, path, data, a)
 }

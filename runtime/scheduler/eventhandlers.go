@@ -79,12 +79,17 @@ func (l *loop) setAssignedPod(old, p *corev1.Pod) {
 	l.moved(framework.AssignedPod, framework.Update, before, compiled)
 }
 
-// sameResources says whether two states of a pod ask for the same of their node: the
-// rest of a spec cannot change.
+// sameResources says whether two states of a pod take the same of their node: the rest of
+// a spec cannot change. One that is resized takes what its status says, too.
 func sameResources(a, b *corev1.Pod) bool {
-	return equality.Semantic.DeepEqual(a.Spec.Containers, b.Spec.Containers) &&
-		equality.Semantic.DeepEqual(a.Spec.InitContainers, b.Spec.InitContainers) &&
-		equality.Semantic.DeepEqual(a.Spec.Resources, b.Spec.Resources)
+	if !equality.Semantic.DeepEqual(a.Spec.Containers, b.Spec.Containers) ||
+		!equality.Semantic.DeepEqual(a.Spec.InitContainers, b.Spec.InitContainers) ||
+		!equality.Semantic.DeepEqual(a.Spec.Resources, b.Spec.Resources) {
+		return false
+	}
+	told := equality.Semantic.DeepEqual(a.Status.Resources, b.Status.Resources) &&
+		equality.Semantic.DeepEqual(a.Status.AllocatedResources, b.Status.AllocatedResources)
+	return told || equality.Semantic.DeepEqual(pod.Reserved(a), pod.Reserved(b))
 }
 
 func (l *loop) setUnscheduledPod(old, p *corev1.Pod) {
@@ -122,6 +127,7 @@ func (l *loop) deletePod(p *corev1.Pod) { l.removePod(p, !pod.IsTerminal(p)) }
 // pod free nothing, and move no pod that waits for room.
 func (l *loop) removePod(p *corev1.Pod, ends bool) {
 	l.queue.remove(p.UID)
+	l.evictor.forget(p.UID)
 	assumed := l.cache.removePod(p.UID)
 	held := p.Spec.NodeName != "" || p.Status.NominatedNodeName != ""
 	if !assumed && (!ends || !held) {

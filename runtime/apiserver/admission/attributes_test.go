@@ -88,7 +88,7 @@ func handled(t *testing.T, plugin admission.Interface, ops ...admission.Operatio
 
 func TestHandles(t *testing.T) {
 	handled(t, &ServiceAccount{}, admission.Create, admission.Update)
-	handled(t, DefaultTolerations{}, admission.Create)
+	handled(t, DefaultTolerations{}, admission.Create, admission.Update)
 	handled(t, &Priority{}, admission.Create, admission.Update)
 	handled(t, &LimitRanger{}, admission.Create, admission.Update)
 	handled(t, &PodSecurity{}, admission.Create, admission.Update)

@@ -89,13 +89,16 @@ type DefaultTolerations struct{}
 
 var _ admission.MutationInterface = DefaultTolerations{}
 
-// Handles says that new pods are looked at.
-func (DefaultTolerations) Handles(op admission.Operation) bool { return op == admission.Create }
+// Handles says that updates are looked at too: tolerations are one list, and who sends it
+// without these, as an apply of the pod's manifest does, takes none away.
+func (DefaultTolerations) Handles(op admission.Operation) bool {
+	return op == admission.Create || op == admission.Update
+}
 
 // Admit adds the two tolerations where the pod has none for the taint.
 func (DefaultTolerations) Admit(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
-	pod, ok := newPod(a)
-	if !ok {
+	pod, ok := a.GetObject().(*corev1.Pod)
+	if !ok || a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" {
 		return nil
 	}
 	for _, key := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	goruntime "runtime"
 	"strconv"
 	"time"
 
@@ -98,6 +99,7 @@ type timedWriter struct {
 	serializer runtime.NegotiatedSerializer
 	// begun is set when a status was sent, ended when it was the timeout's.
 	begun, ended bool
+	turn         time.Time // when others had theirs
 }
 
 // Unwrap gives the library what it looks for below.
@@ -121,7 +123,21 @@ func (w *timedWriter) Write(b []byte) (int, error) {
 		return len(b), nil // of an answer that is not sent
 	}
 	w.begun = true
+	w.giveTurn()
 	return w.ResponseWriter.Write(b)
+}
+
+// turn is how long an answer is made before others get their turn.
+const turn = time.Millisecond
+
+// giveTurn has those that are ready run. A long list is made without a wait, and some
+// tens of them would hold up what takes no time for tens of turns of the scheduler, which
+// are of 10 ms.
+func (w *timedWriter) giveTurn() {
+	if now := time.Now(); now.Sub(w.turn) >= turn {
+		w.turn = now
+		goruntime.Gosched()
+	}
 }
 
 func (w *timedWriter) timeout() {

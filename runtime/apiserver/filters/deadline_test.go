@@ -216,3 +216,23 @@ func TestAnErrorOfTheBodyIsKept(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+func TestALongAnswerGivesOthersTheirTurn(t *testing.T) {
+	w := &timedWriter{ResponseWriter: httptest.NewRecorder(), request: httptest.NewRequest(http.MethodGet, "/", nil)}
+	before := time.Now()
+	fmt.Fprint(w, "a")
+	first := w.turn
+	if first.Before(before) {
+		t.Error("nobody has a turn at the first write")
+	}
+	w.turn = before.Add(-turn)
+	fmt.Fprint(w, "b")
+	if w.turn.Before(first) {
+		t.Error("nobody has a turn a millisecond later")
+	}
+	later := time.Now().Add(time.Hour)
+	w.turn = later
+	if fmt.Fprint(w, "c"); !w.turn.Equal(later) {
+		t.Error("there is a turn at every write")
+	}
+}

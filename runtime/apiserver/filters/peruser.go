@@ -15,13 +15,14 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// PerUser is how many requests that last one user may have at once, or one certificate
-// of a user. The service accounts of a namespace count as one: who may make one may make
+// PerUser is how much one user may have at once, or one certificate of a user. The service accounts of a namespace count as one: who may make one may make
 // many.
 type PerUser struct {
 	// Watches bounds watches, Streams all else that lasts: exec, attach, port-forward,
 	// proxied requests, logs that are followed. 0 is no bound.
 	Watches, Streams int
+	// Seats bounds the seats of priority and fairness (see [Seats]).
+	Seats int
 }
 
 // WithPerUser answers 429 to requests above the limits. Cluster administrators have

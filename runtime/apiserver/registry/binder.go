@@ -116,6 +116,8 @@ func (b *Binder) subresource(s *Store, sub kind.Subresource) (rest.Storage, erro
 		return NewFinalize(s), nil
 	case kind.EphemeralContainers:
 		return NewEphemeralContainers(s), nil
+	case kind.PodResize:
+		return NewResize(s, sub), nil
 	case kind.PodBinding:
 		return NewBinding(s), nil
 	case kind.PodEviction:

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -15,8 +16,10 @@ import (
 
 // NewEphemeralContainers is pods/ephemeralcontainers: debug containers are added
 // to a running pod, and are never changed or taken away.
-func NewEphemeralContainers(s *Store) *SubresourceREST {
-	return newSubresource(s, ephemeralStrategy{s.strategy})
+func NewEphemeralContainers(s *Store) rest.Storage {
+	return podPart{newSubresource(s, ephemeralStrategy{s.strategy}), fieldpath.NewIncludeMatcherFilter(
+		fieldpath.MakePrefixMatcherOrDie("spec", "ephemeralContainers"),
+	)}
 }
 
 type ephemeralStrategy struct{ strategy }
@@ -58,8 +61,4 @@ func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Ob
 		errs = append(errs, s.kind.Validate(obj)...)
 	}
 	return append(errs, s.kind.NewlyUnsupported(obj, old)...)
-}
-
-func (s ephemeralStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return s.resetFields("status", "metadata")
 }

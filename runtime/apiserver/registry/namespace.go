@@ -31,6 +31,10 @@ func NewNamespaces(s *Store) *Namespaces {
 	return &Namespaces{s}
 }
 
+// DeleteCollection has not the signature of [rest.CollectionDeleter]: namespaces are deleted
+// one at a time.
+func (r *Namespaces) DeleteCollection() {}
+
 // Delete marks the namespace, or removes it when nothing holds it any more.
 func (r *Namespaces) Delete(ctx context.Context, name string, admit rest.ValidateObjectFunc, o *metav1.DeleteOptions) (runtime.Object, bool, error) {
 	ns, err := Read[*corev1.Namespace](ctx, r.Store, "", name, Fresh)
@@ -84,8 +88,30 @@ func NewFinalize(s *Store) *Finalize {
 	return &Finalize{newSubresource(s, finalizeStrategy{s.strategy})}
 }
 
-// Finalize is a PUT that the generated client sends to namespaces/<name>/finalize.
-type Finalize struct{ *SubresourceREST }
+// Finalize is a PUT that the generated client sends to namespaces/<name>/finalize. It is
+// neither read nor patched.
+type Finalize struct{ part *SubresourceREST }
+
+var (
+	_ rest.Updater             = &Finalize{}
+	_ rest.ResetFieldsStrategy = &Finalize{}
+)
+
+// New returns an empty namespace.
+func (f *Finalize) New() runtime.Object { return f.part.New() }
+
+// Destroy does nothing: the storage belongs to the namespaces.
+func (f *Finalize) Destroy() {}
+
+// Update writes spec.finalizers.
+func (f *Finalize) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc, update rest.ValidateObjectUpdateFunc, force bool, o *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return f.part.Update(ctx, name, info, create, update, force, o)
+}
+
+// GetResetFields names what an apply to the part never owns.
+func (f *Finalize) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	return f.part.GetResetFields()
+}
 
 type finalizeStrategy struct{ strategy }
 

@@ -138,8 +138,8 @@ func TestWritesKeepToTheirPart(t *testing.T) {
 			}
 			written = obj.DeepCopyObject()
 			st.PrepareForCreate(t.Context(), written)
-			if equality.Semantic.DeepEqual(reflect.ValueOf(written).Elem().Field(st.layout.status).Interface(), wanted) {
-				t.Error("a new object brings its status along")
+			if brings := equality.Semantic.DeepEqual(reflect.ValueOf(written).Elem().Field(st.layout.status).Interface(), wanted); brings != k.NewHasStatus {
+				t.Errorf("a new object brings its status along: %t", brings)
 			}
 		})
 	}

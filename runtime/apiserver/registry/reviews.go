@@ -7,9 +7,12 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -24,6 +27,7 @@ type Review struct {
 	namespaced bool
 	empty      func() runtime.Object
 	answer     func(ctx context.Context, obj runtime.Object) error
+	check      func(obj runtime.Object) field.ErrorList
 }
 
 var (
@@ -46,12 +50,55 @@ func (r *Review) GetSingularName() string { return r.singular }
 
 // Create answers a question.
 func (r *Review) Create(ctx context.Context, obj runtime.Object, admit rest.ValidateObjectFunc, _ *metav1.CreateOptions) (runtime.Object, error) {
+	if r.check != nil {
+		if errs := r.check(obj); len(errs) > 0 {
+			// As upstream, which has forgotten the kind by then.
+			return nil, errors.NewInvalid(schema.GroupKind{Group: authorizationv1.GroupName}, "", errs)
+		}
+	}
 	if admit != nil {
 		if err := admit(ctx, obj.DeepCopyObject()); err != nil {
 			return nil, err
 		}
 	}
 	return obj, r.answer(ctx, obj)
+}
+
+// checked adds what a question is held to.
+func checked[T runtime.Object](r *Review, check func(T) field.ErrorList) *Review {
+	r.check = func(obj runtime.Object) field.ErrorList { return check(obj.(T)) }
+	return r
+}
+
+// noMetadata: a question has none; local ones have their namespace.
+func noMetadata(m metav1.ObjectMeta, local bool) field.ErrorList {
+	m.ManagedFields = nil
+	but := ""
+	if local {
+		m.Namespace, but = "", " except for namespace"
+	}
+	if equality.Semantic.DeepEqual(metav1.ObjectMeta{}, m) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("metadata"), m, "must be empty"+but)}
+}
+
+// oneQuestion: a review is about a resource or about a path.
+func oneQuestion(r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) field.ErrorList {
+	if (r == nil) == (n == nil) {
+		return field.ErrorList{field.Invalid(field.NewPath("spec"), n, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
+	}
+	if r == nil {
+		return nil
+	}
+	return selectorErrors(r)
+}
+
+func someone(spec *authorizationv1.SubjectAccessReviewSpec) field.ErrorList {
+	if spec.User == "" && len(spec.Groups) == 0 {
+		return field.ErrorList{field.Invalid(field.NewPath("spec", "user"), spec.User, "at least one of user or group must be specified")}
+	}
+	return nil
 }
 
 func review[T runtime.Object](singular string, namespaced bool, empty T, answer func(context.Context, T) error) *Review {
@@ -70,43 +117,49 @@ func review[T runtime.Object](singular string, namespaced bool, empty T, answer 
 
 // SubjectAccessReviews asks whether anyone may do something.
 func SubjectAccessReviews(a authorizer.UnconditionalAuthorizer) *Review {
-	return review("subjectaccessreview", false, &authorizationv1.SubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.SubjectAccessReview) error {
+	r := review("subjectaccessreview", false, &authorizationv1.SubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.SubjectAccessReview) error {
 		return decide(ctx, a, &r.Spec, &r.Status)
+	})
+	return checked(r, func(r *authorizationv1.SubjectAccessReview) field.ErrorList {
+		return slices.Concat(oneQuestion(r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes), someone(&r.Spec), noMetadata(r.ObjectMeta, false))
 	})
 }
 
 // LocalSubjectAccessReviews asks the same within one namespace.
 func LocalSubjectAccessReviews(a authorizer.UnconditionalAuthorizer) *Review {
-	return review("localsubjectaccessreview", true, &authorizationv1.LocalSubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.LocalSubjectAccessReview) error {
-		ns := genericapirequest.NamespaceValue(ctx)
-		if r.Spec.ResourceAttributes == nil {
-			return errors.NewBadRequest("spec.resourceAttributes: required in a LocalSubjectAccessReview")
-		}
-		if r.Spec.ResourceAttributes.Namespace == "" {
-			r.Spec.ResourceAttributes.Namespace = ns
-		}
-		if r.Spec.ResourceAttributes.Namespace != ns {
-			return errors.NewBadRequest(fmt.Sprintf("spec.resourceAttributes.namespace: must be %s", ns))
+	r := review("localsubjectaccessreview", true, &authorizationv1.LocalSubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.LocalSubjectAccessReview) error {
+		if ns := genericapirequest.NamespaceValue(ctx); r.Namespace != ns {
+			return errors.NewBadRequest(fmt.Sprintf("spec.resourceAttributes.namespace must match namespace: %v", ns))
 		}
 		return decide(ctx, a, &r.Spec, &r.Status)
+	})
+	return checked(r, func(r *authorizationv1.LocalSubjectAccessReview) field.ErrorList {
+		errs := slices.Concat(oneQuestion(r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes), someone(&r.Spec), noMetadata(r.ObjectMeta, true))
+		if x := r.Spec.ResourceAttributes; x != nil && x.Namespace != r.Namespace {
+			errs = append(errs, field.Invalid(field.NewPath("spec.resourceAttributes.namespace"), x.Namespace, "must match metadata.namespace"))
+		}
+		if r.Spec.NonResourceAttributes != nil {
+			errs = append(errs, field.Invalid(field.NewPath("spec.nonResourceAttributes"), r.Spec.NonResourceAttributes, "disallowed on this kind of request"))
+		}
+		return errs
 	})
 }
 
 // SelfSubjectAccessReviews asks whether the asking user may do something.
 func SelfSubjectAccessReviews(a authorizer.UnconditionalAuthorizer) *Review {
-	return review("selfsubjectaccessreview", false, &authorizationv1.SelfSubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.SelfSubjectAccessReview) error {
+	r := review("selfsubjectaccessreview", false, &authorizationv1.SelfSubjectAccessReview{}, func(ctx context.Context, r *authorizationv1.SelfSubjectAccessReview) error {
 		u, err := requestUser(ctx)
 		if err != nil {
 			return err
 		}
 		return decideFor(ctx, a, u, r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes, &r.Status)
 	})
+	return checked(r, func(r *authorizationv1.SelfSubjectAccessReview) field.ErrorList {
+		return slices.Concat(oneQuestion(r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes), noMetadata(r.ObjectMeta, false))
+	})
 }
 
 func decide(ctx context.Context, a authorizer.UnconditionalAuthorizer, spec *authorizationv1.SubjectAccessReviewSpec, status *authorizationv1.SubjectAccessReviewStatus) error {
-	if spec.User == "" && len(spec.Groups) == 0 {
-		return errors.NewBadRequest("spec: at least one of user or groups must be specified")
-	}
 	extra := map[string][]string{}
 	for k, v := range spec.Extra {
 		extra[k] = v
@@ -116,17 +169,12 @@ func decide(ctx context.Context, a authorizer.UnconditionalAuthorizer, spec *aut
 }
 
 func decideFor(ctx context.Context, a authorizer.UnconditionalAuthorizer, u user.Info, r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes, status *authorizationv1.SubjectAccessReviewStatus) error {
-	if (r == nil) == (n == nil) {
-		return errors.NewBadRequest("spec: exactly one of resourceAttributes and nonResourceAttributes must be specified")
-	}
 	attrs := authorizer.AttributesRecord{User: u}
 	if r != nil {
 		attrs.ResourceRequest = true
 		attrs.Verb, attrs.Namespace, attrs.Name = r.Verb, r.Namespace, r.Name
 		attrs.APIGroup, attrs.APIVersion, attrs.Resource, attrs.Subresource = r.Group, r.Version, r.Resource, r.Subresource
-		if err := selected(&attrs, r); err != nil {
-			return err
-		}
+		selected(&attrs, r)
 	} else {
 		attrs.Verb, attrs.Path = n.Verb, n.Path
 	}
@@ -156,9 +204,11 @@ func SelfSubjectRulesReviews(resolver authorizer.RuleResolver) *Review {
 			return err
 		}
 		if r.Spec.Namespace == "" {
-			return errors.NewBadRequest("spec.namespace: required")
+			return errors.NewBadRequest("no namespace on request")
 		}
 		resources, paths, incomplete, err := resolver.RulesFor(ctx, u, r.Spec.Namespace)
+		// The answer repeats nothing of the question.
+		r.ObjectMeta, r.Spec = metav1.ObjectMeta{}, authorizationv1.SelfSubjectRulesReviewSpec{}
 		r.Status = authorizationv1.SubjectRulesReviewStatus{
 			Incomplete: incomplete, ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{},
 		}
@@ -184,7 +234,8 @@ func SelfSubjectReviews() *Review {
 		if err != nil {
 			return err
 		}
-		r.Status.UserInfo = userInfo(u)
+		r.ObjectMeta = metav1.ObjectMeta{CreationTimestamp: metav1.Now()}
+		r.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: userInfo(u)}
 		return nil
 	})
 }
@@ -193,7 +244,7 @@ func SelfSubjectReviews() *Review {
 func TokenReviews(tokens authenticator.Token, audiences authenticator.Audiences) *Review {
 	return review("tokenreview", false, &authenticationv1.TokenReview{}, func(ctx context.Context, r *authenticationv1.TokenReview) error {
 		if r.Spec.Token == "" {
-			return errors.NewBadRequest("spec.token: required")
+			return errors.NewBadRequest("token is required for TokenReview in authentication")
 		}
 		wanted := authenticator.Audiences(r.Spec.Audiences)
 		if len(wanted) == 0 {
@@ -201,8 +252,12 @@ func TokenReviews(tokens authenticator.Token, audiences authenticator.Audiences)
 		}
 		resp, ok, err := tokens.AuthenticateToken(authenticator.WithAudiences(ctx, wanted), r.Spec.Token)
 		r.Status = authenticationv1.TokenReviewStatus{Authenticated: ok}
-		if err != nil {
+		switch {
+		case err != nil:
 			r.Status.Error = err.Error()
+		case !ok:
+			// No authenticator knows it, as of a request that bears it.
+			r.Status.Error = "invalid bearer token"
 		}
 		if ok {
 			r.Status.User, r.Status.Audiences = userInfo(resp.User), resp.Audiences

@@ -4,35 +4,54 @@ import (
 	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
 // selected gives the selectors of a question to who decides. One that cannot be read
 // is told to the authorizer, which decides as if there were none.
-func selected(attrs *authorizer.AttributesRecord, r *authorizationv1.ResourceAttributes) error {
+func selected(attrs *authorizer.AttributesRecord, r *authorizationv1.ResourceAttributes) {
 	if s := r.FieldSelector; s != nil {
-		if err := oneForm("fieldSelector", s.RawSelector, len(s.Requirements)); err != nil {
-			return err
-		}
 		attrs.FieldSelectorRequirements, attrs.FieldSelectorParsingErr = fieldRequirements(s)
 	}
 	if s := r.LabelSelector; s != nil {
-		if err := oneForm("labelSelector", s.RawSelector, len(s.Requirements)); err != nil {
-			return err
-		}
 		attrs.LabelSelectorRequirements, attrs.LabelSelectorParsingErr = labelRequirements(s)
 	}
-	return nil
 }
 
-func oneForm(name, raw string, requirements int) error {
-	if (raw == "") == (requirements == 0) {
-		return errors.NewBadRequest(fmt.Sprintf("spec.resourceAttributes.%s: exactly one of rawSelector and requirements must be specified", name))
+// selectorErrors: a selector comes in one of two forms. Operators that are not known are let
+// through, for clients that are newer.
+func selectorErrors(r *authorizationv1.ResourceAttributes) field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("spec.resourceAttributes")
+	if s := r.FieldSelector; s != nil {
+		at := path.Child("fieldSelector")
+		errs = append(errs, oneForm(at, s.RawSelector, len(s.Requirements))...)
+		for i, q := range s.Requirements {
+			errs = append(errs, metavalidation.ValidateFieldSelectorRequirement(q, metavalidation.FieldSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}, at.Child("requirements").Index(i))...)
+		}
+	}
+	if s := r.LabelSelector; s != nil {
+		at := path.Child("labelSelector")
+		errs = append(errs, oneForm(at, s.RawSelector, len(s.Requirements))...)
+		for i, q := range s.Requirements {
+			errs = append(errs, metavalidation.ValidateLabelSelectorRequirement(q, metavalidation.LabelSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}, at.Child("requirements").Index(i))...)
+		}
+	}
+	return errs
+}
+
+func oneForm(path *field.Path, raw string, requirements int) field.ErrorList {
+	switch {
+	case raw != "" && requirements > 0:
+		return field.ErrorList{field.Invalid(path.Child("rawSelector"), raw, "may not specified at the same time as requirements")}
+	case raw == "" && requirements == 0:
+		return field.ErrorList{field.Required(path.Child("requirements"), fmt.Sprintf("when %s is specified, requirements or rawSelector is required", path))}
 	}
 	return nil
 }

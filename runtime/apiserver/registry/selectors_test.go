@@ -36,10 +36,14 @@ func TestSelectorsOfQuestions(t *testing.T) {
 		"both forms of labels": {labels: &labelSelector{}, refused: true},
 	} {
 		var attrs authorizer.AttributesRecord
-		err := selected(&attrs, &authorizationv1.ResourceAttributes{FieldSelector: tt.fields, LabelSelector: tt.labels})
-		if (err != nil) != tt.refused {
-			t.Errorf("%s: %v", name, err)
+		r := &authorizationv1.ResourceAttributes{FieldSelector: tt.fields, LabelSelector: tt.labels}
+		if errs := selectorErrors(r); (len(errs) > 0) != tt.refused {
+			t.Errorf("%s: %v", name, errs)
 		}
+		if tt.refused {
+			continue
+		}
+		selected(&attrs, r)
 		got := ""
 		fields, fieldErr := attrs.GetFieldSelector()
 		for _, r := range fields {

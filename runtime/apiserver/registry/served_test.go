@@ -369,11 +369,13 @@ func reviews(t *testing.T, c *apitest.Cluster, ns string) {
 		return s.Status.Allowed, nil
 	}
 	_, err := ask("", get, nil)
-	refusal(t, "nobody", err, http.StatusBadRequest, "at least one of user or groups must be specified")
+	refusal(t, "nobody", err, http.StatusUnprocessableEntity, "at least one of user or group must be specified")
 	_, err = ask("ann", get, path)
-	refusal(t, "both", err, http.StatusBadRequest, "exactly one of resourceAttributes and nonResourceAttributes")
+	refusal(t, "both", err, http.StatusUnprocessableEntity, "exactly one of nonResourceAttributes or resourceAttributes")
 	_, err = ask("ann", nil, nil)
-	refusal(t, "nothing", err, http.StatusBadRequest, "exactly one of resourceAttributes and nonResourceAttributes")
+	refusal(t, "nothing", err, http.StatusUnprocessableEntity, "exactly one of nonResourceAttributes or resourceAttributes")
+	_, err = k.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}, Spec: authorizationv1.SubjectAccessReviewSpec{User: "ann", ResourceAttributes: get}}, metav1.CreateOptions{})
+	refusal(t, "a question with metadata", err, http.StatusUnprocessableEntity, "metadata: Invalid value")
 	await := func(what string, want bool, f func() (bool, error)) {
 		t.Helper()
 		for range 100 {
@@ -410,11 +412,13 @@ func reviews(t *testing.T, c *apitest.Cluster, ns string) {
 		}
 		return s.Status.Allowed, nil
 	}
-	await("here", true, func() (bool, error) { return local(ns, "") })
+	await("here", true, func() (bool, error) { return local(ns, ns) })
 	_, err = local(ns, "default")
-	refusal(t, "another namespace", err, http.StatusBadRequest, "must be "+ns)
+	refusal(t, "another namespace", err, http.StatusUnprocessableEntity, "must match metadata.namespace")
+	_, err = local(ns, "")
+	refusal(t, "no namespace", err, http.StatusUnprocessableEntity, "must match metadata.namespace")
 	_, err = k.AuthorizationV1().LocalSubjectAccessReviews(ns).Create(ctx, &authorizationv1.LocalSubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: "ann", NonResourceAttributes: path}}, metav1.CreateOptions{})
-	refusal(t, "a path in a namespace", err, http.StatusBadRequest, "required in a LocalSubjectAccessReview")
+	refusal(t, "a path in a namespace", err, http.StatusUnprocessableEntity, "disallowed on this kind of request")
 
 	ann := c.Client("ann")
 	rules, err := ann.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}, metav1.CreateOptions{})
@@ -422,15 +426,15 @@ func reviews(t *testing.T, c *apitest.Cluster, ns string) {
 		t.Errorf("what ann may: %v, %+v", err, rules)
 	}
 	_, err = ann.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{}, metav1.CreateOptions{})
-	refusal(t, "rules of nowhere", err, http.StatusBadRequest, "spec.namespace: required")
+	refusal(t, "rules of nowhere", err, http.StatusBadRequest, "no namespace on request")
 	me, err := ann.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-	if err != nil || me.Status.UserInfo.Username != "ann" {
+	if err != nil || me.Status.UserInfo.Username != "ann" || me.CreationTimestamp.IsZero() {
 		t.Errorf("who am I: %v, %+v", err, me)
 	}
 	_, err = k.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{}, metav1.CreateOptions{})
-	refusal(t, "no token", err, http.StatusBadRequest, "spec.token: required")
+	refusal(t, "no token", err, http.StatusBadRequest, "token is required")
 	bad, err := k.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: "x"}}, metav1.CreateOptions{})
-	if err != nil || bad.Status.Authenticated {
+	if err != nil || bad.Status.Authenticated || bad.Status.Error != "invalid bearer token" {
 		t.Errorf("a bad token: %v, %+v", err, bad)
 	}
 }

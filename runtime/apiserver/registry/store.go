@@ -61,7 +61,8 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		DefaultQualifiedResource:  schema.GroupResource{Group: k.GVK.Group, Resource: k.Resource},
 		SingularQualifiedResource: schema.GroupResource{Group: k.GVK.Group, Resource: strings.ToLower(k.GVK.Kind)},
 		CreateStrategy:            st, UpdateStrategy: st, DeleteStrategy: st, ResetFieldsStrategy: st,
-		TableConvertor: newTables(k),
+		TableConvertor:      newTables(k),
+		ReturnDeletedObject: k.ReturnsDeleted,
 	}
 	if k.GracePeriod != nil {
 		store.DeleteStrategy = gracefulStrategy{st}
@@ -71,7 +72,7 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		seconds := uint64(k.TTL / time.Second)
 		store.TTLFunc = func(runtime.Object, uint64, bool) (uint64, error) { return seconds, nil }
 	}
-	options := &generic.StoreOptions{RESTOptions: opts, AttrFunc: attrs}
+	options := &generic.StoreOptions{RESTOptions: withoutKinds{opts}, AttrFunc: attrs}
 	if f := k.IndexField; f != "" {
 		value := func(o runtime.Object) string { return k.Fields(o)[f] }
 		options.TriggerFunc = storage.IndexerFuncs{f: value}

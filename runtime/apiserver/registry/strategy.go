@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,23 +49,29 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool {
 // DefaultGarbageCollectionPolicy is what becomes of an object's dependents when its
 // deletion does not say.
 func (s strategy) DefaultGarbageCollectionPolicy(context.Context) rest.GarbageCollectionPolicy {
-	if s.kind.Orphans {
+	switch {
+	case s.kind.NoDependents:
+		return rest.Unsupported
+	case s.kind.Orphans:
 		return rest.OrphanDependents
 	}
 	return rest.DeleteDependents
 }
 
 func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
-	if s.kind.Status {
+	if s.kind.Status && !s.kind.NewHasStatus {
 		s.layout.clearStatus(obj)
 	}
-	if s.layout.spec >= 0 {
+	if s.kind.Generation {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(1)
 		}
 	}
 	if s.kind.PrepareForCreate != nil {
 		s.kind.PrepareForCreate(obj)
+	}
+	if s.kind.StampNew != nil {
+		s.kind.StampNew(obj, time.Now())
 	}
 	if s.kind.SetRequester != nil {
 		s.kind.SetRequester(obj, requester(ctx))
@@ -85,7 +93,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}
-	if s.layout.spec >= 0 && !s.layout.sameContent(obj, old) {
+	if s.kind.Generation && !s.layout.sameContent(obj, old) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
@@ -108,9 +116,14 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 			errs = append(errs, field.Invalid(field.NewPath("metadata", "generateName"), prefix, msg))
 		}
 	}
-	for _, msg := range check(m.GetName(), false) {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
+	if m.GetName() == "" {
+		errs = append(errs, field.Required(field.NewPath("metadata", "name"), "name or generateName is required"))
+	} else {
+		for _, msg := range check(m.GetName(), false) {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
+		}
 	}
+	errs = append(errs, s.finalizers(m)...)
 	errs = append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
 	if s.expressions != nil {
 		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), nil)...)
@@ -118,8 +131,30 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	return errs
 }
 
+// finalizers of most kinds are qualified by a domain, or among those that Kubernetes has.
+func (s strategy) finalizers(m metav1.Object) field.ErrorList {
+	if s.kind.AnyFinalizer {
+		return nil
+	}
+	var errs field.ErrorList
+	for i, f := range m.GetFinalizers() {
+		switch f {
+		case string(corev1.FinalizerKubernetes), metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
+			continue
+		}
+		if !strings.Contains(f, "/") {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "finalizers").Index(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	return errs
+}
+
 func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	errs := s.kind.ErrorsOnUpdate(ctx, obj, old)
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return field.ErrorList{field.InternalError(field.NewPath("metadata"), err)}
+	}
+	errs := append(s.finalizers(m), s.kind.ErrorsOnUpdate(ctx, obj, old)...)
 	if s.expressions != nil {
 		errs = append(errs, s.expressions.errors(s.kind.Expressions(obj), s.kind.Expressions(old))...)
 	}
@@ -127,22 +162,32 @@ func (s strategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) f
 }
 
 func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []string {
-	if s.kind.Warnings == nil {
+	var out []string
+	for _, f := range []func(runtime.Object) []string{s.kind.WarningsOnCreate, s.kind.Warnings} {
+		if f != nil {
+			out = append(out, f(obj)...)
+		}
+	}
+	return out
+}
+
+func (s strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
+	if s.kind.Warnings == nil || s.kind.WarnsOnChange && s.layout.sameContent(obj, old) {
 		return nil
 	}
 	return s.kind.Warnings(obj)
 }
 
-func (s strategy) WarningsOnUpdate(ctx context.Context, obj, _ runtime.Object) []string {
-	return s.WarningsOnCreate(ctx, obj)
-}
-
 // GetResetFields names what an apply to this endpoint never owns.
 func (s strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	if !s.kind.Status {
+	paths := slices.Clone(s.kind.Resets)
+	if s.kind.Status {
+		paths = append(paths, "status")
+	}
+	if len(paths) == 0 {
 		return nil
 	}
-	return s.resetFields("status")
+	return s.resetFields(paths...)
 }
 
 func (s strategy) resetFields(paths ...string) map[fieldpath.APIVersion]*fieldpath.Set {

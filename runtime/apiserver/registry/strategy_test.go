@@ -8,16 +8,20 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -73,6 +77,16 @@ func TestCreateResets(t *testing.T) {
 	if p.Status.Phase != corev1.PodPending {
 		t.Errorf("a kind that prepares itself: %+v", p.Status)
 	}
+	n := &corev1.Node{Status: corev1.NodeStatus{Phase: corev1.NodeRunning}}
+	strategyOf(t, n).PrepareForCreate(ctx, n)
+	if n.Status.Phase != corev1.NodeRunning || n.Generation != 0 {
+		t.Errorf("a kind that brings its status, and has no generations: %+v", n)
+	}
+	v := &corev1.PersistentVolume{}
+	strategyOf(t, v).PrepareForCreate(ctx, v)
+	if v.Status.LastPhaseTransitionTime.IsZero() || v.Status.Phase != corev1.VolumePending {
+		t.Errorf("a kind with the time of its beginning: %+v", v.Status)
+	}
 	r := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{Username: "root", Groups: []string{"system:masters"}}}
 	strategyOf(t, r).PrepareForCreate(ctx, r)
 	if s := r.Spec; s.Username != "ann" || s.UID != "1" || len(s.Groups) != 1 || s.Groups[0] != "dev" || s.Extra["k"][0] != "v" {
@@ -101,7 +115,13 @@ func TestUpdateKeepsStatusAndCountsGenerations(t *testing.T) {
 			t.Errorf("%s: %+v", name, tt.obj)
 		}
 	}
-	// Of a kind without a spec there are no generations.
+	template, before := &corev1.PodTemplate{}, &corev1.PodTemplate{}
+	template.Template.Spec.Hostname = "a"
+	strategyOf(t, template).PrepareForUpdate(t.Context(), template, before)
+	if template.Generation != 1 {
+		t.Errorf("a kind without a spec: generation %d", template.Generation)
+	}
+	// Most kinds without a spec have no generations.
 	m, was := &corev1.ConfigMap{Data: map[string]string{"a": "b"}}, &corev1.ConfigMap{}
 	strategyOf(t, m).PrepareForUpdate(t.Context(), m, was)
 	if m.Generation != 0 {
@@ -137,6 +157,7 @@ func TestNames(t *testing.T) {
 	}{
 		{&corev1.ConfigMap{}, "a.b", "", ""},
 		{&corev1.ConfigMap{}, "A", "", "metadata.name"},
+		{&corev1.ConfigMap{}, "", "", "metadata.name"},
 		{&corev1.ConfigMap{}, "a-x", "a-", ""},
 		{&corev1.ConfigMap{}, "a", "Abc-", "metadata.generateName"},
 		{&corev1.ConfigMap{}, "A", "Abc-", "metadata.generateName metadata.name"},
@@ -178,7 +199,6 @@ func TestResetFields(t *testing.T) {
 		{statusStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata.ownerReferences", ".spec"}},
 		{statusStrategy{strategyOf(t, &appsv1.Deployment{})}, "apps/v1", []string{".metadata.labels", ".spec"}},
 		{statusStrategy{strategyOf(t, &storagev1.VolumeAttachment{})}, "storage.k8s.io/v1", []string{".metadata", ".spec"}},
-		{ephemeralStrategy{strategyOf(t, &corev1.Pod{})}, "v1", []string{".metadata", ".status"}},
 		{approvalStrategy{strategy: strategyOf(t, &certificatesv1.CertificateSigningRequest{})}, "certificates.k8s.io/v1", []string{".spec", ".status.certificate"}},
 	} {
 		got := strings.Fields(tt.rules.GetResetFields()[fieldpath.APIVersion(tt.version)].String())
@@ -210,6 +230,40 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// Finalizers are qualified, or Kubernetes' own; some kinds take any.
+func TestFinalizers(t *testing.T) {
+	for _, tt := range []struct {
+		obj       metav1.Object
+		finalizer string
+		errs      int
+	}{
+		{&corev1.ConfigMap{}, "example.org/a", 0}, {&corev1.ConfigMap{}, "a", 1}, {&corev1.ConfigMap{}, "kubernetes", 0},
+		{&corev1.ConfigMap{}, metav1.FinalizerOrphanDependents, 0}, {&corev1.ConfigMap{}, metav1.FinalizerDeleteDependents, 0},
+		{&coordinationv1.Lease{}, "a", 0},
+	} {
+		tt.obj.SetName("n")
+		tt.obj.SetFinalizers([]string{tt.finalizer})
+		obj := tt.obj.(runtime.Object)
+		s := strategyOf(t, obj)
+		if errs := s.Validate(t.Context(), obj); len(errs) != tt.errs {
+			t.Errorf("%T %s: %v", tt.obj, tt.finalizer, errs)
+		}
+		if errs := s.ValidateUpdate(t.Context(), obj, obj); len(errs) != tt.errs {
+			t.Errorf("update of a %T %s: %v", tt.obj, tt.finalizer, errs)
+		}
+	}
+}
+
+func TestWhatBecomesOfDependents(t *testing.T) {
+	for obj, want := range map[runtime.Object]rest.GarbageCollectionPolicy{
+		&batchv1.Job{}: rest.OrphanDependents, &corev1.ReplicationController{}: rest.OrphanDependents, &corev1.ConfigMap{}: rest.DeleteDependents, &corev1.Event{}: rest.Unsupported,
+	} {
+		if got := strategyOf(t, obj).DefaultGarbageCollectionPolicy(t.Context()); got != want {
+			t.Errorf("%T: %v", obj, got)
+		}
+	}
+}
+
 func TestGracefulDelete(t *testing.T) {
 	s := gracefulStrategy{strategyOf(t, &corev1.Pod{})}
 	bound := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "n"}}
@@ -228,6 +282,22 @@ func TestWarnings(t *testing.T) {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{{Name: "A"}, {Name: "A"}}}}}}
 	s := strategyOf(t, p)
 	if w := s.WarningsOnUpdate(t.Context(), p, p); len(w) != 1 || !strings.Contains(w[0], "hides previous definition") {
+		t.Errorf("%v", w)
+	}
+	p.Name = "a.b"
+	if w := s.WarningsOnCreate(t.Context(), p); len(w) != 2 || !strings.HasPrefix(w[0], "metadata.name: this is used in the Pod's hostname") {
+		t.Errorf("%v", w)
+	}
+	// What a template has was told when it came.
+	d := &appsv1.Deployment{}
+	d.Spec.Template.Spec.Containers = p.Spec.Containers
+	changed := d.DeepCopy()
+	changed.Spec.Paused = true
+	s = strategyOf(t, d)
+	if w := s.WarningsOnUpdate(t.Context(), d.DeepCopy(), d); w != nil {
+		t.Errorf("%v", w)
+	}
+	if w := s.WarningsOnUpdate(t.Context(), changed, d); len(w) != 1 || !strings.HasPrefix(w[0], "spec.template.spec.containers[0].env[1]: hides") {
 		t.Errorf("%v", w)
 	}
 	if w := strategyOf(t, &corev1.Node{}).WarningsOnCreate(t.Context(), &corev1.Node{}); w != nil {
@@ -332,5 +402,34 @@ func TestLayout(t *testing.T) {
 	lm.keepStatus(m, &corev1.ConfigMap{})
 	if !equality.Semantic.DeepEqual(m, was) || lm.spec >= 0 || lm.status >= 0 {
 		t.Errorf("of a kind without status: %+v", m)
+	}
+}
+
+// TestResizeChangesResourcesOnly: a write to pods/resize is a new generation when it changes
+// some, and nothing else comes through it.
+func TestResizeChangesResourcesOnly(t *testing.T) {
+	rules := strategyOf(t, &corev1.Pod{})
+	var sub kind.Subresource
+	for _, s := range rules.kind.Subresources {
+		if s.Served == kind.PodResize {
+			sub = s
+		}
+	}
+	s := resizeStrategy{rules, sub}
+	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Generation: 4}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "i"}}}}
+	rules.kind.Default(old)
+	for cpu, want := range map[string]int64{"": 4, "2": 5} {
+		p := old.DeepCopy()
+		p.Labels, p.Status.Phase, p.Spec.Containers[0].Image = map[string]string{"a": "b"}, corev1.PodFailed, "other"
+		if cpu != "" {
+			p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+		}
+		s.PrepareForUpdate(t.Context(), p, old)
+		if p.Generation != want || p.Labels != nil || p.Status.Phase != "" || p.Spec.Containers[0].Image != "i" {
+			t.Errorf("%q CPUs: generation %d, %+v", cpu, p.Generation, p)
+		}
+		if errs := s.ValidateUpdate(t.Context(), p, old); (len(errs) > 0) != (cpu != "") { // it was best effort
+			t.Errorf("%q CPUs: %v", cpu, errs)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func newTables(k kind.Kind) rest.TableConvertor {
 }
 
 func (t tables) ConvertToTable(_ context.Context, obj, options runtime.Object) (*metav1.Table, error) {
-	table := &metav1.Table{}
+	table := &metav1.Table{Rows: []metav1.TableRow{}}
 	if o, ok := options.(*metav1.TableOptions); !ok || o == nil || !o.NoHeaders {
 		table.ColumnDefinitions = t.kind.Columns
 	}

@@ -220,6 +220,13 @@ func TestClaimsFollowThePolicy(t *testing.T) {
 	c.set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{
 		WhenDeleted: appsv1.DeletePersistentVolumeClaimRetentionPolicyType, WhenScaled: appsv1.DeletePersistentVolumeClaimRetentionPolicyType,
 	}
+	c.pods = c.pods[1:] // one that is not there holds up no other
+	c.reconcile()
+	for _, claim := range c.claims {
+		if claim.Name == "data-web-1" && len(claim.OwnerReferences) != 1 {
+			t.Errorf("beside a pod that is gone, claim %s has %v", claim.Name, claim.OwnerReferences)
+		}
+	}
 	run()
 	for _, claim := range c.claims {
 		if len(claim.OwnerReferences) != 1 || claim.OwnerReferences[0].Kind != "StatefulSet" {

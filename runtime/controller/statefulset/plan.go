@@ -132,7 +132,8 @@ func (v view) lowerUnhealthy(p *corev1.Pod) bool {
 }
 
 // outdated are the pods that are updated now, the highest ordinal first: as many
-// as may be unavailable. An old pod that is unavailable anyway costs nothing.
+// as may be unavailable. An old pod that is unavailable anyway costs nothing. Where an
+// order is kept, all pods are available by now.
 func (v view) outdated() []*corev1.Pod {
 	budget := v.maxUnavailable()
 	for _, p := range v.slots {
@@ -143,23 +144,11 @@ func (v view) outdated() []*corev1.Pod {
 	var out []*corev1.Pod
 	for i := len(v.slots) - 1; i >= v.partition(); i-- {
 		p := v.slots[i]
-		old := revisionOf(p) != v.update
 		switch {
-		case p.DeletionTimestamp != nil || (!old && !v.available(p)):
-			if v.ordered() && budget <= 0 {
-				return out
-			}
-		case !old:
+		case p.DeletionTimestamp != nil || revisionOf(p) == v.update:
 		case !v.available(p):
 			out = append(out, p)
-			if v.ordered() && budget <= 0 {
-				return out
-			}
-		case budget <= 0:
-			if v.ordered() {
-				return out
-			}
-		default:
+		case budget > 0:
 			out = append(out, p)
 			budget--
 		}

@@ -100,6 +100,7 @@ func TestPlan(t *testing.T) {
 		{"not while a lower one is not well either", newSet(0), list("0 new", "1 new"), "", ""},
 		{"but though it is itself not well", newSet(0), list("0 new up", "1 new"), "", "1"},
 		{"all at once, highest first", newSet(1, parallel), list("0 new up", "1 new up", "2 new"), "", "2 1"},
+		{"all at once, whichever goes already", newSet(1, parallel), list("0 new up", "1 new up", "2 new ending"), "", "1"},
 		{"below another first number", newSet(2, from(1)), list("0 new up", "1 new up", "2 new up"), "", "0"},
 
 		{"the highest is updated", newSet(3), list("0 old up", "1 old up", "2 old up"), "", "2"},
@@ -112,6 +113,9 @@ func TestPlan(t *testing.T) {
 		{"a share is rounded down", newSet(4, unavailable("30%")), list("0 old up", "1 old up", "2 old up", "3 old up"), "", "3"},
 		{"without an order: what is unavailable counts", newSet(3, parallel), list("0 old up", "1 old up", "2 new"), "", ""},
 		{"and costs nothing", newSet(3, parallel), list("0 old up", "1 old", "2 old up"), "", "1"},
+		{"new ones cost nothing either", newSet(4, unavailable("2")), list("0 old up", "1 old up", "2 new up", "3 old up"), "", "3 1"},
+		{"none, when too many are unavailable", newSet(3, parallel), list("0 old up", "1 new", "2 new"), "", ""},
+		{"none that is ending", newSet(3, parallel, unavailable("3")), list("0 new up", "1 old ending", "2 old up"), "", "2"},
 		{"one that is ending counts", newSet(3, parallel, unavailable("2")), list("0 old up", "1 old up", "2 old up ending"), "", "1"},
 	} {
 		p := viewOf(c.set, c.pods, "old", "new", now).plan()
@@ -205,6 +209,16 @@ func TestClaimsEndWithWhatThePolicySays(t *testing.T) {
 		}
 		if strings.Join(got, " ") != c.want {
 			t.Errorf("deleted: %s, scaled: %s, condemned: %t: owners %v, want %s", c.deleted, c.scaled, c.condemned, got, c.want)
+		}
+	}
+}
+
+// TestRevisionsInUse are those that the set or one of its pods is of.
+func TestRevisionsInUse(t *testing.T) {
+	used := inUse(view{current: "current", update: "update"}, list("0 older up", "1 update up"))
+	for name, want := range map[string]bool{"current": true, "update": true, "older": true, "oldest": false} {
+		if got := used(&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: name}}); got != want {
+			t.Errorf("%s: in use %v", name, got)
 		}
 	}
 }

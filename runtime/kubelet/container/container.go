@@ -23,8 +23,8 @@ type Container struct {
 	ID   string
 	Pod  PodRef
 	Name string
-	// Sandbox is the incarnation of the pod's namespaces in which it was started:
-	// a container of an earlier one is history.
+	// Sandbox is the Incarnation of what it was started in: a container of an earlier one
+	// is history.
 	Sandbox string
 	// Restarts counts the incarnations before it.
 	Restarts int32
@@ -32,15 +32,14 @@ type Container struct {
 	Backoff time.Duration
 	// SpecHash changes with what in the pod's spec makes a container start anew.
 	SpecHash string
-	// ResourcesHash changes with the requests and limits that its cgroup has. It is
-	// empty for a container of a version that did not record it.
-	ResourcesHash string
-	Image         string // as the pod names it
-	ImageID       string
-	LogPath       string
-	StartedAt     time.Time
-	State         State
-	Exit          *Exit // set once it has ended
+	// Actuated are the requests and limits that its cgroup has.
+	Actuated  Compute
+	Image     string // as the pod names it
+	ImageID   string
+	LogPath   string
+	StartedAt time.Time
+	State     State
+	Exit      *Exit // set once it has ended
 }
 
 // Exit is how a container ended.

@@ -11,13 +11,6 @@ import (
 // SpecHash changes with what of a container makes it start anew while its pod lives.
 func SpecHash(c *corev1.Container) string { return short([]byte(c.Image)) }
 
-// ResourcesHash changes with what of a container sets its cgroup: a change is carried
-// out without starting it anew.
-func ResourcesHash(c *corev1.Container) string {
-	r, l := c.Resources.Requests, c.Resources.Limits
-	return short(fmt.Appendf(nil, "%d/%d %d/%d", r.Cpu().MilliValue(), l.Cpu().MilliValue(), r.Memory().Value(), l.Memory().Value()))
-}
-
 func short(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])

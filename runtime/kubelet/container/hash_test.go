@@ -29,23 +29,6 @@ func TestSpecHashStays(t *testing.T) {
 	}
 }
 
-func TestResourcesHash(t *testing.T) {
-	base := ResourcesHash(with("a", of("1", "1Gi"), of("2", "2Gi")))
-	for name, c := range map[string]*corev1.Container{
-		"CPU request":    with("a", of("1001m", "1Gi"), of("2", "2Gi")),
-		"memory request": with("a", of("1", "2Gi"), of("2", "2Gi")),
-		"CPU limit":      with("a", of("1", "1Gi"), of("3", "2Gi")),
-		"memory limit":   with("a", of("1", "1Gi"), of("2", "3Gi")),
-	} {
-		if ResourcesHash(c) == base {
-			t.Errorf("another %s has the same hash", name)
-		}
-	}
-	if ResourcesHash(with("b", of("1000m", "1024Mi"), of("2", "2Gi"))) != base {
-		t.Error("the same resources in other words have another hash")
-	}
-}
-
 // TestIDStays pins the ID of earlier versions: a start that one of them was cut short
 // in is found by it.
 func TestIDStays(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 	labelRestarts  = "gantry.run/restarts"
 	labelBackoff   = "gantry.run/backoff"
 	labelSpecHash  = "gantry.run/spec-hash"
-	labelResources = "gantry.run/resources-hash"
+	labelResources = "gantry.run/resources"
 	labelImage     = "gantry.run/image"
 	labelImageID   = "gantry.run/image-id"
 	labelLogPath   = "gantry.run/log-path"
@@ -36,7 +36,7 @@ func toLabels(s container.Spec) map[string]string {
 	return map[string]string{
 		labelPodName: s.Pod.Name, labelPodNamespace: s.Pod.Namespace, labelPodUID: s.Pod.UID, labelContainer: s.Name,
 		labelSandbox: s.Sandbox, labelRestarts: strconv.Itoa(int(s.Restarts)), labelBackoff: s.Backoff.String(),
-		labelSpecHash: s.SpecHash, labelResources: s.ResourcesHash, labelImage: s.Image, labelImageID: s.ImageID, labelLogPath: s.LogPath,
+		labelSpecHash: s.SpecHash, labelResources: s.Actuated.String(), labelImage: s.Image, labelImageID: s.ImageID, labelLogPath: s.LogPath,
 		labelIO: stdinLabel(s), labelMessage: s.TerminationMessage,
 		labelFromLog: strconv.FormatBool(s.MessageFromLog), labelCgroup: s.Resources.CgroupPath,
 	}
@@ -64,7 +64,7 @@ func fromLabels(id string, created time.Time, l map[string]string) (container.Co
 		ID:   id,
 		Pod:  container.PodRef{Namespace: l[labelPodNamespace], Name: l[labelPodName], UID: l[labelPodUID]},
 		Name: l[labelContainer], Sandbox: l[labelSandbox], Restarts: int32(restarts), Backoff: backoff,
-		SpecHash: l[labelSpecHash], ResourcesHash: l[labelResources], Image: l[labelImage], ImageID: l[labelImageID], LogPath: l[labelLogPath],
+		SpecHash: l[labelSpecHash], Actuated: container.ParseCompute(l[labelResources]), Image: l[labelImage], ImageID: l[labelImageID], LogPath: l[labelLogPath],
 		StartedAt: created,
 	}
 	if exit := l[labelExit]; exit != "" {

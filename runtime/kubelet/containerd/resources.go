@@ -10,9 +10,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
-// UpdateResources sets the values of a running container's cgroup and records hash
-// with it. Its process is not touched.
-func (a *Adapter) UpdateResources(ctx context.Context, id string, r container.Resources, hash string) error {
+// UpdateResources sets the values of a running container's cgroup and records with it what
+// it has. Its process is not touched.
+func (a *Adapter) UpdateResources(ctx context.Context, id string, r container.Resources, has container.Compute) error {
 	ctx, cancel := context.WithTimeout(withNamespace(ctx), callTimeout)
 	defer cancel()
 	c, err := a.cl.LoadContainer(ctx, id)
@@ -26,7 +26,7 @@ func (a *Adapter) UpdateResources(ctx context.Context, id string, r container.Re
 	if err := task.Update(ctx, containerd.WithResources(linuxResources(r))); err != nil {
 		return fmt.Errorf("resize container %s: %w", id, away(err))
 	}
-	if _, err := c.SetLabels(ctx, map[string]string{labelResources: hash}); err != nil {
+	if _, err := c.SetLabels(ctx, map[string]string{labelResources: has.String()}); err != nil {
 		return fmt.Errorf("record the resources of container %s: %w", id, away(err))
 	}
 	return nil

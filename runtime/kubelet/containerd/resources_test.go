@@ -41,7 +41,7 @@ func TestDevices(t *testing.T) {
 func TestLabelsRoundTrip(t *testing.T) {
 	want := container.Container{
 		ID: "id", Pod: container.PodRef{Namespace: "ns", Name: "p", UID: "u"}, Name: "c", Sandbox: "s", Restarts: 4,
-		Backoff: 20e9, SpecHash: "h", ResourcesHash: "r", Image: "i", ImageID: "i@d", LogPath: "/l",
+		Backoff: 20e9, SpecHash: "h", Actuated: container.Compute{Known: true, CPULimit: 5}, Image: "i", ImageID: "i@d", LogPath: "/l",
 	}
 	labels := toLabels(container.Spec{Container: want})
 	got, err := fromLabels("id", want.StartedAt, labels)
@@ -49,7 +49,7 @@ func TestLabelsRoundTrip(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 	delete(labels, labelResources) // as an earlier version left it
-	if got, err := fromLabels("id", want.StartedAt, labels); err != nil || got.ResourcesHash != "" {
+	if got, err := fromLabels("id", want.StartedAt, labels); err != nil || got.Actuated.Known {
 		t.Errorf("of an earlier version: %+v, %v", got, err)
 	}
 	labels[labelExit] = `{"code":7,"oomKilled":true}`

@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -26,6 +27,14 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 	runtime, err := a.cfg.runtimeOf(s.Handler)
 	if err != nil {
 		return container.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
+	}
+	if target := s.Namespaces.PIDOf; target != "" {
+		ns, err := pidNamespace(ctx, a.cl, target)
+		if err != nil {
+			return container.Container{}, fmt.Errorf("start container %s: %w", s.Name, err)
+		}
+		defer ns.Close()
+		s.Namespaces.PID = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.Fd())
 	}
 	specOpts, err := specOptions(s, imgCfg)
 	if err != nil {
@@ -53,13 +62,17 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 	a.setStarting(s.ID, true)
 	defer a.setStarting(s.ID, false)
 	c, err := a.cl.NewContainer(ctx, s.ID,
-		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img),
+		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img, layerOptions(s.Users)...),
 		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtime, nil),
 		containerd.WithNewSpec(specOpts...))
 	if err != nil {
 		return container.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
 	}
-	task, err := a.newTask(ctx, c, s.Pod.UID, func(id string) (cio.IO, error) {
+	taskOpts, err := taskOptions(ctx, c, s.Users)
+	if err != nil {
+		return container.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, away(err))
+	}
+	task, err := a.newTask(ctx, c, s.Pod.UID, taskOpts, func(id string) (cio.IO, error) {
 		cfg, err := a.startIO(id, s.LogPath, s.TTY, s.Stdin)
 		return directIO{cfg}, err
 	})
@@ -75,4 +88,30 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 		started.StartedAt = info.CreatedAt // what a later process reads back
 	}
 	return started, nil
+}
+
+// pidNamespace opens that of a running container. Who joins it does so by what is open
+// here: the PID may soon be that of another process, of the server's own namespace.
+func pidNamespace(ctx context.Context, cl *containerd.Client, id string) (*os.File, error) {
+	c, err := cl.LoadContainer(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("the processes of container %s: %w", id, away(err))
+	}
+	task, err := c.Task(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the processes of container %s: %w", id, away(err))
+	}
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", task.Pid()))
+	if err != nil {
+		return nil, fmt.Errorf("the processes of container %s: %w", id, err)
+	}
+	st, err := task.Status(ctx)
+	if err == nil && st.Status != containerd.Running {
+		err = fmt.Errorf("it is %s", st.Status)
+	}
+	if err != nil {
+		ns.Close()
+		return nil, fmt.Errorf("the processes of container %s: %w", id, away(err))
+	}
+	return ns, nil
 }

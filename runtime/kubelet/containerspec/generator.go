@@ -44,15 +44,17 @@ type Cgroups interface {
 
 // Generator makes the specs of this node's containers.
 type Generator struct {
-	NodeName    string
-	Allocatable corev1.ResourceList
-	Layout      poddir.Layout
-	Objects     Objects
-	Services    corelisters.ServiceLister
-	Volumes     Volumes
-	Binds       Binds
-	Cgroups     Cgroups
-	Features    container.Features
+	NodeName string
+	// ClusterDomain is that of the cluster's DNS.
+	ClusterDomain string
+	Allocatable   corev1.ResourceList
+	Layout        poddir.Layout
+	Objects       Objects
+	Services      corelisters.ServiceLister
+	Volumes       Volumes
+	Binds         Binds
+	Cgroups       Cgroups
+	Features      container.Features
 	// SeccompDefault confines containers that name no seccomp profile.
 	SeccompDefault bool
 }
@@ -81,19 +83,22 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 		return container.Spec{}, err
 	}
 	ref := container.PodRef{Namespace: pod.Namespace, Name: pod.Name, UID: uid}
-	id := container.ID(uid, in.Sandbox.ID, c.Name, in.Restarts)
-	hostname := podfiles.Hostname(pod, g.NodeName)
+	id := container.ID(uid, in.Sandbox.Incarnation(), c.Name, in.Restarts)
+	hostname, err := podfiles.KernelHostname(pod, g.NodeName, g.ClusterDomain)
+	if err != nil {
+		return container.Spec{}, err
+	}
 	s := container.Spec{
 		Container: container.Container{
-			ID: id, Pod: ref, Name: c.Name, Sandbox: in.Sandbox.ID, Restarts: in.Restarts, Backoff: in.Backoff,
-			SpecHash: container.SpecHash(c), ResourcesHash: container.ResourcesHash(c),
+			ID: id, Pod: ref, Name: c.Name, Sandbox: in.Sandbox.Incarnation(), Restarts: in.Restarts, Backoff: in.Backoff,
+			SpecHash: container.SpecHash(c), Actuated: container.ComputeOf(c.Resources),
 			Image: c.Image, ImageID: in.Image.ID, LogPath: g.Layout.ContainerLog(ref, c.Name, in.Restarts),
 		},
 		ShimGroup: uid, Handler: in.Sandbox.Handler, ResolvedImage: in.Image.Name,
 		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env),
 		Env:        env,
 		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin, StdinOnce: c.StdinOnce,
-		Hostname: hostname, Namespaces: in.Sandbox.Namespaces,
+		Hostname: hostname, Namespaces: in.Sandbox.Namespaces, Users: in.Sandbox.Users,
 		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
 		Resources:      g.Cgroups.Container(pod, c, id),
 		Security:       g.security(pod, c),

@@ -129,7 +129,7 @@ func TestGenerate(t *testing.T) {
 	id := container.ID("uid", "sb", "c", 2)
 	want := container.Container{
 		ID: id, Pod: ref, Name: "c", Sandbox: "sb", Restarts: 2, Backoff: time.Minute, SpecHash: container.SpecHash(&corev1.Container{Image: "img"}),
-		ResourcesHash: container.ResourcesHash(&corev1.Container{}), Image: "img", ImageID: "img@sha", LogPath: "/logs/ns_p_uid/c/2.log",
+		Actuated: container.Compute{Known: true}, Image: "img", ImageID: "img@sha", LogPath: "/logs/ns_p_uid/c/2.log",
 	}
 	if s.Container != want {
 		t.Errorf("%+v\nwant %+v", s.Container, want)

@@ -29,6 +29,7 @@ type Event struct {
 	Kind      Kind
 	Container container.Container // as it was then
 	Signal    syscall.Signal
+	Sees      string // the ID of the container whose processes it sees; "": its own
 }
 
 // Kind of an Event.
@@ -57,7 +58,8 @@ type Runtime struct {
 
 type running struct {
 	container.Container
-	end *time.Timer
+	sees string // the ID of the container whose processes it sees
+	end  *time.Timer
 }
 
 // New returns a runtime without containers, with the images that are named.
@@ -118,7 +120,7 @@ func (r *Runtime) exit(id string, e container.Exit) {
 }
 
 func (r *Runtime) note(kind Kind, c *running, sig syscall.Signal) {
-	r.events = append(r.events, Event{time.Now(), kind, c.Container, sig})
+	r.events = append(r.events, Event{time.Now(), kind, c.Container, sig, c.sees})
 }
 
 // Version implements the runtime.
@@ -152,7 +154,10 @@ func (r *Runtime) Start(ctx context.Context, s container.Spec) (out container.Co
 				r.violations = append(r.violations, fmt.Sprintf("%s#%d is started while #%d runs", s.Name, s.Restarts, c.Restarts))
 			}
 		}
-		c := &running{Container: s.Container}
+		if t := s.Namespaces.PIDOf; t != "" && (r.containers[t] == nil || r.containers[t].State == container.StateExited) {
+			return fmt.Errorf("container %s, whose processes are to be seen, does not run", t)
+		}
+		c := &running{Container: s.Container, sees: s.Namespaces.PIDOf}
 		c.StartedAt = time.Now()
 		r.containers[s.ID] = c
 		r.note(Started, c, 0)
@@ -202,13 +207,13 @@ func (r *Runtime) remove(id string) {
 }
 
 // UpdateResources implements the runtime.
-func (r *Runtime) UpdateResources(ctx context.Context, id string, _ container.Resources, hash string) error {
+func (r *Runtime) UpdateResources(ctx context.Context, id string, _ container.Resources, has container.Compute) error {
 	return r.call(ctx, "UpdateResources", func() error {
 		c := r.containers[id]
 		if c == nil || c.State == container.StateExited {
 			return fmt.Errorf("container %s does not run", id)
 		}
-		c.ResourcesHash = hash
+		c.Actuated = has
 		r.note(Resized, c, 0)
 		return nil
 	})

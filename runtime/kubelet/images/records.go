@@ -1,6 +1,7 @@
 package images
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/gantry-run/gantry/runtime/durable"
 )
 
 // Records are the files that say with whose credentials this node's images were pulled,
@@ -19,6 +22,9 @@ import (
 type Records struct {
 	// Dir is the directory of the files.
 	Dir string
+	// Disk is what they are written to, nil for the host's: they must hold after a power
+	// cut, since the images do.
+	Disk durable.FS
 
 	mu      sync.Mutex
 	pulling map[string]int // pulls under way, by name of the image
@@ -58,11 +64,14 @@ func (r *Records) file(kind, of string) string {
 func (r *Records) begin(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
-		return fmt.Errorf("failed to record image pull intent: %w", err)
-	}
-	if err := os.WriteFile(r.file("pulling", name), []byte(name), 0o600); err != nil {
-		return fmt.Errorf("failed to record image pull intent: %w", err)
+	if r.pulling[name] == 0 {
+		err := durable.MakeDir(r.Disk, r.Dir, 0o700)
+		if err == nil {
+			err = durable.WriteFile(r.Disk, r.file("pulling", name), []byte(name), durable.Attributes{Mode: 0o600})
+		}
+		if err != nil {
+			return fmt.Errorf("failed to record image pull intent: %w", err)
+		}
 	}
 	if r.pulling == nil {
 		r.pulling = map[string]int{}
@@ -77,7 +86,7 @@ func (r *Records) end(name string) {
 	defer r.mu.Unlock()
 	if r.pulling[name]--; r.pulling[name] <= 0 {
 		delete(r.pulling, name)
-		os.Remove(r.file("pulling", name)) // what stays is only asked for credentials once more
+		durable.Remove(r.Disk, r.file("pulling", name)) //nolint:errcheck // what stays is only asked for credentials once more
 	}
 }
 
@@ -117,8 +126,13 @@ func (r *Records) allow(id string, everybody bool, origins ...origin) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	have, err := r.read(id)
-	if err != nil || have == nil {
+	known := err == nil && have != nil
+	if !known {
 		have = &pulled{Image: id} // one that cannot be read is written anew
+	}
+	before, err := json.Marshal(have)
+	if err != nil {
+		return err
 	}
 	have.Everybody = have.Everybody || everybody
 	for _, o := range origins {
@@ -131,16 +145,18 @@ func (r *Records) allow(id string, everybody bool, origins ...origin) error {
 	if err != nil {
 		return err
 	}
-	file := r.file("pulled", id)
-	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
+	if known && bytes.Equal(data, before) {
+		return nil // it is pulled at each start of a pod that asks for that
+	}
+	if err := durable.WriteFile(r.Disk, r.file("pulled", id), data, durable.Attributes{Mode: 0o600}); err != nil {
 		return fmt.Errorf("record who may use image %s: %w", id, err)
 	}
-	return os.Rename(file+".new", file)
+	return nil
 }
 
 // forget drops the record of an image that is removed.
 func (r *Records) forget(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	os.Remove(r.file("pulled", id)) // what stays is only asked for credentials once more
+	durable.Remove(r.Disk, r.file("pulled", id)) //nolint:errcheck // what stays is only asked for credentials once more
 }

@@ -25,6 +25,9 @@ func (l Layout) Pod(uid string) string { return filepath.Join(l.Root, "pods", ui
 // Volumes is the directory of a pod's volumes: <plugin>/<volume name> below it.
 func (l Layout) Volumes(uid string) string { return filepath.Join(l.Pod(uid), "volumes") }
 
+// Allocation is the file of what a pod was given of the node.
+func (l Layout) Allocation(uid string) string { return filepath.Join(l.Pod(uid), "allocation.json") }
+
 // TerminationMessage is the file in which an incarnation of a container may say why
 // it ended.
 func (l Layout) TerminationMessage(uid, name string, restarts int32) string {

@@ -15,6 +15,7 @@ func TestPathsStay(t *testing.T) {
 		l.Pod("u"):                           "/r/pods/u",
 		l.Volumes("u"):                       "/r/pods/u/volumes",
 		l.TerminationMessage("u", "c", 3):    "/r/pods/u/termination/c-3",
+		l.Allocation("u"):                    "/r/pods/u/allocation.json",
 		l.PodLogs(ref):                       "/l/ns_p_u",
 		l.ContainerLog(ref, "c", 3):          "/l/ns_p_u/c/3.log",
 		l.SeccompProfile("a/b.json"):         "/r/seccomp/a/b.json",

@@ -25,8 +25,8 @@ type Files struct {
 	HostResolv, HostHosts string
 }
 
-// Write writes the files of a pod with that address.
-func (f Files) Write(pod *corev1.Pod, podIP string) error {
+// Write writes the files of a pod with those addresses.
+func (f Files) Write(pod *corev1.Pod, ips []string) error {
 	resolv, err := readIfThere(f.HostResolv)
 	if err != nil {
 		return err
@@ -35,9 +35,12 @@ func (f Files) Write(pod *corev1.Pod, podIP string) error {
 	if err != nil {
 		return err
 	}
-	name := Hostname(pod, f.NodeName)
+	name, err := KernelHostname(pod, f.NodeName, f.ClusterDomain)
+	if err != nil {
+		return err
+	}
 	for at, content := range map[string]string{
-		"/etc/hosts":       hostsFile(pod, podIP, name, f.ClusterDomain, hosts),
+		"/etc/hosts":       hostsFile(pod, ips, Hostname(pod, f.NodeName), f.ClusterDomain, hosts),
 		"/etc/hostname":    name + "\n",
 		"/etc/resolv.conf": podResolver(pod, f.ClusterDNS, f.ClusterDomain, parseResolver(resolv)).String(),
 	} {

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
@@ -27,10 +29,38 @@ func TestHostname(t *testing.T) {
 		{named("web-0", corev1.PodSpec{Hostname: "other"}), "other"},
 		{named("web-0", corev1.PodSpec{Hostname: "other", HostNetwork: true}), "node"},
 		{named(long, corev1.PodSpec{}), strings.Repeat("a", 62)},
+		{named("web-0", corev1.PodSpec{Hostname: "other", HostnameOverride: ptr.To("mine.example")}), "mine.example"},
+		{named("web-0", corev1.PodSpec{HostnameOverride: &long}), strings.Repeat("a", 62)},
 	} {
 		if got := Hostname(c.pod, "node"); got != c.want {
 			t.Errorf("%s of %s, want %s", got, c.pod.Name, c.want)
 		}
+	}
+}
+
+// TestKernelHostname: with setHostnameAsFQDN, the name has its domain, where there is one.
+func TestKernelHostname(t *testing.T) {
+	fqdn := corev1.PodSpec{Subdomain: "sub", SetHostnameAsFQDN: ptr.To(true)}
+	with := func(edit func(*corev1.PodSpec)) corev1.PodSpec { s := *fqdn.DeepCopy(); edit(&s); return s }
+	fits := strings.Repeat("a", 64-len(".sub.ns.svc.c.l"))
+	for _, c := range []struct {
+		pod  *corev1.Pod
+		want string
+	}{
+		{named("web-0", fqdn), "web-0.sub.ns.svc.c.l"},
+		{named(fits, fqdn), fits + ".sub.ns.svc.c.l"},
+		{named("web-0", with(func(s *corev1.PodSpec) { s.SetHostnameAsFQDN = ptr.To(false) })), "web-0"},
+		{named("web-0", with(func(s *corev1.PodSpec) { s.SetHostnameAsFQDN = nil })), "web-0"},
+		{named("web-0", with(func(s *corev1.PodSpec) { s.Subdomain = "" })), "web-0"},
+		{named("web-0", with(func(s *corev1.PodSpec) { s.HostNetwork = true })), "node"},
+		{named("web-0", with(func(s *corev1.PodSpec) { s.HostnameOverride = ptr.To("mine") })), "mine"},
+	} {
+		if got, err := KernelHostname(c.pod, "node", "c.l"); got != c.want || err != nil {
+			t.Errorf("%s of %s, %v, want %s", got, c.pod.Name, err, c.want)
+		}
+	}
+	if got, err := KernelHostname(named(fits+"b", fqdn), "node", "c.l"); err == nil || !strings.Contains(err.Error(), "is too long (64 characters is the max, 65 characters requested)") {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
@@ -40,14 +70,18 @@ func TestHostsFile(t *testing.T) {
 		spec corev1.PodSpec
 		want string // its last lines
 	}{
-		"plain":          {corev1.PodSpec{}, "fe00::2\tip6-allrouters\n10.0.0.7\th\n"},
-		"subdomain":      {corev1.PodSpec{Subdomain: "sub"}, "10.0.0.7\th.sub.ns.svc.c.l\th\n"},
-		"aliases":        {corev1.PodSpec{HostAliases: aliases}, "10.0.0.7\th\n9.9.9.9\tx\ty\n"},
+		"plain":          {corev1.PodSpec{}, "fe00::2\tip6-allrouters\n10.0.0.7\th\nfd00::7\th\n"},
+		"subdomain":      {corev1.PodSpec{Subdomain: "sub"}, "10.0.0.7\th.sub.ns.svc.c.l\th\nfd00::7\th.sub.ns.svc.c.l\th\n"},
+		"aliases":        {corev1.PodSpec{HostAliases: aliases}, "fd00::7\th\n\n# Entries added by HostAliases.\n9.9.9.9\tx\ty\n"},
 		"on the host":    {corev1.PodSpec{HostNetwork: true}, "the server's\n"},
-		"there, aliases": {corev1.PodSpec{HostNetwork: true, HostAliases: aliases}, "the server's\n9.9.9.9\tx\ty\n"},
+		"there, aliases": {corev1.PodSpec{HostNetwork: true, HostAliases: aliases}, "the server's\n\n# Entries added by HostAliases.\n9.9.9.9\tx\ty\n"},
 	} {
-		got := hostsFile(named("p", c.spec), "10.0.0.7", "h", "c.l", "the server's\n")
-		if !strings.HasSuffix(got, c.want) || strings.HasPrefix(got, "127.0.0.1\tlocalhost\n") == c.spec.HostNetwork {
+		got := hostsFile(named("p", c.spec), []string{"10.0.0.7", "fd00::7"}, "h", "c.l", "the server's\n")
+		begin := "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n"
+		if c.spec.HostNetwork {
+			begin = "# Kubernetes-managed hosts file (host network).\nthe server's\n"
+		}
+		if !strings.HasSuffix(got, c.want) || !strings.HasPrefix(got, begin) {
 			t.Errorf("%s:\n%s", name, got)
 		}
 	}
@@ -63,13 +97,13 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := named("p", corev1.PodSpec{})
-	if err := f.Write(p, "10.0.0.7"); err == nil {
+	if err := f.Write(p, []string{"10.0.0.7"}); err == nil {
 		t.Error("files are written where no pod is")
 	}
 	if err := os.MkdirAll(f.Layout.Pod("u"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Write(p, "10.0.0.7"); err != nil {
+	if err := f.Write(p, []string{"10.0.0.7"}); err != nil {
 		t.Fatal(err)
 	}
 	for at, want := range map[string]string{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
@@ -30,9 +31,9 @@ type Runtime interface {
 	// Remove kills and deletes a container and its writable layer; one that does
 	// not exist is no error.
 	Remove(ctx context.Context, id string) error
-	// UpdateResources sets the values of a running container's cgroup, and keeps hash
-	// with it.
-	UpdateResources(ctx context.Context, id string, r container.Resources, hash string) error
+	// UpdateResources sets the values of a running container's cgroup, and keeps with it
+	// what it has.
+	UpdateResources(ctx context.Context, id string, r container.Resources, has container.Compute) error
 }
 
 // Images makes sure of images.
@@ -87,11 +88,28 @@ type Volumes interface {
 	TearDown(uid string) error
 }
 
+// ImageVolumes mounts images as volumes of pods.
+type ImageVolumes interface {
+	ImageMounted(pod *corev1.Pod, volume string) (bool, error)
+	MountImage(ctx context.Context, pod *corev1.Pod, volume string, img container.Image) error
+}
+
 // Cgroups keeps the cgroups of pods.
 type Cgroups interface {
 	EnsurePod(pod *corev1.Pod) error
+	// WidenPod gives a pod's cgroup the wider value of two versions of it.
+	WidenPod(from, to *corev1.Pod) error
 	RemovePod(uid string) error
+	// MemoryUsage is that of a pod's container, or of the pod with "", in bytes.
+	MemoryUsage(pod *corev1.Pod, id string) (int64, error)
 	Container(pod *corev1.Pod, c *corev1.Container, id string) container.Resources
+}
+
+// Allocations keeps what pods are given of the node.
+type Allocations interface {
+	// Load returns what was kept of a pod; false: nothing was.
+	Load(uid string) (allocation.Resources, bool)
+	Save(uid string, r allocation.Resources) error
 }
 
 // Specs makes the descriptions of containers.
@@ -105,7 +123,7 @@ type Specs interface {
 
 // Files writes the files that every container of a pod has.
 type Files interface {
-	Write(pod *corev1.Pod, podIP string) error
+	Write(pod *corev1.Pod, ips []string) error
 }
 
 // Prober probes running containers.
@@ -145,11 +163,15 @@ type Config struct {
 	Handlers  Handlers
 	Network   Network
 	Volumes   Volumes
-	Cgroups   Cgroups
-	Specs     Specs
-	Files     Files
-	Prober    Prober
-	Hooks     Hooks
+	// ImageVolumes are those volumes that are images.
+	ImageVolumes ImageVolumes
+	Cgroups      Cgroups
+	// Allocations outlive this process.
+	Allocations Allocations
+	Specs       Specs
+	Files       Files
+	Prober      Prober
+	Hooks       Hooks
 	// PodAdmission decides by the pod and the node alone, Admission also by the pods that
 	// were admitted before.
 	PodAdmission, Admission admit.Handler

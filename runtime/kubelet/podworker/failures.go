@@ -49,6 +49,17 @@ func (f failures) image(name string, err error) {
 	}
 }
 
+// imageVolume notes that a volume of a container, which is an image, is not there, and says
+// whether that is another failure than those of images.
+func (f failures) imageVolume(name string, err error) bool {
+	if e := (*images.Error)(nil); errors.As(err, &e) || f.unavailable(name, err) {
+		f.image(name, err)
+		return false
+	}
+	f.record(name, "CreateContainerError", err, configErrorDelay)
+	return true
+}
+
 // start notes that a container could not be started, with a delay that grows, and says
 // whether that is the pod's failure.
 func (f failures) start(name string, err error) bool {

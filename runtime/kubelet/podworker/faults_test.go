@@ -194,7 +194,7 @@ func TestARejectedPod(t *testing.T) {
 		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "too much" {
 			t.Errorf("status %+v", s)
 		}
-		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted()) > 0 {
+		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted(nil)) > 0 {
 			t.Error("it was started, or counts")
 		}
 		n.api.remove(0)
@@ -208,7 +208,7 @@ func TestAnAdmittedPodIsNotJudgedAgain(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if got := n.workers.admission.admitted(); len(got) != 1 {
+		if got := n.workers.admission.admitted(nil); len(got) != 1 {
 			t.Errorf("%d pods count", len(got))
 		}
 		n.reject = &admit.Rejection{Reason: "NodeAffinity"}
@@ -244,7 +244,7 @@ func TestAContainerOfAnEarlierVersion(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if err := n.rt.UpdateResources(t.Context(), n.newest("a").ID, container.Resources{}, ""); err != nil {
+		if err := n.rt.UpdateResources(t.Context(), n.newest("a").ID, container.Resources{}, container.Compute{}); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Second)

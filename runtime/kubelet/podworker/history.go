@@ -1,7 +1,12 @@
 package podworker
 
 import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // history are the incarnations of a pod's containers, the newest and the one before it
@@ -57,7 +62,7 @@ func (h history) running() map[string]bool {
 func (h history) runsIn() string {
 	for _, c := range h.newest {
 		if c.State == container.StateRunning {
-			return c.Sandbox
+			return container.SandboxOf(c.Sandbox)
 		}
 	}
 	return ""
@@ -72,4 +77,19 @@ func (h history) all() []*container.Container {
 		}
 	}
 	return out
+}
+
+// target is the sandbox as a container of that name is to see it: an ephemeral one may see
+// the processes of another container, where that has its own.
+func (h history) target(p *corev1.Pod, name string, sb container.Sandbox) (container.Sandbox, error) {
+	of := pod.Target(&p.Spec, name)
+	if of == "" || sb.Namespaces.PID != "" {
+		return sb, nil
+	}
+	c := h.newest[of]
+	if c == nil || c.State != container.StateRunning {
+		return sb, fmt.Errorf("unable to find target container %v", of)
+	}
+	sb.Namespaces.PIDOf = c.ID
+	return sb, nil
 }

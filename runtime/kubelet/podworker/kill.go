@@ -20,8 +20,8 @@ import (
 const (
 	// killRepeat is how often SIGKILL is sent to a container that does not end.
 	killRepeat = 5 * time.Second
-	// minShutdown is what a container has after its stop signal though its preStop hook
-	// took the whole grace.
+	// minShutdown is what a container has at least after its stop signal, though there is no
+	// grace, or its preStop hook took it all.
 	// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow
 	minShutdown = 2 * time.Second
 )
@@ -76,8 +76,9 @@ type execution struct {
 func (e *execution) run(ctx context.Context) {
 	if e.left() > 0 {
 		e.preStop(ctx)
-		e.signal(ctx, e.stopSignal(ctx))
 	}
+	e.atLeast(minShutdown)
+	e.signal(ctx, e.stopSignal(ctx))
 	if e.wait(ctx, nil) {
 		return
 	}
@@ -108,9 +109,7 @@ func (e *execution) preStop(ctx context.Context) {
 			e.Events.Event(e.pod, corev1.EventTypeWarning, "FailedPreStopHook", err.Error())
 		}
 	}()
-	if !e.wait(ctx, done) {
-		e.atLeast(minShutdown)
-	}
+	e.wait(ctx, done)
 }
 
 func (e *execution) signal(ctx context.Context, sig syscall.Signal) {
@@ -148,6 +147,7 @@ type kill struct {
 
 	mu       sync.Mutex
 	deadline time.Time
+	floor    time.Time     // which the deadline is never moved before
 	sooner   chan struct{} // told when the deadline moved
 }
 
@@ -161,6 +161,9 @@ func (k *kill) finish() { k.once.Do(func() { close(k.ended) }) }
 func (k *kill) shorten(to time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if to.Before(k.floor) {
+		to = k.floor
+	}
 	if to.Before(k.deadline) {
 		k.deadline = to
 		select {
@@ -170,12 +173,12 @@ func (k *kill) shorten(to time.Time) {
 	}
 }
 
-// atLeast moves the deadline back, so that d is left.
+// atLeast moves the deadline back, so that d is left, whatever comes.
 func (k *kill) atLeast(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if t := time.Now().Add(d); t.After(k.deadline) {
-		k.deadline = t
+	if k.floor = time.Now().Add(d); k.floor.After(k.deadline) {
+		k.deadline = k.floor
 	}
 }
 

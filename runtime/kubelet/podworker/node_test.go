@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
 	"github.com/gantry-run/gantry/runtime/kubelet/containertest"
@@ -64,7 +66,7 @@ func (n *node) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	pulls := images.NewManager(n.rt, nil, n.events, images.Access{Records: &images.Records{Dir: n.layout.Root + "/image-pulls"}})
 	n.workers = New(Config{
-		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, Cgroups: n.held,
+		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, ImageVolumes: n.held, Cgroups: n.held, Allocations: allocation.Checkpoint{Layout: n.layout},
 		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Handlers: classes{}, Admission: n, Status: n.api, Events: n.events, Log: log,
 		StartsAtOnce: 2, Forget: pulls.Forget,
 	})
@@ -223,6 +225,8 @@ type held struct {
 	mu     sync.Mutex
 	by     map[string]map[string]string
 	made   int
+	memory int64            // in use, in bytes
+	pid    string           // the PID namespace that containers share; "": each has its own
 	fails  map[string]error // what cannot be made, by kind
 	busy   map[string]error // what cannot be given back
 }
@@ -288,7 +292,7 @@ func (h *held) Ensure(p *corev1.Pod) (container.Sandbox, error) {
 		id = fmt.Sprint("s", h.made)
 		h.mu.Unlock()
 	}
-	return container.Sandbox{ID: id, Namespaces: container.Namespaces{Net: "/net/" + uid}}, h.make("sandbox", uid, id)
+	return container.Sandbox{ID: id, Namespaces: container.Namespaces{Net: "/net/" + uid, PID: h.pid}}, h.make("sandbox", uid, id)
 }
 
 func (h *held) Healthy(p *corev1.Pod, id string) bool { return h.get("sandbox", string(p.UID)) == id }
@@ -335,21 +339,51 @@ func (h *held) SetUp(_ context.Context, p *corev1.Pod, _ *corev1.PodStatus, _ fu
 func (h *held) Refresh(context.Context, *corev1.Pod, *corev1.PodStatus, func()) (time.Time, error) {
 	return time.Time{}, nil
 }
+func (h *held) ImageMounted(p *corev1.Pod, volume string) (bool, error) {
+	return h.get("image volume "+volume, string(p.UID)) != "", nil
+}
+func (h *held) MountImage(_ context.Context, p *corev1.Pod, volume string, img container.Image) error {
+	return h.make("image volume "+volume, string(p.UID), img.Name)
+}
 func (h *held) Outdate(string) {}
 func (h *held) Release(string) {}
 func (h *held) TearDown(uid string) error {
 	if err := h.drop("volumes", uid); err != nil {
 		return err
 	}
+	h.mu.Lock()
+	for kind, by := range h.by {
+		if strings.HasPrefix(kind, "image volume ") {
+			delete(by, uid)
+		}
+	}
+	h.mu.Unlock()
 	return os.RemoveAll(h.layout.Pod(uid))
 }
 
 func (h *held) EnsurePod(p *corev1.Pod) error { return h.make("cgroup", string(p.UID), "") }
-func (h *held) RemovePod(uid string) error    { return h.drop("cgroup", uid) }
+func (h *held) WidenPod(_, to *corev1.Pod) error {
+	return h.make("cgroup", string(to.UID), "")
+}
+func (h *held) RemovePod(uid string) error { return h.drop("cgroup", uid) }
+
+// use says how much memory the pod and each of its containers use.
+func (h *held) use(bytes int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.memory = bytes
+}
+
+// MemoryUsage is that of the pod, and of each container of it.
+func (h *held) MemoryUsage(p *corev1.Pod, _ string) (int64, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.memory, h.fails["memory"]
+}
 func (h *held) Container(_ *corev1.Pod, _ *corev1.Container, id string) container.Resources {
 	return container.Resources{CgroupPath: id}
 }
-func (h *held) Write(*corev1.Pod, string) error { return nil }
+func (h *held) Write(*corev1.Pod, []string) error { return nil }
 
 // specs makes containers with what a worker looks at.
 type specs struct{ layout poddir.Layout }
@@ -370,10 +404,10 @@ func (specs) ReleasePod(string) error           { return nil }
 func (s specs) Generate(_ context.Context, in containerspec.Incarnation) (container.Spec, error) {
 	uid, name := string(in.Pod.UID), in.Container.Name
 	ref := container.PodRef{Namespace: in.Pod.Namespace, Name: in.Pod.Name, UID: uid}
-	return container.Spec{ResolvedImage: in.Image.Name, Container: container.Container{
-		ID: container.ID(uid, in.Sandbox.ID, name, in.Restarts), Pod: ref, Name: name, Sandbox: in.Sandbox.ID,
+	return container.Spec{ResolvedImage: in.Image.Name, Namespaces: in.Sandbox.Namespaces, Container: container.Container{
+		ID: container.ID(uid, in.Sandbox.Incarnation(), name, in.Restarts), Pod: ref, Name: name, Sandbox: in.Sandbox.Incarnation(),
 		Restarts: in.Restarts, Backoff: in.Backoff, Image: in.Container.Image, ImageID: in.Image.ID,
-		SpecHash: container.SpecHash(in.Container), ResourcesHash: container.ResourcesHash(in.Container),
+		SpecHash: container.SpecHash(in.Container), Actuated: container.ComputeOf(in.Container.Resources),
 		LogPath: s.layout.ContainerLog(ref, name, in.Restarts),
 	}}, nil
 }

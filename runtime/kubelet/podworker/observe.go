@@ -35,7 +35,7 @@ func (w *worker) observeEnded() {
 
 func (w *worker) view(p *corev1.Pod) plan.View {
 	v := plan.View{
-		Pod: p, Sandbox: w.sandbox.ID, Containers: w.newest, Previous: w.previous, Failures: w.failures,
+		Pod: p, Sandbox: w.sandbox.Incarnation(), Restarting: w.restarting, Containers: w.newest, Previous: w.previous, Failures: w.failures,
 		Health: map[string]container.Health{}, Now: time.Now(),
 	}
 	for _, c := range w.newest {
@@ -59,7 +59,7 @@ func (w *worker) view(p *corev1.Pod) plan.View {
 func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
 		HostIPs: w.NodeIPs, PodIPs: w.ips, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
-		RecursiveReadOnly: w.Features.Of(w.sandbox.Handler).RecursiveReadOnly,
+		RecursiveReadOnly: w.Features.Of(w.sandbox.Handler).RecursiveReadOnly, Cgroup: w.resizer.cgroup, Resizes: w.resizer.conditions(),
 	}))
 	if err == nil || ctx.Err() != nil {
 		return time.Time{}

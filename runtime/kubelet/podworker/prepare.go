@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -93,8 +94,15 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if err != nil {
 		return fmt.Errorf("failed to create pod sandbox: %w", err)
 	}
-	if err := w.Cgroups.EnsurePod(p); err != nil {
-		return err
+	if why := w.Features.Of(handler).UserNamespaces; why != nil && !ptr.Deref(p.Spec.HostUsers, true) {
+		return fmt.Errorf("failed to create pod sandbox: can't set `spec.hostUsers: false`, RuntimeClass handler %q does not support user namespaces: %w", handler, why)
+	}
+	// Of a pod that runs the cgroup is there: its values follow with those of its containers.
+	if len(w.running()) == 0 {
+		if err := w.Cgroups.EnsurePod(p); err != nil {
+			return err
+		}
+		w.resizer.cgroup = p
 	}
 	var sb container.Sandbox
 	var ips addr.IPs
@@ -119,10 +127,15 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if len(ips) > 0 {
 		w.ips = ips
 	}
-	if err := w.Files.Write(p, primary(w.ips)); err != nil {
+	if err := w.Files.Write(p, w.ips.Strings()); err != nil {
 		return err
 	}
 	sb.Handler = handler
+	for _, c := range w.all() {
+		if round, ok := sb.RoundOf(c.Sandbox); ok {
+			sb.Round = max(sb.Round, round)
+		}
+	}
 	w.sandbox, w.released = sb, false
 	if !p.Spec.HostNetwork {
 		w.setNetwork(sb.Namespaces.Net)

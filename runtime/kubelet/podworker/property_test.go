@@ -244,6 +244,7 @@ func (h *life) expected() corev1.PodPhase {
 // nothing again that the policy does not want again.
 func (h *life) judgeOrder() {
 	started, done, ended := map[string]bool{}, map[string]bool{}, map[string]*container.Exit{}
+	images := map[string]string{} // of what was started last
 	for _, e := range h.rt.Events() {
 		name := e.Container.Name
 		switch e.Kind {
@@ -261,14 +262,16 @@ func (h *life) judgeOrder() {
 			}
 			if last := ended[name]; last != nil && name[0] == 'm' && e.Container.Restarts > 0 {
 				policy := h.pod.Spec.RestartPolicy
-				if policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && last.Code == 0 {
+				// One whose image changed was ended to be started anew, whatever the policy is.
+				changed := images[name] != e.Container.Image
+				if !changed && (policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && last.Code == 0) {
 					h.t.Errorf("%s is run again after exit %d with policy %s", name, last.Code, policy)
 				}
 			}
 			if name[0] == 'i' && done[name] {
 				h.t.Errorf("init container %s is run again after it was done", name)
 			}
-			started[name] = true
+			started[name], images[name] = true, e.Container.Image
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
-	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -23,18 +22,29 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 			w.log.Warn("the volume mounts of a container's start are not released", "container", name, "error", err)
 		}
 	}()
-	img, err := w.Images.EnsureImage(ctx, p, a.Container, func() {
+	pulling := func() {
 		w.report(life, p) // a pull takes time: say that the pod is being created
-	})
+	}
+	if err := mountImages(ctx, w.Config, p, a.Container, pulling); err != nil {
+		if ctx.Err() == nil && w.failures.imageVolume(name, err) {
+			w.Events.Event(p, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
+		}
+		return false
+	}
+	img, err := w.Images.EnsureImage(ctx, p, a.Container, pulling)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.failures.image(name, err)
 		}
 		return false
 	}
-	spec, err := w.Specs.Generate(ctx, containerspec.Incarnation{
-		Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: w.sandbox, Restarts: a.Restarts, Backoff: a.Backoff,
-	})
+	sb, err := w.target(p, name, w.sandbox)
+	var spec container.Spec
+	if err == nil {
+		spec, err = w.Specs.Generate(ctx, containerspec.Incarnation{
+			Pod: p, Status: w.fields(p), Container: a.Container, Image: img, Sandbox: sb, Restarts: a.Restarts, Backoff: a.Backoff,
+		})
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			w.failures.record(name, "CreateContainerConfigError", err, configErrorDelay)
@@ -56,9 +66,13 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 		return false
 	}
 	delete(w.failures, name)
+	if old := w.newest[name]; old != nil {
+		delete(w.restarting, old.ID)
+	}
 	w.observe(c)
 	w.publish(w.running())
-	w.discard(life)
+	w.removeOld(life, w.log, w.discarded)
+	w.discarded = nil
 	w.Events.Event(p, corev1.EventTypeNormal, "Created", "Created container: "+name)
 	w.Events.Event(p, corev1.EventTypeNormal, "Started", "Started container "+name)
 	w.postStart(ctx, life, p, a.Container, &c)
@@ -75,35 +89,6 @@ func (w *worker) postStart(ctx, life context.Context, p *corev1.Pod, spec *corev
 		w.Events.Event(p, corev1.EventTypeWarning, "FailedPostStartHook", err.Error())
 		w.kills.kill(life, p, c, primary(w.ips), plan.Grace(p), "FailedPostStartHook")
 	}
-}
-
-// discard removes incarnations that are older than the last two, with their logs.
-func (w *worker) discard(ctx context.Context) {
-	for _, c := range w.discarded {
-		if err := w.Runtime.Remove(ctx, c.ID); err != nil {
-			w.log.Warn("an old container is not removed", "container", c.ID, "error", err)
-			continue // with the pod at the latest
-		}
-		if err := podlog.Remove(c.LogPath); err != nil {
-			w.log.Warn("the log of an old container is not removed", "container", c.ID, "error", err)
-		}
-	}
-	w.discarded = nil
-}
-
-// resize gives a running container's cgroup the values of its spec.
-func (w *worker) resize(ctx context.Context, p *corev1.Pod, r plan.Resize) bool {
-	hash := container.ResourcesHash(r.Spec)
-	err := w.Cgroups.EnsurePod(p)
-	if err == nil {
-		err = w.Runtime.UpdateResources(ctx, r.Container.ID, w.Cgroups.Container(p, r.Spec, r.Container.ID), hash)
-	}
-	if err != nil {
-		w.log.Warn("a container is not resized yet", "container", r.Container.Name, "error", err)
-		return false
-	}
-	r.Container.ResourcesHash = hash
-	return true
 }
 
 // superviseProbes probes the containers that run.

@@ -3,12 +3,14 @@ package podworker
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
@@ -36,15 +38,18 @@ type worker struct {
 	failures   failures
 	kills      kills
 	backingOff map[string]string      // by name, the container whose back-off was recorded
+	restarting map[string]bool        // containers that were ended to be started anew, by ID
 	discarded  []*container.Container // that are to be removed
 
 	sandbox    container.Sandbox
+	resizer    *resizer
 	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
+	awaited    []*mailbox      // of pods that give way and have not ended
 	terminated bool            // deleted, and nothing of it runs any more
 	released   bool            // ended, and what it held is given back
 }
@@ -53,16 +58,19 @@ func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod,
 	w := &worker{
 		mailbox: mailbox{pod: p, wakeC: make(chan struct{}, 1)}, Config: cfg, admission: a, starting: starting,
 		ref:     container.PodRef{Namespace: p.Namespace, Name: p.Name, UID: string(p.UID)},
-		history: newHistory(), failures: failures{}, backingOff: map[string]string{},
+		history: newHistory(), failures: failures{}, backingOff: map[string]string{}, restarting: map[string]bool{},
 		created: time.Now(), startTime: metav1.Now(), seen: p,
 	}
 	w.log = cfg.Log.With("pod", w.ref.String())
 	w.kills = kills{Config: cfg, log: w.log, active: map[string]*kill{}}
+	w.resizer = &resizer{Config: cfg, mailbox: &w.mailbox, history: w.history, admission: a, log: w.log}
 	if p.Status.StartTime != nil {
 		w.startTime = *p.Status.StartTime
 	}
 	// What an earlier process started was admitted by it.
-	w.admitted = len(containers) > 0 || p.Status.StartTime != nil
+	if len(containers) > 0 || p.Status.StartTime != nil {
+		w.resizer.load(p)
+	}
 	for _, c := range containers {
 		w.observe(c)
 		cfg.Images.Use(w.ref.UID, c.ImageID)
@@ -74,6 +82,7 @@ func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod,
 // run serves the pod until it is gone or ctx is done.
 func (w *worker) run(ctx context.Context) {
 	defer func() {
+		w.vacate()
 		w.Volumes.Release(w.ref.UID)
 		for _, c := range w.all() {
 			w.Prober.Remove(c.ID)
@@ -103,24 +112,36 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	p, deleted, startCtx, stop := w.take(ctx)
 	defer stop()
 	w.observeEnded()
-	w.discard(ctx)
+	w.removeOld(ctx, w.log, w.discarded)
+	w.discarded = nil
+	_, admitted := w.admittedPod()
 	switch {
 	case deleted || p.DeletionTimestamp != nil:
-		return w.terminate(ctx, p, deleted)
+		return w.terminate(ctx, w.givenTo(p), deleted)
 	case pod.IsTerminal(p):
-		return w.finish(ctx, p), false
-	}
-	if _, ok := w.admittedPod(); !ok && w.failed == nil {
-		if r := w.admission.admit(ctx, &w.mailbox, p); r != nil {
+		return w.finish(ctx, w.givenTo(p)), false
+	case admitted:
+		p = w.resizer.allocate(ctx, p)
+	case w.failed == nil:
+		var r *admit.Rejection
+		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
 			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
 		}
+	}
+	if w.failed == nil && w.yielding() {
+		w.failed = preempted()
+		w.Events.Event(p, corev1.EventTypeWarning, w.failed.Reason, w.failed.Message)
 	}
 	next = w.enforceDeadline(p)
 	if w.failed != nil {
 		if !w.stopAll(ctx, p, plan.Grace(p)) {
 			return time.Time{}, false
 		}
+		w.vacate()
 		return w.report(ctx, p), false
+	}
+	if w.awaited = slices.DeleteFunc(w.awaited, (*mailbox).hasVacated); len(w.awaited) > 0 {
+		return next, false // each of them wakes it
 	}
 	left, err := w.leaveSandbox(ctx, p)
 	if !left && err == nil {
@@ -154,13 +175,16 @@ func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (ne
 	for {
 		d := plan.Decide(w.view(p))
 		for _, k := range d.Kill {
-			w.kills.kill(ctx, p, k.Container, primary(w.ips), plan.KillGrace(p, k.Container.Name), k.Message)
-		}
-		for _, r := range d.Resize {
-			if !w.resize(ctx, p, r) {
-				next = earliest(next, time.Now().Add(retryDelay))
+			grace := plan.KillGrace(p, k.Container.Name)
+			if k.AtOnce {
+				grace = 0
 			}
+			if k.Restart {
+				w.restarting[k.Container.ID] = true
+			}
+			w.kills.kill(ctx, p, k.Container, primary(w.ips), grace, k.Message)
 		}
+		next = earliest(next, w.resizer.actuate(ctx, p, d.Resize))
 		for _, c := range d.BackingOff {
 			w.recordBackoff(p, c)
 		}
@@ -170,7 +194,11 @@ func (w *worker) runContainers(ctx, startCtx context.Context, p *corev1.Pod) (ne
 			started = w.startContainer(startCtx, ctx, p, a) || started
 		}
 		w.superviseProbes(ctx, p)
-		if !started {
+		if d.Reset {
+			w.sandbox.Round++
+			clear(w.failures)
+		}
+		if !started && !d.Reset {
 			break
 		}
 		w.observeEnded()

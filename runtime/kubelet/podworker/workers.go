@@ -26,7 +26,8 @@ type Workers struct {
 func New(cfg Config) *Workers {
 	return &Workers{
 		cfg: cfg, starting: make(chan struct{}, cfg.StartsAtOnce), workers: map[string]*worker{},
-		admission: &admission{alone: cfg.PodAdmission, beside: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{}},
+		admission: &admission{alone: cfg.PodAdmission, beside: cfg.Admission, allocatable: cfg.Allocatable, pods: map[*mailbox]bool{},
+			kept: cfg.Allocations, events: cfg.Events, log: cfg.Log},
 	}
 }
 
@@ -133,6 +134,7 @@ func (ws *Workers) run(ctx context.Context, w *worker) {
 	ws.running.Go(func() {
 		w.run(ctx)
 		ws.admission.remove(&w.mailbox)
+		ws.admission.retry(ctx)
 		ws.mu.Lock()
 		defer ws.mu.Unlock()
 		delete(ws.workers, w.ref.UID)
@@ -169,6 +171,8 @@ func (ws *Workers) removeOrphans(ctx context.Context, orphans map[string][]conta
 		}
 		if err := ws.cfg.release(ctx, uid); err != nil {
 			log.Warn("the remains of a pod are not removed", "uid", uid, "error", err)
+			continue
 		}
+		ws.cfg.Forget(uid)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/runtime/durable"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
@@ -24,6 +25,8 @@ const handlerFile = "runtime-handler"
 type Manager struct {
 	API    kubernetes.Interface
 	Layout poddir.Layout
+	// Disk is what a pod's handler is kept on, nil for the host's.
+	Disk durable.FS
 	// Handlers are those that the container runtime has.
 	Handlers []string
 }
@@ -37,10 +40,10 @@ func (m Manager) Handler(ctx context.Context, pod *corev1.Pod) (string, error) {
 	}
 	file := filepath.Join(m.Layout.Pod(string(pod.UID)), handlerFile)
 	known, err := os.ReadFile(file)
-	if err == nil {
+	if err == nil && len(known) > 0 {
 		return string(known), nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the runtime handler of the pod: %w", err)
 	}
 	class, err := m.API.NodeV1().RuntimeClasses().Get(ctx, *pod.Spec.RuntimeClassName, metav1.GetOptions{})
@@ -50,7 +53,7 @@ func (m Manager) Handler(ctx context.Context, pod *corev1.Pod) (string, error) {
 	if !slices.Contains(m.Handlers, class.Handler) {
 		return "", fmt.Errorf("failed to get sandbox runtime: no runtime for %q is configured", class.Handler)
 	}
-	if err := os.WriteFile(file, []byte(class.Handler), 0o600); err != nil {
+	if err := durable.WriteFile(m.Disk, file, []byte(class.Handler), durable.Attributes{Mode: 0o600}); err != nil {
 		return "", fmt.Errorf("keep the runtime handler of the pod: %w", err)
 	}
 	return class.Handler, nil

@@ -45,6 +45,25 @@ func (c *computation) setConditions(s *corev1.PodStatus) {
 		ready, reason, message = false, "ReadinessGatesNotReady", fmt.Sprintf("the status of pod readiness gate %q is not \"True\"", gate)
 	}
 	c.set(s, corev1.PodReady, ready, reason, message)
+	if pod.MayRestartAll(&c.Pod.Spec) {
+		c.setRestartingAll(s)
+	}
+	c.setResizes(s)
+}
+
+// setRestartingAll says whether all containers are being restarted together.
+func (c *computation) setRestartingAll(s *corev1.PodStatus) {
+	reason, message := "", ""
+	switch {
+	case s.Phase == corev1.PodSucceeded:
+		reason = "PodCompleted"
+	case s.Phase == corev1.PodFailed:
+		reason = "PodFailed"
+	}
+	c.set(s, corev1.AllContainersRestarting, c.d.RestartingAll && reason == "", reason, message)
+	if have := pod.Condition(s, corev1.AllContainersRestarting); have.Status == corev1.ConditionTrue {
+		have.Reason, have.Message = "RestartAllContainersStarted", "container exited with restart policy rule"
+	}
 }
 
 // openGate is the first readiness gate of the pod whose condition is not true.

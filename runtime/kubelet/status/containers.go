@@ -23,6 +23,9 @@ func (c *computation) container(kind pod.ContainerType, spec *corev1.Container) 
 		return s
 	}
 	s.ContainerID, s.Image, s.ImageID, s.RestartCount = runtimeScheme+newest.ID, newest.Image, newest.ImageID, newest.Restarts
+	if kind != pod.EphemeralContainers {
+		s.Resources, s.AllocatedResources = containerResources(spec, newest), spec.Resources.Requests
+	}
 	if prev := c.Previous[spec.Name]; prev != nil && prev.Exit != nil {
 		s.LastTerminationState.Terminated = terminated(prev)
 	}
@@ -65,9 +68,9 @@ func (c *computation) restarts(kind pod.ContainerType, spec *corev1.Container, e
 	case c.d.Finished || kind == pod.EphemeralContainers:
 		return false
 	case kind == pod.InitContainers && !pod.IsSidecar(spec):
-		return !c.d.Initialized && ended.Exit.Code != 0 && plan.Restarts(c.Pod, spec, ended.Exit)
+		return c.d.RestartingAll || !c.d.Initialized && ended.Exit.Code != 0 && c.Restarts(spec, ended)
 	}
-	return plan.Restarts(c.Pod, spec, ended.Exit)
+	return c.d.RestartingAll || ended.Sandbox != c.Sandbox && container.SameSandbox(ended.Sandbox, c.Sandbox) || c.Restarts(spec, ended)
 }
 
 func (c *computation) waiting(kind pod.ContainerType, name string, ended *container.Container) *corev1.ContainerStateWaiting {

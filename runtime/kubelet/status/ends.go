@@ -13,6 +13,9 @@ import (
 // that has done its work runs again when the pod's namespaces were lost, and only its new
 // end is told.
 func keepEnds(p *corev1.Pod, said *corev1.PodStatus, status *corev1.PodStatus) {
+	if pod.MayRestartAll(&p.Spec) {
+		return // any of them may be started again
+	}
 	for _, list := range []struct{ said, now []corev1.ContainerStatus }{
 		{said.InitContainerStatuses, status.InitContainerStatuses}, {said.ContainerStatuses, status.ContainerStatuses},
 	} {

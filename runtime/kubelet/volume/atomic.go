@@ -35,6 +35,10 @@ func Write(dir string, files []File, gid int) (changed bool, err error) {
 		return false, fmt.Errorf("read the volume %s: %w", dir, err)
 	}
 	if old != "" && same(filepath.Join(dir, old), files) {
+		// A crash may have come before all names were visible.
+		if err := link(dir, old, files); err != nil {
+			return false, fmt.Errorf("write the volume %s: %w", dir, err)
+		}
 		return false, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -65,11 +69,8 @@ func Write(dir string, files []File, gid int) (changed bool, err error) {
 	if err := os.Rename(tmp, filepath.Join(dir, dataLink)); err != nil {
 		return false, err
 	}
-	if err := link(dir, files); err != nil {
+	if err := link(dir, filepath.Base(next), files); err != nil {
 		return true, fmt.Errorf("write the volume %s: %w", dir, err)
-	}
-	if old != "" {
-		os.RemoveAll(filepath.Join(dir, old)) // unreachable by now
 	}
 	return true, nil
 }
@@ -92,8 +93,9 @@ func writeFile(root string, f File, gid int) error {
 	return os.Chmod(p, mode) // whatever the umask is
 }
 
-// link makes the visible names and removes those whose file is gone.
-func link(dir string, files []File) error {
+// link makes the visible names and removes those whose file is gone, and all content
+// but the current.
+func link(dir, current string, files []File) error {
 	want := map[string]bool{}
 	for _, f := range files {
 		top, _, _ := strings.Cut(filepath.ToSlash(f.Path), "/")
@@ -104,6 +106,13 @@ func link(dir string, files []File) error {
 		return err
 	}
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "..v") && e.Name() != current {
+			os.RemoveAll(filepath.Join(dir, e.Name())) // unreachable by now
+		}
+		if want[e.Name()] && e.Type()&fs.ModeSymlink != 0 {
+			delete(want, e.Name())
+			continue
+		}
 		if !strings.HasPrefix(e.Name(), "..") && !want[e.Name()] && e.Type()&fs.ModeSymlink != 0 {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return err

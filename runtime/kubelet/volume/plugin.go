@@ -51,6 +51,8 @@ type Mounting struct {
 type Mounts interface {
 	Tmpfs(dir string, size int64) error
 	IsTmpfs(dir string) bool
+	// Below are the mount points at dir and below it.
+	Below(dir string) ([]string, error)
 	Unmount(dir string) error
 	RemoveAll(dir string) error
 }

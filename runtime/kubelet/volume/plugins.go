@@ -3,7 +3,7 @@ package volume
 import corev1 "k8s.io/api/core/v1"
 
 // Plugins are the kinds of volumes that a node has. allocatable is what it has for pods.
-func Plugins(mounts Mounts, objects Objects, tokens Tokens, allocatable corev1.ResourceList) []Plugin {
+func Plugins(mounts Mounts, objects Objects, tokens Tokens, allocatable corev1.ResourceList, images ImageMounts) []Plugin {
 	dir := directory{mounts}
 	c := content{objects: objects, tokens: tokens, allocatable: allocatable}
 	return []Plugin{
@@ -13,5 +13,6 @@ func Plugins(mounts Mounts, objects Objects, tokens Tokens, allocatable corev1.R
 		secret{directory: dir, content: c},
 		projected{directory: dir, content: c},
 		downwardAPI{directory: dir, content: c},
+		image{directory: dir, images: images},
 	}
 }

@@ -32,6 +32,14 @@ type mounts struct {
 
 func (m *mounts) Tmpfs(dir string, size int64) error { m.tmpfs[dir] = size; return nil }
 func (m *mounts) IsTmpfs(dir string) bool            { _, ok := m.tmpfs[dir]; return ok }
+func (m *mounts) Below(dir string) (points []string, _ error) {
+	for at := range m.tmpfs {
+		if at == dir || strings.HasPrefix(at, dir+"/") {
+			points = append(points, at)
+		}
+	}
+	return points, nil
+}
 func (m *mounts) Unmount(dir string) error {
 	for at := range m.tmpfs {
 		if at == dir || strings.HasPrefix(at, dir+"/") {
@@ -120,7 +128,7 @@ func newNode(t *testing.T) *node {
 // restart forgets what the manager knew.
 func (n *node) restart() {
 	allocatable := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
-	n.manager = NewManager(n.layout, n.mounts, n.refs, Plugins(n.mounts, n.refs, tokens{}, allocatable))
+	n.manager = NewManager(n.layout, n.mounts, n.refs, Plugins(n.mounts, n.refs, tokens{}, allocatable, nil))
 }
 
 func testPod(volumes ...corev1.Volume) *corev1.Pod {

@@ -48,7 +48,7 @@ func newResource(list corev1.ResourceList) (r Resource, pods int64) {
 // podRequests is what a pod asks for (init containers, sidecars, overhead and
 // pod-level resources included) and the CPU and memory that scoring takes it to use.
 func podRequests(p *corev1.Pod) (requests, nonZero Resource) {
-	requests, _ = newResource(pod.Requests(p))
+	requests, _ = newResource(pod.Reserved(p))
 	nonZero = Resource{MilliCPU: requests.MilliCPU, Memory: requests.Memory}
 	if lacksRequest(p, corev1.ResourceCPU) || lacksRequest(p, corev1.ResourceMemory) {
 		filled, _ := newResource(resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{

@@ -14,8 +14,12 @@ import (
 
 func mutatingAdmissionPolicy() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"),
-		Resource: "mutatingadmissionpolicies",
+		GVK:                    admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"),
+		Resource:               "mutatingadmissionpolicies",
+		Categories:             []string{"api-extensions"},
+		RequireResourceVersion: true,
+		Generation:             true,
+		AnyFinalizer:           true,
 		Default: kind.On(func(p *admissionv1.MutatingAdmissionPolicy) {
 			kind.SetDefaultPtr(&p.Spec.FailurePolicy, admissionv1.Fail)
 			kind.SetDefault(&p.Spec.ReinvocationPolicy, admissionv1.NeverReinvocationPolicy)

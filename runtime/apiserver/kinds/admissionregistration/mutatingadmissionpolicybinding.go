@@ -13,8 +13,12 @@ import (
 
 func mutatingAdmissionPolicyBinding() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
-		Resource: "mutatingadmissionpolicybindings",
+		GVK:                    admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
+		Resource:               "mutatingadmissionpolicybindings",
+		Categories:             []string{"api-extensions"},
+		RequireResourceVersion: true,
+		Generation:             true,
+		AnyFinalizer:           true,
 		Default: kind.On(func(b *admissionv1.MutatingAdmissionPolicyBinding) {
 			defaultParamRef(b.Spec.ParamRef)
 			defaultMatch(b.Spec.MatchResources)

@@ -14,8 +14,11 @@ import (
 
 func mutatingWebhookConfiguration() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration"),
-		Resource: "mutatingwebhookconfigurations",
+		GVK:          admissionv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration"),
+		Resource:     "mutatingwebhookconfigurations",
+		Categories:   []string{"api-extensions"},
+		Generation:   true,
+		AnyFinalizer: true,
 		Default: kind.On(func(c *admissionv1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				kind.SetDefaultPtr(&c.Webhooks[i].ReinvocationPolicy, admissionv1.NeverReinvocationPolicy)

@@ -15,10 +15,14 @@ import (
 
 func validatingAdmissionPolicy() kind.Kind {
 	return kind.Kind{
-		GVK:         admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"),
-		Resource:    "validatingadmissionpolicies",
-		Status:      true,
-		StatusKeeps: kind.AllMetadata,
+		GVK:                    admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"),
+		Resource:               "validatingadmissionpolicies",
+		Categories:             []string{"api-extensions"},
+		RequireResourceVersion: true,
+		Generation:             true,
+		AnyFinalizer:           true,
+		Status:                 true,
+		StatusKeeps:            kind.AllMetadata,
 		Default: kind.On(func(p *admissionv1.ValidatingAdmissionPolicy) {
 			kind.SetDefaultPtr(&p.Spec.FailurePolicy, admissionv1.Fail)
 			defaultMatch(p.Spec.MatchConstraints)

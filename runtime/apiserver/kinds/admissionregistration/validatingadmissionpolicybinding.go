@@ -14,8 +14,12 @@ import (
 
 func validatingAdmissionPolicyBinding() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
-		Resource: "validatingadmissionpolicybindings",
+		GVK:                    admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
+		Resource:               "validatingadmissionpolicybindings",
+		Categories:             []string{"api-extensions"},
+		RequireResourceVersion: true,
+		Generation:             true,
+		AnyFinalizer:           true,
 		Default: kind.On(func(b *admissionv1.ValidatingAdmissionPolicyBinding) {
 			defaultParamRef(b.Spec.ParamRef)
 			defaultMatch(b.Spec.MatchResources)

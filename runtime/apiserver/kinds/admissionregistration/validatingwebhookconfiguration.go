@@ -13,8 +13,11 @@ import (
 
 func validatingWebhookConfiguration() kind.Kind {
 	return kind.Kind{
-		GVK:      admissionv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"),
-		Resource: "validatingwebhookconfigurations",
+		GVK:          admissionv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"),
+		Resource:     "validatingwebhookconfigurations",
+		Categories:   []string{"api-extensions"},
+		Generation:   true,
+		AnyFinalizer: true,
 		Default: kind.On(func(c *admissionv1.ValidatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				defaultWebhook(validatingView(&c.Webhooks[i]))

@@ -29,7 +29,7 @@ func controllerRevision() kind.Kind {
 		ValidateUpdate: kind.CheckUpdate(func(r, old *appsv1.ControllerRevision) field.ErrorList {
 			return validate.Immutable(r.Data, old.Data, field.NewPath("data"))
 		}),
-		Columns: printers.Columns("Name", "Controller", "#Revision", "Age"),
+		Columns: printers.Columns("Name", "Controller", "Revision", "Age"),
 		Cells: kind.Cells(func(r *appsv1.ControllerRevision, now time.Time) []any {
 			owner := printers.None
 			if c := metav1.GetControllerOf(r); c != nil {

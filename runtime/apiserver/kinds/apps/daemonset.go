@@ -1,10 +1,13 @@
 package apps
 
 import (
+	"maps"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -18,12 +21,21 @@ func daemonSet() kind.Kind {
 	return kind.Kind{
 		GVK:        appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
 		Resource:   "daemonsets",
+		Generation: true,
 		ShortNames: []string{"ds"},
 		Categories: []string{"all"},
 		Namespaced: true,
 		Status:     true,
 
-		Default: kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		Default:          kind.On(SetObjectDefaults_DaemonSet, defaultDaemonSet),
+		PrepareForCreate: kind.On(func(d *appsv1.DaemonSet) { setTemplateGeneration(d, 1) }),
+		PrepareForUpdate: kind.OnUpdate(func(d, old *appsv1.DaemonSet) {
+			n := templateGeneration(old)
+			if !equality.Semantic.DeepEqual(d.Spec.Template, old.Spec.Template) {
+				n++
+			}
+			setTemplateGeneration(d, n)
+		}),
 		Unsupported: kind.Check(func(d *appsv1.DaemonSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
 		}),
@@ -34,6 +46,10 @@ func daemonSet() kind.Kind {
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(validateDaemonSetStatus),
 
+		Warnings: kind.Warnings(func(o *appsv1.DaemonSet) []string {
+			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange: true,
 		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "#Up-to-date", "#Available", "Node Selector", "Age",
 			"+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(d *appsv1.DaemonSet, now time.Time) []any {
@@ -49,6 +65,9 @@ func daemonSet() kind.Kind {
 }
 
 func defaultDaemonSet(d *appsv1.DaemonSet) {
+	if _, ok := d.Annotations[appsv1.DeprecatedTemplateGeneration]; !ok {
+		setTemplateGeneration(d, 0)
+	}
 	s := &d.Spec
 	kind.SetDefaultPtr(&s.RevisionHistoryLimit, defaultHistory)
 	kind.SetDefault(&s.UpdateStrategy.Type, appsv1.RollingUpdateDaemonSetStrategyType)
@@ -105,4 +124,23 @@ func validateDaemonSetStatus(d, _ *appsv1.DaemonSet) field.ErrorList {
 		errs = append(errs, validate.NonNegative(f.n, path.Child(f.name))...)
 	}
 	return append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
+}
+
+// templateGeneration counts the changes of the template, in an annotation that old clients
+// read. Nobody else sets it.
+func templateGeneration(d *appsv1.DaemonSet) int64 {
+	n, err := strconv.ParseInt(d.Annotations[appsv1.DeprecatedTemplateGeneration], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func setTemplateGeneration(d *appsv1.DaemonSet, n int64) {
+	annotations := maps.Clone(d.Annotations)
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[appsv1.DeprecatedTemplateGeneration] = strconv.FormatInt(n, 10)
+	d.Annotations = annotations
 }

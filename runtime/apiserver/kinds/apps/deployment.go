@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -20,6 +21,7 @@ func deployment() kind.Kind {
 	return kind.Kind{
 		GVK:         appsv1.SchemeGroupVersion.WithKind("Deployment"),
 		Resource:    "deployments",
+		Generation:  true,
 		ShortNames:  []string{"deploy"},
 		Categories:  []string{"all"},
 		Namespaced:  true,
@@ -31,6 +33,12 @@ func deployment() kind.Kind {
 			func(d *appsv1.Deployment) string { return selectorString(d.Spec.Selector) },
 		),
 
+		// Its annotations say what a rollout was for: they count.
+		PrepareForUpdate: kind.OnUpdate(func(d, old *appsv1.Deployment) {
+			if equality.Semantic.DeepEqual(d.Spec, old.Spec) && !equality.Semantic.DeepEqual(d.Annotations, old.Annotations) {
+				d.Generation++
+			}
+		}),
 		Default: kind.On(SetObjectDefaults_Deployment, defaultDeployment),
 		Unsupported: kind.Check(func(d *appsv1.Deployment) field.ErrorList {
 			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
@@ -44,7 +52,12 @@ func deployment() kind.Kind {
 			return validateDeploymentStatus(&d.Status, field.NewPath("status"))
 		}),
 
-		Columns: printers.Columns("Name", "Ready", "Up-to-date", "Available", "Age", "+Containers", "+Images", "+Selector"),
+		Warnings: kind.Warnings(func(o *appsv1.Deployment) []string {
+			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange:    true,
+		WarningsOnCreate: kind.Warnings(func(o *appsv1.Deployment) []string { return core.NameWarnings(o.Name) }),
+		Columns:          printers.Columns("Name", "Ready", "Up-to-date", "Available", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(d *appsv1.Deployment, now time.Time) []any {
 			names, refs := printers.Images(d.Spec.Template.Spec.Containers)
 			return []any{

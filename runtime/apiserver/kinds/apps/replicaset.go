@@ -20,6 +20,7 @@ func replicaSet() kind.Kind {
 	return kind.Kind{
 		GVK:        appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
 		Resource:   "replicasets",
+		Generation: true,
 		ShortNames: []string{"rs"},
 		Categories: []string{"all"},
 		Namespaced: true,
@@ -54,7 +55,12 @@ func replicaSet() kind.Kind {
 			return validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, path)
 		}),
 
-		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
+		Warnings: kind.Warnings(func(o *appsv1.ReplicaSet) []string {
+			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange:    true,
+		WarningsOnCreate: kind.Warnings(func(o *appsv1.ReplicaSet) []string { return core.NameWarnings(o.Name) }),
+		Columns:          printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(r *appsv1.ReplicaSet, now time.Time) []any {
 			names, refs := printers.Images(r.Spec.Template.Spec.Containers)
 			return []any{

@@ -6,7 +6,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -23,6 +22,7 @@ func statefulSet() kind.Kind {
 	return kind.Kind{
 		GVK:        appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
 		Resource:   "statefulsets",
+		Generation: true,
 		ShortNames: []string{"sts"},
 		Categories: []string{"all"},
 		Namespaced: true,
@@ -49,7 +49,11 @@ func statefulSet() kind.Kind {
 		// A stateful set's name becomes its pods' host names.
 		ValidateName: apivalidation.NameIsDNSLabel,
 
-		Columns: printers.Columns("Name", "Ready", "Age", "+Containers", "+Images"),
+		Warnings: kind.Warnings(func(o *appsv1.StatefulSet) []string {
+			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange: true,
+		Columns:       printers.Columns("Name", "Ready", "Age", "+Containers", "+Images"),
 		Cells: kind.Cells(func(s *appsv1.StatefulSet, now time.Time) []any {
 			names, refs := printers.Images(s.Spec.Template.Spec.Containers)
 			return []any{s.Name, fmt.Sprintf("%d/%d", s.Status.ReadyReplicas, ptr.Deref(s.Spec.Replicas, 1)), printers.Age(s.ObjectMeta, now), names, refs}
@@ -85,15 +89,21 @@ func validateStatefulSet(set *appsv1.StatefulSet) field.ErrorList {
 	errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
 	errs = append(errs, validateSetTemplate(s, spec)...)
 	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
-	errs = append(errs, validate.OneOf(s.PodManagementPolicy, spec.Child("podManagementPolicy"), appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)...)
+	errs = append(errs, validate.EitherOf(s.PodManagementPolicy, spec.Child("podManagementPolicy"), appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)...)
+	for i := range s.VolumeClaimTemplates {
+		errs = append(errs, core.ValidateClaimSpec(&s.VolumeClaimTemplates[i].Spec, spec.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
+	}
+	if s.ServiceName != "" {
+		errs = append(errs, validate.DNSLabel(s.ServiceName, spec.Child("serviceName"))...)
+	}
 	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
 	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
 	if s.Ordinals != nil {
-		errs = append(errs, validate.NonNegative(s.Ordinals.Start, spec.Child("ordinals", "start"))...)
+		errs = append(errs, validate.NonNegative(s.Ordinals.Start, spec.Child("ordinals.start"))...)
 	}
 
 	strategy := spec.Child("updateStrategy")
-	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy.Child("type"),
+	errs = append(errs, validate.EitherOf(s.UpdateStrategy.Type, strategy,
 		appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType)...)
 	if r := s.UpdateStrategy.RollingUpdate; r != nil {
 		if s.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
@@ -146,18 +156,9 @@ func validateSetTemplate(s *appsv1.StatefulSetSpec, spec *field.Path) field.Erro
 }
 
 func validateStatefulSetUpdate(set, old *appsv1.StatefulSet) field.ErrorList {
-	allowed := set.Spec.DeepCopy()
-	was := &old.Spec
-	allowed.Replicas = was.Replicas
-	allowed.Ordinals = was.Ordinals
-	allowed.Template = was.Template
-	allowed.UpdateStrategy = was.UpdateStrategy
-	allowed.RevisionHistoryLimit = was.RevisionHistoryLimit
-	allowed.PersistentVolumeClaimRetentionPolicy = was.PersistentVolumeClaimRetentionPolicy
-	allowed.MinReadySeconds = was.MinReadySeconds
-	if equality.Semantic.DeepEqual(allowed, was) {
-		return nil
-	}
-	return field.ErrorList{field.Forbidden(field.NewPath("spec"), "updates to statefulset spec for fields other than 'replicas', 'ordinals', "+
-		"'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")}
+	s, was, spec := &set.Spec, &old.Spec, field.NewPath("spec")
+	errs := validate.Immutable(s.Selector, was.Selector, spec.Child("selector"))
+	errs = append(errs, validate.Immutable(s.VolumeClaimTemplates, was.VolumeClaimTemplates, spec.Child("volumeClaimTemplates"))...)
+	errs = append(errs, validate.Immutable(s.ServiceName, was.ServiceName, spec.Child("serviceName"))...)
+	return append(errs, validate.Immutable(s.PodManagementPolicy, was.PodManagementPolicy, spec.Child("podManagementPolicy"))...)
 }

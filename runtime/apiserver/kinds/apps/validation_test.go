@@ -114,8 +114,8 @@ func TestStatefulSetValidation(t *testing.T) {
 		c("a claim stands for a volume of its name", "spec: {containers", "spec: {volumes: [{name: data, emptyDir: {}}], containers", ""),
 		c("other volumes stay", "spec: {containers", "spec: {volumes: [{name: Other, emptyDir: {}}], containers", "volumes[0].name: Invalid value"),
 		c("replicas", "serviceName: db", "replicas: -1", "spec.replicas: Invalid value"),
-		c("management", "serviceName: db", "podManagementPolicy: Wild", "spec.podManagementPolicy: Unsupported value"),
-		c("strategy", "serviceName: db", "updateStrategy: {type: Magic}", "spec.updateStrategy.type: Unsupported value"),
+		c("management", "serviceName: db", "podManagementPolicy: Wild", "spec.podManagementPolicy: Invalid value: \"Wild\": must be 'OrderedReady' or 'Parallel'"),
+		c("strategy", "serviceName: db", "updateStrategy: {type: Magic}", "spec.updateStrategy: Invalid value"),
 		c("rolling on delete", "serviceName: db", "updateStrategy: {type: OnDelete, rollingUpdate: {partition: 1}}", "only allowed for updateStrategy 'RollingUpdate'"),
 		c("partition", "serviceName: db", "updateStrategy: {rollingUpdate: {partition: -1}}", "spec.updateStrategy.rollingUpdate.partition: Invalid value"),
 		c("none at a time", "serviceName: db", "updateStrategy: {rollingUpdate: {maxUnavailable: 0}}", "cannot be 0"),
@@ -133,8 +133,8 @@ func TestStatefulSetValidation(t *testing.T) {
 		c("history", "serviceName: db", "serviceName: db\n  revisionHistoryLimit: 3", ""),
 		c("ready seconds", "serviceName: db", "serviceName: db\n  minReadySeconds: 3", ""),
 		c("retention", "serviceName: db", "serviceName: db\n  persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}", ""),
-		c("service", "serviceName: db", "serviceName: dc", "spec: Forbidden"),
-		c("claims", "storage: 1Gi", "storage: 2Gi", "spec: Forbidden"),
+		c("service", "serviceName: db", "serviceName: dc", "spec.serviceName: Invalid value: \"dc\": field is immutable"),
+		c("claims", "storage: 1Gi", "storage: 2Gi", "spec.volumeClaimTemplates: Invalid value"),
 	})
 	with := strings.TrimSuffix(sampleStatefulSet, "\n") + "\nstatus: {replicas: 3, currentReplicas: 3, updatedReplicas: 3, readyReplicas: 3, availableReplicas: 3}"
 	s := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, with, from, to, want) }

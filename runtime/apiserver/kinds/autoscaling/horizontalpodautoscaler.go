@@ -7,7 +7,6 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -16,13 +15,19 @@ import (
 
 func horizontalPodAutoscaler() kind.Kind {
 	return kind.Kind{
-		GVK:          autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
-		Resource:     "horizontalpodautoscalers",
-		ShortNames:   []string{"hpa"},
-		Categories:   []string{"all"},
-		Namespaced:   true,
-		Versions:     []kind.Version{olderVersion()},
-		Status:       true,
+		GVK:        autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
+		Resource:   "horizontalpodautoscalers",
+		Generation: true,
+		ShortNames: []string{"hpa"},
+		Categories: []string{"all"},
+		Namespaced: true,
+		Versions:   []kind.Version{olderVersion()},
+		Status:     true,
+		ValidateStatusUpdate: kind.CheckUpdate(func(h, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+			path := field.NewPath("status")
+			errs := validate.NonNegative(h.Status.CurrentReplicas, path.Child("currentReplicas"))
+			return append(errs, validate.NonNegative(h.Status.DesiredReplicas, path.Child("desiredReplicas"))...)
+		}),
 		NoWatchCache: true,
 
 		Default:  kind.On(defaultHPA),
@@ -30,7 +35,7 @@ func horizontalPodAutoscaler() kind.Kind {
 		Validate: kind.Check(validateHPA),
 
 		Warnings: kind.NotYet("nothing scales by HorizontalPodAutoscalers"),
-		Columns:  printers.Columns("Name", "Reference", "Targets", "MinPods", "#MaxPods", "#Replicas", "Age"),
+		Columns:  printers.Columns("Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"),
 		Cells: kind.Cells(func(h *autoscalingv2.HorizontalPodAutoscaler, now time.Time) []any {
 			min := printers.Unset
 			if h.Spec.MinReplicas != nil {
@@ -79,14 +84,11 @@ func defaultScaling(r **autoscalingv2.HPAScalingRules, policies ...autoscalingv2
 
 func validateHPA(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	s, spec := &h.Spec, field.NewPath("spec")
-	min := ptr.Deref(s.MinReplicas, 1)
 	var errs field.ErrorList
-	if s.MaxReplicas < min {
+	if s.MinReplicas != nil && s.MaxReplicas < *s.MinReplicas {
 		errs = append(errs, field.Invalid(spec.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}
-	target := spec.Child("scaleTargetRef")
-	errs = append(errs, validate.Required(s.ScaleTargetRef.Kind, target.Child("kind"))...)
-	errs = append(errs, validate.Required(s.ScaleTargetRef.Name, target.Child("name"))...)
+	errs = append(errs, validateReference(s.ScaleTargetRef, spec.Child("scaleTargetRef"), false)...)
 	for i := range s.Metrics {
 		errs = append(errs, validateMetric(&s.Metrics[i], spec.Child("metrics").Index(i))...)
 	}
@@ -106,7 +108,7 @@ func validateScaling(r *autoscalingv2.HPAScalingRules, path *field.Path) field.E
 		errs = append(errs, field.Invalid(path.Child("stabilizationWindowSeconds"), *w, "must be less than or equal to 3600"))
 	}
 	if r.SelectPolicy != nil {
-		errs = append(errs, validate.OneOf(*r.SelectPolicy, path.Child("selectPolicy"),
+		errs = append(errs, validate.Known(*r.SelectPolicy, path.Child("selectPolicy"),
 			autoscalingv2.MaxChangePolicySelect, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect)...)
 	}
 	if r.Tolerance != nil {
@@ -114,7 +116,7 @@ func validateScaling(r *autoscalingv2.HPAScalingRules, path *field.Path) field.E
 	}
 	for i, p := range r.Policies {
 		at := path.Child("policies").Index(i)
-		errs = append(errs, validate.OneOf(p.Type, at.Child("type"), autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy)...)
+		errs = append(errs, validate.Known(p.Type, at.Child("type"), autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy)...)
 		errs = append(errs, validate.Positive(p.Value, at.Child("value"))...)
 		errs = append(errs, validate.Positive(p.PeriodSeconds, at.Child("periodSeconds"))...)
 		if p.PeriodSeconds > 1800 {

@@ -5,52 +5,94 @@ import (
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
-// validateMetric checks that the source which the type names is given, and its
-// target.
-func validateMetric(m *autoscalingv2.MetricSpec, path *field.Path) field.ErrorList {
-	errs := validate.OneOf(m.Type, path.Child("type"), autoscalingv2.ObjectMetricSourceType, autoscalingv2.PodsMetricSourceType,
-		autoscalingv2.ResourceMetricSourceType, autoscalingv2.ContainerResourceMetricSourceType, autoscalingv2.ExternalMetricSourceType)
-	need := func(name, value string) {
-		p := path
-		for _, part := range strings.Split(name, ".") {
-			p = p.Child(part)
-		}
-		errs = append(errs, validate.Required(value, p)...)
+// source is one of the places that a metric comes from.
+type source struct {
+	name  string
+	of    autoscalingv2.MetricSourceType
+	set   bool
+	check func(at *field.Path) field.ErrorList
+}
+
+// sourcesOf a metric, in the order in which upstream looks at them.
+func sourcesOf(m *autoscalingv2.MetricSpec) []source {
+	return []source{
+		{"object", autoscalingv2.ObjectMetricSourceType, m.Object != nil, func(at *field.Path) field.ErrorList {
+			errs := validateReference(m.Object.DescribedObject, at.Child("describedObject"), true)
+			errs = append(errs, segment(m.Object.Metric.Name, at.Child("metric", "name"))...)
+			errs = append(errs, validateMetricTarget(&m.Object.Target, at.Child("target"))...)
+			return append(errs, valued(&m.Object.Target, at.Child("target"))...)
+		}},
+		{"external", autoscalingv2.ExternalMetricSourceType, m.External != nil, func(at *field.Path) field.ErrorList {
+			t, target := &m.External.Target, at.Child("target")
+			errs := segment(m.External.Metric.Name, at.Child("metric", "name"))
+			errs = append(errs, validateMetricTarget(t, target)...)
+			if t.Value != nil && t.AverageValue != nil {
+				errs = append(errs, field.Forbidden(target.Child("value"), "may not set both a target value for metric and a per-pod target"))
+			}
+			return append(errs, valued(t, target)...)
+		}},
+		{"pods", autoscalingv2.PodsMetricSourceType, m.Pods != nil, func(at *field.Path) field.ErrorList {
+			errs := segment(m.Pods.Metric.Name, at.Child("metric", "name"))
+			errs = append(errs, validateMetricTarget(&m.Pods.Target, at.Child("target"))...)
+			if m.Pods.Target.AverageValue == nil {
+				errs = append(errs, field.Required(at.Child("target", "averageValue"), "must specify a positive target averageValue"))
+			}
+			return errs
+		}},
+		{"resource", autoscalingv2.ResourceMetricSourceType, m.Resource != nil, func(at *field.Path) field.ErrorList {
+			errs := validate.Required(string(m.Resource.Name), at.Child("name"))
+			return append(errs, utilized(&m.Resource.Target, at.Child("target"))...)
+		}},
+		{"containerResource", autoscalingv2.ContainerResourceMetricSourceType, m.ContainerResource != nil, func(at *field.Path) field.ErrorList {
+			errs := validate.Required(string(m.ContainerResource.Name), at.Child("name"))
+			if m.ContainerResource.Name != "" {
+				errs = append(errs, validate.ContainerResourceName(m.ContainerResource.Name, at.Child("name"))...)
+			}
+			errs = append(errs, validate.DNSLabel(m.ContainerResource.Container, at.Child("container"))...)
+			return append(errs, utilized(&m.ContainerResource.Target, at.Child("target"))...)
+		}},
 	}
-	switch {
-	case m.Type == autoscalingv2.ResourceMetricSourceType && m.Resource != nil:
-		need("resource.name", string(m.Resource.Name))
-		errs = append(errs, validateMetricTarget(&m.Resource.Target, path.Child("resource", "target"))...)
-	case m.Type == autoscalingv2.ContainerResourceMetricSourceType && m.ContainerResource != nil:
-		need("containerResource.name", string(m.ContainerResource.Name))
-		need("containerResource.container", m.ContainerResource.Container)
-		errs = append(errs, validateMetricTarget(&m.ContainerResource.Target, path.Child("containerResource", "target"))...)
-	case m.Type == autoscalingv2.PodsMetricSourceType && m.Pods != nil:
-		need("pods.metric.name", m.Pods.Metric.Name)
-		errs = append(errs, validateMetricTarget(&m.Pods.Target, path.Child("pods", "target"))...)
-	case m.Type == autoscalingv2.ObjectMetricSourceType && m.Object != nil:
-		need("object.metric.name", m.Object.Metric.Name)
-		need("object.describedObject.kind", m.Object.DescribedObject.Kind)
-		need("object.describedObject.name", m.Object.DescribedObject.Name)
-		errs = append(errs, validateMetricTarget(&m.Object.Target, path.Child("object", "target"))...)
-	case m.Type == autoscalingv2.ExternalMetricSourceType && m.External != nil:
-		need("external.metric.name", m.External.Metric.Name)
-		errs = append(errs, validateMetricTarget(&m.External.Target, path.Child("external", "target"))...)
-	case len(errs) == 0:
-		t := string(m.Type)
-		errs = append(errs, field.Required(path.Child(strings.ToLower(t[:1])+t[1:]), "must populate information for the given metric source"))
+}
+
+// validateMetric checks that the source which the type names is given, and no other, and its
+// target. Of several only the first is looked into.
+func validateMetric(m *autoscalingv2.MetricSpec, path *field.Path) field.ErrorList {
+	errs := validate.Required(string(m.Type), path.Child("type"))
+	errs = append(errs, validate.Known(m.Type, path.Child("type"), autoscalingv2.ContainerResourceMetricSourceType, autoscalingv2.ExternalMetricSourceType,
+		autoscalingv2.ObjectMetricSourceType, autoscalingv2.PodsMetricSourceType, autoscalingv2.ResourceMetricSourceType)...)
+	set := 0
+	for _, s := range sourcesOf(m) {
+		if s.set {
+			if set++; set == 1 {
+				errs = append(errs, s.check(path.Child(s.name))...)
+			}
+		}
+		if s.of == m.Type && !s.set {
+			errs = append(errs, field.Required(path.Child(s.name), "must populate information for the given metric source"))
+		}
+	}
+	for _, s := range sourcesOf(m) {
+		if set > 1 && s.set && s.of != m.Type {
+			errs = append(errs, field.Forbidden(path.Child(s.name), "must populate the given metric source only"))
+		}
 	}
 	return errs
 }
 
 func validateMetricTarget(t *autoscalingv2.MetricTarget, path *field.Path) field.ErrorList {
-	errs := validate.OneOf(t.Type, path.Child("type"), autoscalingv2.UtilizationMetricType, autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType)
+	errs := validate.Required(string(t.Type), path.Child("type"))
+	switch t.Type {
+	case autoscalingv2.UtilizationMetricType, autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType:
+	default:
+		errs = append(errs, field.Invalid(path.Child("type"), t.Type, "must be either Utilization, Value, or AverageValue"))
+	}
 	if t.AverageUtilization != nil {
 		errs = append(errs, validate.Positive(*t.AverageUtilization, path.Child("averageUtilization"))...)
 	}
@@ -60,8 +102,48 @@ func validateMetricTarget(t *autoscalingv2.MetricTarget, path *field.Path) field
 	if t.AverageValue != nil {
 		errs = append(errs, validate.PositiveQuantity(*t.AverageValue, path.Child("averageValue"))...)
 	}
-	if t.AverageUtilization == nil && t.Value == nil && t.AverageValue == nil {
-		errs = append(errs, field.Required(path.Child("averageUtilization"), "must set either a target value, average value or average utilization"))
+	return errs
+}
+
+// valued: a metric of an object or of something external is compared with a value.
+func valued(t *autoscalingv2.MetricTarget, path *field.Path) field.ErrorList {
+	if t.Value == nil && t.AverageValue == nil {
+		return field.ErrorList{field.Required(path.Child("averageValue"), "must set either a target value or averageValue")}
+	}
+	return nil
+}
+
+// utilized: a resource is compared with a value or with a share of what is requested.
+func utilized(t *autoscalingv2.MetricTarget, path *field.Path) field.ErrorList {
+	errs := validateMetricTarget(t, path)
+	switch {
+	case t.AverageUtilization == nil && t.AverageValue == nil:
+		errs = append(errs, field.Required(path.Child("averageUtilization"), "must set either a target raw value or a target utilization"))
+	case t.AverageUtilization != nil && t.AverageValue != nil:
+		errs = append(errs, field.Forbidden(path.Child("averageValue"), "may not set both a target raw value and a target utilization"))
+	}
+	return errs
+}
+
+// segment checks a name that is part of a URL's path.
+func segment(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return validate.InvalidIf(validate.PathSegmentName(name, false), path, name)
+}
+
+// validateReference checks what is scaled, or what a metric is about; core says that it may
+// be of the core group.
+func validateReference(r autoscalingv2.CrossVersionObjectReference, path *field.Path, core bool) field.ErrorList {
+	errs := segment(r.Kind, path.Child("kind"))
+	errs = append(errs, segment(r.Name, path.Child("name"))...)
+	gv, err := schema.ParseGroupVersion(r.APIVersion)
+	switch {
+	case err != nil:
+		errs = append(errs, field.Invalid(path.Child("apiVersion"), r.APIVersion, err.Error()))
+	case gv.Group == "" && !core:
+		errs = append(errs, field.Invalid(path.Child("apiVersion"), r.APIVersion, "apiVersion must specify API group"))
 	}
 	return errs
 }
@@ -92,19 +174,19 @@ func metricText(m *autoscalingv2.MetricSpec, s *autoscalingv2.MetricStatus) stri
 		if s.Resource != nil {
 			now = s.Resource.Current
 		}
-		return string(m.Resource.Name) + ": " + targetText(&m.Resource.Target, now)
+		return string(m.Resource.Name) + ": " + strings.TrimSuffix(targetText(&m.Resource.Target, now), " (avg)")
 	case m.ContainerResource != nil:
 		var now autoscalingv2.MetricValueStatus
 		if s.ContainerResource != nil {
 			now = s.ContainerResource.Current
 		}
-		return string(m.ContainerResource.Name) + ": " + targetText(&m.ContainerResource.Target, now)
+		return string(m.ContainerResource.Name) + ": " + strings.TrimSuffix(targetText(&m.ContainerResource.Target, now), " (avg)")
 	case m.Pods != nil:
 		var now autoscalingv2.MetricValueStatus
 		if s.Pods != nil {
 			now = s.Pods.Current
 		}
-		return targetText(&m.Pods.Target, now)
+		return strings.TrimSuffix(targetText(&m.Pods.Target, now), " (avg)")
 	case m.Object != nil:
 		var now autoscalingv2.MetricValueStatus
 		if s.Object != nil {

@@ -17,7 +17,7 @@ metadata: {name: web}
 spec:
   minReplicas: 2
   maxReplicas: 9
-  scaleTargetRef: {kind: Deployment, name: web}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
   behavior:
     scaleUp: {stabilizationWindowSeconds: 3600, selectPolicy: Max, tolerance: "0.1", policies: [{type: Pods, value: 4, periodSeconds: 1800}]}
   metrics:
@@ -38,8 +38,11 @@ func TestHPAValidation(t *testing.T) {
 		c("no most", "maxReplicas: 9", "maxReplicas: 0", "spec.maxReplicas: Required value"),
 		c("most below least", "maxReplicas: 9", "maxReplicas: 1", "must be greater than or equal to `minReplicas`"),
 		c("most and least", "maxReplicas: 9", "maxReplicas: 2", ""),
-		c("target kind", "{kind: Deployment, name: web}", "{name: web}", "spec.scaleTargetRef.kind: Required value"),
-		c("target name", "{kind: Deployment, name: web}", "{kind: Deployment}", "spec.scaleTargetRef.name: Required value"),
+		c("target kind", "{apiVersion: apps/v1, kind: Deployment, name: web}", "{apiVersion: apps/v1, name: web}", "spec.scaleTargetRef.kind: Required value"),
+		c("target name", "{apiVersion: apps/v1, kind: Deployment, name: web}", "{apiVersion: apps/v1, kind: Deployment}", "spec.scaleTargetRef.name: Required value"),
+		c("target of no group", "apiVersion: apps/v1, kind: Dep", "kind: Dep", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("target of a bad group", "apiVersion: apps/v1, kind: Dep", "apiVersion: a/b/c, kind: Dep", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("target that is a path", "kind: Deployment, name: web", "kind: Deployment, name: a/b", "spec.scaleTargetRef.name: Invalid value"),
 		c("window", "stabilizationWindowSeconds: 3600", "stabilizationWindowSeconds: 3601", "must be less than or equal to 3600"),
 		c("negative window", "stabilizationWindowSeconds: 3600", "stabilizationWindowSeconds: -1", "behavior.scaleUp.stabilizationWindowSeconds: Invalid value"),
 		c("policy choice", "selectPolicy: Max", "selectPolicy: Odd", "selectPolicy: Unsupported value"),
@@ -58,11 +61,17 @@ func TestHPAValidation(t *testing.T) {
 		c("object kind", "describedObject: {kind: Service, name: s}", "describedObject: {name: s}", "describedObject.kind: Required value"),
 		c("object name", "describedObject: {kind: Service, name: s}", "describedObject: {kind: Service}", "describedObject.name: Required value"),
 		c("external metric", "metric: {name: queue}", "metric: {}", "external.metric.name: Required value"),
-		c("target type", "type: Utilization", "type: Guess", "target.type: Unsupported value"),
+		c("target type", "type: Utilization", "type: Guess", "target.type: Invalid value"),
 		c("utilization", "averageUtilization: 60", "averageUtilization: 0", "averageUtilization: Invalid value"),
 		c("average", "averageValue: 5", "averageValue: 0", "averageValue: Invalid value"),
 		c("value", "value: 8}", "value: 0}", "target.value: Invalid value"),
-		c("no target", ", averageUtilization: 60", "", "must set either a target value"),
+		c("no target", ", averageUtilization: 60", "", "resource.target.averageUtilization: Required value: must set either a target raw value"),
+		c("two targets", "averageUtilization: 60", "averageUtilization: 60, averageValue: 1", "resource.target.averageValue: Forbidden"),
+		c("two values", "value: 8}", "value: 8, averageValue: 8}", "external.target.value: Forbidden"),
+		c("no average", ", averageValue: 5", "", "pods.target.averageValue: Required value"),
+		c("no value", "type: Value, value: 7", "type: Value", "object.target.averageValue: Required value"),
+		c("another source", "{type: External, ", "{type: External, pods: {metric: {name: a}, target: {type: AverageValue, averageValue: 1}}, ", "metrics[4].pods: Forbidden: must populate the given metric source only"),
+		c("resource of no container", "containerResource: {name: cpu,", "containerResource: {name: pods,", "must be a standard resource for containers"),
 	})
 }
 
@@ -85,8 +94,8 @@ kind: HorizontalPodAutoscaler
 metadata: {name: web}
 spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: web}}
 `, Want: "web | Deployment/web | cpu: <unknown>/80% | 1 | 3 | 0 | <unknown>"},
-		{Name: "metrics", Manifest: sampleHPA + "status: {currentMetrics: [{type: Resource, resource: {name: cpu, current: {averageUtilization: 50}}}, {type: ContainerResource, containerResource: {name: cpu, container: app, current: {averageValue: 2}}}]}", Want: "web | Deployment/web | cpu: 50%/60%, cpu: 2/1 (avg) + 3 more... | 2 | 9 | 0 | <unknown>"},
-		{Name: "pods and object", Manifest: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: w}\nspec: {maxReplicas: 3, scaleTargetRef: {kind: D, name: w}, metrics: [{type: Pods, pods: {metric: {name: h}, target: {averageValue: 5}}}, {type: Object, object: {target: {value: 7}}}]}\nstatus: {currentMetrics: [{type: Pods, pods: {current: {averageValue: 6}}}, {type: Object, object: {current: {value: 8}}}]}", Want: "w | D/w | 6/5 (avg), 8/7 | 1 | 3 | 0 | <unknown>"},
+		{Name: "metrics", Manifest: sampleHPA + "status: {currentMetrics: [{type: Resource, resource: {name: cpu, current: {averageUtilization: 50}}}, {type: ContainerResource, containerResource: {name: cpu, container: app, current: {averageValue: 2}}}]}", Want: "web | Deployment/web | cpu: 50%/60%, cpu: 2/1 + 3 more... | 2 | 9 | 0 | <unknown>"},
+		{Name: "pods and object", Manifest: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: w}\nspec: {maxReplicas: 3, scaleTargetRef: {kind: D, name: w}, metrics: [{type: Pods, pods: {metric: {name: h}, target: {averageValue: 5}}}, {type: Object, object: {target: {value: 7}}}]}\nstatus: {currentMetrics: [{type: Pods, pods: {current: {averageValue: 6}}}, {type: Object, object: {current: {value: 8}}}]}", Want: "w | D/w | 6/5, 8/7 | 1 | 3 | 0 | <unknown>"},
 		{Name: "external", Manifest: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: w}\nspec: {maxReplicas: 3, scaleTargetRef: {kind: D, name: w}, metrics: [{type: External, external: {target: {value: 7}}}, {type: Other}]}", Want: "w | D/w | <unknown>/7, <unknown type> | 1 | 3 | 0 | <unknown>"},
 	})
 }

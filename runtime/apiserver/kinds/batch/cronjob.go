@@ -23,6 +23,7 @@ func cronJob() kind.Kind {
 	return kind.Kind{
 		GVK:        batchv1.SchemeGroupVersion.WithKind("CronJob"),
 		Resource:   "cronjobs",
+		Generation: true,
 		ShortNames: []string{"cj"},
 		Categories: []string{"all"},
 		Namespaced: true,
@@ -35,7 +36,12 @@ func cronJob() kind.Kind {
 		Declared: kind.Declared(Validate_CronJob, "WorkloadWithJob"),
 		Validate: kind.Check(validateCronJob),
 
-		Columns: printers.Columns("Name", "Schedule", "Timezone", "Suspend", "#Active", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
+		Warnings: kind.Warnings(func(o *batchv1.CronJob) []string {
+			return core.TemplateWarnings(&o.Spec.JobTemplate.Spec.Template, field.NewPath("spec", "jobTemplate", "spec", "template"))
+		}),
+		WarnsOnChange:    true,
+		WarningsOnCreate: kind.Warnings(func(o *batchv1.CronJob) []string { return core.NameWarnings(o.Name) }),
+		Columns:          printers.Columns("Name", "Schedule", "Timezone", "?Suspend", "#Active", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(c *batchv1.CronJob, now time.Time) []any {
 			last := printers.None
 			if t := c.Status.LastScheduleTime; t != nil {
@@ -60,7 +66,7 @@ func defaultCronJob(c *batchv1.CronJob) {
 	kind.SetDefaultPtr(&s.Suspend, false)
 	kind.SetDefaultPtr(&s.SuccessfulJobsHistoryLimit, 3)
 	kind.SetDefaultPtr(&s.FailedJobsHistoryLimit, 1)
-	defaultJobSpec(&s.JobTemplate.Spec)
+	defaultJobTemplate(&s.JobTemplate.Spec)
 }
 
 func validateCronJob(c *batchv1.CronJob) field.ErrorList {

@@ -32,6 +32,7 @@ func job() kind.Kind {
 	return kind.Kind{
 		GVK:        batchv1.SchemeGroupVersion.WithKind("Job"),
 		Resource:   "jobs",
+		Generation: true,
 		Categories: []string{"all"},
 		Namespaced: true,
 		Status:     true,
@@ -56,8 +57,13 @@ func job() kind.Kind {
 		OrphanWarning: "child pods are preserved by default when jobs are deleted; " +
 			"set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
 
-		Columns: printers.Columns("Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
-		Cells:   kind.Cells(jobCells),
+		Warnings: kind.Warnings(func(o *batchv1.Job) []string {
+			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange:    true,
+		WarningsOnCreate: kind.Warnings(func(o *batchv1.Job) []string { return core.NameWarnings(o.Name) }),
+		Columns:          printers.Columns("Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
+		Cells:            kind.Cells(jobCells),
 		Fields: kind.Fields(func(j *batchv1.Job) fields.Set {
 			return fields.Set{"status.successful": fmt.Sprint(j.Status.Succeeded)}
 		}),
@@ -68,10 +74,7 @@ func defaultJob(j *batchv1.Job) {
 	if len(j.Labels) == 0 {
 		j.Labels = maps.Clone(j.Spec.Template.Labels)
 	}
-	defaultJobSpec(&j.Spec)
-}
-
-func defaultJobSpec(s *batchv1.JobSpec) {
+	s := &j.Spec
 	// With parallelism alone a job is a queue of work: any number of pods may
 	// complete, so completions is left unset.
 	if s.Completions == nil && s.Parallelism == nil {
@@ -84,15 +87,24 @@ func defaultJobSpec(s *batchv1.JobSpec) {
 	kind.SetDefaultPtr(&s.BackoffLimit, 6)
 	kind.SetDefaultPtr(&s.CompletionMode, batchv1.NonIndexedCompletion)
 	kind.SetDefaultPtr(&s.Suspend, false)
+	kind.SetDefaultPtr(&s.ManualSelector, false)
 	if s.PodFailurePolicy != nil {
 		kind.SetDefaultPtr(&s.PodReplacementPolicy, batchv1.Failed)
-		for i := range s.PodFailurePolicy.Rules {
-			for k := range s.PodFailurePolicy.Rules[i].OnPodConditions {
-				kind.SetDefault(&s.PodFailurePolicy.Rules[i].OnPodConditions[k].Status, corev1.ConditionTrue)
+	}
+	kind.SetDefaultPtr(&s.PodReplacementPolicy, batchv1.TerminatingOrFailed)
+	defaultJobTemplate(s)
+}
+
+// defaultJobTemplate fills what a job has by default and the jobs of a CronJob's template too:
+// the rest they get when they are made.
+func defaultJobTemplate(s *batchv1.JobSpec) {
+	if p := s.PodFailurePolicy; p != nil {
+		for i := range p.Rules {
+			for k := range p.Rules[i].OnPodConditions {
+				kind.SetDefault(&p.Rules[i].OnPodConditions[k].Status, corev1.ConditionTrue)
 			}
 		}
 	}
-	kind.SetDefaultPtr(&s.PodReplacementPolicy, batchv1.TerminatingOrFailed)
 	core.DefaultPodTemplate(&s.Template)
 }
 
@@ -181,7 +193,21 @@ func validateJobSpec(s *batchv1.JobSpec, spec *field.Path) field.ErrorList {
 	if s.PodReplacementPolicy != nil {
 		errs = append(errs, validate.OneOf(*s.PodReplacementPolicy, spec.Child("podReplacementPolicy"), batchv1.TerminatingOrFailed, batchv1.Failed)...)
 	}
-	return append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)...)
+	errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"))...)
+	return append(errs, restartPolicy(s, spec.Child("template", "spec", "restartPolicy"))...)
+}
+
+// restartPolicy must be said: what a pod has by default is not for jobs.
+func restartPolicy(s *batchv1.JobSpec, path *field.Path) field.ErrorList {
+	switch p := s.Template.Spec.RestartPolicy; {
+	case p == corev1.RestartPolicyAlways || p == "":
+		return field.ErrorList{field.Required(path, fmt.Sprintf("valid values: %q, %q", corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever))}
+	case p != corev1.RestartPolicyOnFailure && p != corev1.RestartPolicyNever:
+		return field.ErrorList{field.NotSupported(path, p, []corev1.RestartPolicy{corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever})}
+	case s.PodFailurePolicy != nil && p != corev1.RestartPolicyNever:
+		return field.ErrorList{field.Invalid(path, p, fmt.Sprintf("only %q is supported when podFailurePolicy is specified", corev1.RestartPolicyNever))}
+	}
+	return nil
 }
 
 func validateFailurePolicy(s *batchv1.JobSpec, spec *field.Path) field.ErrorList {
@@ -189,10 +215,6 @@ func validateFailurePolicy(s *batchv1.JobSpec, spec *field.Path) field.ErrorList
 		return nil
 	}
 	var errs field.ErrorList
-	if s.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {
-		errs = append(errs, field.Invalid(spec.Child("template", "spec", "restartPolicy"), s.Template.Spec.RestartPolicy,
-			"only \"Never\" is supported when podFailurePolicy is specified"))
-	}
 	for i, r := range s.PodFailurePolicy.Rules {
 		p := spec.Child("podFailurePolicy", "rules").Index(i)
 		errs = append(errs, validate.OneOf(r.Action, p.Child("action"), batchv1.PodFailurePolicyActionFailJob,

@@ -41,7 +41,7 @@ func TestJobValidation(t *testing.T) {
 	f := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, failing, from, to, want) }
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("fine", "", "", ""),
-		c("restart policy", "restartPolicy: Never, ", "", "spec.template.spec.restartPolicy: Unsupported value"),
+		c("restart policy", "restartPolicy: Never, ", "", "spec.template.spec.restartPolicy: Required value"),
 		c("selector", "  completions: 1", "  selector: {matchLabels: {a: b}}", "spec.selector: Invalid value"),
 		c("own selector", "    spec: {", "    metadata: {labels: {a: b}}\n    spec: {", ""),
 		c("manual selector", "  completions: 1\n  template:\n", "  manualSelector: true\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {labels: {a: b}}\n", ""),
@@ -124,7 +124,7 @@ func TestCronJobValidation(t *testing.T) {
 		o("failed history", "jobTemplate:", "failedJobsHistoryLimit: -1\n  jobTemplate:", "spec.failedJobsHistoryLimit: Invalid value"),
 		o("manual selector", "{spec: {template", "{spec: {manualSelector: true, template", "spec.jobTemplate.spec.manualSelector: Unsupported value"),
 		o("labels", "jobTemplate: {spec", "jobTemplate: {metadata: {labels: {'/': a}}, spec", "spec.jobTemplate.metadata.labels: Invalid value"),
-		o("job", "restartPolicy: OnFailure", "restartPolicy: Always", "spec.jobTemplate.spec.template.spec.restartPolicy: Unsupported value"),
+		o("job", "restartPolicy: OnFailure", "restartPolicy: Always", "spec.jobTemplate.spec.template.spec.restartPolicy: Required value"),
 	})
 }
 

@@ -33,6 +33,7 @@ func certificateSigningRequest() kind.Kind {
 			}
 		}),
 		// A request is what it was when it was made.
+		Resets: []string{"spec"},
 		PrepareForUpdate: kind.OnUpdate(func(r, old *certificatesv1.CertificateSigningRequest) {
 			r.Spec = *old.Spec.DeepCopy()
 			r.Status = *old.Status.DeepCopy()

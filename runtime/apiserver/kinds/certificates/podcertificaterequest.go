@@ -54,7 +54,7 @@ func podCertificateRequest() kind.Kind {
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(validatePCRStatus),
 
-		Columns: printers.Columns("Name", "PodName", "ServiceAccountName", "NodeName", "SignerName", "State", "+UnverifiedUserAnnotations"),
+		Columns: printers.Columns("Name", "PodName", "ServiceAccountName", "NodeName", "SignerName", "State", "UnverifiedUserAnnotations"),
 		Cells: kind.Cells(func(r *certificatesv1.PodCertificateRequest, _ time.Time) []any {
 			s := &r.Spec
 			return []any{r.Name, s.PodName, s.ServiceAccountName, string(s.NodeName), s.SignerName, pcrState(r), printers.Labels(s.UnverifiedUserAnnotations)}

@@ -119,7 +119,7 @@ func TestPodCertificateRequests(t *testing.T) {
 		c("signature", good, text(broken), "spec.stubPKCS10Request: Invalid value"),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{c("fine", "", "", ""), c("another pod", "podName: p", "podName: q", "spec: Invalid value")})
-	kindtest.Cells(t, Kinds(), []kindtest.Printed{{Name: "pending", Manifest: manifest, Want: "r | p | s | o | example.com/a | Pending | (<none>)"}})
+	kindtest.Cells(t, Kinds(), []kindtest.Printed{{Name: "pending", Manifest: manifest, Want: "r | p | s | o | example.com/a | Pending | <none>"}})
 }
 
 func TestPodCertificatesAreAsAskedFor(t *testing.T) {

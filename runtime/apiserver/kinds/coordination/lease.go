@@ -14,9 +14,13 @@ import (
 
 func lease() kind.Kind {
 	return kind.Kind{
-		GVK:        coordinationv1.SchemeGroupVersion.WithKind("Lease"),
-		Resource:   "leases",
-		Namespaced: true,
+		GVK:          coordinationv1.SchemeGroupVersion.WithKind("Lease"),
+		Resource:     "leases",
+		AnyFinalizer: true,
+		Namespaced:   true,
+		// Elections that the API server coordinates are not there: what is for them is dropped.
+		PrepareForCreate: kind.On(dropCoordination),
+		PrepareForUpdate: kind.OnUpdate(func(l, _ *coordinationv1.Lease) { dropCoordination(l) }),
 		Validate: kind.Check(func(l *coordinationv1.Lease) field.ErrorList {
 			s, spec := &l.Spec, field.NewPath("spec")
 			var errs field.ErrorList
@@ -24,9 +28,6 @@ func lease() kind.Kind {
 				errs = append(errs, validate.Positive(*s.LeaseDurationSeconds, spec.Child("leaseDurationSeconds"))...)
 			}
 			errs = append(errs, validate.NonNegativePtr(s.LeaseTransitions, spec.Child("leaseTransitions"))...)
-			if s.PreferredHolder != nil && *s.PreferredHolder != "" && s.Strategy == nil {
-				errs = append(errs, field.Forbidden(spec.Child("preferredHolder"), "may only be specified if `strategy` is defined"))
-			}
 			return errs
 		}),
 		Columns: printers.Columns("Name", "Holder", "Age"),
@@ -37,3 +38,5 @@ func lease() kind.Kind {
 		RequireResourceVersion: true,
 	}
 }
+
+func dropCoordination(l *coordinationv1.Lease) { l.Spec.Strategy, l.Spec.PreferredHolder = nil, nil }

@@ -3,6 +3,8 @@ package coordination
 import (
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
 )
 
@@ -18,8 +20,11 @@ func TestValidation(t *testing.T) {
 		c("fine", "", "", ""),
 		c("duration", "40", "0", "must be greater than zero"),
 		c("transitions", "leaseTransitions: 1", "leaseTransitions: -1", "spec.leaseTransitions: Invalid value"),
-		c("preferred by nobody", ", strategy: OldestEmulationVersion", "", "may only be specified if `strategy` is defined"),
-		c("nobody is preferred", "preferredHolder: you, strategy: OldestEmulationVersion", "preferredHolder: ''", ""),
 	})
+	row, obj := kindtest.Row(t, Kinds(), sampleLease)
+	row.PrepareForCreate(obj)
+	if s := obj.(*coordinationv1.Lease).Spec; s.Strategy != nil || s.PreferredHolder != nil || s.HolderIdentity == nil {
+		t.Errorf("what is for elections that there are not is kept: %+v", s)
+	}
 	kindtest.Cells(t, Kinds(), []kindtest.Printed{{Name: "cells", Manifest: sampleLease, Want: "l | me | <unknown>"}})
 }

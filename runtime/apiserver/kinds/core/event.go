@@ -17,10 +17,12 @@ import (
 
 func event() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("Event"),
-		Resource:   "events",
-		ShortNames: []string{"ev"},
-		Namespaced: true,
+		GVK:          corev1.SchemeGroupVersion.WithKind("Event"),
+		Resource:     "events",
+		AnyFinalizer: true,
+		NoDependents: true,
+		ShortNames:   []string{"ev"},
+		Namespaced:   true,
 		// Events are written far more than they are read, and a cache would hold all
 		// of their TTL.
 		NoWatchCache: true,

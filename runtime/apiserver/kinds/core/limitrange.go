@@ -29,7 +29,7 @@ func limitRange() kind.Kind {
 			}
 		}),
 		Validate: kind.Check(validateLimitRange),
-		Columns:  printers.Columns("Name", "Created At"),
+		Columns:  printers.Columns("Name", "@Created At"),
 		Cells: kind.Cells(func(l *corev1.LimitRange, _ time.Time) []any {
 			return []any{l.Name, printers.CreatedAt(l.ObjectMeta)}
 		}),

@@ -15,12 +15,13 @@ import (
 
 func namespace() kind.Kind {
 	return kind.Kind{
-		GVK:          corev1.SchemeGroupVersion.WithKind("Namespace"),
-		Resource:     "namespaces",
-		ShortNames:   []string{"ns"},
-		Storage:      kind.FinalizedBySpec,
-		Status:       true,
-		Subresources: []kind.Subresource{{Name: "finalize", Served: kind.Finalize}},
+		GVK:            corev1.SchemeGroupVersion.WithKind("Namespace"),
+		Resource:       "namespaces",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"ns"},
+		Storage:        kind.FinalizedBySpec,
+		Status:         true,
+		Subresources:   []kind.Subresource{{Name: "finalize", Served: kind.Finalize}},
 
 		Default: kind.On(func(n *corev1.Namespace) {
 			if n.Name == "" {

@@ -24,6 +24,7 @@ func node() kind.Kind {
 	return kind.Kind{
 		GVK:          corev1.SchemeGroupVersion.WithKind("Node"),
 		Resource:     "nodes",
+		NewHasStatus: true,
 		ShortNames:   []string{"no"},
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
@@ -72,7 +73,7 @@ func prepareNodeStatus(n, old *corev1.Node) {
 
 func validateNode(n *corev1.Node) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := validateTaints(n.Spec.Taints, spec.Child("taints"))
+	errs := validateTaints(n.Spec.Taints, field.NewPath("metadata", "taints"))
 	for i, cidr := range n.Spec.PodCIDRs {
 		errs = append(errs, validation.IsValidCIDRForLegacyField(spec.Child("podCIDRs").Index(i), cidr, false, nil)...)
 	}
@@ -132,10 +133,14 @@ func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 
 func nodeCells(n *corev1.Node, now time.Time) []any {
 	info := n.Status.NodeInfo
+	kernel := printers.OrUnknown(info.KernelVersion)
+	if info.Architecture != "" {
+		kernel += " (" + info.Architecture + ")"
+	}
 	return []any{
 		n.Name, nodeStatus(n), nodeRoles(n), printers.Age(n.ObjectMeta, now), info.KubeletVersion,
 		nodeAddress(n, corev1.NodeInternalIP), nodeAddress(n, corev1.NodeExternalIP),
-		printers.OrUnknown(info.OSImage), printers.OrUnknown(info.KernelVersion), printers.OrUnknown(info.ContainerRuntimeVersion),
+		printers.OrUnknown(info.OSImage), kernel, printers.OrUnknown(info.ContainerRuntimeVersion),
 	}
 }
 

@@ -1,11 +1,16 @@
 package core
 
 import (
+	"maps"
+	"path"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -16,10 +21,11 @@ import (
 
 func persistentVolume() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("PersistentVolume"),
-		Resource:   "persistentvolumes",
-		ShortNames: []string{"pv"},
-		Status:     true,
+		GVK:            corev1.SchemeGroupVersion.WithKind("PersistentVolume"),
+		Resource:       "persistentvolumes",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"pv"},
+		Status:         true,
 
 		Default: kind.On(SetObjectDefaults_PersistentVolume, func(v *corev1.PersistentVolume) {
 			kind.SetDefault(&v.Status.Phase, corev1.VolumePending)
@@ -32,16 +38,29 @@ func persistentVolume() kind.Kind {
 		PrepareForCreate: kind.On(func(v *corev1.PersistentVolume) {
 			v.Status = corev1.PersistentVolumeStatus{Phase: corev1.VolumePending}
 		}),
+		StampNew: kind.StampNew(func(v *corev1.PersistentVolume, now time.Time) {
+			t := metav1.NewTime(now)
+			v.Status.LastPhaseTransitionTime = &t
+		}),
+		Stamp:    kind.Stamp(stampPhase),
 		Validate: kind.Check(validateVolume),
 		ValidateUpdate: kind.CheckUpdate(func(v, old *corev1.PersistentVolume) field.ErrorList {
 			spec := field.NewPath("spec")
 			var errs field.ErrorList
-			if !equality.Semantic.DeepEqual(v.Spec.PersistentVolumeSource, old.Spec.PersistentVolumeSource) {
+			source := v.Spec.PersistentVolumeSource.DeepCopy()
+			if source.CSI != nil && old.Spec.CSI != nil && old.Spec.CSI.ControllerExpandSecretRef == nil {
+				source.CSI.ControllerExpandSecretRef = nil // it may be given later
+			}
+			if !equality.Semantic.DeepEqual(*source, old.Spec.PersistentVolumeSource) {
 				errs = append(errs, field.Forbidden(spec.Child("persistentvolumesource"), "spec.persistentvolumesource is immutable after creation"))
 			}
-			errs = append(errs, validate.Immutable(v.Spec.VolumeMode, old.Spec.VolumeMode, spec.Child("volumeMode"))...)
-			if old.Spec.NodeAffinity != nil {
-				errs = append(errs, validate.Immutable(v.Spec.NodeAffinity, old.Spec.NodeAffinity, spec.Child("nodeAffinity"))...)
+			// Upstream leaves the spec out of these two paths.
+			errs = append(errs, validate.Immutable(v.Spec.VolumeMode, old.Spec.VolumeMode, field.NewPath("volumeMode"))...)
+			if old.Spec.NodeAffinity != nil && !equality.Semantic.DeepEqual(v.Spec.NodeAffinity, old.Spec.NodeAffinity) {
+				errs = append(errs, field.Invalid(field.NewPath("nodeAffinity"), v.Spec.NodeAffinity, "field is immutable, except for updating from beta label to GA"))
+			}
+			if old.Spec.VolumeAttributesClassName != nil && v.Spec.VolumeAttributesClassName == nil {
+				errs = append(errs, field.Forbidden(spec.Child("volumeAttributesClassName"), "update from non-nil value to nil is forbidden"))
 			}
 			return errs
 		}),
@@ -71,10 +90,15 @@ func persistentVolume() kind.Kind {
 func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 	s, spec := &v.Spec, field.NewPath("spec")
 	errs := accessModes(s.AccessModes, spec.Child("accessModes"))
-	if size, ok := s.Capacity[corev1.ResourceStorage]; !ok {
-		errs = append(errs, field.Required(spec.Child("capacity"), "must specify storage"))
-	} else {
-		errs = append(errs, validate.PositiveQuantity(size, spec.Child("capacity").Key("storage"))...)
+	capacity := spec.Child("capacity")
+	if len(s.Capacity) == 0 {
+		errs = append(errs, field.Required(capacity, ""))
+	}
+	if _, ok := s.Capacity[corev1.ResourceStorage]; !ok || len(s.Capacity) > 1 {
+		errs = append(errs, field.NotSupported(capacity, s.Capacity, []corev1.ResourceName{corev1.ResourceStorage}))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Capacity)) {
+		errs = append(errs, validate.PositiveQuantity(s.Capacity[name], capacity.Key(string(name)))...)
 	}
 	errs = append(errs, validate.OneOf(s.PersistentVolumeReclaimPolicy, spec.Child("persistentVolumeReclaimPolicy"),
 		corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain)...)
@@ -102,27 +126,76 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 		}
 	}
 	if s.CSI != nil {
-		errs = append(errs, validate.Required(s.CSI.Driver, spec.Child("csi", "driver"))...)
-		errs = append(errs, validate.Required(s.CSI.VolumeHandle, spec.Child("csi", "volumeHandle"))...)
+		errs = append(errs, validateCSISource(s.CSI, spec.Child("csi"))...)
 	}
-	switch n := sourceCount(&s.PersistentVolumeSource); {
-	case n == 0:
+	switch sources := sourcesOf(&s.PersistentVolumeSource); len(sources) {
+	case 0:
 		errs = append(errs, field.Required(spec, "must specify a volume type"))
-	case n > 1:
-		errs = append(errs, field.Forbidden(spec, "may not specify more than 1 volume type"))
+	default:
+		for _, name := range sources[1:] {
+			errs = append(errs, field.Forbidden(spec.Child(name), "may not specify more than 1 volume type"))
+		}
+	}
+	if s.HostPath != nil && path.Clean(s.HostPath.Path) == "/" && s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle {
+		errs = append(errs, field.Forbidden(spec.Child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'"))
+	}
+	if c := s.VolumeAttributesClassName; c != nil {
+		at := spec.Child("volumeAttributesClassName")
+		if *c == "" {
+			errs = append(errs, field.Required(at, "an empty string is disallowed"))
+		} else {
+			errs = append(errs, validate.DNSSubdomain(*c, at)...)
+		}
+		if s.CSI == nil {
+			errs = append(errs, field.Required(spec.Child("csi"), "has to be specified when using volumeAttributesClassName"))
+		}
 	}
 	return errs
 }
 
-// sourceCount counts the sources that are set: every field of the type is a
+// sourcesOf names the sources that are set, in the order of the type: every field of it is a
 // pointer to one.
-func sourceCount(s *corev1.PersistentVolumeSource) int {
-	n := 0
+func sourcesOf(s *corev1.PersistentVolumeSource) []string {
+	var out []string
 	v := reflect.ValueOf(s).Elem()
-	for i := 0; i < v.NumField(); i++ {
+	for i := range v.NumField() {
 		if !v.Field(i).IsNil() {
-			n++
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			out = append(out, name)
 		}
 	}
-	return n
+	return out
+}
+
+func validateCSISource(s *corev1.CSIPersistentVolumeSource, path *field.Path) field.ErrorList {
+	errs := validate.CSIDriverName(s.Driver, path.Child("driver"))
+	errs = append(errs, validate.Required(s.VolumeHandle, path.Child("volumeHandle"))...)
+	for _, r := range []struct {
+		name string
+		ref  *corev1.SecretReference
+	}{
+		{"controllerPublishSecretRef", s.ControllerPublishSecretRef}, {"controllerExpandSecretRef", s.ControllerExpandSecretRef},
+		{"nodePublishSecretRef", s.NodePublishSecretRef}, {"nodeExpandSecretRef", s.NodeExpandSecretRef},
+	} {
+		if r.ref != nil {
+			errs = append(errs, validate.DNSSubdomain(r.ref.Name, path.Child(r.name, "name"))...)
+			errs = append(errs, validate.DNSLabel(r.ref.Namespace, path.Child(r.name, "namespace"))...)
+		}
+	}
+	return errs
+}
+
+// stampPhase keeps the time of the last change of phase where the phase is as it was, and
+// sets it where the phase changes and the writer says no time of their own.
+func stampPhase(v, old *corev1.PersistentVolume, now time.Time) {
+	s, was := &v.Status, &old.Status
+	switch {
+	case s.Phase == was.Phase:
+		if s.LastPhaseTransitionTime == nil {
+			s.LastPhaseTransitionTime = was.LastPhaseTransitionTime
+		}
+	case s.LastPhaseTransitionTime == nil || s.LastPhaseTransitionTime.Equal(was.LastPhaseTransitionTime):
+		t := metav1.NewTime(now)
+		s.LastPhaseTransitionTime = &t
+	}
 }

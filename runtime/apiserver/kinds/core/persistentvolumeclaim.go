@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -16,19 +17,22 @@ import (
 
 func persistentVolumeClaim() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
-		Resource:   "persistentvolumeclaims",
-		ShortNames: []string{"pvc"},
-		Namespaced: true,
-		Status:     true,
+		GVK:            corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
+		Resource:       "persistentvolumeclaims",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"pvc"},
+		Namespaced:     true,
+		Status:         true,
 
 		Default: kind.On(DefaultPersistentVolumeClaim),
 		PrepareForCreate: kind.On(func(c *corev1.PersistentVolumeClaim) {
 			c.Status = corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
+			alignDataSources(&c.Spec, nil)
 		}),
-		Declared: kind.Declared(Validate_PersistentVolumeClaim),
+		PrepareForUpdate: kind.OnUpdate(func(c, old *corev1.PersistentVolumeClaim) { alignDataSources(&c.Spec, &old.Spec) }),
+		Declared:         kind.Declared(Validate_PersistentVolumeClaim),
 		Validate: kind.Check(func(c *corev1.PersistentVolumeClaim) field.ErrorList {
-			return validateClaimSpec(&c.Spec, field.NewPath("spec"))
+			return ValidateClaimSpec(&c.Spec, field.NewPath("spec"))
 		}),
 		ValidateUpdate: kind.CheckUpdate(validateClaimUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(c, _ *corev1.PersistentVolumeClaim) field.ErrorList {
@@ -50,8 +54,24 @@ func DefaultPersistentVolumeClaim(c *corev1.PersistentVolumeClaim) {
 
 func defaultClaimSpec(s *corev1.PersistentVolumeClaimSpec) {
 	kind.SetDefaultPtr(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
-	if s.DataSource != nil && s.DataSourceRef == nil {
+}
+
+// alignDataSources makes the two ways to name the source of a volume agree. The older one
+// takes claims and snapshots only: what else a new claim names there is dropped.
+func alignDataSources(s, old *corev1.PersistentVolumeClaimSpec) {
+	had := old != nil && (old.DataSource != nil || old.DataSourceRef != nil)
+	if d := s.DataSource; d != nil && s.DataSourceRef == nil && !had {
+		claim := d.Kind == "PersistentVolumeClaim" && ptr.Deref(d.APIGroup, "") == ""
+		snapshot := d.Kind == "VolumeSnapshot" && ptr.Deref(d.APIGroup, "") == "snapshot.storage.k8s.io"
+		if !claim && !snapshot {
+			s.DataSource = nil
+		}
+	}
+	switch {
+	case s.DataSource != nil && s.DataSourceRef == nil:
 		s.DataSourceRef = &corev1.TypedObjectReference{APIGroup: s.DataSource.APIGroup, Kind: s.DataSource.Kind, Name: s.DataSource.Name}
+	case s.DataSourceRef != nil && s.DataSource == nil && ptr.Deref(s.DataSourceRef.Namespace, "") == "":
+		s.DataSource = &corev1.TypedLocalObjectReference{APIGroup: s.DataSourceRef.APIGroup, Kind: s.DataSourceRef.Kind, Name: s.DataSourceRef.Name}
 	}
 }
 
@@ -59,19 +79,27 @@ func accessModes(modes []corev1.PersistentVolumeAccessMode, path *field.Path) fi
 	if len(modes) == 0 {
 		return field.ErrorList{field.Required(path, "at least 1 access mode is required")}
 	}
+	valid := []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce, corev1.ReadWriteOncePod}
 	var errs field.ErrorList
-	alone := false
-	for i, m := range modes {
-		errs = append(errs, validate.OneOf(m, path.Index(i), corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce, corev1.ReadWriteOncePod)...)
-		alone = alone || m == corev1.ReadWriteOncePod
+	alone, others := false, false
+	for _, m := range modes {
+		switch {
+		case !slices.Contains(valid, m):
+			errs = append(errs, field.NotSupported(path, m, valid))
+		case m == corev1.ReadWriteOncePod:
+			alone = true
+		default:
+			others = true
+		}
 	}
-	if alone && len(modes) > 1 {
+	if alone && others {
 		errs = append(errs, field.Forbidden(path, "may not use ReadWriteOncePod with other access modes"))
 	}
 	return errs
 }
 
-func validateClaimSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) field.ErrorList {
+// ValidateClaimSpec checks the spec of a claim, or of a template of claims.
+func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) field.ErrorList {
 	errs := accessModes(s.AccessModes, path.Child("accessModes"))
 	errs = append(errs, validate.LabelSelector(s.Selector, path.Child("selector"))...)
 	storage, ok := s.Resources.Requests[corev1.ResourceStorage]
@@ -87,6 +115,47 @@ func validateClaimSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) fi
 	if s.VolumeMode != nil {
 		errs = append(errs, validate.OneOf(*s.VolumeMode, path.Child("volumeMode"), corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
 	}
+	errs = append(errs, validateDataSources(s, path)...)
+	if c := s.VolumeAttributesClassName; c != nil && *c != "" {
+		errs = append(errs, validate.DNSSubdomain(*c, path.Child("volumeAttributesClassName"))...)
+	}
+	return errs
+}
+
+func validateDataSources(s *corev1.PersistentVolumeClaimSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if d := s.DataSource; d != nil {
+		errs = append(errs, dataSource(d.APIGroup, d.Kind, d.Name, path.Child("dataSource"))...)
+	}
+	r := s.DataSourceRef
+	if r == nil {
+		return errs
+	}
+	at := path.Child("dataSourceRef")
+	errs = append(errs, dataSource(r.APIGroup, r.Kind, r.Name, at)...)
+	elsewhere := ptr.Deref(r.Namespace, "") != ""
+	if elsewhere {
+		errs = append(errs, validate.DNSLabel(*r.Namespace, at.Child("namespace"))...)
+	}
+	switch d := s.DataSource; {
+	case d == nil:
+	case elsewhere:
+		errs = append(errs, field.Invalid(path, path.Child("dataSource").String(), "may not be specified when dataSourceRef.namespace is specified"))
+	case ptr.Deref(d.APIGroup, "") != ptr.Deref(r.APIGroup, "") || d.Kind != r.Kind || d.Name != r.Name:
+		errs = append(errs, field.Invalid(path, path.Child("dataSource").String(), "must match dataSourceRef"))
+	}
+	return errs
+}
+
+func dataSource(group *string, kind, name string, path *field.Path) field.ErrorList {
+	errs := validate.Required(name, path.Child("name"))
+	errs = append(errs, validate.Required(kind, path.Child("kind"))...)
+	if g := ptr.Deref(group, ""); g != "" {
+		return append(errs, validate.DNSSubdomain(g, path.Child("apiGroup"))...)
+	}
+	if kind != "PersistentVolumeClaim" {
+		errs = append(errs, field.Invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
+	}
 	return errs
 }
 
@@ -101,21 +170,24 @@ func validateClaimUpdate(c, old *corev1.PersistentVolumeClaim) field.ErrorList {
 	if old.Spec.StorageClassName == nil {
 		allowed.StorageClassName = nil // given once, when a default class appears
 	}
-	allowed.VolumeAttributesClassName = old.Spec.VolumeAttributesClassName
-	allowed.Resources.Requests = old.Spec.Resources.Requests
+	now, was := c.Spec.Resources.Requests[corev1.ResourceStorage], old.Spec.Resources.Requests[corev1.ResourceStorage]
+	if old.Status.Phase == corev1.ClaimBound {
+		if allowed.Resources.Requests != nil {
+			allowed.Resources.Requests[corev1.ResourceStorage] = was
+		}
+		allowed.VolumeAttributesClassName = old.Spec.VolumeAttributesClassName
+	}
 	var errs field.ErrorList
 	if !equality.Semantic.DeepEqual(allowed, &old.Spec) {
 		errs = append(errs, field.Forbidden(spec, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"))
 	}
-	now, was := c.Spec.Resources.Requests[corev1.ResourceStorage], old.Spec.Resources.Requests[corev1.ResourceStorage]
-	if cmp := now.Cmp(was); cmp != 0 {
-		at := spec.Child("resources", "requests", "storage")
-		if old.Status.Phase != corev1.ClaimBound {
-			errs = append(errs, field.Forbidden(at, "may only be changed when the claim is bound"))
-		}
-		if size := old.Status.Capacity[corev1.ResourceStorage]; cmp < 0 && now.Cmp(size) <= 0 {
-			errs = append(errs, field.Forbidden(at, "field can not be less than status.capacity"))
-		}
+	if size := old.Status.Capacity[corev1.ResourceStorage]; now.Cmp(was) < 0 && now.Cmp(size) <= 0 {
+		errs = append(errs, field.Forbidden(spec.Child("resources", "requests", "storage"), "field can not be less than status.capacity"))
+	}
+	// Upstream leaves the spec out of this path.
+	errs = append(errs, validate.Immutable(c.Spec.VolumeMode, old.Spec.VolumeMode, field.NewPath("volumeMode"))...)
+	if class := c.Spec.VolumeAttributesClassName; old.Status.CurrentVolumeAttributesClassName != nil && !ptr.Equal(class, old.Spec.VolumeAttributesClassName) && ptr.Deref(class, "") == "" {
+		errs = append(errs, field.Forbidden(spec.Child("volumeAttributesClassName"), "update to nil or to an empty string is forbidden when status.currentVolumeAttributesClassName is not nil"))
 	}
 	return errs
 }

@@ -20,6 +20,7 @@ func pod() kind.Kind {
 	return kind.Kind{
 		GVK:         corev1.SchemeGroupVersion.WithKind("Pod"),
 		Resource:    "pods",
+		Generation:  true,
 		ShortNames:  []string{"po"},
 		Categories:  []string{"all"},
 		Namespaced:  true,
@@ -29,6 +30,7 @@ func pod() kind.Kind {
 			{Name: "binding", Served: kind.PodBinding},
 			{Name: "eviction", Served: kind.PodEviction},
 			{Name: "ephemeralcontainers", Served: kind.EphemeralContainers},
+			{Name: "resize", Served: kind.PodResize, Prepare: kind.OnUpdate(preparePodResize), Validate: kind.CheckUpdate(validatePodResize)},
 			{Name: "log", Served: kind.PodLog},
 			{Name: "exec", Served: kind.PodExec},
 			{Name: "attach", Served: kind.PodAttach},
@@ -48,6 +50,7 @@ func pod() kind.Kind {
 		ValidateUpdate:       kind.CheckUpdate(validatePodUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(validatePodStatusUpdate),
 		Warnings:             kind.Warnings(podWarnings),
+		WarningsOnCreate:     kind.Warnings(func(p *corev1.Pod) []string { return nameWarnings(p.Name, "the Pod's hostname") }),
 		GracePeriod:          podGracePeriod,
 
 		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
@@ -108,7 +111,14 @@ func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, 
 }
 
 func validatePod(p *corev1.Pod) field.ErrorList {
-	return validatePodSpec(&p.Spec, field.NewPath("spec"))
+	errs := validatePodSpec(&p.Spec, field.NewPath("spec"))
+	for i, v := range p.Spec.Volumes {
+		// A template may leave it to others to fill in.
+		if v.Image != nil && v.Image.Reference == "" {
+			errs = append(errs, field.Required(field.NewPath("spec", "volumes").Index(i).Child("image", "reference"), ""))
+		}
+	}
+	return errs
 }
 
 // validatePodCreate refuses debug containers, which have a subresource of their own to be
@@ -127,20 +137,6 @@ func validatePodCreate(p *corev1.Pod) field.ErrorList {
 		errs = append(errs, field.Invalid(mirrorPath, value, "must set spec.nodeName if mirror pod annotation is set"))
 	}
 	return errs
-}
-
-func podWarnings(p *corev1.Pod) []string {
-	var out []string
-	for i := range p.Spec.Containers {
-		seen := map[string]bool{}
-		for _, e := range p.Spec.Containers[i].Env {
-			if seen[e.Name] {
-				out = append(out, field.NewPath("spec", "containers").Index(i).Child("env").String()+": hides previous definition of \""+e.Name+"\"")
-			}
-			seen[e.Name] = true
-		}
-	}
-	return out
 }
 
 // podGracePeriod: a pod that no node runs is removed at once; others get the

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -29,12 +30,19 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		c, p := &s.Containers[i], path.Child("containers").Index(i)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		errs = append(errs, validateRestartPolicy(c, p)...)
 	}
 	for i := range s.InitContainers {
 		c, p := &s.InitContainers[i], path.Child("initContainers").Index(i)
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		errs = append(errs, validateRestartPolicy(c, p)...)
 		if !podutil.IsSidecar(c) {
+			for j, r := range c.ResizePolicy {
+				if r.RestartPolicy == corev1.RestartContainer {
+					errs = append(errs, field.Invalid(p.Child("resizePolicy").Index(j).Child("restartPolicy"), r.RestartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers"))
+				}
+			}
 			for _, f := range []struct {
 				name string
 				set  bool
@@ -56,7 +64,7 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 		errs = append(errs, validateContainer(c, s, volumes, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
 		if t := ec.TargetContainerName; t != "" {
-			if _, found := podutil.FindContainer(s, t); found != podutil.MainContainers {
+			if _, found := podutil.FindContainer(s, t); found&(podutil.InitContainers|podutil.MainContainers) == 0 {
 				errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
 			}
 		}
@@ -69,10 +77,23 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 			{"livenessProbe", c.LivenessProbe != nil},
 			{"readinessProbe", c.ReadinessProbe != nil},
 			{"startupProbe", c.StartupProbe != nil},
-			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests) > 0},
+			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0},
+			{"resizePolicy", len(c.ResizePolicy) > 0},
+			{"restartPolicy", c.RestartPolicy != nil},
+			{"restartPolicyRules", len(c.RestartPolicyRules) > 0},
 		} {
 			if f.set {
 				errs = append(errs, field.Forbidden(p.Child(f.name), "cannot be set for an Ephemeral Container"))
+			}
+		}
+		// The mount of a subPath would stay until the pod ends.
+		for j, m := range c.VolumeMounts {
+			at := p.Child("volumeMounts").Index(j)
+			if m.SubPath != "" {
+				errs = append(errs, field.Forbidden(at.Child("subPath"), "cannot be set for an Ephemeral Container"))
+			}
+			if m.SubPathExpr != "" {
+				errs = append(errs, field.Forbidden(at.Child("subPathExpr"), "cannot be set for an Ephemeral Container"))
 			}
 		}
 	}
@@ -91,15 +112,12 @@ func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[strin
 	errs = append(errs, validate.OneOf(c.ImagePullPolicy, path.Child("imagePullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
 	errs = append(errs, validate.OneOf(c.TerminationMessagePolicy, path.Child("terminationMessagePolicy"),
 		corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)...)
-	if c.RestartPolicy != nil {
-		errs = append(errs, validate.OneOf(*c.RestartPolicy, path.Child("restartPolicy"),
-			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)...)
-	}
 	errs = append(errs, validatePorts(c.Ports, s.HostNetwork, path.Child("ports"))...)
 	errs = append(errs, validateEnv(c.Env, path.Child("env"))...)
 	errs = append(errs, validateEnvFrom(c.EnvFrom, path.Child("envFrom"))...)
 	errs = append(errs, validateMounts(c, volumes, path)...)
 	errs = append(errs, validateRequirements(&c.Resources, path.Child("resources"))...)
+	errs = append(errs, validateResizePolicy(c.ResizePolicy, s.RestartPolicy, path.Child("resizePolicy"))...)
 	errs = append(errs, validateContainerSecurity(c.SecurityContext, ptr.Deref(s.HostUsers, true), path.Child("securityContext"))...)
 
 	grace := ptr.Deref(s.TerminationGracePeriodSeconds, defaultGracePeriod)
@@ -176,9 +194,6 @@ func validateEnv(env []corev1.EnvVar, path *field.Path) field.ErrorList {
 			continue
 		}
 		from := p.Child("valueFrom")
-		if e.Value != "" {
-			errs = append(errs, field.Invalid(from, "", "may not be specified when `value` is not empty"))
-		}
 		sources := 0
 		if r := e.ValueFrom.FieldRef; r != nil {
 			sources++
@@ -204,7 +219,9 @@ func validateEnv(env []corev1.EnvVar, path *field.Path) field.ErrorList {
 		}
 		switch {
 		case sources == 0:
-			errs = append(errs, field.Invalid(from, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"))
+			errs = append(errs, field.Invalid(from, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"))
+		case e.Value != "":
+			errs = append(errs, field.Invalid(from, "", "may not be specified when `value` is not empty"))
 		case sources > 1:
 			errs = append(errs, field.Invalid(from, "", "may not have more than one field specified at a time"))
 		}
@@ -215,26 +232,29 @@ func validateEnv(env []corev1.EnvVar, path *field.Path) field.ErrorList {
 func validateEnvFrom(from []corev1.EnvFromSource, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, f := range from {
-		p := path.Index(i)
+		at := path.Index(i)
 		if f.Prefix != "" {
-			errs = append(errs, validate.InvalidIf(validation.IsRelaxedEnvVarName(f.Prefix), p.Child("prefix"), f.Prefix)...)
+			errs = append(errs, validate.InvalidIf(validation.IsRelaxedEnvVarName(f.Prefix), at.Child("prefix"), f.Prefix)...)
 		}
+		if f.ConfigMapRef != nil {
+			errs = append(errs, validate.DNSSubdomain(f.ConfigMapRef.Name, at.Child("configMapRef", "name"))...)
+		}
+		if f.SecretRef != nil {
+			errs = append(errs, validate.DNSSubdomain(f.SecretRef.Name, at.Child("secretRef", "name"))...)
+		}
+		// Upstream leaves the index out of these paths.
 		switch {
 		case f.ConfigMapRef != nil && f.SecretRef != nil:
-			errs = append(errs, field.Invalid(p, "", "may not have more than one field specified at a time"))
-		case f.ConfigMapRef != nil:
-			errs = append(errs, validate.DNSSubdomain(f.ConfigMapRef.Name, p.Child("configMapRef", "name"))...)
-		case f.SecretRef != nil:
-			errs = append(errs, validate.DNSSubdomain(f.SecretRef.Name, p.Child("secretRef", "name"))...)
-		default:
-			errs = append(errs, field.Invalid(p, "", "must specify one of: `configMapRef` or `secretRef`"))
+			errs = append(errs, field.Invalid(path, "", "may not have more than one field specified at a time"))
+		case f.ConfigMapRef == nil && f.SecretRef == nil:
+			errs = append(errs, field.Invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
 		}
 	}
 	return errs
 }
 
 func validateKeyRef(name, key string, path *field.Path) field.ErrorList {
-	errs := validate.Required(name, path.Child("name"))
+	errs := validate.InvalidIf(validation.IsDNS1123Subdomain(name), path.Child("name"), name)
 	if key == "" {
 		return append(errs, field.Required(path.Child("key"), ""))
 	}
@@ -253,22 +273,35 @@ func volumeFields() sets.Set[string] {
 }
 
 func validateFieldRef(r *corev1.ObjectFieldSelector, valid sets.Set[string], path *field.Path) field.ErrorList {
-	errs := validate.Required(r.APIVersion, path.Child("apiVersion"))
+	if r.APIVersion == "" {
+		return field.ErrorList{field.Required(path.Child("apiVersion"), "")}
+	}
 	p := path.Child("fieldPath")
 	if r.FieldPath == "" {
-		return append(errs, field.Required(p, ""))
+		return field.ErrorList{field.Required(p, "")}
 	}
-	if base, key, ok := strings.Cut(r.FieldPath, "["); ok {
-		key = strings.Trim(strings.TrimSuffix(key, "]"), "'")
-		if base != "metadata.annotations" && base != "metadata.labels" {
-			return append(errs, field.Invalid(p, r.FieldPath, "does not support subscript"))
+	if base, key, ok := strings.Cut(r.FieldPath, "['"); ok && strings.HasSuffix(key, "']") {
+		key = strings.TrimSuffix(key, "']")
+		switch base {
+		case "metadata.annotations":
+			return validate.QualifiedName(strings.ToLower(key), path)
+		case "metadata.labels":
+			return validate.QualifiedName(key, path)
 		}
-		return append(errs, validate.InvalidIf(validation.IsQualifiedName(strings.ToLower(key)), p, r.FieldPath)...)
+		return field.ErrorList{field.Invalid(p, r.FieldPath, "error converting fieldPath: field label does not support subscript")}
+	}
+	if r.APIVersion != "v1" || !podFields().Has(r.FieldPath) {
+		return field.ErrorList{field.Invalid(p, r.FieldPath, "error converting fieldPath: field label not supported: "+r.FieldPath)}
 	}
 	if !valid.Has(r.FieldPath) {
-		errs = append(errs, field.NotSupported(p, r.FieldPath, sets.List(valid)))
+		return field.ErrorList{field.NotSupported(p, r.FieldPath, sets.List(valid))}
 	}
-	return errs
+	return nil
+}
+
+// podFields are those that the downward API knows at all.
+func podFields() sets.Set[string] {
+	return envFields().Union(volumeFields()).Insert("spec.restartPolicy", "spec.schedulerName", "status.phase")
 }
 
 func validateResourceRef(r *corev1.ResourceFieldSelector, volume bool, path *field.Path) field.ErrorList {
@@ -295,12 +328,17 @@ func validateResourceRef(r *corev1.ResourceFieldSelector, volume bool, path *fie
 // validateRequirements checks quantities and that no request is above its
 // limit.
 func validateRequirements(r *corev1.ResourceRequirements, path *field.Path) field.ErrorList {
-	errs := validate.ResourceList(r.Limits, path.Child("limits"))
+	var errs field.ErrorList
+	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
+		key := path.Child("limits").Key(string(name))
+		errs = append(errs, validate.ContainerResourceName(name, key)...)
+		errs = append(errs, validateAmount(name, r.Limits[name], key)...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Requests)) {
 		q := r.Requests[name]
 		key := path.Child("requests").Key(string(name))
-		errs = append(errs, validate.QualifiedName(string(name), key)...)
-		errs = append(errs, validate.NonNegativeQuantity(q, key)...)
+		errs = append(errs, validate.ContainerResourceName(name, key)...)
+		errs = append(errs, validateAmount(name, q, key)...)
 		limit, limited := r.Limits[name]
 		switch {
 		case limited && overcommitable(name) && q.Cmp(limit) > 0:
@@ -310,6 +348,15 @@ func validateRequirements(r *corev1.ResourceRequirements, path *field.Path) fiel
 		case !limited && !overcommitable(name):
 			errs = append(errs, field.Required(path.Child("limits"), "Limit must be set for non overcommitable resources"))
 		}
+	}
+	return errs
+}
+
+// validateAmount: what is not divided comes whole.
+func validateAmount(name corev1.ResourceName, q resource.Quantity, path *field.Path) field.ErrorList {
+	errs := validate.NonNegativeQuantity(q, path)
+	if validate.ExtendedResource(name) && !whole(q) {
+		errs = append(errs, field.Invalid(path, q.String(), "must be an integer"))
 	}
 	return errs
 }

@@ -56,11 +56,6 @@ func defaultPodSpec(s *corev1.PodSpec) {
 	for i := range s.Volumes {
 		defaultVolume(&s.Volumes[i])
 	}
-	for i := range s.TopologySpreadConstraints {
-		c := &s.TopologySpreadConstraints[i]
-		kind.SetDefaultPtr(&c.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor)
-		kind.SetDefaultPtr(&c.NodeTaintsPolicy, corev1.NodeInclusionPolicyIgnore)
-	}
 }
 
 func defaultContainer(c *corev1.Container) {
@@ -81,9 +76,6 @@ func defaultContainer(c *corev1.Container) {
 				defaultHTTPGet(h.HTTPGet)
 			}
 		}
-	}
-	if c.SecurityContext != nil {
-		kind.SetDefaultPtr(&c.SecurityContext.ProcMount, corev1.DefaultProcMount)
 	}
 }
 

@@ -105,8 +105,12 @@ func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, path *field.Path) field
 	}
 	for i, r := range t.MatchFields {
 		p := path.Child("matchFields").Index(i)
-		errs = append(errs, validate.OneOf(r.Key, p.Child("key"), "metadata.name")...)
-		errs = append(errs, validate.OneOf(r.Operator, p.Child("operator"), corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn)...)
+		if r.Key != "metadata.name" {
+			errs = append(errs, field.Invalid(p.Child("key"), r.Key, "not a valid field selector key"))
+		}
+		if r.Operator != corev1.NodeSelectorOpIn && r.Operator != corev1.NodeSelectorOpNotIn {
+			errs = append(errs, field.Invalid(p.Child("operator"), r.Operator, "not a valid selector operator"))
+		}
 		if len(r.Values) != 1 {
 			errs = append(errs, field.Required(p.Child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
 		}

@@ -16,13 +16,9 @@ func validateProbe(p *corev1.Probe, restarts bool, path *field.Path) field.Error
 	if p == nil {
 		return nil
 	}
-	errs := validateHandler(p.Exec, p.HTTPGet, p.TCPSocket, path)
-	handlers := handlerCount(p.Exec, p.HTTPGet, p.TCPSocket)
-	if p.GRPC != nil {
-		handlers++
-		errs = append(errs, validate.PortNumber(p.GRPC.Port, path.Child("grpc", "port"))...)
-	}
-	errs = append(errs, exactlyOneHandler(handlers, path)...)
+	errs := validateHandlers(path, append(commonHandlers(p.Exec, p.HTTPGet, p.TCPSocket), handler{"grpc", p.GRPC != nil, func(at *field.Path) field.ErrorList {
+		return validate.PortNumber(p.GRPC.Port, at.Child("port"))
+	}}))
 	for _, f := range []struct {
 		name string
 		n    int32
@@ -50,54 +46,58 @@ func validateHook(h *corev1.LifecycleHandler, grace int64, path *field.Path) fie
 	if h == nil {
 		return nil
 	}
-	errs := validateHandler(h.Exec, h.HTTPGet, h.TCPSocket, path)
-	handlers := handlerCount(h.Exec, h.HTTPGet, h.TCPSocket)
-	if h.Sleep != nil {
-		handlers++
-		if h.Sleep.Seconds < 0 || h.Sleep.Seconds > grace {
-			errs = append(errs, field.Invalid(path.Child("sleep"), h.Sleep.Seconds,
-				fmt.Sprintf("must be non-negative and less than terminationGracePeriodSeconds (%d)", grace)))
+	return validateHandlers(path, append(commonHandlers(h.Exec, h.HTTPGet, h.TCPSocket), handler{"sleep", h.Sleep != nil, func(at *field.Path) field.ErrorList {
+		if h.Sleep.Seconds >= 0 && h.Sleep.Seconds <= grace {
+			return nil
 		}
-	}
-	return append(errs, exactlyOneHandler(handlers, path)...)
+		return field.ErrorList{field.Invalid(at, h.Sleep.Seconds, fmt.Sprintf("must be non-negative and less than terminationGracePeriodSeconds (%d)", grace))}
+	}}))
 }
 
-func handlerCount(exec *corev1.ExecAction, http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction) int {
-	n := 0
-	for _, set := range []bool{exec != nil, http != nil, tcp != nil} {
-		if set {
-			n++
-		}
-	}
-	return n
+// handler is one of the things that a probe or a hook may do.
+type handler struct {
+	name  string
+	set   bool
+	check func(at *field.Path) field.ErrorList
 }
 
-func exactlyOneHandler(n int, path *field.Path) field.ErrorList {
-	switch {
-	case n == 0:
-		return field.ErrorList{field.Required(path, "must specify a handler type")}
-	case n > 1:
-		return field.ErrorList{field.Forbidden(path, "may not specify more than 1 handler type")}
-	}
-	return nil
-}
-
-func validateHandler(exec *corev1.ExecAction, http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction, path *field.Path) field.ErrorList {
+// validateHandlers: there is exactly one. Those beyond the first are not looked at.
+func validateHandlers(path *field.Path, all []handler) field.ErrorList {
 	var errs field.ErrorList
-	if exec != nil && len(exec.Command) == 0 {
-		errs = append(errs, field.Required(path.Child("exec", "command"), ""))
-	}
-	if http != nil {
-		p := path.Child("httpGet")
-		errs = append(errs, validate.Required(http.Path, p.Child("path"))...)
-		errs = append(errs, validate.PortOrName(http.Port, p.Child("port"))...)
-		errs = append(errs, validate.OneOf(http.Scheme, p.Child("scheme"), corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
-		for i, h := range http.HTTPHeaders {
-			errs = append(errs, validate.InvalidIf(validation.IsHTTPHeaderName(h.Name), p.Child("httpHeaders").Index(i).Child("name"), h.Name)...)
+	found := false
+	for _, h := range all {
+		switch {
+		case !h.set:
+		case found:
+			errs = append(errs, field.Forbidden(path.Child(h.name), "may not specify more than 1 handler type"))
+		default:
+			found = true
+			errs = append(errs, h.check(path.Child(h.name))...)
 		}
 	}
-	if tcp != nil {
-		errs = append(errs, validate.PortOrName(tcp.Port, path.Child("tcpSocket", "port"))...)
+	if !found {
+		errs = append(errs, field.Required(path, "must specify a handler type"))
 	}
 	return errs
+}
+
+func commonHandlers(exec *corev1.ExecAction, http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction) []handler {
+	return []handler{
+		{"exec", exec != nil, func(at *field.Path) field.ErrorList {
+			if len(exec.Command) == 0 {
+				return field.ErrorList{field.Required(at.Child("command"), "")}
+			}
+			return nil
+		}},
+		{"httpGet", http != nil, func(at *field.Path) field.ErrorList {
+			errs := validate.Required(http.Path, at.Child("path"))
+			errs = append(errs, validate.PortOrName(http.Port, at.Child("port"))...)
+			errs = append(errs, validate.OneOf(http.Scheme, at.Child("scheme"), corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
+			for _, h := range http.HTTPHeaders {
+				errs = append(errs, validate.InvalidIf(validation.IsHTTPHeaderName(h.Name), at.Child("httpHeaders"), h.Name)...)
+			}
+			return errs
+		}},
+		{"tcpSocket", tcp != nil, func(at *field.Path) field.ErrorList { return validate.PortOrName(tcp.Port, at.Child("port")) }},
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
@@ -23,14 +24,18 @@ func NoActiveDeadline(t *corev1.PodTemplateSpec, spec *field.Path) field.ErrorLi
 }
 
 // ValidatePodTemplate checks a pod template: its labels and annotations, and its
-// spec. Restart policies that the owner allows are given; ephemeral containers
+// spec. Restart policies that the owner allows are given, or none where it looks itself; ephemeral containers
 // are never part of a template.
 func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path, restart ...corev1.RestartPolicy) field.ErrorList {
-	errs := validate.Labels(t.Labels, path.Child("metadata", "labels"))
+	// Upstream leaves metadata out of this path.
+	errs := validate.Labels(t.Labels, path.Child("labels"))
 	spec := path.Child("spec")
 	errs = append(errs, validatePodSpec(&t.Spec, spec)...)
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template"))
+	}
+	if len(restart) == 0 {
+		return errs
 	}
 	return append(errs, validate.OneOfOrEmpty(t.Spec.RestartPolicy, spec.Child("restartPolicy"), restart...)...)
 }
@@ -60,6 +65,7 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	if s.Subdomain != "" {
 		errs = append(errs, validate.DNSLabel(s.Subdomain, path.Child("subdomain"))...)
 	}
+	errs = append(errs, validateHostnameOverride(s, path.Child("hostnameOverride"))...)
 	if s.ActiveDeadlineSeconds != nil && *s.ActiveDeadlineSeconds < 1 {
 		errs = append(errs, field.Invalid(path.Child("activeDeadlineSeconds"), *s.ActiveDeadlineSeconds, "must be between 1 and 2147483647, inclusive"))
 	}
@@ -106,11 +112,34 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	return errs
 }
 
+// maxHostname is what the kernel has room for.
+const maxHostname = 64
+
+func validateHostnameOverride(s *corev1.PodSpec, path *field.Path) field.ErrorList {
+	if s.HostnameOverride == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if ptr.Deref(s.SetHostnameAsFQDN, false) {
+		errs = append(errs, field.Forbidden(path, "may not be specified when setHostnameAsFQDN is true"))
+	}
+	if s.HostNetwork {
+		errs = append(errs, field.Forbidden(path, "may not be specified when hostNetwork is true"))
+	}
+	if len(*s.HostnameOverride) > maxHostname {
+		errs = append(errs, field.TooLong(path, "", maxHostname))
+	}
+	return append(errs, validate.DNSSubdomain(*s.HostnameOverride, path)...)
+}
+
 func validateDNS(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs := validate.OneOf(s.DNSPolicy, path.Child("dnsPolicy"),
 		corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone)
 	config := path.Child("dnsConfig")
-	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
+	if s.DNSPolicy == corev1.DNSNone && s.DNSConfig == nil {
+		return append(errs, field.Required(config, fmt.Sprintf("must provide `dnsConfig` when `dnsPolicy` is %s", corev1.DNSNone)))
+	}
+	if s.DNSPolicy == corev1.DNSNone && len(s.DNSConfig.Nameservers) == 0 {
 		return append(errs, field.Required(config.Child("nameservers"), fmt.Sprintf("must provide at least one DNS nameserver when `dnsPolicy` is %s", corev1.DNSNone)))
 	}
 	if s.DNSConfig == nil {

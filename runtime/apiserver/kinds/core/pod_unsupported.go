@@ -21,12 +21,6 @@ func UnsupportedPodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.E
 // not be the pod that was asked for.
 func unsupportedPodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN {
-		errs = append(errs, unsupported(path.Child("setHostnameAsFQDN"), "the hostname of a pod is its short name"))
-	}
-	if s.HostnameOverride != nil {
-		errs = append(errs, unsupported(path.Child("hostnameOverride"), "the hostname of a pod is its hostname or its name"))
-	}
 	if len(s.ResourceClaims) > 0 {
 		errs = append(errs, unsupported(path.Child("resourceClaims"), "it has no dynamic resource allocation"))
 	}
@@ -42,15 +36,8 @@ func unsupportedPodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	for i := range s.EphemeralContainers {
 		c, p := &s.EphemeralContainers[i], path.Child("ephemeralContainers").Index(i)
 		errs = append(errs, unsupportedContainer((*corev1.Container)(&c.EphemeralContainerCommon), p)...)
-		if c.TargetContainerName != "" && !sharesProcesses(s) {
-			errs = append(errs, unsupported(p.Child("targetContainerName"), "the processes of one container are seen by another only where the pod has shareProcessNamespace"))
-		}
 	}
 	return errs
-}
-
-func sharesProcesses(s *corev1.PodSpec) bool {
-	return s.HostPID || s.ShareProcessNamespace != nil && *s.ShareProcessNamespace
 }
 
 func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList {
@@ -65,11 +52,6 @@ func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList
 	}
 	if len(c.VolumeDevices) > 0 {
 		errs = append(errs, unsupported(path.Child("volumeDevices"), "it has no block volumes"))
-	}
-	for i, r := range c.RestartPolicyRules {
-		if r.Action == corev1.ContainerRestartRuleActionRestartAllContainers {
-			errs = append(errs, unsupported(path.Child("restartPolicyRules").Index(i).Child("action"), "a rule restarts its own container only"))
-		}
 	}
 	return errs
 }
@@ -87,7 +69,7 @@ func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList
 		{"flocker", s.Flocker != nil}, {"fc", s.FC != nil}, {"azureFile", s.AzureFile != nil}, {"vsphereVolume", s.VsphereVolume != nil},
 		{"quobyte", s.Quobyte != nil}, {"azureDisk", s.AzureDisk != nil}, {"photonPersistentDisk", s.PhotonPersistentDisk != nil},
 		{"portworxVolume", s.PortworxVolume != nil}, {"scaleIO", s.ScaleIO != nil}, {"storageos", s.StorageOS != nil},
-		{"csi", s.CSI != nil}, {"ephemeral", s.Ephemeral != nil}, {"image", s.Image != nil},
+		{"csi", s.CSI != nil}, {"ephemeral", s.Ephemeral != nil},
 	} {
 		if source.set {
 			errs = append(errs, unsupported(path.Child(source.name), "its nodes have no driver of such volumes"))

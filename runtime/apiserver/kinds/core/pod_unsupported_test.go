@@ -24,16 +24,10 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	for manifest, want := range map[string]string{
 		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:           "",
 		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
-		`{setHostnameAsFQDN: true}`:     "setHostnameAsFQDN",
-		`{hostnameOverride: ""}`:        "hostnameOverride",
 		`{resourceClaims: [{name: a}]}`: "resourceClaims",
 		`{initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{volumeDevices: [{name: a}]}]}`:            "initContainers[1].resources.claims containers[0].volumeDevices",
 		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                    "containers[1].env[1].valueFrom.fileKeyRef",
-		`{containers: [{restartPolicyRules: [{action: Restart}, {action: RestartAllContainers}]}]}`:                         "containers[0].restartPolicyRules[1].action",
-		`{ephemeralContainers: [{volumeDevices: [{name: a}]}, {targetContainerName: c}]}`:                                   "ephemeralContainers[0].volumeDevices ephemeralContainers[1].targetContainerName",
-		`{ephemeralContainers: [{targetContainerName: c}], shareProcessNamespace: true}`:                                    "",
-		`{ephemeralContainers: [{targetContainerName: c}], shareProcessNamespace: false}`:                                   "ephemeralContainers[0].targetContainerName",
-		`{ephemeralContainers: [{targetContainerName: c}], hostPID: true}`:                                                  "",
+		`{ephemeralContainers: [{volumeDevices: [{name: a}]}, {targetContainerName: c}]}`:                                   "ephemeralContainers[0].volumeDevices",
 		`{volumes: [{projected: {sources: [{secret: {name: s}}, {clusterTrustBundle: {path: p}}, {podCertificate: {}}]}}]}`: "volumes[0].projected.sources[1].clusterTrustBundle volumes[0].projected.sources[2].podCertificate",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, manifest), nil)); got != want {
@@ -42,15 +36,15 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	}
 	for _, source := range []string{
 		"gcePersistentDisk", "awsElasticBlockStore", "gitRepo", "nfs", "iscsi", "glusterfs", "rbd", "flexVolume", "cinder", "cephfs", "flocker", "fc",
-		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi", "ephemeral", "image",
+		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi", "ephemeral",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, "{volumes: [{emptyDir: {}}, {"+source+": {}}]}"), field.NewPath("spec"))); got != "spec.volumes[1]."+source {
 			t.Errorf("%s: %q", source, got)
 		}
 	}
-	template := &corev1.PodTemplateSpec{Spec: *podSpec(t, "{setHostnameAsFQDN: true}")}
+	template := &corev1.PodTemplateSpec{Spec: *podSpec(t, "{resourceClaims: [{name: a}]}")}
 	errs := UnsupportedPodTemplate(template, field.NewPath("spec", "template"))
-	if len(errs) != 1 || errs[0].Error() != "spec.template.spec.setHostnameAsFQDN: Forbidden: not supported by this cluster: the hostname of a pod is its short name" {
+	if len(errs) != 1 || errs[0].Error() != "spec.template.spec.resourceClaims: Forbidden: not supported by this cluster: it has no dynamic resource allocation" {
 		t.Errorf("in a template: %v", errs)
 	}
 }

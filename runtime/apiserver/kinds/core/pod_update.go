@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
@@ -126,23 +127,41 @@ func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	return append(errs, startedOnce(p, old, status)...)
 }
 
-// startedOnce refuses to take back that a container of a pod that never
-// restarts has terminated.
+// startedOnce refuses to take back that a container has terminated which its policies do
+// not start again.
 func startedOnce(p, old *corev1.Pod, path *field.Path) field.ErrorList {
-	if old.Spec.RestartPolicy != corev1.RestartPolicyNever {
+	if podutil.MayRestartAll(&old.Spec) {
 		return nil
 	}
 	var errs field.ErrorList
-	for i, was := range old.Status.ContainerStatuses {
-		if was.State.Terminated == nil {
-			continue
-		}
-		for _, now := range p.Status.ContainerStatuses {
-			if now.Name == was.Name && now.State.Terminated == nil {
-				errs = append(errs, field.Forbidden(path.Child("containerStatuses").Index(i).Child("state"),
-					"may not be transitioned to non-terminated state"))
+	for _, list := range []struct {
+		name     string
+		now, old []corev1.ContainerStatus
+		specs    []corev1.Container
+	}{
+		{"containerStatuses", p.Status.ContainerStatuses, old.Status.ContainerStatuses, old.Spec.Containers},
+		{"initContainerStatuses", p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, old.Spec.InitContainers},
+	} {
+		for i, was := range list.old {
+			if was.State.Terminated == nil || restarted(&old.Spec, list.specs, was) {
+				continue
+			}
+			for _, now := range list.now {
+				if now.Name == was.Name && now.State.Terminated == nil {
+					errs = append(errs, field.Forbidden(path.Child(list.name).Index(i).Child("state"), "may not be transitioned to non-terminated state"))
+				}
 			}
 		}
 	}
 	return errs
+}
+
+// restarted says whether the policies start a terminated container again.
+func restarted(spec *corev1.PodSpec, specs []corev1.Container, was corev1.ContainerStatus) bool {
+	for i := range specs {
+		if specs[i].Name == was.Name {
+			return podutil.Restarts(spec, &specs[i], was.State.Terminated.ExitCode)
+		}
+	}
+	return false
 }

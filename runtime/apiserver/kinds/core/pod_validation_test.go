@@ -152,8 +152,8 @@ func TestPodValidation(t *testing.T) {
 		c("greater than a word", `operator: Gt, values: ["4"]`, "operator: Lt, values: [four]", "must be an integer when `operator` is 'Lt' or 'Gt'"),
 		c("node operator", "{key: gpu, operator: Exists}", "{key: gpu, operator: Is}", "not a valid selector operator"),
 		c("node key", "{key: gpu, operator: Exists}", "{key: '/', operator: Exists}", "matchExpressions[1].key: Invalid value"),
-		c("match field", "key: metadata.name", "key: metadata.uid", "matchFields[0].key: Unsupported value"),
-		c("match field operator", "operator: In, values: [n1]", "operator: Exists, values: [n1]", "matchFields[0].operator: Unsupported value"),
+		c("match field", "key: metadata.name", "key: metadata.uid", "matchFields[0].key: Invalid value"),
+		c("match field operator", "operator: In, values: [n1]", "operator: Exists, values: [n1]", "matchFields[0].operator: Invalid value"),
 		c("match field values", "values: [n1]", "values: [n1, n2]", "must be only one value"),
 		c("no terms", "nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [z]}, {key: gpu, operator: Exists},\n        {key: cores, operator: Gt, values: [\"4\"]}], matchFields: [{key: metadata.name, operator: In, values: [n1]}]}]", "nodeSelectorTerms: []", "must have at least one node selector term"),
 		c("weight", "weight: 100", "weight: 101", "preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value"),
@@ -204,20 +204,20 @@ func TestContainerValidation(t *testing.T) {
 		c("value and source", "{name: NODE, ", "{name: NODE, value: a, ", "may not be specified when `value` is not empty"),
 		c("no source", "valueFrom: {fieldRef: {fieldPath: spec.nodeName}}", "valueFrom: {}", "must specify one of: `fieldRef`"),
 		c("two sources", "fieldRef: {fieldPath: spec.nodeName}", "fieldRef: {fieldPath: spec.nodeName}, secretKeyRef: {name: a, key: b}", "may not have more than one field specified"),
-		c("field", "spec.nodeName", "spec.other", "fieldRef.fieldPath: Unsupported value"),
+		c("field", "spec.nodeName", "spec.other", "fieldRef.fieldPath: Invalid value: \"spec.other\": error converting fieldPath"),
 		c("field of others", "metadata.labels['app']", "spec.containers['app']", "does not support subscript"),
-		c("label", "metadata.labels['app']", "metadata.labels['/']", "fieldPath: Invalid value"),
+		c("label", "metadata.labels['app']", "metadata.labels['/']", "valueFrom.fieldRef: Invalid value"),
 		c("resource field", "resource: limits.cpu", "resource: limits.gpu", "resourceFieldRef.resource: Unsupported value"),
 		c("resource field kind", "resource: limits.cpu", "resource: usage.cpu", "resourceFieldRef.resource: Unsupported value"),
 		c("huge pages", "resource: limits.cpu", "resource: limits.hugepages-2Mi", ""),
 		c("divisor", "resource: limits.cpu", "resource: limits.cpu, divisor: -1", "divisor: Invalid value"),
 		c("key", "{name: config, key: k}", "{name: config, key: a/b}", "configMapKeyRef.key: Invalid value"),
 		c("no key", "{name: config, key: k}", "{name: config}", "configMapKeyRef.key: Required value"),
-		c("no name of a map", "{name: config, key: k}", "{key: k}", "configMapKeyRef.name: Required value"),
-		c("no name of a secret", "{name: secret, key: p}", "{key: p}", "secretKeyRef.name: Required value"),
+		c("no name of a map", "{name: config, key: k}", "{key: k}", "configMapKeyRef.name: Invalid value"),
+		c("no name of a secret", "{name: secret, key: p}", "{key: p}", "secretKeyRef.name: Invalid value"),
 		c("prefix", "prefix: A_", "prefix: 'a='", "envFrom[0].prefix: Invalid value"),
 		c("env of nothing", "{prefix: A_, configMapRef: {name: config}}", "{prefix: A_}", "must specify one of: `configMapRef` or `secretRef`"),
-		c("env of both", "configMapRef: {name: config}", "configMapRef: {name: config}, secretRef: {name: a}", "envFrom[0]: Invalid value"),
+		c("env of both", "configMapRef: {name: config}", "configMapRef: {name: config}, secretRef: {name: a}", "envFrom: Invalid value"),
 		c("env of a name", "configMapRef: {name: config}", "configMapRef: {name: A}", "envFrom[0].configMapRef.name: Invalid value"),
 
 		c("request above limit", "requests: {cpu: 100m", "requests: {cpu: 300m", "must be less than or equal to cpu limit of 200m"),
@@ -253,12 +253,12 @@ func TestContainerValidation(t *testing.T) {
 		c("admin and not to escalate", "privileged: true, runAsUser: 5, procMount: Default, capabilities: {add: [NET_ADMIN]}", "allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", "CAP_SYS_ADMIN"),
 
 		c("no handler", "exec: {command: [ls]}, ", "", "livenessProbe: Required value: must specify a handler type"),
-		c("two handlers", "exec: {command: [ls]}", "exec: {command: [ls]}, tcpSocket: {port: 1}", "may not specify more than 1 handler type"),
+		c("two handlers", "exec: {command: [ls]}", "exec: {command: [ls]}, tcpSocket: {port: 0}", "livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type"),
 		c("no command", "command: [ls]", "command: []", "exec.command: Required value"),
 		c("probe port", "port: http,", "port: 70000,", "httpGet.port: Invalid value"),
 		c("probe port name", "port: http,", "port: '-',", "httpGet.port: Invalid value"),
 		c("probe scheme", "path: /, port", "path: /, scheme: FTP, port", "httpGet.scheme: Unsupported value"),
-		c("header", "{name: X-A,", "{name: 'X A',", "httpHeaders[0].name: Invalid value"),
+		c("header", "{name: X-A,", "{name: 'X A',", "httpGet.httpHeaders: Invalid value"),
 		c("grpc port", "grpc: {port: 9}", "grpc: {port: 0}", "grpc.port: Invalid value"),
 		c("tcp port", "tcpSocket: {port: 1}", "tcpSocket: {port: 0}", "tcpSocket.port: Invalid value"),
 		c("period", "grpc: {port: 9}", "grpc: {port: 9}, periodSeconds: -1", "periodSeconds: Invalid value"),
@@ -278,8 +278,8 @@ func TestVolumeValidation(t *testing.T) {
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("name", "{name: share, nfs", "{name: S, nfs", "volumes[7].name: Invalid value"),
 		c("twice", "{name: share, nfs", "{name: data, nfs", "Duplicate value"),
-		c("two sources", "emptyDir: {sizeLimit", "hostPath: {path: /x}, emptyDir: {sizeLimit", "may not specify more than 1 volume type"),
-		c("size", "sizeLimit: 1Gi", "sizeLimit: -1", "emptyDir.sizeLimit: Invalid value"),
+		c("two sources", "emptyDir: {sizeLimit", "hostPath: {path: /x}, emptyDir: {sizeLimit", "hostPath: Forbidden: may not specify more than 1 volume type"),
+		c("size", "sizeLimit: 1Gi", "sizeLimit: -1", "emptyDir.sizeLimit: Forbidden"),
 		c("medium", "medium: Memory", "medium: Air", "emptyDir.medium: Unsupported value"),
 		c("huge pages", "medium: Memory", "medium: HugePages-2Mi", ""),
 		c("no host path", "path: /var/x, type", "type", "hostPath.path: Required value"),
@@ -294,7 +294,7 @@ func TestVolumeValidation(t *testing.T) {
 		c("item path of dots", "path: k.txt", "path: ..k", "must not start with '..'"),
 		c("item mode", "mode: 0600", "mode: 01000", "items[0].mode: Invalid value"),
 		c("no item path", "key: k, path: k.txt", "key: k", "items[0].path: Required value"),
-		c("downward nothing", "{path: labels, fieldRef: {fieldPath: metadata.labels}}", "{path: labels}", "one of fieldRef and resourceFieldRef is required"),
+		c("downward nothing", "{path: labels, fieldRef: {fieldPath: metadata.labels}}", "{path: labels}", "downwardAPI: Required value: one of fieldRef and resourceFieldRef is required"),
 		c("downward both", "{path: labels, fieldRef", "{path: labels, resourceFieldRef: {containerName: web, resource: limits.cpu}, fieldRef", "can not be specified simultaneously"),
 		c("downward field", "fieldPath: metadata.labels}", "fieldPath: spec.nodeName}", "fieldPath: Unsupported value"),
 		c("downward container", "containerName: web, ", "", "containerName: Required value"),
@@ -389,7 +389,10 @@ status: {phase: Running, qosClass: BestEffort, nominatedNodeName: n1, podIPs: [{
 		c("back to life", "terminated: {exitCode: 0}", "running: {}", "may not be transitioned to non-terminated state"),
 		c("volume health", "podIPs:", "volumeHealth: [{name: a}, {name: a}], podIPs:", "status.volumeHealth[1]: Duplicate value"),
 	})
-	restarts := kindtest.Change("back to life where it restarts", pod, "terminated: {exitCode: 0}", "running: {}", "")
-	restarts.Manifest = "\napiVersion: v1\nkind: Pod\nspec: {restartPolicy: OnFailure, containers: [{name: a, image: b}]}\nstatus: {containerStatuses: [{name: a, state: {terminated: {exitCode: 0}}}]}"
-	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{restarts})
+	const fails = "\napiVersion: v1\nkind: Pod\nspec: {restartPolicy: OnFailure, containers: [{name: a, image: b}]}\nstatus: {containerStatuses: [{name: a, state: {terminated: {exitCode: 1}}}]}"
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		kindtest.Change("back to life where it restarts", fails, "terminated: {exitCode: 1}", "running: {}", ""),
+		kindtest.Change("where its own policy does", strings.Replace(fails, "image: b}", "image: b, restartPolicy: Never}", 1), "terminated: {exitCode: 1}", "running: {}", "may not be transitioned to non-terminated state"),
+		kindtest.Change("where its own rule does", strings.Replace(fails, "image: b}", "image: b, restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [1]}}]}", 1), "terminated: {exitCode: 1}", "running: {}", ""),
+	})
 }

@@ -19,12 +19,16 @@ func validateVolumes(vs []corev1.Volume, at *field.Path) (map[string]corev1.Volu
 	byName := make(map[string]corev1.VolumeSource, len(vs))
 	for i := range vs {
 		v, p := &vs[i], at.Index(i)
-		errs = append(errs, validate.DNSLabel(v.Name, p.Child("name"))...)
+		found := validateVolumeSource(&v.VolumeSource, p)
+		found = append(found, validate.DNSLabel(v.Name, p.Child("name"))...)
 		if _, twice := byName[v.Name]; twice {
-			errs = append(errs, field.Duplicate(p.Child("name"), v.Name))
+			found = append(found, field.Duplicate(p.Child("name"), v.Name))
+		}
+		if len(found) > 0 {
+			errs = append(errs, found...)
+			continue // what is wrong with it cannot be mounted
 		}
 		byName[v.Name] = v.VolumeSource
-		errs = append(errs, validateVolumeSource(&v.VolumeSource, p)...)
 	}
 	return byName, errs
 }
@@ -33,30 +37,32 @@ func validateVolumeSource(s *corev1.VolumeSource, at *field.Path) field.ErrorLis
 	var errs field.ErrorList
 	sources := 0
 	// one counts a source that is set; its errors come with it.
-	one := func(set bool, check func() field.ErrorList) {
+	one := func(name string, set bool, check func() field.ErrorList) {
 		if !set {
 			return
 		}
 		if sources++; sources > 1 {
-			errs = append(errs, field.Forbidden(at, "may not specify more than 1 volume type"))
+			errs = append(errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
 			return
 		}
 		errs = append(errs, check()...)
 	}
 	nothing := func() field.ErrorList { return nil }
 
-	one(s.EmptyDir != nil, func() field.ErrorList {
+	one("emptyDir", s.EmptyDir != nil, func() field.ErrorList {
 		p := at.Child("emptyDir")
 		var errs field.ErrorList
 		if s.EmptyDir.SizeLimit != nil {
-			errs = append(errs, validate.NonNegativeQuantity(*s.EmptyDir.SizeLimit, p.Child("sizeLimit"))...)
+			if s.EmptyDir.SizeLimit.Sign() < 0 {
+				errs = append(errs, field.Forbidden(p.Child("sizeLimit"), "SizeLimit field must be a valid resource quantity"))
+			}
 		}
 		if m := s.EmptyDir.Medium; !strings.HasPrefix(string(m), string(corev1.StorageMediumHugePagesPrefix)) {
 			errs = append(errs, validate.OneOfOrEmpty(m, p.Child("medium"), corev1.StorageMediumMemory, corev1.StorageMediumHugePages)...)
 		}
 		return errs
 	})
-	one(s.HostPath != nil, func() field.ErrorList {
+	one("hostPath", s.HostPath != nil, func() field.ErrorList {
 		p := at.Child("hostPath")
 		errs := validate.Required(s.HostPath.Path, p.Child("path"))
 		errs = append(errs, noBacksteps(s.HostPath.Path, p.Child("path"))...)
@@ -66,28 +72,28 @@ func validateVolumeSource(s *corev1.VolumeSource, at *field.Path) field.ErrorLis
 		}
 		return errs
 	})
-	one(s.Secret != nil, func() field.ErrorList {
+	one("secret", s.Secret != nil, func() field.ErrorList {
 		p := at.Child("secret")
 		errs := validate.Required(s.Secret.SecretName, p.Child("secretName"))
 		errs = append(errs, fileMode(s.Secret.DefaultMode, p.Child("defaultMode"))...)
 		return append(errs, keyPaths(s.Secret.Items, p.Child("items"))...)
 	})
-	one(s.ConfigMap != nil, func() field.ErrorList {
+	one("configMap", s.ConfigMap != nil, func() field.ErrorList {
 		p := at.Child("configMap")
 		errs := validate.Required(s.ConfigMap.Name, p.Child("name"))
 		errs = append(errs, fileMode(s.ConfigMap.DefaultMode, p.Child("defaultMode"))...)
 		return append(errs, keyPaths(s.ConfigMap.Items, p.Child("items"))...)
 	})
-	one(s.DownwardAPI != nil, func() field.ErrorList {
+	one("downwardAPI", s.DownwardAPI != nil, func() field.ErrorList {
 		p := at.Child("downwardAPI")
 		errs := fileMode(s.DownwardAPI.DefaultMode, p.Child("defaultMode"))
-		return append(errs, downwardFiles(s.DownwardAPI.Items, p.Child("items"))...)
+		return append(errs, downwardFiles(s.DownwardAPI.Items, p)...)
 	})
-	one(s.Projected != nil, func() field.ErrorList { return validateProjected(s.Projected, at.Child("projected")) })
-	one(s.PersistentVolumeClaim != nil, func() field.ErrorList {
+	one("projected", s.Projected != nil, func() field.ErrorList { return validateProjected(s.Projected, at.Child("projected")) })
+	one("persistentVolumeClaim", s.PersistentVolumeClaim != nil, func() field.ErrorList {
 		return validate.Required(s.PersistentVolumeClaim.ClaimName, at.Child("persistentVolumeClaim", "claimName"))
 	})
-	one(s.NFS != nil, func() field.ErrorList {
+	one("nfs", s.NFS != nil, func() field.ErrorList {
 		p := at.Child("nfs")
 		errs := append(validate.Required(s.NFS.Server, p.Child("server")), validate.Required(s.NFS.Path, p.Child("path"))...)
 		if !strings.HasPrefix(s.NFS.Path, "/") {
@@ -95,24 +101,30 @@ func validateVolumeSource(s *corev1.VolumeSource, at *field.Path) field.ErrorLis
 		}
 		return errs
 	})
-	one(s.CSI != nil, func() field.ErrorList { return validate.Required(s.CSI.Driver, at.Child("csi", "driver")) })
-	one(s.Ephemeral != nil, func() field.ErrorList {
+	one("csi", s.CSI != nil, func() field.ErrorList { return validate.Required(s.CSI.Driver, at.Child("csi", "driver")) })
+	one("ephemeral", s.Ephemeral != nil, func() field.ErrorList {
 		p := at.Child("ephemeral", "volumeClaimTemplate")
 		if s.Ephemeral.VolumeClaimTemplate == nil {
 			return field.ErrorList{field.Required(p, "")}
 		}
-		return validateClaimSpec(&s.Ephemeral.VolumeClaimTemplate.Spec, p.Child("spec"))
+		return ValidateClaimSpec(&s.Ephemeral.VolumeClaimTemplate.Spec, p.Child("spec"))
 	})
-	one(s.Image != nil, func() field.ErrorList {
+	one("image", s.Image != nil, func() field.ErrorList {
 		return validate.OneOfOrEmpty(s.Image.PullPolicy, at.Child("image", "pullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 	})
 	// Sources of drivers that no node of ours has; the kubelet reports them as
 	// not supported when the pod is to start.
-	for _, set := range []bool{s.GCEPersistentDisk != nil, s.AWSElasticBlockStore != nil, s.GitRepo != nil, s.ISCSI != nil,
-		s.Glusterfs != nil, s.RBD != nil, s.FlexVolume != nil, s.Cinder != nil, s.CephFS != nil, s.Flocker != nil, s.FC != nil,
-		s.AzureFile != nil, s.VsphereVolume != nil, s.Quobyte != nil, s.AzureDisk != nil, s.PhotonPersistentDisk != nil,
-		s.PortworxVolume != nil, s.ScaleIO != nil, s.StorageOS != nil} {
-		one(set, nothing)
+	for _, foreign := range []struct {
+		name string
+		set  bool
+	}{
+		{"gcePersistentDisk", s.GCEPersistentDisk != nil}, {"awsElasticBlockStore", s.AWSElasticBlockStore != nil}, {"gitRepo", s.GitRepo != nil},
+		{"iscsi", s.ISCSI != nil}, {"glusterfs", s.Glusterfs != nil}, {"rbd", s.RBD != nil}, {"flexVolume", s.FlexVolume != nil},
+		{"cinder", s.Cinder != nil}, {"cephFS", s.CephFS != nil}, {"flocker", s.Flocker != nil}, {"fc", s.FC != nil}, {"azureFile", s.AzureFile != nil},
+		{"vsphereVolume", s.VsphereVolume != nil}, {"quobyte", s.Quobyte != nil}, {"azureDisk", s.AzureDisk != nil},
+		{"photonPersistentDisk", s.PhotonPersistentDisk != nil}, {"portworxVolume", s.PortworxVolume != nil}, {"scaleIO", s.ScaleIO != nil}, {"storageos", s.StorageOS != nil},
+	} {
+		one(foreign.name, foreign.set, nothing)
 	}
 	if sources == 0 {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
@@ -148,10 +160,10 @@ func keyPaths(items []corev1.KeyToPath, at *field.Path) field.ErrorList {
 	return errs
 }
 
-func downwardFiles(items []corev1.DownwardAPIVolumeFile, at *field.Path) field.ErrorList {
+// downwardFiles of a volume at p. Upstream leaves their indices out of the paths.
+func downwardFiles(items []corev1.DownwardAPIVolumeFile, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	for i, f := range items {
-		p := at.Index(i)
+	for _, f := range items {
 		errs = append(errs, filePath(f.Path, p.Child("path"))...)
 		errs = append(errs, fileMode(f.Mode, p.Child("mode"))...)
 		switch {
@@ -185,7 +197,7 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 		}
 		if s.DownwardAPI != nil {
 			n++
-			errs = append(errs, downwardFiles(s.DownwardAPI.Items, p.Child("downwardAPI", "items"))...)
+			errs = append(errs, downwardFiles(s.DownwardAPI.Items, p.Child("downwardAPI"))...)
 		}
 		if t := s.ServiceAccountToken; t != nil {
 			n++

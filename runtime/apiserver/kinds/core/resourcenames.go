@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -42,14 +41,6 @@ func standardQuota(name corev1.ResourceName) bool {
 		strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) || strings.HasPrefix(string(name), corev1.ResourceRequestsHugePagesPrefix)
 }
 
-// extendedResource says whether a name is neither Kubernetes' own nor a quota's name
-// for one that is not.
-func extendedResource(name corev1.ResourceName) bool {
-	n := string(name)
-	return strings.Contains(n, "/") && !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !strings.HasPrefix(n, corev1.DefaultResourceRequestsPrefix) &&
-		len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+n)) == 0
-}
-
 // standardName refuses names without a domain that are not Kubernetes'.
 func standardName(name corev1.ResourceName, path *field.Path) field.ErrorList {
 	if errs := validate.QualifiedName(string(name), path); len(errs) > 0 {
@@ -71,7 +62,7 @@ func quotaAmounts(list corev1.ResourceList, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(key, name, "must be a standard resource for quota"))
 		}
 		errs = append(errs, validate.NonNegativeQuantity(q, key)...)
-		if (objectQuota(name) || extendedResource(name)) && !whole(q) {
+		if (objectQuota(name) || validate.ExtendedResource(name)) && !whole(q) {
 			errs = append(errs, field.Invalid(key, q.String(), "must be an integer"))
 		}
 	}
@@ -83,18 +74,8 @@ func whole(q resource.Quantity) bool { return q.MilliValue()%1000 == 0 }
 // limitName checks a resource of a LimitRange: one of containers, or of what else the
 // range is for.
 func limitName(of corev1.LimitType, name corev1.ResourceName, path *field.Path) field.ErrorList {
-	errs := standardName(name, path)
-	if of != corev1.LimitTypePod && of != corev1.LimitTypeContainer {
-		return errs
+	if of == corev1.LimitTypePod || of == corev1.LimitTypeContainer {
+		return validate.ContainerResourceName(name, path)
 	}
-	n := string(name)
-	switch {
-	case !strings.Contains(n, "/"):
-		if name != corev1.ResourceCPU && name != corev1.ResourceMemory && name != corev1.ResourceEphemeralStorage && !strings.HasPrefix(n, corev1.ResourceHugePagesPrefix) {
-			errs = append(errs, field.Invalid(path, name, "must be a standard resource for containers"))
-		}
-	case !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !extendedResource(name):
-		errs = append(errs, field.Invalid(path, name, "doesn't follow extended resource name standard"))
-	}
-	return errs
+	return standardName(name, path)
 }

@@ -14,17 +14,17 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 func resourceQuota() kind.Kind {
 	return kind.Kind{
-		GVK:        corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
-		Resource:   "resourcequotas",
-		ShortNames: []string{"quota"},
-		Namespaced: true,
-		Status:     true,
-		Validate:   kind.Check(validateResourceQuota),
+		GVK:            corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
+		Resource:       "resourcequotas",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"quota"},
+		Namespaced:     true,
+		Status:         true,
+		Validate:       kind.Check(validateResourceQuota),
 		ValidateUpdate: kind.CheckUpdate(func(q, old *corev1.ResourceQuota) field.ErrorList {
 			if sets.New(q.Spec.Scopes...).Equal(sets.New(old.Spec.Scopes...)) {
 				return nil
@@ -46,17 +46,18 @@ func resourceQuota() kind.Kind {
 func validateResourceQuota(q *corev1.ResourceQuota) field.ErrorList {
 	s, spec := &q.Spec, field.NewPath("spec")
 	errs := quotaAmounts(s.Hard, spec.Child("hard"))
-	for i, scope := range s.Scopes {
-		errs = append(errs, quotaScope(scope, s.Hard, spec.Child("scopes").Index(i))...)
+	// Upstream leaves the indices of scopes out of the paths.
+	for _, scope := range s.Scopes {
+		errs = append(errs, quotaScope(scope, s.Hard, spec.Child("scopes"), spec.Child("scopes"))...)
 	}
 	errs = append(errs, conflictingScopes(s.Scopes, spec.Child("scopes"))...)
 	if s.ScopeSelector == nil {
 		return errs
 	}
 	var selected []corev1.ResourceQuotaScope
-	for i, r := range s.ScopeSelector.MatchExpressions {
-		at := spec.Child("scopeSelector", "matchExpressions").Index(i)
-		errs = append(errs, quotaScope(r.ScopeName, s.Hard, at.Child("scopeName"))...)
+	at := spec.Child("scopeSelector", "matchExpressions")
+	for _, r := range s.ScopeSelector.MatchExpressions {
+		errs = append(errs, quotaScope(r.ScopeName, s.Hard, at.Child("scopeName"), at)...)
 		selected = append(selected, r.ScopeName)
 		switch r.ScopeName {
 		case corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating,
@@ -79,15 +80,20 @@ func validateResourceQuota(q *corev1.ResourceQuota) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
 		}
 	}
-	return append(errs, conflictingScopes(selected, spec.Child("scopeSelector", "matchExpressions"))...)
+	return append(errs, conflictingScopes(selected, at)...)
 }
 
 // quotaScope refuses scopes that there are not, and those that some of the resources
 // are never in: such a quota would limit nothing.
-func quotaScope(scope corev1.ResourceQuotaScope, hard corev1.ResourceList, path *field.Path) field.ErrorList {
-	errs := validate.OneOf(scope, path, corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeBestEffort,
+func quotaScope(scope corev1.ResourceQuotaScope, hard corev1.ResourceList, path, applied *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch scope {
+	case corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeBestEffort,
 		corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopePriorityClass, corev1.ResourceQuotaScopeCrossNamespacePodAffinity,
-		corev1.ResourceQuotaScopeVolumeAttributesClass)
+		corev1.ResourceQuotaScopeVolumeAttributesClass:
+	default:
+		errs = append(errs, field.Invalid(path, scope, "unsupported scope"))
+	}
 	for _, name := range slices.Sorted(maps.Keys(hard)) {
 		fits := !standardQuota(name)
 		switch scope {
@@ -98,8 +104,8 @@ func quotaScope(scope corev1.ResourceQuotaScope, hard corev1.ResourceList, path 
 		default:
 			fits = fits || name == corev1.ResourcePods || computeQuota(name)
 		}
-		if len(errs) == 0 && !fits {
-			errs = append(errs, field.Invalid(path, scope, fmt.Sprintf("unsupported scope applied to resource %s", name)))
+		if !fits {
+			errs = append(errs, field.Invalid(applied, scope, fmt.Sprintf("unsupported scope applied to resource %s", name)))
 		}
 	}
 	return errs

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -41,6 +42,15 @@ func secret() kind.Kind {
 				errs = append(errs, unchanged(s.Data, old.Data, "data")...)
 			}
 			return errs
+		}),
+		Warnings: kind.Warnings(func(s *corev1.Secret) []string {
+			if s.Type != corev1.SecretTypeTLS {
+				return nil
+			}
+			if _, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey]); err != nil {
+				return []string{err.Error()}
+			}
+			return nil
 		}),
 		Columns: printers.Columns("Name", "Type", "Data", "Age"),
 		Cells: kind.Cells(func(s *corev1.Secret, now time.Time) []any {

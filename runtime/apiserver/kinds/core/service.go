@@ -22,23 +22,27 @@ const (
 
 func service() kind.Kind {
 	return kind.Kind{
-		GVK:          corev1.SchemeGroupVersion.WithKind("Service"),
-		Resource:     "services",
-		ShortNames:   []string{"svc"},
-		Categories:   []string{"all"},
-		Namespaced:   true,
-		Storage:      kind.WithAddresses,
-		Status:       true,
-		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
+		GVK:            corev1.SchemeGroupVersion.WithKind("Service"),
+		Resource:       "services",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"svc"},
+		Categories:     []string{"all"},
+		Namespaced:     true,
+		Storage:        kind.WithAddresses,
+		Status:         true,
+		Subresources:   []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
 
-		Default: kind.On(SetObjectDefaults_Service, defaultService),
+		Default:          kind.On(SetObjectDefaults_Service, defaultService),
+		PrepareForCreate: kind.On(alignClusterIPs, defaultFamilyPolicy),
 		PrepareForUpdate: kind.OnUpdate(func(svc, old *corev1.Service) {
+			alignClusterIPs(svc)
 			keepAllocated(&svc.Spec, &old.Spec)
 			dropDependents(svc, &old.Spec)
+			defaultFamilyPolicy(svc)
 		}),
 		Validate:       kind.Check(validateService),
 		ValidateUpdate: kind.CheckUpdate(validateServiceUpdate),
-		ValidateName:   apivalidation.NameIsDNS1035Label,
+		ValidateName:   apivalidation.NameIsDNSLabel,
 		CreateOnUpdate: true,
 
 		Columns: printers.Columns("Name", "Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "+Selector"),
@@ -78,12 +82,25 @@ func defaultService(svc *corev1.Service) {
 		return
 	}
 	kind.SetDefaultPtr(&s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
-	kind.SetDefaultPtr(&s.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
+}
+
+// alignClusterIPs makes the first of the addresses and the one of old clients agree, whichever
+// was given.
+func alignClusterIPs(svc *corev1.Service) {
+	s := &svc.Spec
 	switch {
+	case s.Type == corev1.ServiceTypeExternalName:
 	case s.ClusterIP != "" && len(s.ClusterIPs) == 0:
 		s.ClusterIPs = []string{s.ClusterIP}
 	case s.ClusterIP == "" && len(s.ClusterIPs) > 0:
 		s.ClusterIP = s.ClusterIPs[0]
+	}
+}
+
+// defaultFamilyPolicy is the server's choice, as the families are: the client does not own it.
+func defaultFamilyPolicy(svc *corev1.Service) {
+	if svc.Spec.Type != corev1.ServiceTypeExternalName {
+		kind.SetDefaultPtr(&svc.Spec.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -27,6 +28,7 @@ func endpointSlice() kind.Kind {
 	return kind.Kind{
 		GVK:        discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"),
 		Resource:   "endpointslices",
+		Generation: true,
 		Namespaced: true,
 		Default: kind.On(func(s *discoveryv1.EndpointSlice) {
 			for i := range s.Ports {
@@ -34,9 +36,24 @@ func endpointSlice() kind.Kind {
 				kind.SetDefaultPtr(&s.Ports[i].Protocol, corev1.ProtocolTCP)
 			}
 		}),
+		// Its labels say whose endpoints these are, and where they come from: they count.
+		PrepareForCreate: kind.On(dropTopology),
+		PrepareForUpdate: kind.OnUpdate(func(s, old *discoveryv1.EndpointSlice) {
+			dropTopology(s)
+			same := equality.Semantic.DeepEqual(s.Endpoints, old.Endpoints) && equality.Semantic.DeepEqual(s.Ports, old.Ports) && s.AddressType == old.AddressType
+			if same && !equality.Semantic.DeepEqual(s.Labels, old.Labels) {
+				s.Generation++
+			}
+		}),
 		Declared: kind.Declared(Validate_EndpointSlice),
 		Validate: kind.Check(validateEndpointSlice),
-		Columns:  printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
+		WarningsOnCreate: kind.Warnings(func(s *discoveryv1.EndpointSlice) []string {
+			if s.AddressType == discoveryv1.AddressTypeFQDN {
+				return []string{"spec.addressType: FQDN endpoints are deprecated"}
+			}
+			return nil
+		}),
+		Columns: printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
 		Cells: kind.Cells(func(s *discoveryv1.EndpointSlice, now time.Time) []any {
 			ports, addresses := []string{}, []string{}
 			for _, p := range s.Ports {
@@ -130,8 +147,12 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	if e.Hostname != nil {
 		errs = append(errs, validate.DNSLabel(*e.Hostname, path.Child("hostname"))...)
 	}
-	if _, ok := e.DeprecatedTopology[corev1.LabelHostname]; ok {
-		errs = append(errs, field.Forbidden(path.Child("deprecatedTopology").Key(corev1.LabelHostname), "may not be set"))
-	}
 	return errs
+}
+
+// dropTopology drops a field that the version before had.
+func dropTopology(s *discoveryv1.EndpointSlice) {
+	for i := range s.Endpoints {
+		s.Endpoints[i].DeprecatedTopology = nil
+	}
 }

@@ -42,7 +42,6 @@ func TestValidation(t *testing.T) {
 		c("one more endpoint", "endpoints: [", "endpoints: ["+strings.Repeat("{addresses: [10.0.0.2]},", 1000), "endpoints: Too many"),
 		c("node", "nodeName: n1", "nodeName: N_1", "endpoints[0].nodeName: Invalid value"),
 		c("host", "hostname: a", "hostname: A_", "endpoints[0].hostname: Invalid value"),
-		c("topology", "hostname: a", "deprecatedTopology: {kubernetes.io/hostname: a}", "may not be set"),
 		c("port", "port: 80", "port: 0", "ports[0].port: Invalid value"),
 		c("port name", "name: a, port", "name: A, port", "ports[0].name: Invalid value"),
 		c("port twice", "name: b, port", "name: a, port", "ports[1].name: Duplicate value"),

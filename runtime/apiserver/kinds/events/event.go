@@ -21,10 +21,12 @@ const (
 
 func event() kind.Kind {
 	return kind.Kind{
-		GVK:        eventsv1.SchemeGroupVersion.WithKind("Event"),
-		Resource:   "events",
-		ShortNames: []string{"ev"},
-		Namespaced: true,
+		GVK:          eventsv1.SchemeGroupVersion.WithKind("Event"),
+		Resource:     "events",
+		AnyFinalizer: true,
+		NoDependents: true,
+		ShortNames:   []string{"ev"},
+		Namespaced:   true,
 		Alias: &kind.Alias{
 			Of: corev1.SchemeGroupVersion.WithKind("Event"), Conversion: kind.Convert(toCore, fromCore),
 			Fields: map[string]string{

@@ -17,6 +17,7 @@ func priorityLevelConfiguration() kind.Kind {
 	return kind.Kind{
 		GVK:          flowcontrolv1.SchemeGroupVersion.WithKind("PriorityLevelConfiguration"),
 		Resource:     "prioritylevelconfigurations",
+		Generation:   true,
 		Status:       true,
 		StatusKeeps:  kind.AllMetadata,
 		NoWatchCache: true,

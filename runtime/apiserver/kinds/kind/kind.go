@@ -45,10 +45,23 @@ type Kind struct {
 	// StatusKeeps is what a write to status leaves of metadata as it was. Of most
 	// kinds it is nothing: Kubernetes lets labels and the like change with status.
 	StatusKeeps Metadata
+	// Resets are the paths of fields, besides status, that a write to an object leaves as they
+	// were: an apply never owns them.
+	Resets []string
 	// Scale, where set, serves the scale subresource.
 	Scale *Scale
 	// Subresources are the others.
 	Subresources []Subresource
+
+	// Generation says that metadata.generation is 1 of a new object and counts the writes
+	// that change anything but metadata and status. Kinds without keep what a client sends.
+	Generation bool
+	// NewHasStatus says that a new object may bring its status (nodes).
+	NewHasStatus bool
+	// AnyFinalizer says that finalizers need neither be qualified nor known. Few kinds do.
+	AnyFinalizer bool
+	// ReturnsDeleted says that a delete is answered with the object, and not with a Status.
+	ReturnsDeleted bool
 
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
@@ -61,6 +74,8 @@ type Kind struct {
 	// Stamp sets the times in status that its writer left out, after
 	// PrepareForStatusUpdate and before validation.
 	Stamp func(obj, old runtime.Object, now time.Time)
+	// StampNew sets the times of a new object.
+	StampNew func(obj runtime.Object, now time.Time)
 	// SetRequester writes who creates the object into it, after PrepareForCreate.
 	SetRequester func(obj runtime.Object, by Requester)
 
@@ -85,6 +100,11 @@ type Kind struct {
 	ValidateName func(name string, prefix bool) []string
 	// Warnings are sent to the client with a create or update that succeeds.
 	Warnings func(obj runtime.Object) []string
+	// WarnsOnChange says that an update is warned of where it changes more than metadata and
+	// status: what its author has not touched was told before.
+	WarnsOnChange bool
+	// WarningsOnCreate are those that only a new object gets.
+	WarningsOnCreate func(obj runtime.Object) []string
 
 	// GracePeriod returns the seconds between a delete and the object's removal,
 	// given the client's wish (nil: none); ok is false for kinds that are removed
@@ -95,6 +115,8 @@ type Kind struct {
 	// does not say what shall become of it; OrphanWarning then tells the client so.
 	Orphans       bool
 	OrphanWarning string
+	// NoDependents says that a delete does not ask what becomes of dependents (events).
+	NoDependents bool
 
 	// Columns and Cells are what kubectl get prints: one cell per column. A nil
 	// Cells gives name and creation time.

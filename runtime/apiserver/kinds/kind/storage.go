@@ -39,7 +39,8 @@ const (
 type Subresource struct {
 	Name   string // last segment of the path
 	Served Serving
-	// Validate checks a write, in place of ValidateStatusUpdate, where the row has
+	// Prepare leaves of a write what the subresource is.
+	Prepare func(obj, old runtime.Object)
 	// Validate holds a write to rules of its own, in place of ValidateStatusUpdate.
 	Validate func(obj, old runtime.Object) field.ErrorList
 }
@@ -57,6 +58,8 @@ const (
 	Finalize Serving = "finalize"
 	// EphemeralContainers adds containers to a running pod.
 	EphemeralContainers Serving = "ephemeral containers"
+	// PodResize changes the resources of a pod that runs.
+	PodResize Serving = "resize"
 	// PodBinding gives a pod its node, once.
 	PodBinding Serving = "binding"
 	// PodEviction deletes a pod if its disruption budget consents.

@@ -31,6 +31,11 @@ func Stamp[T runtime.Object](f func(obj, old T, now time.Time)) func(obj, old ru
 	return func(obj, old runtime.Object, now time.Time) { f(obj.(T), old.(T), now) }
 }
 
+// StampNew is for functions that set the times of new objects.
+func StampNew[T runtime.Object](f func(obj T, now time.Time)) func(obj runtime.Object, now time.Time) {
+	return func(obj runtime.Object, now time.Time) { f(obj.(T), now) }
+}
+
 // Check is for validation.
 func Check[T runtime.Object](f func(T) field.ErrorList) func(runtime.Object) field.ErrorList {
 	return func(obj runtime.Object) field.ErrorList { return f(obj.(T)) }

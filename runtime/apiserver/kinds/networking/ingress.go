@@ -1,9 +1,11 @@
 package networking
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -18,6 +20,7 @@ func ingress() kind.Kind {
 	return kind.Kind{
 		GVK:        networkingv1.SchemeGroupVersion.WithKind("Ingress"),
 		Resource:   "ingresses",
+		Generation: true,
 		ShortNames: []string{"ing"},
 		Namespaced: true,
 		Status:     true,
@@ -43,6 +46,9 @@ func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 		for h, host := range t.Hosts {
 			errs = append(errs, ingressHost(host, spec.Child("tls").Index(k).Child("hosts").Index(h))...)
 		}
+		if t.SecretName != "" {
+			errs = append(errs, validate.DNSSubdomain(t.SecretName, spec.Child("tls").Index(k).Child("secretName"))...)
+		}
 	}
 	for k := range s.Rules {
 		r, at := &s.Rules[k], spec.Child("rules").Index(k)
@@ -63,23 +69,39 @@ func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 }
 
 func ingressHost(host string, path *field.Path) field.ErrorList {
-	if strings.HasPrefix(host, "*") {
+	if strings.Contains(host, "*") {
 		return validate.InvalidIf(validation.IsWildcardDNS1123Subdomain(host), path, host)
 	}
-	return validate.DNSSubdomain(host, path)
+	return validate.InvalidIf(validation.IsDNS1123Subdomain(host), path, host)
 }
 
 func validateIngressPath(p *networkingv1.HTTPIngressPath, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
 	if p.PathType == nil {
-		errs = append(errs, field.Required(path.Child("pathType"), "pathType must be specified"))
-	} else {
-		errs = append(errs, validate.OneOf(*p.PathType, path.Child("pathType"), networkingv1.PathTypeExact,
-			networkingv1.PathTypePrefix, networkingv1.PathTypeImplementationSpecific)...)
-		anyPath := *p.PathType == networkingv1.PathTypeImplementationSpecific && p.Path == ""
-		if !anyPath && !strings.HasPrefix(p.Path, "/") {
-			errs = append(errs, field.Invalid(path.Child("path"), p.Path, "must be an absolute path"))
+		return field.ErrorList{field.Required(path.Child("pathType"), "pathType must be specified")}
+	}
+	var errs field.ErrorList
+	at := path.Child("path")
+	switch *p.PathType {
+	case networkingv1.PathTypeExact, networkingv1.PathTypePrefix:
+		if !strings.HasPrefix(p.Path, "/") {
+			errs = append(errs, field.Invalid(at, p.Path, "must be an absolute path"))
 		}
+		for _, part := range []string{"//", "/./", "/../", "%2f", "%2F"} {
+			if strings.Contains(p.Path, part) {
+				errs = append(errs, field.Invalid(at, p.Path, fmt.Sprintf("must not contain '%s'", part)))
+			}
+		}
+		for _, end := range []string{"/..", "/."} {
+			if strings.HasSuffix(p.Path, end) {
+				errs = append(errs, field.Invalid(at, p.Path, fmt.Sprintf("cannot end with '%s'", end)))
+			}
+		}
+	case networkingv1.PathTypeImplementationSpecific:
+		if p.Path != "" && !strings.HasPrefix(p.Path, "/") {
+			errs = append(errs, field.Invalid(at, p.Path, "must be an absolute path"))
+		}
+	default:
+		errs = validate.Known(*p.PathType, path.Child("pathType"), networkingv1.PathTypeExact, networkingv1.PathTypeImplementationSpecific, networkingv1.PathTypePrefix)
 	}
 	return append(errs, validateBackend(&p.Backend, path.Child("backend"))...)
 }
@@ -89,27 +111,38 @@ func validateBackend(b *networkingv1.IngressBackend, path *field.Path) field.Err
 	case b.Service != nil && b.Resource != nil:
 		return field.ErrorList{field.Invalid(path, "", "cannot set both resource and service backends")}
 	case b.Resource != nil:
-		errs := validate.Required(b.Resource.Kind, path.Child("resource", "kind"))
-		return append(errs, validate.Required(b.Resource.Name, path.Child("resource", "name"))...)
+		return ingressReference(b.Resource, path.Child("resource"))
 	case b.Service == nil:
-		return field.ErrorList{field.Required(path.Child("service", "name"), "")}
+		return field.ErrorList{field.Invalid(path, "", "resource or service backend is required")}
 	}
 	at := path.Child("service")
-	var errs field.ErrorList
-	if b.Service.Name == "" {
-		errs = append(errs, field.Required(at.Child("name"), ""))
-	} else {
-		errs = append(errs, validate.InvalidIf(validation.IsDNS1035Label(b.Service.Name), at.Child("name"), b.Service.Name)...)
-	}
+	// Any name that a Service may have had in some release.
+	errs := validate.DNSLabel(b.Service.Name, at.Child("name"))
 	switch p := b.Service.Port; {
 	case p.Name != "" && p.Number != 0:
-		errs = append(errs, field.Invalid(at.Child("port"), "", "cannot set both port name & port number"))
+		errs = append(errs, field.Invalid(path, "", "cannot set both port name & port number"))
 	case p.Name != "":
 		errs = append(errs, validate.InvalidIf(validation.IsValidPortName(p.Name), at.Child("port", "name"), p.Name)...)
 	case p.Number != 0:
 		errs = append(errs, validate.PortNumber(p.Number, at.Child("port", "number"))...)
 	default:
-		errs = append(errs, field.Required(at.Child("port"), "port name or number is required"))
+		errs = append(errs, field.Required(path, "port name or number is required"))
+	}
+	return errs
+}
+
+func ingressReference(r *corev1.TypedLocalObjectReference, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if r.APIGroup != nil {
+		errs = validate.InvalidIf(validation.IsDNS1123Subdomain(*r.APIGroup), path.Child("apiGroup"), *r.APIGroup)
+	}
+	for _, f := range []struct{ name, value string }{{"kind", r.Kind}, {"name", r.Name}} {
+		at := path.Child(f.name)
+		if f.value == "" {
+			errs = append(errs, field.Required(at, ""))
+			continue
+		}
+		errs = append(errs, validate.InvalidIf(validate.PathSegmentName(f.value, false), at, f.value)...)
 	}
 	return errs
 }

@@ -17,6 +17,7 @@ func ingressClass() kind.Kind {
 	return kind.Kind{
 		GVK:          networkingv1.SchemeGroupVersion.WithKind("IngressClass"),
 		Resource:     "ingressclasses",
+		Generation:   true,
 		NoWatchCache: true,
 		Default: kind.On(func(c *networkingv1.IngressClass) {
 			if c.Spec.Parameters != nil {
@@ -50,6 +51,9 @@ func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 	if p == nil {
 		return errs
 	}
+	if p.APIGroup != nil {
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*p.APIGroup), path.Child("apiGroup"), *p.APIGroup)...)
+	}
 	scope := ptr.Deref(p.Scope, "")
 	errs = append(errs, validate.OneOf(scope, path.Child("scope"),
 		networkingv1.IngressClassParametersReferenceScopeCluster, networkingv1.IngressClassParametersReferenceScopeNamespace)...)
@@ -58,6 +62,9 @@ func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 		errs = append(errs, field.Required(path.Child("namespace"), "`parameters.scope` is set to 'Namespace'"))
 	case scope == networkingv1.IngressClassParametersReferenceScopeCluster && p.Namespace != nil:
 		errs = append(errs, field.Forbidden(path.Child("namespace"), "`parameters.scope` is set to 'Cluster'"))
+	}
+	if scope == networkingv1.IngressClassParametersReferenceScopeNamespace && p.Namespace != nil {
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Label(*p.Namespace), path.Child("namespace"), *p.Namespace)...)
 	}
 	return errs
 }

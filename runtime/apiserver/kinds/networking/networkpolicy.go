@@ -19,6 +19,7 @@ func networkPolicy() kind.Kind {
 	return kind.Kind{
 		GVK:        networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"),
 		Resource:   "networkpolicies",
+		Generation: true,
 		ShortNames: []string{"netpol"},
 		Namespaced: true,
 		Default:    kind.On(defaultNetworkPolicy),

@@ -16,6 +16,7 @@ func runtimeClass() kind.Kind {
 	return kind.Kind{
 		GVK:          nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
 		Resource:     "runtimeclasses",
+		AnyFinalizer: true,
 		NoWatchCache: true,
 		Declared:     kind.Declared(Validate_RuntimeClass),
 		Validate: kind.Check(func(c *nodev1.RuntimeClass) field.ErrorList {

@@ -14,12 +14,14 @@ import (
 
 func podDisruptionBudget() kind.Kind {
 	return kind.Kind{
-		GVK:        policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
-		Resource:   "poddisruptionbudgets",
-		ShortNames: []string{"pdb"},
-		Namespaced: true,
-		Status:     true,
-		Validate:   kind.Check(validatePDB),
+		GVK:                    policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
+		Resource:               "poddisruptionbudgets",
+		Generation:             true,
+		RequireResourceVersion: true,
+		ShortNames:             []string{"pdb"},
+		Namespaced:             true,
+		Status:                 true,
+		Validate:               kind.Check(validatePDB),
 		ValidateStatusUpdate: kind.CheckUpdate(func(b, _ *policyv1.PodDisruptionBudget) field.ErrorList {
 			s, path := &b.Status, field.NewPath("status")
 			errs := validate.NonNegative(s.DisruptionsAllowed, path.Child("disruptionsAllowed"))

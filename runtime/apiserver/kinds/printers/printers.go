@@ -19,8 +19,8 @@ const (
 )
 
 // Columns builds column definitions from names. A name that starts with "+" is
-// shown only in wide output; one that starts with "#" is an integer. "Name" has
-// the format by which kubectl finds an object's name.
+// shown only in wide output; then "#" makes it an integer, "?" a boolean and "@" a date.
+// "Name" has the format by which kubectl finds an object's name.
 func Columns(names ...string) []metav1.TableColumnDefinition {
 	out := make([]metav1.TableColumnDefinition, len(names))
 	for i, name := range names {
@@ -28,8 +28,11 @@ func Columns(names ...string) []metav1.TableColumnDefinition {
 		if rest, ok := strings.CutPrefix(name, "+"); ok {
 			name, c.Priority = rest, 1
 		}
-		if rest, ok := strings.CutPrefix(name, "#"); ok {
-			name, c.Type = rest, "integer"
+		for mark, typ := range map[string]string{"#": "integer", "?": "boolean", "@": "date"} {
+			if rest, ok := strings.CutPrefix(name, mark); ok {
+				name, c.Type = rest, typ
+				break
+			}
 		}
 		c.Name = name
 		c.Description = describe(name)

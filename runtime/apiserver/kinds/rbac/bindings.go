@@ -21,8 +21,9 @@ func defaultBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject) {
 
 func validateBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject, namespaced bool, kinds ...string) field.ErrorList {
 	path := field.NewPath("roleRef")
-	errs := validate.OneOf(ref.APIGroup, path.Child("apiGroup"), rbacv1.GroupName)
-	errs = append(errs, validate.OneOf(ref.Kind, path.Child("kind"), kinds...)...)
+	errs := validate.Known(ref.APIGroup, path.Child("apiGroup"), rbacv1.GroupName)
+	errs = append(errs, validate.Known(ref.Kind, path.Child("kind"), kinds...)...)
+	errs = append(errs, validate.Required(ref.Name, path.Child("name"))...)
 	errs = append(errs, validate.InvalidIf(validate.PathSegmentName(ref.Name, false), path.Child("name"), ref.Name)...)
 	for i, s := range subjects {
 		at := field.NewPath("subjects").Index(i)
@@ -39,7 +40,7 @@ func validateBinding(ref *rbacv1.RoleRef, subjects []rbacv1.Subject, namespaced 
 				errs = append(errs, field.Required(at.Child("namespace"), ""))
 			}
 		case rbacv1.UserKind, rbacv1.GroupKind:
-			errs = append(errs, validate.OneOf(s.APIGroup, at.Child("apiGroup"), rbacv1.GroupName)...)
+			errs = append(errs, validate.Known(s.APIGroup, at.Child("apiGroup"), rbacv1.GroupName)...)
 		default:
 			errs = append(errs, field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind}))
 		}

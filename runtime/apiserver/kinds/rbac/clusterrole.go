@@ -4,6 +4,7 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -25,12 +26,15 @@ func clusterRole() kind.Kind {
 				}
 				for i := range a.ClusterRoleSelectors {
 					errs = append(errs, validate.LabelSelector(&a.ClusterRoleSelectors[i], path.Index(i))...)
+					if _, err := metav1.LabelSelectorAsSelector(&a.ClusterRoleSelectors[i]); err != nil {
+						errs = append(errs, field.Invalid(path.Index(i), a.ClusterRoleSelectors[i], "invalid label selector."))
+					}
 				}
 			}
 			return errs
 		}),
 		ValidateName: validate.PathSegmentName,
-		Columns:      printers.Columns("Name", "Created At"),
+		Columns:      printers.Columns("Name", "@Created At"),
 		Cells: kind.Cells(func(r *rbacv1.ClusterRole, _ time.Time) []any {
 			return []any{r.Name, printers.CreatedAt(r.ObjectMeta)}
 		}),

@@ -21,7 +21,7 @@ func role() kind.Kind {
 			return validateRules(r.Rules, true, field.NewPath("rules"))
 		}),
 		ValidateName: validate.PathSegmentName,
-		Columns:      printers.Columns("Name", "Created At"),
+		Columns:      printers.Columns("Name", "@Created At"),
 		Cells: kind.Cells(func(r *rbacv1.Role, _ time.Time) []any {
 			return []any{r.Name, printers.CreatedAt(r.ObjectMeta)}
 		}),

@@ -41,6 +41,7 @@ func TestValidation(t *testing.T) {
 		b("fine", "", "", ""),
 		b("own role", "kind: ClusterRole", "kind: Role", ""),
 		b("role of what", "kind: ClusterRole", "kind: Pod", "roleRef.kind: Unsupported value"),
+		b("role of nothing", "kind: ClusterRole, ", "", "roleRef.kind: Unsupported value"),
 		b("role group", "roleRef: {kind", "roleRef: {apiGroup: x, kind", "roleRef.apiGroup: Unsupported value"),
 		b("no role", ", name: view", "", "roleRef.name: Required value"),
 		b("role name", "name: view", "name: a/b", "may not contain \"/\""),

@@ -29,6 +29,8 @@ func priorityClass() kind.Kind {
 		GVK:        schedulingv1.SchemeGroupVersion.WithKind("PriorityClass"),
 		Resource:   "priorityclasses",
 		ShortNames: []string{"pc"},
+		// Nothing that may change of one is more than metadata.
+		PrepareForCreate: kind.On(func(c *schedulingv1.PriorityClass) { c.Generation = 1 }),
 		Default: kind.On(func(c *schedulingv1.PriorityClass) {
 			kind.SetDefaultPtr(&c.PreemptionPolicy, corev1.PreemptLowerPriority)
 		}),
@@ -42,10 +44,14 @@ func priorityClass() kind.Kind {
 			if c.Value > highestUserPriority && !system {
 				errs = append(errs, field.Forbidden(field.NewPath("value"), fmt.Sprintf("maximum allowed value of a user defined priority is %d", highestUserPriority)))
 			}
-			if c.PreemptionPolicy != nil {
-				errs = append(errs, validate.OneOf(*c.PreemptionPolicy, field.NewPath("preemptionPolicy"), corev1.PreemptLowerPriority, corev1.PreemptNever)...)
-			}
 			return errs
+		}),
+		// Later it cannot be changed at all.
+		ValidateCreate: kind.Check(func(c *schedulingv1.PriorityClass) field.ErrorList {
+			if c.PreemptionPolicy == nil {
+				return nil
+			}
+			return validate.OneOf(*c.PreemptionPolicy, field.NewPath("preemptionPolicy"), corev1.PreemptLowerPriority, corev1.PreemptNever)
 		}),
 		ValidateUpdate: kind.CheckUpdate(func(c, old *schedulingv1.PriorityClass) field.ErrorList {
 			var errs field.ErrorList
@@ -54,9 +60,9 @@ func priorityClass() kind.Kind {
 			}
 			return append(errs, validate.Immutable(c.PreemptionPolicy, old.PreemptionPolicy, field.NewPath("preemptionPolicy"))...)
 		}),
-		Columns: printers.Columns("Name", "#Value", "Global-Default", "Age", "PreemptionPolicy"),
+		Columns: printers.Columns("Name", "#Value", "?Global-Default", "Age", "PreemptionPolicy"),
 		Cells: kind.Cells(func(c *schedulingv1.PriorityClass, now time.Time) []any {
-			return []any{c.Name, int64(c.Value), fmt.Sprint(c.GlobalDefault), printers.Age(c.ObjectMeta, now), string(ptr.Deref(c.PreemptionPolicy, ""))}
+			return []any{c.Name, int64(c.Value), c.GlobalDefault, printers.Age(c.ObjectMeta, now), string(ptr.Deref(c.PreemptionPolicy, ""))}
 		}),
 	}
 }

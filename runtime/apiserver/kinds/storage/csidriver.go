@@ -6,6 +6,7 @@ import (
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -17,9 +18,10 @@ import (
 
 func csiDriver() kind.Kind {
 	return kind.Kind{
-		GVK:          storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
-		Resource:     "csidrivers",
-		NoWatchCache: true,
+		GVK:            storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
+		Resource:       "csidrivers",
+		ReturnsDeleted: true,
+		NoWatchCache:   true,
 		Default: kind.On(func(d *storagev1.CSIDriver) {
 			s := &d.Spec
 			kind.SetDefaultPtr(&s.AttachRequired, true)
@@ -28,8 +30,15 @@ func csiDriver() kind.Kind {
 			kind.SetDefaultPtr(&s.FSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)
 			kind.SetDefaultPtr(&s.RequiresRepublish, false)
 			kind.SetDefaultPtr(&s.SELinuxMount, false)
+			kind.SetDefaultPtr(&s.PreventPodSchedulingIfMissing, false)
 			if len(s.VolumeLifecycleModes) == 0 {
 				s.VolumeLifecycleModes = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent}
+			}
+		}),
+		// Upstream gives a new driver no generation, and counts from there.
+		PrepareForUpdate: kind.OnUpdate(func(d, old *storagev1.CSIDriver) {
+			if !equality.Semantic.DeepEqual(d.Spec, old.Spec) {
+				d.Generation++
 			}
 		}),
 		Validate: kind.Check(func(d *storagev1.CSIDriver) field.ErrorList {
@@ -61,7 +70,7 @@ func csiDriver() kind.Kind {
 			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
 		}),
 		Warnings: kind.NotYet("no node runs CSI drivers"),
-		Columns:  printers.Columns("Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish", "Modes", "Age"),
+		Columns:  printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
 		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
 			var tokens, modes []string
 			for _, t := range d.Spec.TokenRequests {

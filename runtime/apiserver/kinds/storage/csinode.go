@@ -14,9 +14,10 @@ import (
 
 func csiNode() kind.Kind {
 	return kind.Kind{
-		GVK:          storagev1.SchemeGroupVersion.WithKind("CSINode"),
-		Resource:     "csinodes",
-		NoWatchCache: true,
+		GVK:            storagev1.SchemeGroupVersion.WithKind("CSINode"),
+		Resource:       "csinodes",
+		ReturnsDeleted: true,
+		NoWatchCache:   true,
 		Validate: kind.Check(func(n *storagev1.CSINode) field.ErrorList {
 			var errs field.ErrorList
 			names := sets.New[string]()

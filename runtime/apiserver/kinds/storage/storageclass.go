@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -15,9 +17,10 @@ import (
 
 func storageClass() kind.Kind {
 	return kind.Kind{
-		GVK:        storagev1.SchemeGroupVersion.WithKind("StorageClass"),
-		Resource:   "storageclasses",
-		ShortNames: []string{"sc"},
+		GVK:            storagev1.SchemeGroupVersion.WithKind("StorageClass"),
+		Resource:       "storageclasses",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"sc"},
 		Default: kind.On(func(c *storagev1.StorageClass) {
 			kind.SetDefaultPtr(&c.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
 			kind.SetDefaultPtr(&c.VolumeBindingMode, storagev1.VolumeBindingImmediate)
@@ -52,6 +55,7 @@ func validateStorageClass(c *storagev1.StorageClass) field.ErrorList {
 	if len(c.Parameters) > 512 {
 		errs = append(errs, field.TooLong(field.NewPath("parameters"), "Provisioner Parameters exceeded max allowed", 512))
 	}
+	errs = append(errs, allowedTopologies(c.AllowedTopologies, field.NewPath("allowedTopologies"))...)
 	if c.ReclaimPolicy != nil {
 		errs = append(errs, validate.OneOf(*c.ReclaimPolicy, field.NewPath("reclaimPolicy"), corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)...)
 	}
@@ -59,4 +63,41 @@ func validateStorageClass(c *storagev1.StorageClass) field.ErrorList {
 		return append(errs, field.Required(field.NewPath("volumeBindingMode"), ""))
 	}
 	return append(errs, validate.OneOf(*c.VolumeBindingMode, field.NewPath("volumeBindingMode"), storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer)...)
+}
+
+// allowedTopologies: no key is there twice in a term, and no term twice.
+func allowedTopologies(terms []corev1.TopologySelectorTerm, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	var before []map[string]sets.Set[string]
+	for i, t := range terms {
+		at := path.Index(i).Child("matchLabelExpressions")
+		term := map[string]sets.Set[string]{}
+		for k, r := range t.MatchLabelExpressions {
+			p, values := at.Index(k), sets.New[string]()
+			if len(r.Values) == 0 {
+				errs = append(errs, field.Required(p.Child("values"), ""))
+			}
+			for n, v := range r.Values {
+				if values.Has(v) {
+					errs = append(errs, field.Duplicate(p.Child("values").Index(n), v))
+				}
+				values.Insert(v)
+			}
+			errs = append(errs, validate.QualifiedName(r.Key, p.Child("key"))...)
+			if _, twice := term[r.Key]; twice {
+				errs = append(errs, field.Duplicate(p.Child("key"), r.Key))
+			}
+			term[r.Key] = values
+		}
+		if len(term) == 0 {
+			errs = append(errs, field.Duplicate(at, "")) // as upstream tells of an empty one
+		}
+		for _, other := range before {
+			if equality.Semantic.DeepEqual(term, other) {
+				errs = append(errs, field.Duplicate(at, ""))
+			}
+		}
+		before = append(before, term)
+	}
+	return errs
 }

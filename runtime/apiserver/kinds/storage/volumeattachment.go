@@ -1,10 +1,10 @@
 package storage
 
 import (
-	"fmt"
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -15,15 +15,16 @@ import (
 
 func volumeAttachment() kind.Kind {
 	return kind.Kind{
-		GVK:          storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
-		Resource:     "volumeattachments",
-		Status:       true,
-		StatusKeeps:  kind.AllMetadata,
-		NoWatchCache: true,
-		Declared:     kind.Declared(Validate_VolumeAttachment),
+		GVK:            storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
+		Resource:       "volumeattachments",
+		ReturnsDeleted: true,
+		Status:         true,
+		StatusKeeps:    kind.AllMetadata,
+		NoWatchCache:   true,
+		Declared:       kind.Declared(Validate_VolumeAttachment),
 		Validate: kind.Check(func(a *storagev1.VolumeAttachment) field.ErrorList {
 			spec := field.NewPath("spec")
-			errs := validate.DNSSubdomain(a.Spec.NodeName, spec.Child("nodeName"))
+			errs := validate.InvalidIf(validation.IsDNS1123Subdomain(a.Spec.NodeName), spec.Child("nodeName"), a.Spec.NodeName)
 			source := a.Spec.Source
 			switch {
 			case source.PersistentVolumeName == nil && source.InlineVolumeSpec == nil:
@@ -36,10 +37,10 @@ func volumeAttachment() kind.Kind {
 			return errs
 		}),
 		Warnings: kind.NotYet("nothing attaches volumes"),
-		Columns:  printers.Columns("Name", "Attacher", "PV", "Node", "Attached", "Age"),
+		Columns:  printers.Columns("Name", "Attacher", "PV", "Node", "?Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
 			return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName,
-				fmt.Sprint(a.Status.Attached), printers.Age(a.ObjectMeta, now)}
+				a.Status.Attached, printers.Age(a.ObjectMeta, now)}
 		}),
 		RequireResourceVersion: true,
 	}

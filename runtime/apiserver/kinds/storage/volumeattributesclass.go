@@ -21,12 +21,13 @@ const (
 
 func volumeAttributesClass() kind.Kind {
 	return kind.Kind{
-		GVK:          storagev1.SchemeGroupVersion.WithKind("VolumeAttributesClass"),
-		Resource:     "volumeattributesclasses",
-		ShortNames:   []string{"vac"},
-		NoWatchCache: true,
-		Declared:     kind.Declared(Validate_VolumeAttributesClass),
-		Validate:     kind.Check(validateAttributesClass),
+		GVK:            storagev1.SchemeGroupVersion.WithKind("VolumeAttributesClass"),
+		Resource:       "volumeattributesclasses",
+		ReturnsDeleted: true,
+		ShortNames:     []string{"vac"},
+		NoWatchCache:   true,
+		Declared:       kind.Declared(Validate_VolumeAttributesClass),
+		Validate:       kind.Check(validateAttributesClass),
 		ValidateUpdate: kind.CheckUpdate(func(c, old *storagev1.VolumeAttributesClass) field.ErrorList {
 			var errs field.ErrorList
 			if c.DriverName != old.DriverName {

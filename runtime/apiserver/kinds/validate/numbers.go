@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -128,4 +129,44 @@ func ReplicaCounts(replicas, labeled, ready, available int32, path *field.Path) 
 	errs = append(errs, AtMost(labeled, replicas, path.Child("fullyLabeledReplicas"), "status.replicas")...)
 	errs = append(errs, AtMost(ready, replicas, path.Child("readyReplicas"), "status.replicas")...)
 	return append(errs, AtMost(available, ready, path.Child("availableReplicas"), "readyReplicas")...)
+}
+
+// ContainerResourceName checks a resource that a container may ask for: one that Kubernetes
+// has for containers, or one with a domain.
+func ContainerResourceName(name corev1.ResourceName, path *field.Path) field.ErrorList {
+	n := string(name)
+	errs := QualifiedName(n, path)
+	if len(errs) == 0 && !strings.Contains(n, "/") && !standardResource(name) {
+		errs = append(errs, field.Invalid(path, name, "must be a standard resource type or fully qualified"))
+	}
+	switch {
+	case !strings.Contains(n, "/"):
+		if name != corev1.ResourceCPU && name != corev1.ResourceMemory && name != corev1.ResourceEphemeralStorage && !strings.HasPrefix(n, corev1.ResourceHugePagesPrefix) {
+			errs = append(errs, field.Invalid(path, name, "must be a standard resource for containers"))
+		}
+	case !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !ExtendedResource(name):
+		errs = append(errs, field.Invalid(path, name, "doesn't follow extended resource name standard"))
+	}
+	return errs
+}
+
+// ExtendedResource says whether a name is neither Kubernetes' own nor a quota's name for one
+// that is not.
+func ExtendedResource(name corev1.ResourceName) bool {
+	n := string(name)
+	return strings.Contains(n, "/") && !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !strings.HasPrefix(n, corev1.DefaultResourceRequestsPrefix) &&
+		len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+n)) == 0
+}
+
+// standardResource are the names without a domain that Kubernetes has.
+func standardResource(name corev1.ResourceName) bool {
+	switch name {
+	case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage, corev1.ResourceStorage,
+		corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory, corev1.ResourceRequestsEphemeralStorage, corev1.ResourceRequestsStorage,
+		corev1.ResourceLimitsCPU, corev1.ResourceLimitsMemory, corev1.ResourceLimitsEphemeralStorage,
+		corev1.ResourcePods, corev1.ResourceQuotas, corev1.ResourceServices, corev1.ResourceReplicationControllers, corev1.ResourceSecrets,
+		corev1.ResourceConfigMaps, corev1.ResourcePersistentVolumeClaims, corev1.ResourceServicesNodePorts, corev1.ResourceServicesLoadBalancers:
+		return true
+	}
+	return strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) || strings.HasPrefix(string(name), corev1.ResourceRequestsHugePagesPrefix)
 }

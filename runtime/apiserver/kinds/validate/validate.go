@@ -74,6 +74,18 @@ func DNSSubdomain(s string, path *field.Path) field.ErrorList {
 	return InvalidIf(validation.IsDNS1123Subdomain(s), path, s)
 }
 
+// CSIDriverName checks the name of a CSI driver: a DNS name, in any case.
+func CSIDriverName(s string, path *field.Path) field.ErrorList {
+	if s == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	var errs field.ErrorList
+	if len(s) > 63 {
+		errs = append(errs, field.TooLong(path, s, 63))
+	}
+	return append(errs, InvalidIf(validation.IsDNS1123Subdomain(strings.ToLower(s)), path, s)...)
+}
+
 // QualifiedName checks a name that may have a DNS name as prefix (labels, taints).
 func QualifiedName(s string, path *field.Path) field.ErrorList {
 	return metavalidation.ValidateLabelName(s, path)
@@ -101,6 +113,29 @@ func OneOf[T ~string](v T, path *field.Path, valid ...T) field.ErrorList {
 		return field.ErrorList{field.Required(path, "")}
 	}
 	return OneOfOrEmpty(v, path, valid...)
+}
+
+// EitherOf refuses values as [OneOf] does, where upstream calls them invalid.
+func EitherOf[T ~string](v T, path *field.Path, valid ...T) field.ErrorList {
+	if v == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	if slices.Contains(valid, v) {
+		return nil
+	}
+	quoted := make([]string, len(valid))
+	for i, x := range valid {
+		quoted[i] = fmt.Sprintf("'%s'", x)
+	}
+	return field.ErrorList{field.Invalid(path, v, "must be "+strings.Join(quoted, " or "))}
+}
+
+// Known refuses values that are not among those listed, the empty one too.
+func Known[T ~string](v T, path *field.Path, valid ...T) field.ErrorList {
+	if slices.Contains(valid, v) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(path, v, valid)}
 }
 
 // OneOfOrEmpty refuses values that are neither empty nor among those listed.

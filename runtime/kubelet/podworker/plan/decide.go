@@ -12,9 +12,13 @@ import (
 // Decide computes what a pod that is to run needs.
 func Decide(v View) Decision {
 	p := &planner{View: v}
-	if p.lost() {
+	switch source := p.restartsAll(); {
+	case p.lost():
 		p.d.Finished = true
-	} else {
+	case source != nil:
+		p.restartAll(source)
+		return p.d
+	default:
 		p.initContainers()
 	}
 	if p.d.Initialized {
@@ -24,7 +28,7 @@ func Decide(v View) Decision {
 	case p.d.Finished:
 		p.d.Start = nil
 		for _, c := range ToStop(v) {
-			p.d.Kill = append(p.d.Kill, Kill{c, "Stopping container " + c.Name})
+			p.d.Kill = append(p.d.Kill, Kill{Container: c, Message: "Stopping container " + c.Name})
 		}
 	case p.d.Initialized:
 		p.ephemeralContainers()
@@ -46,7 +50,7 @@ func (p *planner) lost() bool {
 	}
 	for _, c := range pod.Containers(&p.Pod.Spec, pod.InitContainers|pod.MainContainers) {
 		old := p.Containers[c.Name]
-		if old != nil && old.Sandbox != p.Sandbox && old.Exit != nil && old.Exit.Code != 0 && !Restarts(p.Pod, c, old.Exit) {
+		if old != nil && !container.SameSandbox(old.Sandbox, p.Sandbox) && old.Exit != nil && old.Exit.Code != 0 && !Restarts(p.Pod, c, old.Exit) {
 			return true
 		}
 	}
@@ -76,6 +80,7 @@ func (p *planner) initContainers() {
 			p.startWhenDue(c)
 			return
 		case cur.State == container.StateRunning:
+			p.resize(c, cur)
 			return
 		case cur.Exit.Code != 0:
 			p.startWhenDue(c)
@@ -89,7 +94,7 @@ func (p *planner) initContainers() {
 func (p *planner) initFailed() bool {
 	for _, c := range pod.Containers(&p.Pod.Spec, pod.InitContainers) {
 		cur := p.Current(c.Name)
-		if !pod.IsSidecar(c) && cur != nil && cur.Exit != nil && cur.Exit.Code != 0 && !Restarts(p.Pod, c, cur.Exit) {
+		if !pod.IsSidecar(c) && cur != nil && cur.Exit != nil && cur.Exit.Code != 0 && !p.Restarts(c, cur) {
 			return true
 		}
 	}
@@ -102,7 +107,7 @@ func (p *planner) sidecar(c *corev1.Container, cur *container.Container) bool {
 	case cur == nil || cur.State == container.StateExited:
 		p.startWhenDue(c)
 		return p.started
-	case p.unhealthy(cur):
+	case p.unhealthy(c, cur):
 		return true
 	}
 	p.resize(c, cur)
@@ -115,8 +120,9 @@ func (p *planner) mainContainers() {
 		cur := p.Current(c.Name)
 		switch {
 		case cur == nil:
-			// One that ended for good in an earlier sandbox is not run again.
-			if old := p.Containers[c.Name]; old != nil && old.State == container.StateExited && !Restarts(p.Pod, c, old.Exit) {
+			// One that ended for good in an earlier sandbox is not run again, but for a
+			// restart of all.
+			if old := p.Containers[c.Name]; old != nil && old.State == container.StateExited && !container.SameSandbox(old.Sandbox, p.Sandbox) && !p.Restarts(c, old) {
 				continue
 			}
 			done = false
@@ -124,13 +130,13 @@ func (p *planner) mainContainers() {
 		case cur.State == container.StateRunning:
 			done = false
 			switch {
-			case p.unhealthy(cur):
+			case p.unhealthy(c, cur):
 			case cur.SpecHash != container.SpecHash(c):
-				p.d.Kill = append(p.d.Kill, Kill{cur, fmt.Sprintf("Container %s definition changed, will be restarted", c.Name)})
+				p.d.Kill = append(p.d.Kill, Kill{Container: cur, Message: fmt.Sprintf("Container %s definition changed, will be restarted", c.Name), Restart: true})
 			default:
 				p.resize(c, cur)
 			}
-		case Restarts(p.Pod, c, cur.Exit):
+		case p.Restarts(c, cur):
 			done = false
 			p.startWhenDue(c)
 		}
@@ -148,20 +154,20 @@ func (p *planner) ephemeralContainers() {
 }
 
 // unhealthy has a container killed whose probes want that, and says whether they do.
-func (p *planner) unhealthy(c *container.Container) bool {
-	probe := p.Health[c.ID].Unhealthy
+func (p *planner) unhealthy(c *corev1.Container, cur *container.Container) bool {
+	probe := p.Health[cur.ID].Unhealthy
 	if probe != "" {
-		p.d.Kill = append(p.d.Kill, Kill{c, fmt.Sprintf("Container %s failed %s, will be restarted", c.Name, probe)})
+		p.d.Kill = append(p.d.Kill, Kill{Container: cur, Message: fmt.Sprintf("Container %s failed %s, will be restarted", c.Name, probe), Restart: restartable(p.Pod, c)})
 	}
 	return probe != ""
 }
 
-// resize has the cgroup of a running container follow its spec. What an earlier version
-// started has no hash, and stays as it is.
-func (p *planner) resize(c *corev1.Container, cur *container.Container) {
-	if cur.ResourcesHash != "" && cur.ResourcesHash != container.ResourcesHash(c) {
-		p.d.Resize = append(p.d.Resize, Resize{cur, c})
+// restartable says whether the policies ever start a container anew.
+func restartable(p *corev1.Pod, c *corev1.Container) bool {
+	if c.RestartPolicy != nil {
+		return *c.RestartPolicy != corev1.ContainerRestartPolicyNever
 	}
+	return p.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
 // SandboxChanged is what is said of what runs in a sandbox that is not the present one.
@@ -170,7 +176,7 @@ const SandboxChanged = "Pod sandbox changed, it will be killed and re-created."
 func (p *planner) startWhenDue(c *corev1.Container) {
 	prev := p.Containers[c.Name]
 	if prev != nil && prev.State == container.StateRunning { // in an earlier sandbox
-		p.d.Kill = append(p.d.Kill, Kill{prev, SandboxChanged})
+		p.d.Kill = append(p.d.Kill, Kill{Container: prev, Message: SandboxChanged})
 		return
 	}
 	a := Start{Container: c}

@@ -20,13 +20,15 @@ type model struct {
 	lasts  map[string]time.Duration
 	code   map[string]int32 // containers that end, and how; others run on
 	began  time.Time
+	killed int32 // the code of what is ended
+	round  int
 }
 
 func newModel(t *testing.T, pod *corev1.Pod) *model {
 	now := time.Unix(1_800_000_000, 0)
-	return &model{t: t, began: now, lasts: map[string]time.Duration{}, code: map[string]int32{}, v: View{
+	return &model{t: t, began: now, killed: 137, lasts: map[string]time.Duration{}, code: map[string]int32{}, v: View{
 		Pod: pod, Sandbox: "s1", Now: now,
-		Containers: map[string]*container.Container{}, Previous: map[string]*container.Container{}, Failures: map[string]Failure{}, Health: map[string]container.Health{},
+		Containers: map[string]*container.Container{}, Previous: map[string]*container.Container{}, Failures: map[string]Failure{}, Health: map[string]container.Health{}, Restarting: map[string]bool{},
 	}}
 }
 
@@ -41,15 +43,26 @@ func (m *model) run(until time.Duration) Decision {
 				m.t.Fatalf("%s is started and still runs", name)
 			}
 			m.v.Previous[name], m.v.Containers[name] = m.v.Containers[name], &container.Container{
-				ID: id, Name: name, Sandbox: m.v.Sandbox, Restarts: a.Restarts, Backoff: a.Backoff, SpecHash: container.SpecHash(a.Container), StartedAt: m.v.Now,
+				ID: id, Name: name, Sandbox: m.v.Sandbox, Restarts: a.Restarts, Backoff: a.Backoff, SpecHash: container.SpecHash(a.Container), Actuated: container.ComputeOf(a.Container.Resources), StartedAt: m.v.Now,
 			}
 			m.v.Health[id] = container.Health{Started: true, Ready: true}
 			m.starts = append(m.starts, fmt.Sprintf("%s@%d", name, int(m.v.Now.Sub(m.began).Seconds())))
 		}
 		for _, k := range d.Kill {
-			m.end(k.Container, 137)
+			if k.Restart {
+				m.v.Restarting[k.Container.ID] = true
+			}
+			m.end(k.Container, m.killed)
 		}
-		if len(d.Start)+len(d.Kill) > 0 {
+		for _, r := range d.Resize {
+			r.Container.Actuated = container.ComputeOf(r.Spec.Resources)
+			m.starts = append(m.starts, "resized "+r.Container.Name)
+		}
+		if d.Reset {
+			m.round++
+			m.v.Sandbox = container.Sandbox{ID: "s1", Round: m.round}.Incarnation()
+		}
+		if len(d.Start)+len(d.Kill)+len(d.Resize) > 0 || d.Reset {
 			continue
 		}
 		next := d.WakeAt

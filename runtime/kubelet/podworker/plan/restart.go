@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,43 +18,16 @@ const (
 	backoffReset = 10 * time.Minute
 )
 
-// Restarts says whether an ended container is wanted again: by the first of its own
-// rules that fits its exit, by its own policy, or by the pod's.
-// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-restart-rules
+// Restarts says whether an ended container is wanted again, by the policies of its pod. A
+// sidecar always is.
 func Restarts(p *corev1.Pod, c *corev1.Container, e *container.Exit) bool {
-	if pod.IsSidecar(c) {
-		return true
-	}
-	for _, r := range c.RestartPolicyRules {
-		if r.Action == corev1.ContainerRestartRuleActionRestart && fits(r.ExitCodes, e.Code) {
-			return true
-		}
-	}
-	policy := p.Spec.RestartPolicy
-	if c.RestartPolicy != nil {
-		policy = corev1.RestartPolicy(*c.RestartPolicy)
-	}
-	switch policy {
-	case corev1.RestartPolicyNever:
-		return false
-	case corev1.RestartPolicyOnFailure:
-		return e.Code != 0
-	}
-	return true
+	return pod.IsSidecar(c) || pod.Restarts(&p.Spec, c, e.Code)
 }
 
-func fits(codes *corev1.ContainerRestartRuleOnExitCodes, code int32) bool {
-	if codes == nil {
-		return false
-	}
-	among := slices.Contains(codes.Values, code)
-	switch codes.Operator {
-	case corev1.ContainerRestartRuleOnExitCodesOpIn:
-		return among
-	case corev1.ContainerRestartRuleOnExitCodesOpNotIn:
-		return !among
-	}
-	return false
+// Restarts says whether an ended container is going to be started anew: it was ended for
+// that, or the policies want it.
+func (v *View) Restarts(c *corev1.Container, ended *container.Container) bool {
+	return v.Restarting[ended.ID] || Restarts(v.Pod, c, ended.Exit)
 }
 
 // Due is when a container may be started.

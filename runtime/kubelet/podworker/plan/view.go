@@ -11,12 +11,15 @@ import (
 // View is all that decides what a pod needs next, and what its status is.
 type View struct {
 	Pod *corev1.Pod
-	// Sandbox is the present incarnation of the pod's namespaces; "" before it is made.
+	// Sandbox is the present incarnation of what the containers share; "" before it is
+	// made.
 	Sandbox string
 	// Containers are the newest incarnations by name; Previous holds the one before each.
 	Containers, Previous map[string]*container.Container
 	// Failures are containers that could not be started, by name.
 	Failures map[string]Failure
+	// Restarting are the containers that were ended in order to be started anew, by ID.
+	Restarting map[string]bool
 	// Health of running containers, by ID.
 	Health map[string]container.Health
 	Now    time.Time
@@ -54,6 +57,9 @@ type Decision struct {
 	BackingOff []*container.Container
 	// WakeAt is when to decide again though nothing happened (zero: never).
 	WakeAt time.Time
+	// RestartingAll: the end of one container has all of them ended, and then begun anew in
+	// the same namespaces; when nothing is left of them that runs, Reset says to do so.
+	RestartingAll, Reset bool
 	// Finished: every container is done for good.
 	Finished bool
 	// Initialized: the init containers are done.
@@ -71,6 +77,10 @@ type Start struct {
 type Kill struct {
 	Container *container.Container
 	Message   string
+	// Restart: it is started anew, whatever the policies say of its end.
+	Restart bool
+	// AtOnce: without a grace, but for the least that every container has.
+	AtOnce bool
 }
 
 // Resize is a running container whose cgroup is to get other values.
