@@ -24,7 +24,7 @@ import (
 // done to config maps.
 func TestPoliciesAndWebhooksDecide(t *testing.T) {
 	c := apitest.Start(t)
-	for name, f := range map[string]func(*testing.T, kubernetes.Interface, string){"policies": policies, "webhooks": webhooks} {
+	for name, f := range map[string]func(*testing.T, kubernetes.Interface, string){"policies": policies, "webhooks": webhooks, "connections": connections} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := c.Admin()
@@ -142,6 +142,40 @@ func webhooks(t *testing.T, k kubernetes.Interface, ns string) {
 	if _, err := maps.create(map[string]string{"hook": ""}); !apierrors.IsInternalError(err) {
 		t.Errorf("a webhook that must answer and is away: %v", err)
 	}
+}
+
+// connections: of a request to connect a webhook sees the options, not the pod.
+func connections(t *testing.T, k kubernetes.Interface, ns string) {
+	ctx, ar := t.Context(), k.AdmissionregistrationV1()
+	hook := httptest.NewTLSServer(http.HandlerFunc(answerReview))
+	t.Cleanup(hook.Close)
+	_, inNamespace := created(ns)
+	none := admissionregistrationv1.SideEffectClassNone
+	register := func(expression string) error {
+		_, err := ar.ValidatingWebhookConfigurations().Create(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{
+			ObjectMeta: metav1.ObjectMeta{Name: "connects"},
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+				Name: "connects.example.com", NamespaceSelector: inNamespace, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+				ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: new(hook.URL + "/refuse"), CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})},
+				Rules: []admissionregistrationv1.RuleWithOperations{{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Connect},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods/attach"}},
+				}},
+				MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "stdout", Expression: expression}},
+			}},
+		}, metav1.CreateOptions{})
+		return err
+	}
+	because(t, "a condition that does not compile", register("object."), "webhooks[0].matchConditions[0].expression: Invalid value")
+	ok(t, register("object.stdout == true"))
+	must[*corev1.Pod](t)(k.CoreV1().Pods(ns).Create(ctx, pod("p"), metav1.CreateOptions{}))
+	eventually(t, "an attachment is refused", func() error {
+		err := k.CoreV1().RESTClient().Post().Namespace(ns).Resource("pods").Name("p").SubResource("attach").Param("stdout", "true").Do(ctx).Error()
+		if err == nil || !strings.Contains(err.Error(), "denied the request") {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
 }
 
 // answerReview changes data.hook to "yes" at /change, and refuses with it at /refuse.
