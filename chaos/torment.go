@@ -144,7 +144,7 @@ func summary(f judge.Fault) string {
 // prepare makes a round's registers and its Job, and removes those of rounds that are
 // over.
 func (s *runState) prepare(ctx context.Context, number int) error {
-	old := fmt.Sprintf("?labelSelector=chaos%%3Dregister,round%%3D%d", number-2)
+	old := fmt.Sprintf("?labelSelector=chaos%%3Dregister,round%%3D%d", max(number-2, 0))
 	err := s.insist(ctx, func(ctx context.Context, m *master) error {
 		return m.do(ctx, http.MethodDelete, configMaps+old, "", nil, nil)
 	})
