@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"runtime/process/readiness": {},
 
 	"runtime/etcd":            {"runtime/config"},
+	"runtime/snapshot":        {"runtime/config", "runtime/etcd"},
 	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
@@ -120,10 +121,11 @@ var arrows = map[string][]string{
 	"runtime/kubelet/prober":         {"runtime/kubelet/container", "runtime/kubelet/probe"},
 	"runtime/kubelet/runtimeclass":   {"runtime/kubelet/poddir"},
 	"runtime/kubelet/sandbox":        {"runtime/kubelet/container"},
-	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/pod"},
-	"runtime/kubelet/stats":          {},
+	"runtime/kubelet/server":         {"runtime/access", "runtime/config", "runtime/keypair", "runtime/kubelet/container", "runtime/kubelet/podlog", "runtime/kubelet/stats", "runtime/pod"},
+	"runtime/kubelet/stats":          {"runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
+	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},

@@ -19,6 +19,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/nodes"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // ClusterStatus is how a cluster stands, as far as it could be seen in time.
@@ -35,6 +36,8 @@ type MasterStatus struct {
 	Name, Address string
 	// Err says why it could not be asked; nil when it was.
 	Err error
+	// Refused says why its member of etcd does not start; nil when it does.
+	Refused error
 	// Expiry of the certificates on it, by their names below the PKI directory.
 	Expiry map[string]time.Time
 }
@@ -50,7 +53,7 @@ type NodeStatus struct {
 // Healthy reports whether everything was seen and is as it should be.
 func (s ClusterStatus) Healthy() bool {
 	return len(s.Problems) == 0 && len(s.Members) > 0 && len(s.Nodes) > 0 &&
-		!slices.ContainsFunc(s.Masters, func(m MasterStatus) bool { return m.Err != nil }) &&
+		!slices.ContainsFunc(s.Masters, func(m MasterStatus) bool { return m.Err != nil || m.Refused != nil }) &&
 		!slices.ContainsFunc(s.Members, func(m join.Member) bool { return m.Problem != "" || m.Learner }) &&
 		!slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.Problem != "" })
 }
@@ -121,7 +124,15 @@ func askMaster(ctx context.Context, cfg access.Config, c spec.Connection, i int)
 		return a
 	}
 	a.access.Source = h.Name
-	a.status.Expiry, a.status.Err = expiries(ctx, m.Host)
+	if a.status.Expiry, a.status.Err = expiries(ctx, m.Host); a.status.Err != nil {
+		return a
+	}
+	files, err := m.Host.ReadFiles(ctx, config.EtcdRefusedFile)
+	if a.status.Err = err; err == nil {
+		if why := install.RefusedEtcd(files); why != "" {
+			a.status.Refused = fmt.Errorf("its member of etcd does not start: %s", why)
+		}
+	}
 	return a
 }
 

@@ -2,6 +2,13 @@
 
 package e2e
 
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
 // isolationCases are pods that try to reach more of the server than they were given, or
 // ask for what their node cannot enforce.
 func isolationCases() []podCase {
@@ -71,5 +78,84 @@ containers: [{name: c, image: IMAGE, args: [env]}]`,
 securityContext: {seLinuxOptions: {level: "s0:c1"}}
 containers: [{name: c, image: IMAGE, args: [env]}]`,
 		status: map[string]string{"{.phase}": "Failed", "{.reason}": "SELinux"},
+	}}
+}
+
+// userCases are pods that want users of their own: they have them, or are refused where
+// the kernel of the nodes cannot map mounts.
+func (p *pods) userCases(t *testing.T) []podCase {
+	t.Helper()
+	nodes, err := p.api.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		for _, h := range n.Status.RuntimeHandlers {
+			if h.Name == "" && !ptr.Deref(h.Features.UserNamespaces, false) {
+				return []podCase{{
+					name: "users-of-its-own",
+					spec: `
+hostUsers: false
+containers: [{name: c, image: IMAGE, args: [env]}]`,
+					status: map[string]string{"{.phase}": "Failed", "{.reason}": "UserNamespacesNotSupported"},
+				}}
+			}
+		}
+	}
+	return []podCase{{
+		name: "users-of-its-own",
+		spec: `
+restartPolicy: Never
+hostUsers: false
+securityContext: {fsGroup: 2000, sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "1"}]}
+volumes:
+- {name: data, emptyDir: {}}
+- {name: memory, emptyDir: {medium: Memory}}
+- {name: settings, configMap: {name: settings}}
+containers:
+- name: maps
+  image: IMAGE
+  args: [cat, /proc/self/uid_map, /proc/self/gid_map]
+- name: owns
+  image: IMAGE
+  args: [ls, /etc, /settings, /memory]
+  volumeMounts: [{name: settings, mountPath: /settings}, {name: memory, mountPath: /memory}]
+- name: writes
+  image: IMAGE
+  args: [write, /data/by-user, mine]
+  securityContext: {runAsUser: 1000, runAsGroup: 1000}
+  volumeMounts: [{name: data, mountPath: /data, subPath: below}]
+- name: sysctl
+  image: IMAGE
+  args: [write, /proc/sys/kernel/core_pattern, x]
+  securityContext: {procMount: Unmasked}`,
+		logs: map[string][]string{
+			"maps": {" 65536\n", "!4294967295"}, "owns": {" 0 0 hosts\n", " 0 2000 color\n", "!65534"}, "sysctl": {"permission denied"},
+		},
+		status: map[string]string{"{.containerStatuses[?(@.name=='writes')].state.terminated.exitCode}": "0"},
+	}, {
+		name: "users-of-its-own-and-processes",
+		spec: `
+restartPolicy: Never
+hostUsers: false
+shareProcessNamespace: true
+containers:
+- {name: maps, image: IMAGE, args: [cat, /proc/self/uid_map]}
+- {name: reads, image: IMAGE, args: [cat, /proc/1/status]}
+- name: looks
+  image: IMAGE
+  args: [ls, /proc/1/root]
+  securityContext: {capabilities: {add: [SYS_PTRACE]}}`,
+		logs: map[string][]string{
+			"maps": {" 65536\n", "!4294967295"}, "looks": {"!etc", "!opt", "!hold"},
+			"reads": {"Uid:\t65535\t65535\t65535\t65535\n", "CapEff:\t0000000000000000\n"},
+		},
+	}, {
+		name: "users-beyond-its-own",
+		spec: `
+restartPolicy: Never
+hostUsers: false
+containers: [{name: c, image: IMAGE, args: [env], securityContext: {runAsUser: 65536}}]`,
+		status: map[string]string{"{.containerStatuses[0].state.waiting.reason}": "RunContainerError"},
 	}}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPods(t, f, 1)
-	p.testCases(t, append(podCases(), isolationCases()...))
+	p.testCases(t, slices.Concat(podCases(), isolationCases(), p.userCases(t)))
 	p.testStories(t, podStories())
 }
 

@@ -29,9 +29,9 @@ func TestVirtual(t *testing.T) {
 		t.Fatalf("/sys/fs/cgroup is a %s: %v", kind, err)
 	}
 	p := newPods(t, f, 6)
-	p.testCases(t, append(slices.DeleteFunc(podCases(), func(c podCase) bool {
+	p.testCases(t, slices.Concat(slices.DeleteFunc(podCases(), func(c podCase) bool {
 		return !slices.Contains([]string{"volumes", "api", "dns", "command", "oom", "sidecar", "probes"}, c.name)
-	}), isolationCases()...))
+	}), isolationCases(), p.userCases(t)))
 	p.testStories(t, []podStory{
 		{"cgroups", cgroups},
 		{"containers outlive kubelet and containerd", restarts},

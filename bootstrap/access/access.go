@@ -123,7 +123,7 @@ func holdingOf(ctx context.Context, m *fleet.Member, clusterID string) (holding,
 		defer cancel()
 		listens <- Try(ctx, m.Host, m.Spec.IP(), config.EtcdClientPort) == nil
 	}()
-	files, err := m.Host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile())...)
+	files, err := m.Host.ReadFiles(ctx, append(install.AuthorityFiles(), install.IdentityFile, install.KnownFile, install.JoinedFile, config.Etcd.ConfigFile(), config.EtcdRefusedFile)...)
 	if err != nil {
 		return holding{}, err
 	}
@@ -137,7 +137,7 @@ func holdingOf(ctx context.Context, m *fleet.Member, clusterID string) (holding,
 	}
 	etcd, given := install.EtcdOnHost(files, spec.Node{ClusterID: clusterID, Host: m.Spec})
 	switch {
-	case !given:
+	case !given, install.RefusedEtcd(files) != "": // it holds nothing that a master could be reached by
 		return holding{trust, outside}, nil
 	case etcd.Joins && len(files[install.JoinedFile]) == 0: // the first one votes from its start
 		return holding{trust, silent}, nil

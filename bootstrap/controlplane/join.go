@@ -151,6 +151,16 @@ func joinEtcd(ctx context.Context, o *Operation, j *joiner) error {
 	name, peerURL, joined := j.node.Host.Name, install.PeerURL(j.node.Host), machine.HasJoined(j.Member)
 	changes := join.Changes{Open: o.access.Etcd, Patience: o.NodeTimeout}
 	etcd, known := install.EtcdOnHost(j.Files, j.node)
+	refused := install.RefusedEtcd(j.Files)
+	if refused != "" {
+		if o.access.Source == "" {
+			return fmt.Errorf("%s: its member of etcd does not start, and no other master has the data: restore a snapshot (gantry snapshot restore). %s", j.Title(), refused)
+		}
+		joined, known = false, false
+		if err := o.Run(ctx, j.Member, step.Step{Name: "stop etcd", Changes: []step.Change{step.Stop{Units: []string{config.Etcd.Unit()}}}}); err != nil {
+			return err
+		}
+	}
 	switch {
 	case known:
 	case o.access.Source == "" || o.access.Source == name:
@@ -171,6 +181,13 @@ func joinEtcd(ctx context.Context, o *Operation, j *joiner) error {
 	}
 	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
 	steps, j.rest = steps[:at:at], steps[at:]
+	if refused != "" {
+		// The configuration first: without the word that the member is refused, a run
+		// that was cut goes by it.
+		if err := o.Run(ctx, j.Member, append(steps[:at-1:at-1], install.ForgetEtcd())...); err != nil {
+			return err
+		}
+	}
 	if etcd.Joins && !joined {
 		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{
 			install.EtcdRoom(), step.PromoteMember{Via: changes, Name: name, PeerURL: peerURL, Unless: install.JoinedFile},

@@ -247,3 +247,45 @@ func TestTheReportIsOfThoseThatTheChangeIsAbout(t *testing.T) {
 		t.Errorf("about nobody: %v, %v", o.masters.Only, err)
 	}
 }
+
+// TestWhoIsToldThatKeysWait: the masters that were gone through, but for those that have a
+// failure of their own.
+func TestWhoIsToldThatKeysWait(t *testing.T) {
+	failed := errors.New("it did not start")
+	o := &Operation{Want: cluster("m1", "m2"), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}}), leaving: fleetOf(t, nil), join: joining{order: []string{"m1", "m2"}, masters: map[string]*joiner{}}}
+	for name, m := range o.masters.Members {
+		o.join.masters[name] = &joiner{Member: m}
+	}
+	o.masters.Members["m2"].Settle(failed)
+	if err := o.Encrypt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.masters.Members["m1"].Status.Err; err == nil || !strings.Contains(err.Error(), "master m2") {
+		t.Errorf("m1: %v", err)
+	}
+	if err := o.masters.Members["m2"].Status.Err; !errors.Is(err, failed) {
+		t.Errorf("m2: %v", err)
+	}
+}
+
+// TestOneThatFailedHoldsUpNobodyUnseen: those behind it are told that they wait.
+func TestOneThatFailedHoldsUpNobodyUnseen(t *testing.T) {
+	failed := errors.New("unfit")
+	o := &Operation{
+		Want: cluster("m1", "m2"), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}}), access: &access.Access{},
+		identities: map[string]*install.Identity{"m1": {}}, join: joining{order: []string{"m1", "m2"}, masters: map[string]*joiner{}},
+	}
+	for name, m := range o.masters.Members {
+		o.join.masters[name] = &joiner{Member: m, node: spec.Node{Host: m.Spec}}
+	}
+	o.masters.Members["m1"].Status.Err = failed
+	if err := o.JoinEtcd(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.masters.Members["m1"].Status.Err; !errors.Is(err, failed) {
+		t.Errorf("m1: %v", err)
+	}
+	if err := o.masters.Members["m2"].Status.Err; err == nil || !strings.Contains(err.Error(), "waits for master m1") {
+		t.Errorf("m2: %v", err)
+	}
+}

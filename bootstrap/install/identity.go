@@ -21,7 +21,7 @@ const JoinedFile = config.JoinedFile
 // proved that whoever created the cluster has kept it. Before, a create of the same
 // cluster takes up the one that was cut, however far it had come: it makes nothing
 // undone. After, the host is somebody's.
-const KnownFile = config.BootstrapDir + "/known"
+const KnownFile = config.KnownFile
 
 // ModulesFile has systemd load the kernel modules at boot.
 const ModulesFile = "/etc/modules-load.d/gantry.conf"

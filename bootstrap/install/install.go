@@ -39,7 +39,21 @@ type Input struct {
 
 // Observed are the files that must be read of a host before its steps are made.
 func Observed(n spec.Node) []string {
-	return append(CredentialFiles(n), IdentityFile, JoinedFile, KnownFile, config.Etcd.ConfigFile(), resolvFile)
+	return append(CredentialFiles(n), IdentityFile, JoinedFile, KnownFile, config.Etcd.ConfigFile(), config.EtcdRefusedFile, resolvFile)
+}
+
+// RefusedEtcd says why the host's member of etcd does not start; empty when it does. Its
+// data is gone or too old: it can only be replaced by a new member.
+func RefusedEtcd(files map[string][]byte) string {
+	return strings.TrimSpace(string(files[config.EtcdRefusedFile]))
+}
+
+// ForgetEtcd removes what is left of a member that is replaced, and the word that it was
+// one. Its directory may be a disk of its own, which stays.
+func ForgetEtcd() step.Step {
+	return step.Step{Name: "give up the data of the member before", Changes: []step.Change{
+		step.Remove{Paths: []string{config.EtcdDataDir + "/member", config.EtcdRecordFile, config.EtcdRefusedFile, JoinedFile}},
+	}}
 }
 
 const resolvFile = "/etc/resolv.conf"
@@ -159,7 +173,7 @@ func directories(n spec.Node) step.Dirs {
 		{Path: config.BinDir, Mode: 0o755},
 	}
 	if n.Master {
-		d = append(d, step.Dir{Path: config.EtcdDataDir, Mode: 0o700}, step.Dir{Path: config.EncryptionDir, Mode: 0o700})
+		d = append(d, step.Dir{Path: config.EtcdDataDir, Mode: 0o700}, step.Dir{Path: config.EtcdMemberDir, Mode: 0o700}, step.Dir{Path: config.EtcdSnapshotsDir, Mode: 0o700}, step.Dir{Path: config.EncryptionDir, Mode: 0o700})
 	}
 	return d
 }

@@ -20,8 +20,9 @@ func sandbox(c config.Component) []string {
 		return append(confined("", inet), state(config.EtcdDataDir, config.EtcdMemberDir, config.EtcdSnapshotsDir), hidden(config.ContainerdRoot, config.KubeletDir))
 	case config.APIServer:
 		// The log of audit, as it is rotated, gives the new file the old one's owner: an
-		// event is lost where it may not, though the owner is the same.
-		return append(confined("", inet), "SystemCallFilter=@chown", state(path.Dir(config.AuditLogFile)),
+		// event is lost where it may not, though the owner is the same. By netlink it knows
+		// the addresses of its server, which nothing is proxied to.
+		return append(confined("", inet+" AF_NETLINK"), "SystemCallFilter=@chown", state(path.Dir(config.AuditLogFile)),
 			hidden(config.EtcdDataDir, config.EtcdSnapshotsDir, config.ContainerdRoot, config.KubeletDir))
 	case config.ControllerManager:
 		return append(confined("", inet), hidden(config.StateDir))

@@ -45,7 +45,7 @@ func TestWhatEachProcessMay(t *testing.T) {
 	all := "-" + config.StateDir
 	for c, want := range map[config.Component]struct{ capabilities, families, state, hides, user string }{
 		config.Etcd:              {"", "AF_UNIX AF_INET AF_INET6", "gantry/etcd gantry/etcd-member gantry/etcd-snapshots", "-/var/lib/gantry/kubelet", ""},
-		config.APIServer:         {"", "AF_UNIX AF_INET AF_INET6", "gantry/audit", "-/var/lib/gantry/etcd", ""},
+		config.APIServer:         {"", "AF_UNIX AF_INET AF_INET6 AF_NETLINK", "gantry/audit", "-/var/lib/gantry/etcd", ""},
 		config.ControllerManager: {"", "AF_UNIX AF_INET AF_INET6", "", all, ""},
 		config.Scheduler:         {"", "AF_UNIX AF_INET AF_INET6", "", "-/etc/gantry/pki/ca.key", ""},
 		config.Proxy:             {"CAP_NET_ADMIN", "AF_UNIX AF_INET AF_INET6 AF_NETLINK", "", "-/etc/gantry/pki/sa.key", ""},

@@ -160,6 +160,9 @@ func (l Lifecycle) drift(ctx context.Context, f *fleet.Fleet, m *fleet.Member, n
 		return nil, err
 	}
 	drift := step.Drift(seen, steps)
+	if why := install.RefusedEtcd(files); n.Master && why != "" {
+		drift = append([]string{"its member of etcd does not start and is replaced: " + why}, drift...)
+	}
 	if unfit != nil {
 		drift = append(drift, unfit.Error())
 	}

@@ -47,6 +47,9 @@ func operation(t *testing.T, api *fake.Clientset, models map[string]*hosttest.Mo
 		Config: Config{Lifecycle: l, AbandonUnreachable: c.Destroy}, Change: c, api: api,
 		access: &access.Access{Config: l.Config, Masters: masters, Source: "m1"},
 	}
+	for _, name := range c.Touch {
+		o.Want.Hosts = append(o.Want.Hosts, spec.Host{Name: name, Address: "new-" + name})
+	}
 	if err := o.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -133,14 +136,13 @@ func TestHowAHostLeaves(t *testing.T) {
 func TestANameMovesOnceItIsFree(t *testing.T) {
 	for state, free := range map[fleet.State]bool{fleet.Gone: true, fleet.Pending: false, fleet.Ready: false, fleet.Unknown: false} {
 		var told []string
-		o := operation(t, fake.NewSimpleClientset(), nil, Change{Touch: []string{"w1"}, Leaving: []spec.Host{{Name: "w1"}, {Name: "w2"}}}, &told)
+		o := operation(t, fake.NewSimpleClientset(), nil, Change{Touch: []string{"w1"}, Leaving: []spec.Host{{Name: "w1", Address: "old"}, {Name: "w2", Address: "other"}}}, &told)
 		o.leaving.Members["w1"].Status = fleet.Status{State: state, Err: errors.New("it does not go")}
 		err := o.CheckMoved(t.Context())
 		if (err == nil) != free || err != nil && !strings.Contains(err.Error(), "w1 cannot move to another server before it has left the old one: it does not go") {
 			t.Errorf("%s: %v", state, err)
 		}
-		r := o.Report()
-		if _, others := r.Hosts["w2"]; others || (len(r.Hosts) == 1) == free {
+		if r := o.Report(); !free && (len(r.Hosts) != 1 || r.Hosts["w1"].State != state) {
 			t.Errorf("%s: the report is of %v", state, r.Hosts)
 		}
 	}
@@ -200,4 +202,25 @@ func TestNothingIsDoneWithoutAMaster(t *testing.T) {
 			t.Errorf("%s: %v, reached %v", name, err, Reached(o))
 		}
 	}
+}
+
+// TestWhoHandsTheBundleOn: nobody, until a master is asked; and no longer than it can.
+func TestWhoHandsTheBundleOn(t *testing.T) {
+	var nobody *handOn
+	nobody.begin()
+	nobody.close()
+	if nobody.source() != nil {
+		t.Error("nobody is a source")
+	}
+	var told []step.Event
+	h := newHandOn(t.Context(), nil, &fleet.Member{Spec: spec.Host{Name: "m1", Address: "192.0.2.1"}}, func(e step.Event) { told = append(told, e) })
+	h.start.Do(func() { close(h.ended) }) // its part is not this test's
+	if h.source() == nil || h.Address() == "" {
+		t.Errorf("a master is no source: %q", h.Address())
+	}
+	h.end(errors.New("it cannot"))
+	if h.Address() != "" || len(told) != 1 || told[0].State != step.Failed {
+		t.Errorf("it still is: %q, told %v", h.Address(), told)
+	}
+	h.close()
 }

@@ -55,9 +55,9 @@ func (s *clusterStatus) print(out io.Writer, now time.Time) error {
 	if s.StoreProblem != "" {
 		row("STORE", s.StoreProblem)
 	} else {
-		row("STORE", "ADDRESS", "ROLE", "DATA", "VERSION", "STATE")
+		row("STORE", "ADDRESS", "ROLE", "DATA", "REVISION", "RAFT TERM", "VERSION", "STATE")
 		for _, m := range s.Store {
-			row(m.Name, m.Address, string(m.Role), fmt.Sprintf("%.1f MB", float64(m.DBBytes)/1e6), m.Version, fine(m.Problem, "serves"))
+			row(m.Name, m.Address, string(m.Role), fmt.Sprintf("%.1f MB", float64(m.DBBytes)/1e6), fmt.Sprint(m.Revision), fmt.Sprint(m.Term), m.Version, fine(m.Problem, "serves"))
 		}
 	}
 	row()

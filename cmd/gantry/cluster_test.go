@@ -27,7 +27,7 @@ func TestAStatusIsPrintedWithItsProblems(t *testing.T) {
 		Name: "demo", ID: "some-id", From: "m1", Lifetime: metav1.Duration{Duration: config.DefaultCertificateLifetime},
 		Masters: []masterStatus{{Address: "192.0.2.1", Version: "v1", CertificateEnds: now.Add(300 * 24 * time.Hour)}, {Address: "192.0.2.2", Problem: "dial: refused\nmore"}},
 		Store: []etcd.Member{
-			{Name: "m1", Address: "192.0.2.1", Role: etcd.Leader, Version: "3.7", DBBytes: 2_500_000},
+			{Name: "m1", Address: "192.0.2.1", Role: etcd.Leader, Version: "3.7", DBBytes: 2_500_000, Revision: 812, Term: 7},
 			{Name: "m3", Address: "192.0.2.3", Role: etcd.Learner, Problem: "does not answer"},
 		},
 		Nodes: []nodeStatus{
@@ -43,8 +43,8 @@ func TestAStatusIsPrintedWithItsProblems(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"Cluster demo (some-id), seen from m1", "m1 192.0.2.1 ready v1 2030-10-28 (300 days)", "m2 192.0.2.2 dial: refused", "m1 192.0.2.1 leader 2.5 MB 3.7 serves",
-		"m3 192.0.2.3 learner 0.0 MB does not answer", "w1 192.0.2.4 worker v1 Ready proxy 2030-07-20 (200 days)", "w2 192.0.2.5 worker v1 Ready dial: refused", "a.crt 2030-01-04 (SOON: 3 days)", "b.crt 2029-12-31 23:00:00 (ENDED)", "c.crt 2030-04-11 (100 days)", "d.crt d.crt is not PEM",
+		"Cluster demo (some-id), seen from m1", "m1 192.0.2.1 ready v1 2030-10-28 (300 days)", "m2 192.0.2.2 dial: refused", "m1 192.0.2.1 leader 2.5 MB 812 7 3.7 serves",
+		"m3 192.0.2.3 learner 0.0 MB 0 0 does not answer", "w1 192.0.2.4 worker v1 Ready proxy 2030-07-20 (200 days)", "w2 192.0.2.5 worker v1 Ready dial: refused", "a.crt 2030-01-04 (SOON: 3 days)", "b.crt 2029-12-31 23:00:00 (ENDED)", "c.crt 2030-04-11 (100 days)", "d.crt d.crt is not PEM",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it lacks %q:\n%s", want, out.String())

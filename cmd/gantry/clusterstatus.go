@@ -111,6 +111,7 @@ func lookAtCluster(ctx context.Context) (*clusterStatus, error) {
 		if s.Store, err = etcd.Members(ctx, c); err != nil {
 			s.StoreProblem = err.Error()
 		}
+		askHealth(ctx, s.Store, creds)
 	})
 	wg.Go(func() {
 		var err error
@@ -141,6 +142,52 @@ func credentials(c config.APIClient) (*tls.Config, error) {
 		return nil, fmt.Errorf("%s holds no certificate", c.CAFile)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{own}, ServerName: config.APIServerName}, nil
+}
+
+// askHealth has the members that do not answer say why, by their health addresses: one
+// that must not start serves nobody, and knows the reason.
+func askHealth(ctx context.Context, store []etcd.Member, creds *tls.Config) {
+	if creds == nil {
+		return // who has none is told so by the masters
+	}
+	var wg sync.WaitGroup
+	for i := range store {
+		if m := &store[i]; m.Problem != "" {
+			wg.Go(func() {
+				if why := notReady(ctx, m.Address, creds); why != "" {
+					m.Problem = why
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// notReady is why the etcd of a server says that it is not ready; empty when it does not.
+func notReady(ctx context.Context, address string, creds *tls.Config) string {
+	ctx, cancel := context.WithTimeout(ctx, partTimeout)
+	defer cancel()
+	creds = creds.Clone()
+	creds.ServerName = "" // it is known by its address
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: creds, DisableKeepAlives: true}}
+	_, port, err := net.SplitHostPort(config.Etcd.HealthAddress())
+	if err != nil {
+		return ""
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+net.JoinHostPort(address, port)+"/readyz", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		return ""
+	}
+	return strings.TrimSpace(string(body))
 }
 
 // storeEndpoints are the member beside us, and those beside the other API servers.

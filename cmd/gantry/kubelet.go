@@ -35,7 +35,7 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers}, log)
+			rt, err := containerd.New(containerd.Config{Socket: cfg.ContainerdSocket, Handlers: cfg.RuntimeHandlers, Disks: []string{cfg.RootDir, config.ContainerdRoot}}, log)
 			if err != nil {
 				return nil, nil, err
 			}

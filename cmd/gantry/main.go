@@ -29,6 +29,7 @@ func main() {
 		hostCommand(),
 		imageCommand(),
 		kubectlCommand(),
+		snapshotCommand(),
 		versionCommand(),
 	)
 	if err := root.Execute(); err != nil {

@@ -75,8 +75,11 @@ func ClusterStatusOf(s bootstrap.ClusterStatus) ClusterStatus {
 
 func masterStatus(s bootstrap.MasterStatus) MasterStatus {
 	m := MasterStatus{Address: s.Address, Reachable: s.Err == nil, Certificates: map[string]string{}}
-	if s.Err != nil {
+	switch {
+	case s.Err != nil:
 		m.Message = s.Err.Error()
+	case s.Refused != nil:
+		m.Message = s.Refused.Error()
 	}
 	for name, expiry := range s.Expiry {
 		m.Certificates[name] = RFC3339(expiry).ValueString()

@@ -120,8 +120,15 @@ const (
 	EtcdSnapshotsSuffix = "-snapshots"
 	EtcdMemberDir       = EtcdDataDir + EtcdMemberSuffix
 	EtcdSnapshotsDir    = EtcdDataDir + EtcdSnapshotsSuffix
+	// EtcdRefusedFile says why this server's member of etcd does not start; it is there
+	// for as long as that holds.
+	EtcdRefusedFile = EtcdMemberDir + "/refused"
+	// EtcdRecordFile is what the member knows of how far it had come.
+	EtcdRecordFile = EtcdMemberDir + "/record.json"
 	// JoinedFile exists once the host was a working member of the cluster.
 	JoinedFile = BootstrapDir + "/joined"
+	// KnownFile exists on a master whose cluster is kept in somebody's state.
+	KnownFile = BootstrapDir + "/known"
 
 	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
 	// the API server makes and writes rotated files to.

@@ -2,11 +2,11 @@ package etcd
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -104,9 +104,14 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// peersTimeout is how long peers may take to say what they know of a member that starts.
-// When all start at once none can, and none waits longer.
-const peersTimeout = time.Second
+const (
+	// peersTimeout is how long peers may take to say what they know of a member that
+	// starts.
+	peersTimeout = time.Second
+	// servesTimeout is how long one may take to be connected to. When all start at once
+	// none can be, and none waits longer.
+	servesTimeout = 300 * time.Millisecond
+)
 
 // recordPrefix is where members leave their records in the store, by member ID.
 const recordPrefix = "gantry.run/etcd/members/"
@@ -147,7 +152,7 @@ func (s *Server) startedBefore(ctx context.Context, peers []string) bool {
 
 // eachPeer asks all peers that answer, at once and for no longer than peersTimeout.
 func (s *Server) eachPeer(ctx context.Context, peers []string, ask func(ctx context.Context, i int, c *clientv3.Client)) {
-	tls, err := s.cfg.PeerTLSInfo.ClientConfig()
+	creds, err := s.cfg.PeerTLSInfo.ClientConfig()
 	if err != nil {
 		return // the member will not start either, and says why
 	}
@@ -156,10 +161,10 @@ func (s *Server) eachPeer(ctx context.Context, peers []string, ask func(ctx cont
 	var asked sync.WaitGroup
 	for i, peer := range peers {
 		asked.Go(func() {
-			if !listens(ctx, peer) {
+			if !serves(ctx, peer, creds) {
 				return
 			}
-			c, err := clientv3.New(clientv3.Config{Endpoints: []string{peer}, TLS: tls, DialTimeout: peersTimeout, Logger: zap.NewNop()})
+			c, err := clientv3.New(clientv3.Config{Endpoints: []string{peer}, TLS: creds, DialTimeout: peersTimeout, Logger: zap.NewNop()})
 			if err != nil {
 				return
 			}
@@ -170,13 +175,16 @@ func (s *Server) eachPeer(ctx context.Context, peers []string, ask func(ctx cont
 	asked.Wait()
 }
 
-// listens reports whether somebody listens there. The client would wait for one.
-func listens(ctx context.Context, raw string) bool {
+// serves reports whether a member serves there. One that starts itself has its socket,
+// shakes no hands yet, and would be waited for.
+func serves(ctx context.Context, raw string, creds *tls.Config) bool {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return false
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	ctx, cancel := context.WithTimeout(ctx, servesTimeout)
+	defer cancel()
+	c, err := (&tls.Dialer{Config: creds}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return false
 	}

@@ -281,6 +281,9 @@ func TestAStoreIsRestored(t *testing.T) {
 		t.Fatalf("%v, %v", names, err)
 	}
 	check(t, k.snapshot(t.Context())) // not due
+	fetched := filepath.Join(t.TempDir(), "fetched")
+	check(t, Fetch(t.Context(), config.EtcdClient{Endpoints: []string{m.url()}, CAFile: m.cfg.CAFile, KeyPair: m.cfg.Peer}, fetched))
+	check(t, Verify(fetched))
 	later, err := c.Put(t.Context(), "k", "later")
 	check(t, err)
 	m.stop()

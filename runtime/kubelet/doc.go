@@ -14,6 +14,7 @@
 //	cm             cgroups
 //	runtimeclass   how the runtime runs a pod's containers
 //	sandbox        the namespaces that the containers of a pod share
+//	userns         the users of pods that have their own
 //	prober, probe, lifecycle   health and hooks
 //	status         the status of pods;  nodestatus: the Node, its conditions, its lease
 //	pleg           the ends of containers

@@ -26,6 +26,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
+	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 )
 
 // ContainerRuntime keeps containers and images: what the rooms need of it, together.
@@ -35,6 +36,7 @@ type ContainerRuntime interface {
 	server.Runtime
 	probe.Execer
 	images.Store
+	stats.Runtime
 	// Features are what containers can have.
 	Features() container.Features
 }

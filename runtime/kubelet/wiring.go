@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +41,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/kubelet/token"
+	"github.com/gantry-run/gantry/runtime/kubelet/userns"
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
@@ -79,9 +81,28 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
 		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
-		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Log: log,
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime), Log: log,
 	}
 	return k, nil
+}
+
+// summarizer tells what pods use.
+func (k *Kubelet) summarizer(machine stats.Machine, runtime ContainerRuntime) *stats.Summarizer {
+	return &stats.Summarizer{
+		NodeName: k.cfg.NodeName, Pods: k.sources, Runtime: runtime, Cgroups: k.cgroups, Layout: k.layout, ImageDir: config.ContainerdRoot,
+		Links: func() (map[string]stats.Link, error) { return stats.Links(k.cfg.NodeIPs.V4()) }, PodLink: config.PodLink,
+		BootTime: machine.Booted, Now: time.Now, Sleep: sleep,
+	}
+}
+
+// sleep waits, unless ctx is done before.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // workerConfig makes the rooms that pods are run with.
@@ -92,6 +113,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
+	users := userns.NewManager(k.layout)
 	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable))
 	hostname := func(pod *corev1.Pod) string { return podfiles.Hostname(pod, k.cfg.NodeName) }
 	return podworker.Config{
@@ -99,7 +121,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, Cgroups: k.cgroups,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
-			Hostname: hostname, PlaceHolder: k.cgroups.PlaceHolder,
+			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
 		},
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
@@ -119,6 +141,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			pulls.Forget(uid)
 			tokens.Forget(uid)
 			writer.Forget(types.UID(uid))
+			users.Forget(uid)
 		},
 	}
 }

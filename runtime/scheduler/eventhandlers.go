@@ -122,6 +122,7 @@ func (l *loop) deletePod(p *corev1.Pod) { l.removePod(p, !pod.IsTerminal(p)) }
 // pod free nothing, and move no pod that waits for room.
 func (l *loop) removePod(p *corev1.Pod, ends bool) {
 	l.queue.remove(p.UID)
+	l.evictor.forget(p.UID)
 	assumed := l.cache.removePod(p.UID)
 	held := p.Spec.NodeName != "" || p.Status.NominatedNodeName != ""
 	if !assumed && (!ends || !held) {

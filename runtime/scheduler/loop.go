@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/kube-scheduler/framework"
@@ -47,7 +48,7 @@ func newLoop(c kubernetes.Interface, events record.EventRecorder, clk clock.With
 		cache: newCache(clk), slots: make(chan struct{}, maxBindings),
 	}
 	l.status = podStatus{c, clk}
-	l.evictor = &evictor{client: c, status: l.status, events: events, waiting: &l.waiting, log: log}
+	l.evictor = &evictor{client: c, status: l.status, events: events, waiting: &l.waiting, log: log, going: map[types.UID]bool{}}
 	l.queue = newQueue(clk, l.mayHelp)
 	return l
 }

@@ -502,3 +502,72 @@ func TestNodeChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLoopSchedulesUntilItsEnd: one pod after the other, and no longer.
+func TestTheLoopSchedulesUntilItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "2"))
+	w.create("a", "1", 0)
+	w.create("b", "1", 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx) }()
+	bound := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.bindings)
+	}
+	for i := 0; bound() < 2 && i < 5000; i++ {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	<-ended
+	w.expect("a on n", "b on n")
+}
+
+// TestAPodThatBeginsToEndIsSeen, and nothing is accounted anew when nothing changed.
+func TestAPodThatBeginsToEndIsSeen(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "2"))
+	w.create("a", "1", 0)
+	w.schedule()
+	w.see("a")
+	ending := func() bool {
+		w.cache.update()
+		for p := range w.cache.snapshot.Node("n").Pods() {
+			return p.Pod.DeletionTimestamp != nil
+		}
+		t.Fatal("it is on no node")
+		return false
+	}
+	was := w.pods["a"]
+	now := was.DeepCopy()
+	w.setPod(was, now)
+	if ending() {
+		t.Error("it does not end")
+	}
+	if len(w.cache.changes) != 0 {
+		t.Errorf("%d changes are left", len(w.cache.changes))
+	}
+	now.DeletionTimestamp = &metav1.Time{Time: w.clk.Now()}
+	w.setPod(was, now)
+	if !ending() {
+		t.Error("it ends, and the snapshot does not know")
+	}
+}
+
+func TestSameImages(t *testing.T) {
+	with := func(name string, size int64) *corev1.Node {
+		n := node("n", "1")
+		n.Status.Images = []corev1.ContainerImage{{Names: []string{name}, SizeBytes: size}}
+		return n
+	}
+	for _, tc := range []struct {
+		a, b *corev1.Node
+		want bool
+	}{{with("a", 1), with("a", 1), true}, {with("a", 1), with("a", 2), false}, {with("a", 1), with("b", 1), false}, {with("a", 1), node("n", "1"), false}} {
+		if got := sameImages(tc.a, tc.b); got != tc.want {
+			t.Errorf("%v and %v: %v", tc.a.Status.Images, tc.b.Status.Images, got)
+		}
+	}
+}

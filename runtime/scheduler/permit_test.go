@@ -100,3 +100,15 @@ func TestWaitingEndsWithTheLoop(t *testing.T) {
 		t.Errorf("%v", status)
 	}
 }
+
+// TestTheFirstOfThoseWhoseTimeEndsTogether is the first by name.
+func TestTheFirstOfThoseWhoseTimeEndsTogether(t *testing.T) {
+	pending := map[string]time.Duration{}
+	for c := 'A'; c <= 'Z'; c++ {
+		pending[string(c)] = time.Second
+	}
+	var all waitingPods
+	if plugin, timeout := all.add(&core.PodInfo{Pod: &corev1.Pod{}}, pending).next(); plugin != "A" || timeout != time.Second {
+		t.Errorf("%s after %v", plugin, timeout)
+	}
+}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/ptr"
@@ -27,6 +29,29 @@ type evictor struct {
 	events  record.EventRecorder
 	waiting *waitingPods
 	log     *slog.Logger
+
+	mu sync.Mutex
+	// going are victims until they are gone: the snapshot does not show at once that one
+	// ends, and the next preemptor may choose it too.
+	going map[types.UID]bool
+}
+
+// begin says whether a victim is not on its way already, and notes that it is now.
+func (e *evictor) begin(victim types.UID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.going[victim] {
+		return false
+	}
+	e.going[victim] = true
+	return true
+}
+
+// forget drops a victim that is gone, or that stays.
+func (e *evictor) forget(victim types.UID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.going, victim)
 }
 
 // preempt lets a pod's victims go. The pod is in flight meanwhile, so that it is not decided
@@ -42,19 +67,28 @@ func (e *evictor) preempt(ctx context.Context, p *core.PodInfo, r *core.PostFilt
 	evictions.SetLimit(maxEvictions)
 	for _, victim := range r.Victims {
 		if victim.Pod.DeletionTimestamp == nil {
-			evictions.Go(func() error { return e.evict(ctx, p.Pod, victim.Pod, r.NominatedNodeName) })
+			evictions.Go(func() error {
+				if !e.begin(victim.Pod.UID) {
+					return nil
+				}
+				gone, err := e.evict(ctx, p.Pod, victim.Pod, r.NominatedNodeName)
+				if !gone || err != nil {
+					e.forget(victim.Pod.UID)
+				}
+				return err
+			})
 		}
 	}
 	return evictions.Wait()
 }
 
 // evict deletes a victim after its status says why, or takes its place from it if it only
-// waits for the permission to be bound there.
-func (e *evictor) evict(ctx context.Context, preemptor, victim *corev1.Pod, node string) error {
+// waits for the permission to be bound there: that one is not gone.
+func (e *evictor) evict(ctx context.Context, preemptor, victim *corev1.Pod, node string) (gone bool, err error) {
 	message := fmt.Sprintf("Preempted by pod %s on node %s", preemptor.UID, node)
 	if waiting := e.waiting.get(victim.UID); waiting != nil && waiting.reject("DefaultPreemption", "preempted") {
 		e.events.Event(victim, corev1.EventTypeNormal, "Preempted", message+" (in kube-scheduler memory).")
-		return nil
+		return false, nil
 	}
 	status := corev1.PodStatus{}
 	if old := pod.Condition(&victim.Status, corev1.DisruptionTarget); old != nil {
@@ -65,16 +99,16 @@ func (e *evictor) evict(ctx context.Context, preemptor, victim *corev1.Pod, node
 		Message: preemptor.Spec.SchedulerName + ": preempting to accommodate a higher priority pod",
 	}, metav1.NewTime(e.status.clock.Now())) {
 		if err := e.status.patch(ctx, victim, map[string]any{"conditions": status.Conditions}); err != nil {
-			return err
+			return false, err
 		}
 	}
-	err := e.client.CoreV1().Pods(victim.Namespace).Delete(ctx, victim.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(victim.UID)}})
+	err = e.client.CoreV1().Pods(victim.Namespace).Delete(ctx, victim.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(victim.UID)}})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // it is gone, and perhaps another has its name
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("delete pod %s/%s: %w", victim.Namespace, victim.Name, err)
+		return false, fmt.Errorf("delete pod %s/%s: %w", victim.Namespace, victim.Name, err)
 	}
 	e.events.Event(victim, corev1.EventTypeNormal, "Preempted", message)
-	return nil
+	return true, nil
 }

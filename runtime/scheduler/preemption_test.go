@@ -15,8 +15,8 @@ import (
 	"github.com/gantry-run/gantry/runtime/scheduler/core"
 )
 
-// run schedules a pod and shows the loop that it was bound.
-func (w *world) run(name, cpu string, priority int32, edit ...func(*corev1.Pod)) {
+// bind schedules a pod and shows the loop that it was bound.
+func (w *world) bind(name, cpu string, priority int32, edit ...func(*corev1.Pod)) {
 	w.Helper()
 	p := w.create(name, cpu, priority)
 	for _, e := range edit {
@@ -66,8 +66,8 @@ func (w *world) event(parts ...string) {
 func TestThePreemptorGetsTheRoom(t *testing.T) {
 	w := newWorld(t)
 	w.setNode(nil, node("n", "2"))
-	w.run("low", "1", 0)
-	w.run("lower", "1", -1)
+	w.bind("low", "1", 0)
+	w.bind("lower", "1", -1)
 	high := w.create("high", "2", 5)
 	high.Generation = 3
 	w.schedule()
@@ -101,6 +101,30 @@ func TestThePreemptorGetsTheRoom(t *testing.T) {
 	w.expect("high on n", "low on n", "lower on n")
 }
 
+// TestVictimsOfTwoAreDeletedOnce though the second is decided on before anybody shows that
+// they end.
+func TestVictimsOfTwoAreDeletedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.setNode(nil, node("n", "4"))
+	for _, name := range []string{"a", "b", "c", "d"} {
+		w.bind(name, "1", 0)
+	}
+	w.create("one", "2", 5)
+	w.schedule()
+	w.create("two", "2", 5)
+	w.schedule()
+	w.expectDeleted("a", "b", "c", "d")
+	for _, name := range []string{"a", "b", "c", "d"} {
+		w.gone(name)
+	}
+	w.clk.Step(time.Minute)
+	w.schedule()
+	w.expect("a on n", "b on n", "c on n", "d on n", "one on n", "two on n")
+	if len(w.evictor.going) != 0 {
+		t.Errorf("%d are still expected to go", len(w.evictor.going))
+	}
+}
+
 // TestAVictimThatWaitsOnlyLosesItsPlace: nothing is deleted for it.
 func TestAVictimThatWaitsOnlyLosesItsPlace(t *testing.T) {
 	g := &gang{timeout: time.Minute}
@@ -130,8 +154,8 @@ func TestAVictimThatWaitsOnlyLosesItsPlace(t *testing.T) {
 func TestAPreemptionThatFailsIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.setNode(nil, node("n", "2"))
-	w.run("a", "1", 0)
-	w.run("b", "1", 0)
+	w.bind("a", "1", 0)
+	w.bind("b", "1", 0)
 	w.refusePatch = func(pod string) error {
 		if pod == "b" {
 			return errors.New("broken")
@@ -156,7 +180,7 @@ func TestAPreemptionThatFailsIsTriedAgain(t *testing.T) {
 func TestNominationsEnd(t *testing.T) {
 	w := newWorld(t)
 	w.setNode(nil, node("n", "2"))
-	w.run("low", "2", 0)
+	w.bind("low", "2", 0)
 	mid := w.create("mid", "2", 5)
 	w.schedule()
 	w.setPod(mid, w.pods["mid"])
@@ -222,9 +246,9 @@ func TestBudgetsAreHeard(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.setNode(nil, node("n", "2"))
-		w.run("held", "2", 0, func(p *corev1.Pod) { p.Labels = map[string]string{"app": "held"} })
+		w.bind("held", "2", 0, func(p *corev1.Pod) { p.Labels = map[string]string{"app": "held"} })
 		w.setNode(nil, node("m", "2"))
-		w.run("free", "2", 1)
+		w.bind("free", "2", 1)
 		tc.do(w)
 		w.create("high", "2", 5)
 		w.schedule()
@@ -237,7 +261,7 @@ func TestTheLastToStartGoes(t *testing.T) {
 	w := newWorld(t)
 	w.setNode(nil, node("n", "2"))
 	for i, name := range []string{"a", "b"} {
-		w.run(name, "1", 0)
+		w.bind(name, "1", 0)
 		was := w.pods[name]
 		now := was.DeepCopy()
 		now.Status.StartTime = &metav1.Time{Time: time.Unix(int64(10-i), 0)}

@@ -72,8 +72,11 @@ func (s *Seats) Before(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r)
 			return
 		}
-		// The level is not known yet; what it allows of the estimate is no more.
-		n := min(int64(s.estimate(r, "", "").InitialSeats), s.limit) //nolint:gosec // an estimate is of hundreds at most
+		n := int64(1) // as priority and fairness has it of all but lists
+		if info.Verb == "list" || info.Verb == "watch" {
+			// The level is not known yet; what it allows of the estimate is no more.
+			n = min(int64(s.estimate(r, "", "").InitialSeats), s.limit) //nolint:gosec // an estimate is of hundreds at most
+		}
 		sitter := sitterOf(info, who)
 		held := &heldSeats{seats: s, sitter: sitter, n: n, of: s.enter(sitter), left: make(chan struct{})}
 		if !s.await(r, held) {

@@ -27,16 +27,20 @@ type row struct {
 	answers []*httptest.ResponseRecorder
 }
 
-// newRow is one in which lists take three seats, and all else one.
+// newRow is one in which lists take three seats, watches two, and all else one.
 func newRow(t *testing.T, limit int) *row {
 	b := &row{t: t, leave: make(chan struct{})}
 	estimate := func(r *http.Request, schema, level string) flowcontrolrequest.WorkEstimate {
 		if schema != "" || level != "" {
 			t.Errorf("estimated as of %q, %q", schema, level)
 		}
-		if info, _ := request.RequestInfoFrom(r.Context()); info.Verb == "list" {
+		switch info, _ := request.RequestInfoFrom(r.Context()); info.Verb {
+		case "list":
 			return flowcontrolrequest.WorkEstimate{InitialSeats: 3, FinalSeats: 100}
+		case "watch":
+			return flowcontrolrequest.WorkEstimate{InitialSeats: 2}
 		}
+		t.Error("the work of what lists nothing is estimated")
 		return flowcontrolrequest.WorkEstimate{InitialSeats: 1}
 	}
 	b.seats = NewSeats(limit, estimate, lasting, 80*time.Second, codecs())
@@ -196,7 +200,7 @@ func TestAWatchLeavesItsSeatsOnceItHasBegun(t *testing.T) {
 		return r.WithContext(utilflowcontrol.WithInitializationSignal(requestOf(r.Context(), alice, watch), sent))
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newRow(t, 1)
+		b := newRow(t, 3)
 		var sent signal
 		for i := range 3 {
 			b.ask("watches that have begun", begins(&sent), i+1)
@@ -205,7 +209,7 @@ func TestAWatchLeavesItsSeatsOnceItHasBegun(t *testing.T) {
 			t.Errorf("priority and fairness learns of %d", n)
 		}
 		b.ask("one that sends its first objects", as(alice, watch), 4)
-		b.ask("holds the seat", begins(&sent), 4)
+		b.ask("holds two seats of three", begins(&sent), 4)
 		b.done()
 		if n := sent.signals.Load(); n != 4 {
 			t.Errorf("priority and fairness learns of %d", n)

@@ -35,6 +35,9 @@ func TestWhatAnAnswerMayBe(t *testing.T) {
 		{request{query: values("timeout", "1ns", "watch", "1")}, 504, "it had time"},
 		{request{query: values("timeout", "1ns"), part: "log"}, 404, ""},
 		{request{query: values("timeout", "1ns"), part: "scale"}, 404, "it had no time"},
+		{request{query: values("timeout", "1ns"), part: "attach", path: "/a/..%2f/attach"}, 504, ""},
+		{request{query: values("timeout", "1ns"), part: "attach", path: "/a/b/attach"}, 504, "it had time"},
+		{request{part: "attach", path: "/a/..%2f/attach"}, 504, "it had time"},
 	} {
 		if got := tc.r.wrong(tc.code); got != tc.want {
 			t.Errorf("%s: %d is %q, want %q", tc.r, tc.code, got, tc.want)

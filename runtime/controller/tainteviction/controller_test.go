@@ -2,12 +2,17 @@ package tainteviction
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
@@ -64,6 +69,10 @@ func TestPodsOnATaintedNodeAreLookedAt(t *testing.T) {
 	expect("q")
 	r.nodeUpdated(tainted("n", corev1.TaintEffectNoExecute), tainted("n"))
 	expect("p")
+	another := tainted("m", corev1.TaintEffectNoExecute)
+	another.Spec.Taints[0].Value = "v"
+	r.nodeUpdated(tainted("m", corev1.TaintEffectNoExecute), another)
+	expect("q")
 	r.podUpdated(podOn("q", "m"), podOn("q", "m"))
 	tolerating := podOn("p", "n")
 	tolerating.Spec.Tolerations = make([]corev1.Toleration, 1)
@@ -103,5 +112,47 @@ func TestWhenATaintWasFirstSeen(t *testing.T) {
 	n.Spec.Taints[0].TimeAdded = &added
 	if got := r.since("n", n.Spec.Taints[0]); !got.Equal(t0) {
 		t.Errorf("with a time of its own: %v", got)
+	}
+}
+
+// TestWhoLeavesATaintedNode, and what is no failure: a pod that is gone, or another of its
+// name.
+func TestWhoLeavesATaintedNode(t *testing.T) {
+	evicted := []string{"delete pods p", "update pods/status p"}
+	forever := corev1.Toleration{Operator: corev1.TolerationOpExists}
+	awhile := corev1.Toleration{Operator: corev1.TolerationOpExists, TolerationSeconds: new(int64)}
+	*awhile.TolerationSeconds = 60
+	for name, tc := range map[string]struct {
+		edit   func(*corev1.Pod)
+		refuse error // of the deletion
+		writes []string
+		again  time.Duration
+		fails  bool
+	}{
+		"a pod that does not tolerate it": {func(*corev1.Pod) {}, nil, evicted, 0, false},
+		"one that does":                   {func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{forever} }, nil, nil, 0, false},
+		"one that does for a while":       {func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{awhile} }, nil, nil, time.Minute, false},
+		"one on another node":             {func(p *corev1.Pod) { p.Spec.NodeName = "m" }, nil, nil, 0, false},
+		"one on no node":                  {func(p *corev1.Pod) { p.Spec.NodeName = "" }, nil, nil, 0, false},
+		"one that ends already":           {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{}; p.Finalizers = []string{"x/y"} }, nil, nil, 0, false},
+		"one that is gone":                {func(*corev1.Pod) {}, apierrors.NewNotFound(corev1.Resource("pods"), "p"), evicted, 0, false},
+		"another of its name":             {func(*corev1.Pod) {}, apierrors.NewConflict(corev1.Resource("pods"), "p", errors.New("uid")), evicted, 0, false},
+		"one that cannot be deleted":      {func(*corev1.Pod) {}, errors.New("broken"), evicted, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := podOn("p", "n")
+			tc.edit(p)
+			f := controllertest.New(p, tainted("n", corev1.TaintEffectNoExecute))
+			f.API.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return tc.refuse != nil, nil, tc.refuse })
+			r, err := New(f.Deps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Sync(t)
+			again, err := r.reconcile(t.Context(), types.NamespacedName{Namespace: "ns", Name: "p"})
+			if (err != nil) != tc.fails || again != tc.again || !slices.Equal(f.Writes(), tc.writes) {
+				t.Errorf("%v, again after %v, writes %q", err, again, f.Writes())
+			}
+		})
 	}
 }

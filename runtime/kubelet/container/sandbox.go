@@ -7,6 +7,8 @@ type Sandbox struct {
 	Namespaces Namespaces
 	// Shm is the directory that containers see as /dev/shm.
 	Shm string
+	// Users are the pod's own, those of Namespaces.User.
+	Users Users
 	// Handler is how the runtime runs the containers: that of the pod's RuntimeClass.
 	Handler string
 }

@@ -20,6 +20,7 @@ type Spec struct {
 	Mounts        []Mount
 	Devices       []Device
 	Namespaces    Namespaces
+	Users         Users
 	Hostname      string
 	Sysctls       map[string]string
 	Security      Security
@@ -44,8 +45,9 @@ type Mount struct {
 type Device struct{ HostPath, ContainerPath, Permissions string }
 
 // Namespaces are paths of pinned namespaces; "" is a private one, HostNamespace the
-// host's. PID may be a path such as /proc/7/ns/pid.
-type Namespaces struct{ Net, IPC, UTS, PID string }
+// host's. PID may be a path such as /proc/7/ns/pid. User owns all others that are not the
+// host's; "" is the host's.
+type Namespaces struct{ Net, IPC, UTS, PID, User string }
 
 // HostNamespace stands for the host's own namespace.
 const HostNamespace = "host"

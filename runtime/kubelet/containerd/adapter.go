@@ -48,6 +48,8 @@ type Config struct {
 	// RegistriesDir may say how registries are reached: <host>/hosts.toml, as
 	// containerd has it (mirrors, plain HTTP, authorities). It is read at each pull.
 	RegistriesDir string
+	// Disks are directories on the file systems that containers mount.
+	Disks []string
 	// Handlers are the RuntimeClass handlers beside runc, with containerd's name of the
 	// runtime behind each.
 	Handlers map[string]string
@@ -75,6 +77,9 @@ type Adapter struct {
 	*imageStore
 	*outputs
 
+	// userNamespaces says why containers cannot have users of their own; it is tried once.
+	userNamespaces func() error
+
 	shims     shims
 	finishing singleflight.Group // by container ID: its end is recorded once
 	mu        sync.Mutex
@@ -98,8 +103,9 @@ func New(cfg Config, log *slog.Logger) (*Adapter, error) {
 	}
 	return &Adapter{
 		cfg: cfg, cl: cl, log: log, shims: shims{seed: maphash.MakeSeed()}, starting: map[string]bool{},
-		imageStore: &imageStore{cl: cl, registries: cfg.RegistriesDir, configs: map[string]ocispec.ImageConfig{}},
-		outputs:    &outputs{dir: cfg.RunDir, pumps: map[string]*pump{}},
+		userNamespaces: sync.OnceValue(func() error { return userNamespaces(cfg.Disks) }),
+		imageStore:     &imageStore{cl: cl, registries: cfg.RegistriesDir, configs: map[string]ocispec.ImageConfig{}},
+		outputs:        &outputs{dir: cfg.RunDir, pumps: map[string]*pump{}},
 	}, nil
 }
 

@@ -52,7 +52,8 @@ func (a *Adapter) Exec(ctx context.Context, id string, cmd []string, s container
 	// What follows must be undone also when the client has gone.
 	clean, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	proc, err := task.Exec(ctx, "exec-"+rand.Text(), &p, cio.NewCreator(opts...))
+	execID := "exec-" + rand.Text()
+	proc, err := task.Exec(ctx, execID, &p, cio.NewCreator(opts...))
 	if err != nil {
 		return 0, fmt.Errorf("exec %q in container %s: %w", cmd, id, err)
 	}
@@ -62,7 +63,9 @@ func (a *Adapter) Exec(ctx context.Context, id string, cmd []string, s container
 		return 0, fmt.Errorf("exec %q in container %s: %w", cmd, id, err)
 	}
 	if err := proc.Start(ctx); err != nil {
-		return 0, fmt.Errorf("exec %q in container %s: %w", cmd, id, err)
+		// The words of containerd's CRI, which tools look for: of a program that is not there,
+		// "OCI runtime exec failed: … executable file not found in $PATH".
+		return 0, fmt.Errorf("failed to exec in container: failed to start exec %q: %w", execID, err)
 	}
 	if s.In != nil {
 		go func() {

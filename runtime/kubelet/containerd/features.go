@@ -16,7 +16,7 @@ import (
 func (a *Adapter) Features() container.Features {
 	return container.Features{
 		AppArmor: apparmor.HostSupports(), RecursiveReadOnly: recursiveReadOnly(),
-		UserNamespaces: errors.New("the containers of this node share the users of the server"),
+		UserNamespaces: a.userNamespaces(),
 		Handlers:       slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(a.cfg.Handlers)), "", container.DefaultHandler))),
 	}
 }

@@ -45,7 +45,9 @@ func withMounts(c container.Spec) oci.SpecOpts {
 			default:
 				o = append(o, "rprivate")
 			}
-			s.Mounts = append(s.Mounts, specs.Mount{Destination: dest, Type: "bind", Source: m.HostPath, Options: o})
+			s.Mounts = append(s.Mounts, specs.Mount{
+				Destination: dest, Type: "bind", Source: m.HostPath, Options: o, UIDMappings: mappings(c.Users), GIDMappings: mappings(c.Users),
+			})
 		}
 		return nil
 	}

@@ -62,9 +62,9 @@ func (s *shims) creating(ctx context.Context, pod string, do func() error, undo 
 }
 
 // newTask creates the task of a container.
-func (a *Adapter) newTask(ctx context.Context, c containerd.Container, pod string, streams cio.Creator) (task containerd.Task, err error) {
+func (a *Adapter) newTask(ctx context.Context, c containerd.Container, pod string, opts []containerd.NewTaskOpts, streams cio.Creator) (task containerd.Task, err error) {
 	err = a.shims.creating(ctx, pod, func() (err error) {
-		task, err = c.NewTask(ctx, streams)
+		task, err = c.NewTask(ctx, streams, opts...)
 		return err
 	}, func() { a.endIO(c.ID()) })
 	return task, err

@@ -40,6 +40,7 @@ func specOptions(s container.Spec, img ocispec.ImageConfig) ([]oci.SpecOpts, err
 		oci.WithAnnotations(map[string]string{shimGroup: s.ShimGroup}),
 		oci.WithoutRunMount,
 		withNamespaces(s.Namespaces),
+		withUsers(s.Users),
 		withResources(s.Resources),
 		withMounts(s),
 		withPlainProcess(s),
@@ -124,6 +125,9 @@ func withNamespaces(n container.Namespaces) oci.SpecOpts {
 			if ns.path != container.HostNamespace {
 				out = append(out, specs.LinuxNamespace{Type: ns.kind, Path: ns.path})
 			}
+		}
+		if n.User != "" {
+			out = append(out, specs.LinuxNamespace{Type: specs.UserNamespace, Path: n.User})
 		}
 		if cm.Unified() {
 			out = append(out, specs.LinuxNamespace{Type: specs.CgroupNamespace})

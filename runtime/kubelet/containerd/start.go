@@ -53,13 +53,17 @@ func (a *Adapter) Start(ctx context.Context, s container.Spec) (_ container.Cont
 	a.setStarting(s.ID, true)
 	defer a.setStarting(s.ID, false)
 	c, err := a.cl.NewContainer(ctx, s.ID,
-		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img),
+		containerd.WithImage(img), containerd.WithSnapshotter(snapshotter), containerd.WithNewSnapshot(s.ID, img, layerOptions(s.Users)...),
 		containerd.WithContainerLabels(toLabels(s)), containerd.WithRuntime(runtime, nil),
 		containerd.WithNewSpec(specOpts...))
 	if err != nil {
 		return container.Container{}, fmt.Errorf("create container %s: %w", s.Name, away(err))
 	}
-	task, err := a.newTask(ctx, c, s.Pod.UID, func(id string) (cio.IO, error) {
+	taskOpts, err := taskOptions(ctx, c, s.Users)
+	if err != nil {
+		return container.Container{}, fmt.Errorf("create the process of container %s: %w", s.Name, away(err))
+	}
+	task, err := a.newTask(ctx, c, s.Pod.UID, taskOpts, func(id string) (cio.IO, error) {
 		cfg, err := a.startIO(id, s.LogPath, s.TTY, s.Stdin)
 		return directIO{cfg}, err
 	})

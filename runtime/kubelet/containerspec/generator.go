@@ -93,7 +93,7 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 		Command: expandAll(c.Command, env), Args: expandAll(c.Args, env),
 		Env:        env,
 		WorkingDir: c.WorkingDir, TTY: c.TTY, Stdin: c.Stdin, StdinOnce: c.StdinOnce,
-		Hostname: hostname, Namespaces: in.Sandbox.Namespaces,
+		Hostname: hostname, Namespaces: in.Sandbox.Namespaces, Users: in.Sandbox.Users,
 		MessageFromLog: c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError,
 		Resources:      g.Cgroups.Container(pod, c, id),
 		Security:       g.security(pod, c),

@@ -2,11 +2,15 @@ package podworker
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -34,29 +38,55 @@ func (a *admission) remove(m *mailbox) {
 	delete(a.pods, m)
 }
 
-// admit says why a pod cannot run; nil admits it.
-func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) *admit.Rejection {
+// admit says why a pod cannot run; nil admits it. Others give way to a critical pod that
+// lacks nothing but room: it is admitted, and starts once they have ended.
+func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) (yielding []*mailbox, r *admit.Rejection) {
 	if r := a.alone.Admit(ctx, admit.Attributes{Pod: p, Allocatable: a.allocatable}); r != nil {
-		return r
+		return nil, r
 	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
-	r := a.beside.Admit(ctx, admit.Attributes{Pod: p, Others: a.admitted(), Allocatable: a.allocatable})
-	if r == nil {
-		m.setAdmitted()
+	others := a.admitted()
+	beside := admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(others)), Allocatable: a.allocatable}
+	if r = a.beside.Admit(ctx, beside); r != nil {
+		if !admit.IsCritical(p) {
+			return nil, r
+		}
+		victims, err := admit.Victims(beside)
+		if err != nil {
+			return nil, &admit.Rejection{
+				Reason: "UnexpectedAdmissionError", Message: fmt.Sprintf("Unexpected error while attempting to recover from admission failure: %v", err),
+			}
+		}
+		if len(victims) == 0 { // it is not for lack of room
+			return nil, r
+		}
+		for _, v := range victims {
+			others[v].yieldTo(m)
+			yielding = append(yielding, others[v])
+		}
 	}
-	return r
+	m.setAdmitted()
+	return yielding, nil
 }
 
-// admitted are the pods that were admitted and have not ended.
-func (a *admission) admitted() []*corev1.Pod {
+// admitted are the pods that were admitted, have not ended, and do not give way.
+func (a *admission) admitted() map[*corev1.Pod]*mailbox {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var out []*corev1.Pod
+	out := map[*corev1.Pod]*mailbox{}
 	for m := range a.pods {
-		if p, ok := m.admittedPod(); ok && !pod.IsTerminal(p) {
-			out = append(out, p)
+		if p, ok := m.admittedPod(); ok && !pod.IsTerminal(p) && !m.yielding() {
+			out[p] = m
 		}
 	}
 	return out
+}
+
+// preempted is the failure of a pod that gives way.
+func preempted() *status.Failure {
+	return &status.Failure{
+		Reason: "Preempting", Message: "Preempted in order to admit critical pod",
+		Disruption: "Pod was preempted by Kubelet to accommodate a critical pod.",
+	}
 }

@@ -3,12 +3,16 @@ package podworker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -41,7 +45,7 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 	}
 	for _, m := range boxes {
 		wg.Go(func() {
-			if a.admit(t.Context(), m, m.pod) == nil {
+			if _, r := a.admit(t.Context(), m, m.pod); r == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				in++
@@ -52,7 +56,7 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 	if in != 3 || len(a.admitted()) != 3 {
 		t.Errorf("%d were admitted, %d count", in, len(a.admitted()))
 	}
-	left := a.admitted()
+	left := slices.Collect(maps.Keys(a.admitted()))
 	for _, m := range boxes {
 		switch p, _ := m.admittedPod(); p {
 		case left[0]:
@@ -63,7 +67,7 @@ func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
 			a.remove(m)
 		}
 	}
-	if got := a.admitted(); len(got) != 1 || got[0] != left[2] {
+	if got := a.admitted(); len(got) != 1 || got[left[2]] == nil {
 		t.Errorf("%d count after one ended and one went", len(got))
 	}
 }
@@ -91,16 +95,19 @@ func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 		return m
 	}
 	slow, answer := box("slow"), make(chan *admit.Rejection)
-	go func() { answer <- a.admit(t.Context(), slow, slow.pod) }()
+	go func() {
+		_, r := a.admit(t.Context(), slow, slow.pod)
+		answer <- r
+	}()
 	quick := box("quick")
-	if r := a.admit(t.Context(), quick, quick.pod); r != nil {
+	if _, r := a.admit(t.Context(), quick, quick.pod); r != nil {
 		t.Errorf("%+v", r)
 	}
 	close(api)
 	if r := <-answer; r == nil || r.Reason != "Late" {
 		t.Errorf("%+v", r)
 	}
-	if got := a.admitted(); len(got) != 1 || got[0] != quick.pod {
+	if got := a.admitted(); len(got) != 1 || got[quick.pod] != quick {
 		t.Errorf("admitted are %d", len(got))
 	}
 }
@@ -135,4 +142,72 @@ func TestANewPodFindsAllThatRunAdmitted(t *testing.T) {
 			t.Errorf("it is judged beside %d pods, want %d", others, len(pods)-1)
 		}
 	})
+}
+
+// TestOthersGiveWayToCriticalPods: it is admitted in their place, and woken as each of
+// them ends; they are chosen once, and others find no room for two.
+func TestOthersGiveWayToCriticalPods(t *testing.T) {
+	a := &admission{alone: admit.Chain{}, beside: admit.Chain{admit.PodCount{}, admit.NodeResources{}}, pods: map[*mailbox]bool{}, allocatable: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourcePods: resource.MustParse("9"),
+	}}
+	admitted := func(name, cpu string, priority int32) (m *mailbox, yielding []*mailbox, r *admit.Rejection) {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Priority: &priority, Containers: []corev1.Container{{
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}},
+		}}}}
+		p.Name, p.UID = name, types.UID(name)
+		m = &mailbox{pod: p, wakeC: make(chan struct{}, 1)}
+		a.add(m)
+		yielding, r = a.admit(t.Context(), m, p)
+		return m, yielding, r
+	}
+	woken := func(m *mailbox) bool {
+		select {
+		case <-m.wakeC:
+			return true
+		default:
+			return false
+		}
+	}
+	const high = 2_000_000_000
+	one, _, _ := admitted("one", "1", 0)
+	two, _, _ := admitted("two", "1", 0)
+	if _, _, r := admitted("usual", "1", high-1); r == nil || r.Reason != "OutOfcpu" {
+		t.Fatalf("%+v", r)
+	}
+	interrupted := false
+	one.interrupt = func() { interrupted = true }
+	m, yielding, r := admitted("critical", "2", high)
+	if r != nil || len(yielding) != 2 || !one.yielding() || !two.yielding() || !woken(one) || !woken(two) || !interrupted {
+		t.Fatalf("%+v, %d give way", r, len(yielding))
+	}
+	if got := a.admitted(); len(got) != 1 || got[m.pod] != m {
+		t.Errorf("%d count", len(got))
+	}
+	if _, yielding, r := admitted("equal", "1", high); r == nil || r.Reason != "UnexpectedAdmissionError" || len(yielding) != 0 ||
+		!strings.HasPrefix(r.Message, "Unexpected error while attempting to recover from admission failure: preemption: error finding a set of pods to preempt: ") {
+		t.Errorf("%+v", r)
+	}
+	for _, v := range yielding {
+		if woken(m) || v.hasVacated() {
+			t.Error("it is woken too early")
+		}
+		v.vacate()
+		if !woken(m) || !v.hasVacated() {
+			t.Error("it is not woken")
+		}
+	}
+	a.alone = admit.Chain{never{}}
+	if _, yielding, r := admitted("elsewhere", "1", high+1); r == nil || r.Reason != "Never" || len(yielding) != 0 || m.yielding() {
+		t.Errorf("a pod that does not belong here: %+v", r)
+	}
+	a.alone, a.beside = admit.Chain{}, never{}
+	if _, yielding, r := admitted("other", "0", high+1); r == nil || r.Reason != "Never" || len(yielding) != 0 || m.yielding() {
+		t.Errorf("one that has room: %+v", r)
+	}
+}
+
+type never struct{}
+
+func (never) Admit(context.Context, admit.Attributes) *admit.Rejection {
+	return &admit.Rejection{Reason: "Never"}
 }

@@ -20,9 +20,12 @@ type mailbox struct {
 	deleted   bool                  // the API does not have the pod any more
 	ended     []container.Container // that the worker has not taken up
 	interrupt context.CancelFunc    // ends what a pod that goes no longer needs
+	yields    bool                  // the pod has to end for a critical one
+	waiting   []*mailbox            // of those that start once it has ended
 
 	// What the worker publishes.
 	admitted bool
+	vacated  bool            // nothing of the pod runs, nor will
 	live     map[string]bool // running containers by ID
 	netns    string          // path of the pod's own network namespace
 }
@@ -118,4 +121,39 @@ func (m *mailbox) admittedPod() (*corev1.Pod, bool) {
 // sameMetadata says whether what the downward API shows of two versions is the same.
 func sameMetadata(a, b *corev1.Pod) bool {
 	return maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
+}
+
+// yieldTo has the pod end, and another woken when it has.
+func (m *mailbox) yieldTo(other *mailbox) {
+	m.mu.Lock()
+	m.yields, m.waiting = true, append(m.waiting, other)
+	if m.interrupt != nil {
+		m.interrupt()
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+func (m *mailbox) yielding() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.yields
+}
+
+// vacate says that nothing of the pod runs any more.
+func (m *mailbox) vacate() {
+	m.mu.Lock()
+	m.vacated = true
+	waiting := m.waiting
+	m.waiting = nil
+	m.mu.Unlock()
+	for _, other := range waiting {
+		other.wake()
+	}
+}
+
+func (m *mailbox) hasVacated() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.vacated
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -92,6 +93,9 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	handler, err := w.Handlers.Handler(ctx, p)
 	if err != nil {
 		return fmt.Errorf("failed to create pod sandbox: %w", err)
+	}
+	if why := w.Features.Of(handler).UserNamespaces; why != nil && !ptr.Deref(p.Spec.HostUsers, true) {
+		return fmt.Errorf("failed to create pod sandbox: can't set `spec.hostUsers: false`, RuntimeClass handler %q does not support user namespaces: %w", handler, why)
 	}
 	if err := w.Cgroups.EnsurePod(p); err != nil {
 		return err

@@ -3,10 +3,14 @@ package podworker
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
+	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 )
 
 // release gives back what a pod without running containers holds. Each step may be done
@@ -25,6 +29,29 @@ func (c *Config) release(ctx context.Context, uid string) error {
 		return err
 	}
 	return c.Cgroups.RemovePod(uid)
+}
+
+// tellNotReleased tells why a pod stays: a volume that is still in use, say, which only who
+// uses it can end.
+func (c *Config) tellNotReleased(ctx context.Context, log *slog.Logger, p *corev1.Pod, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	log.Warn("a pod is not cleaned up yet", "error", err)
+	c.Events.Event(p, corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
+}
+
+// removeOld removes incarnations that are older than the last two, with their logs.
+func (c *Config) removeOld(ctx context.Context, log *slog.Logger, old []*container.Container) {
+	for _, o := range old {
+		if err := c.Runtime.Remove(ctx, o.ID); err != nil {
+			log.Warn("an old container is not removed", "container", o.ID, "error", err)
+			continue // with the pod at the latest
+		}
+		if err := podlog.Remove(o.LogPath); err != nil {
+			log.Warn("the log of an old container is not removed", "container", o.ID, "error", err)
+		}
+	}
 }
 
 // removeContainers removes all that the runtime has of a pod, and its logs.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
-	"github.com/gantry-run/gantry/runtime/kubelet/podlog"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -58,7 +57,8 @@ func (w *worker) startContainer(ctx, life context.Context, p *corev1.Pod, a plan
 	delete(w.failures, name)
 	w.observe(c)
 	w.publish(w.running())
-	w.discard(life)
+	w.removeOld(life, w.log, w.discarded)
+	w.discarded = nil
 	w.Events.Event(p, corev1.EventTypeNormal, "Created", "Created container: "+name)
 	w.Events.Event(p, corev1.EventTypeNormal, "Started", "Started container "+name)
 	w.postStart(ctx, life, p, a.Container, &c)
@@ -75,20 +75,6 @@ func (w *worker) postStart(ctx, life context.Context, p *corev1.Pod, spec *corev
 		w.Events.Event(p, corev1.EventTypeWarning, "FailedPostStartHook", err.Error())
 		w.kills.kill(life, p, c, primary(w.ips), plan.Grace(p), "FailedPostStartHook")
 	}
-}
-
-// discard removes incarnations that are older than the last two, with their logs.
-func (w *worker) discard(ctx context.Context) {
-	for _, c := range w.discarded {
-		if err := w.Runtime.Remove(ctx, c.ID); err != nil {
-			w.log.Warn("an old container is not removed", "container", c.ID, "error", err)
-			continue // with the pod at the latest
-		}
-		if err := podlog.Remove(c.LogPath); err != nil {
-			w.log.Warn("the log of an old container is not removed", "container", c.ID, "error", err)
-		}
-	}
-	w.discarded = nil
 }
 
 // resize gives a running container's cgroup the values of its spec.

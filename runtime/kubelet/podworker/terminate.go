@@ -29,7 +29,7 @@ func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (ti
 		return next, false
 	}
 	if err := w.release(ctx, w.ref.UID); err != nil {
-		w.notReleased(ctx, p, err)
+		w.tellNotReleased(ctx, w.log, p, err)
 		return time.Now().Add(retryDelay), false
 	}
 	if !deleted {
@@ -61,21 +61,11 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 		return time.Time{}
 	}
 	if err := w.release(ctx, w.ref.UID); err != nil {
-		w.notReleased(ctx, p, err)
+		w.tellNotReleased(ctx, w.log, p, err)
 		return time.Now().Add(retryDelay)
 	}
 	w.released = true
 	return time.Time{}
-}
-
-// notReleased tells why a pod stays: a volume that is still in use, say, which only who
-// uses it can end.
-func (w *worker) notReleased(ctx context.Context, p *corev1.Pod, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	w.log.Warn("a pod is not cleaned up yet", "error", err)
-	w.Events.Event(p, corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
 }
 
 // stopAll ends the pod's containers in order, and says whether all have ended.

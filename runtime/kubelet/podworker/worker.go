@@ -3,12 +3,14 @@ package podworker
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker/plan"
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
@@ -45,6 +47,7 @@ type worker struct {
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
+	awaited    []*mailbox      // of pods that give way and have not ended
 	terminated bool            // deleted, and nothing of it runs any more
 	released   bool            // ended, and what it held is given back
 }
@@ -74,6 +77,7 @@ func newWorker(cfg *Config, a *admission, starting chan struct{}, p *corev1.Pod,
 // run serves the pod until it is gone or ctx is done.
 func (w *worker) run(ctx context.Context) {
 	defer func() {
+		w.vacate()
 		w.Volumes.Release(w.ref.UID)
 		for _, c := range w.all() {
 			w.Prober.Remove(c.ID)
@@ -103,7 +107,8 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	p, deleted, startCtx, stop := w.take(ctx)
 	defer stop()
 	w.observeEnded()
-	w.discard(ctx)
+	w.removeOld(ctx, w.log, w.discarded)
+	w.discarded = nil
 	switch {
 	case deleted || p.DeletionTimestamp != nil:
 		return w.terminate(ctx, p, deleted)
@@ -111,16 +116,25 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		return w.finish(ctx, p), false
 	}
 	if _, ok := w.admittedPod(); !ok && w.failed == nil {
-		if r := w.admission.admit(ctx, &w.mailbox, p); r != nil {
+		var r *admit.Rejection
+		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
 			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
 		}
+	}
+	if w.failed == nil && w.yielding() {
+		w.failed = preempted()
+		w.Events.Event(p, corev1.EventTypeWarning, w.failed.Reason, w.failed.Message)
 	}
 	next = w.enforceDeadline(p)
 	if w.failed != nil {
 		if !w.stopAll(ctx, p, plan.Grace(p)) {
 			return time.Time{}, false
 		}
+		w.vacate()
 		return w.report(ctx, p), false
+	}
+	if w.awaited = slices.DeleteFunc(w.awaited, (*mailbox).hasVacated); len(w.awaited) > 0 {
+		return next, false // each of them wakes it
 	}
 	left, err := w.leaveSandbox(ctx, p)
 	if !left && err == nil {

@@ -11,10 +11,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containertest"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // testPod has containers by name: i… init containers, s… sidecars, others main ones.
@@ -256,6 +259,64 @@ func TestActiveDeadline(t *testing.T) {
 		if n.events.count("DeadlineExceeded") != 1 {
 			t.Error("the deadline is not recorded once")
 		}
+	})
+}
+
+// TestAPodGivesWay: it ends with its grace, as failed, and whoever waits for its room is
+// woken when nothing of it runs.
+func TestAPodGivesWay(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.rt.Program("a", containertest.Program{Stops: 4 * time.Second})
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Generation = 3
+		n.api.create(p)
+		pass(time.Minute)
+		began, w := time.Now(), n.workers.worker("uid")
+		critical := &mailbox{wakeC: make(chan struct{}, 1)}
+		w.yieldTo(critical)
+		pass(3 * time.Second)
+		if len(critical.wakeC) != 0 || w.hasVacated() {
+			t.Error("who waits is woken before its end")
+		}
+		pass(time.Minute)
+		n.want("events", n.happened(began), "a#0:terminated@0 a#0:exited@4")
+		if len(critical.wakeC) != 1 || !w.hasVacated() {
+			t.Error("who waits is not woken")
+		}
+		s := n.api.current().Status
+		if s.Phase != corev1.PodFailed || s.Reason != "Preempting" || s.Message != "Preempted in order to admit critical pod" {
+			t.Errorf("status %+v", s)
+		}
+		if c := pod.Condition(&s, corev1.DisruptionTarget); c == nil || c.Status != corev1.ConditionTrue || c.Reason != corev1.PodReasonTerminationByKubelet || c.ObservedGeneration != 3 {
+			t.Errorf("condition %+v", c)
+		}
+		if n.events.count("Preempting") != 1 {
+			t.Error("it is not recorded once")
+		}
+	})
+}
+
+// TestACriticalPodWaitsForItsRoom: it starts once those that give way have ended, or have
+// gone with their workers.
+func TestACriticalPodWaitsForItsRoom(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		pass(time.Second)
+		n.reject = &admit.Rejection{Reason: "OutOfpods"}
+		n.workers.admission.allocatable = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)}
+		other := &mailbox{wakeC: make(chan struct{}, 1), pod: testPod(corev1.RestartPolicyAlways, "b"), admitted: true}
+		n.workers.admission.add(other)
+		began := time.Now()
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Spec.Priority = ptr.To[int32](2_000_000_000)
+		n.api.create(p)
+		pass(10 * time.Second)
+		n.want("before", n.happened(began), "")
+		if !other.yielding() || n.phase() == corev1.PodFailed {
+			t.Errorf("yields %v, phase %s", other.yielding(), n.phase())
+		}
+		other.vacate()
+		pass(10 * time.Second)
+		n.want("after", n.happened(began), "a#0:started@10")
 	})
 }
 

@@ -169,6 +169,8 @@ func (ws *Workers) removeOrphans(ctx context.Context, orphans map[string][]conta
 		}
 		if err := ws.cfg.release(ctx, uid); err != nil {
 			log.Warn("the remains of a pod are not removed", "uid", uid, "error", err)
+			continue
 		}
+		ws.cfg.Forget(uid)
 	}
 }

@@ -41,29 +41,40 @@ func startHolder(dir, program string, namespaces []string, place func(pid int) e
 	if err := os.Mkdir(root, 0o555); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	report, told, err := os.Pipe()
+	cmd, err := run(program, root, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true}, namespaces, place)
 	if err != nil {
 		return err
+	}
+	if err := pinHolder(dir, cmd.Process.Pid); err != nil {
+		cmd.Process.Kill() //nolint:errcheck // the first error tells more
+		return err
+	}
+	return nil
+}
+
+// run starts the holder, with root as the place of its root, and returns once it is
+// confined.
+func run(program, root string, attr *syscall.SysProcAttr, namespaces []string, place func(pid int) error) (*exec.Cmd, error) {
+	report, told, err := os.Pipe()
+	if err != nil {
+		return nil, err
 	}
 	defer report.Close()
 	cmd := &exec.Cmd{
 		Path: program, Args: []string{program, root}, Dir: "/", Env: []string{"GOMAXPROCS=1"}, ExtraFiles: []*os.File{told},
-		SysProcAttr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Setsid: true},
+		SysProcAttr: attr,
 	}
 	err = startIn(namespaces, cmd)
 	told.Close()
 	if err != nil {
-		return fmt.Errorf("start %s: %w", program, err)
+		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	go cmd.Wait() //nolint:errcheck // it is killed; this reaps it
-	pid := cmd.Process.Pid
-	if err = errors.Join(place(pid), readReport(report, program)); err == nil {
-		err = pinHolder(dir, pid)
-	}
-	if err != nil {
+	if err := errors.Join(place(cmd.Process.Pid), readReport(report, program)); err != nil {
 		cmd.Process.Kill() //nolint:errcheck // the first error tells more
+		return nil, err
 	}
-	return err
+	return cmd, nil
 }
 
 // startIn starts a process in other namespaces than this one's, by a thread that enters
@@ -74,14 +85,8 @@ func startIn(namespaces []string, cmd *exec.Cmd) error {
 		runtime.LockOSThread() // never unlocked: the thread dies with the goroutine
 		done <- func() error {
 			for _, path := range namespaces {
-				ns, err := os.Open(path)
-				if err != nil {
+				if err := enter(path); err != nil {
 					return err
-				}
-				err = unix.Setns(int(ns.Fd()), 0)
-				ns.Close()
-				if err != nil {
-					return fmt.Errorf("enter the namespace %s: %w", path, err)
 				}
 			}
 			return cmd.Start()
@@ -106,12 +111,8 @@ func readReport(report *os.File, program string) error {
 }
 
 func pinHolder(dir string, pid int) error {
-	at := filepath.Join(dir, "pid")
-	if err := os.WriteFile(at, nil, 0o600); err != nil {
+	if err := pinOf(pid, "pid", filepath.Join(dir, "pid")); err != nil {
 		return err
-	}
-	if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/pid", pid), at, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("pin the pid namespace: %w", err)
 	}
 	return os.WriteFile(filepath.Join(dir, holderFile), fmt.Appendln(nil, pid), 0o600)
 }

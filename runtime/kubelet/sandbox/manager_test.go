@@ -11,6 +11,14 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
+// users has one range, for pods that want users of their own.
+func users(p *corev1.Pod) (container.Users, error) {
+	if ptr.Deref(p.Spec.HostUsers, true) {
+		return container.Users{}, nil
+	}
+	return container.Users{First: 1 << 20, Count: 1 << 16}, nil
+}
+
 func TestShared(t *testing.T) {
 	host := container.HostNamespace
 	own := container.Namespaces{Net: "/d/u/net", UTS: "/d/u/uts", IPC: "/d/u/ipc"}
@@ -26,17 +34,21 @@ func TestShared(t *testing.T) {
 		"host PID":      {corev1.PodSpec{HostPID: true}, with(func(n *container.Namespaces) { n.PID = host }), "/d/u/shm"},
 		"shared PID":    {corev1.PodSpec{ShareProcessNamespace: ptr.To(true)}, with(func(n *container.Namespaces) { n.PID = "/d/u/pid" }), "/d/u/shm"},
 		"not shared":    {corev1.PodSpec{ShareProcessNamespace: ptr.To(false)}, own, "/d/u/shm"},
+		"its own users": {corev1.PodSpec{HostUsers: ptr.To(false)}, with(func(n *container.Namespaces) { n.User = "/d/u/user" }), "/d/u/shm"},
 		"host PID wins": {corev1.PodSpec{HostPID: true, ShareProcessNamespace: ptr.To(true)}, with(func(n *container.Namespaces) { n.PID = host }), "/d/u/shm"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) string { return "h" }}
+			m := Manager{Store: Store{Dir: "/d"}, Hostname: func(*corev1.Pod) string { return "h" }, Users: users}
 			p := &corev1.Pod{Spec: c.spec}
 			p.UID = "u"
-			o := m.options(p)
-			if o.Hostname != "h" {
+			o, err := m.options(p)
+			if err != nil || o.Hostname != "h" {
 				t.Errorf("host name %q", o.Hostname)
 			}
 			got := shared(m.Open("u", "id", o), p.Spec.HostPID)
+			if want, _ := users(p); got.Users != want {
+				t.Errorf("its users are %+v, want %+v", got.Users, want)
+			}
 			if got.ID != "id" || got.Namespaces != c.want || got.Shm != c.shm {
 				t.Errorf("%+v, want %+v and %s", got, c.want, c.shm)
 			}
@@ -47,7 +59,7 @@ func TestShared(t *testing.T) {
 // A sandbox is whole for as long as all of it is there.
 func TestHealth(t *testing.T) {
 	dir := t.TempDir()
-	m := Manager{Store: Store{Dir: dir}, Hostname: func(*corev1.Pod) string { return "h" }}
+	m := Manager{Store: Store{Dir: dir}, Hostname: func(*corev1.Pod) string { return "h" }, Users: users}
 	p := &corev1.Pod{}
 	p.UID = "u"
 	at := func(name string) string { return filepath.Join(dir, "u", name) }
@@ -86,6 +98,21 @@ func TestHealth(t *testing.T) {
 		must(os.Remove(at(kind)))
 		must(os.Symlink("/proc/self/ns/"+kind, at(kind)))
 	}
+	p.Spec.HostUsers = ptr.To(false)
+	must(os.Symlink("/proc/self/ns/user", at("user")))
+	if m.Healthy(p, "id") {
+		t.Error("with the server's users it is healthy")
+	}
+	must(writeUsers(at(""), container.Users{First: 1 << 20, Count: 1 << 16}))
+	if !m.Healthy(p, "id") {
+		t.Error("with users of its own it is not healthy")
+	}
+	must(writeUsers(at(""), container.Users{First: 2 << 20, Count: 1 << 16}))
+	if m.Healthy(p, "id") {
+		t.Error("with another's users it is healthy")
+	}
+	must(os.Remove(at(usersFile)))
+	p.Spec.HostUsers = nil
 	p.Spec.ShareProcessNamespace = ptr.To(true)
 	if m.Healthy(p, "id") {
 		t.Error("without a holder it is healthy")

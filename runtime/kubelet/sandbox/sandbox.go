@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
 // Store is a directory of sandboxes, one per pod, named by its UID.
@@ -28,6 +30,8 @@ type Store struct {
 type Options struct {
 	Hostname string
 	Net, IPC bool
+	// Users makes a user namespace of these, which owns the others.
+	Users container.Users
 	// PID makes a PID namespace; Place is told its first process and puts it in
 	// the pod's cgroup.
 	PID   bool
@@ -42,18 +46,23 @@ type Sandbox struct {
 	Options
 }
 
-// Net, IPC, UTS, PID are paths of namespaces; Shm is the directory that containers see
+// Net, IPC, UTS, PID, User are paths of namespaces; Shm is the directory that containers see
 // as /dev/shm.
-func (s Sandbox) Net() string { return filepath.Join(s.dir, "net") }
-func (s Sandbox) IPC() string { return filepath.Join(s.dir, "ipc") }
-func (s Sandbox) UTS() string { return filepath.Join(s.dir, "uts") }
-func (s Sandbox) PID() string { return filepath.Join(s.dir, "pid") }
-func (s Sandbox) Shm() string { return filepath.Join(s.dir, "shm") }
+func (s Sandbox) Net() string  { return filepath.Join(s.dir, "net") }
+func (s Sandbox) IPC() string  { return filepath.Join(s.dir, "ipc") }
+func (s Sandbox) UTS() string  { return filepath.Join(s.dir, "uts") }
+func (s Sandbox) PID() string  { return filepath.Join(s.dir, "pid") }
+func (s Sandbox) User() string { return filepath.Join(s.dir, "user") }
+func (s Sandbox) Shm() string  { return filepath.Join(s.dir, "shm") }
 
 // Whole says whether the sandbox is there and its namespaces still work: one that is not
 // pinned any more does not, nor a PID namespace whose first process was killed.
 func (s Sandbox) Whole() bool {
 	if id, err := os.ReadFile(filepath.Join(s.dir, idFile)); err != nil || s.ID == "" || string(id) != s.ID {
+		return false
+	}
+	// A range that was lost, and chosen again, is not what the namespace has.
+	if have, err := readUsers(s.dir); err != nil || have != s.Options.Users {
 		return false
 	}
 	for _, path := range pinned(s) {
@@ -87,7 +96,7 @@ func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 	if err := os.MkdirAll(sb.dir, 0o700); err != nil {
 		return sb, fmt.Errorf("make the sandbox of pod %s: %w", uid, err)
 	}
-	if err := pin(sb.dir, o); err != nil {
+	if err := s.pin(sb); err != nil {
 		return sb, fmt.Errorf("make the namespaces of pod %s: %w", uid, err)
 	}
 	if o.IPC {
@@ -98,7 +107,7 @@ func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 			return sb, fmt.Errorf("mount the shared memory of pod %s: %w", uid, err)
 		}
 	}
-	if o.PID {
+	if o.PID && !o.Users.Own() {
 		if err := startHolder(sb.dir, s.Holder, pinned(sb), o.Place); err != nil {
 			return sb, fmt.Errorf("make the PID namespace of pod %s: %w", uid, err)
 		}
@@ -110,6 +119,9 @@ func (s Store) Ensure(uid string, o Options) (Sandbox, error) {
 // pinned are the paths of the namespaces that the pod does not share with the host.
 func pinned(sb Sandbox) []string {
 	var out []string
+	if sb.Options.Users.Own() {
+		out = append(out, sb.User())
+	}
 	if sb.Options.Net {
 		out = append(out, sb.Net(), sb.UTS())
 	}
@@ -117,6 +129,14 @@ func pinned(sb Sandbox) []string {
 		out = append(out, sb.IPC())
 	}
 	return out
+}
+
+// pin makes the namespaces and binds them to files.
+func (s Store) pin(sb Sandbox) error {
+	if sb.Options.Users.Own() {
+		return pinUsers(sb, s.Holder)
+	}
+	return pin(sb.dir, sb.Options)
 }
 
 // pin makes the namespaces on a thread of its own, which ends with them: a
@@ -173,7 +193,7 @@ func (s Store) Remove(uid string) error {
 	}
 	os.Remove(filepath.Join(dir, idFile)) // first, so that a half removed one is not taken for whole
 	stopHolder(dir)
-	for _, k := range []string{holderFile, holderRoot, "pid", "net", "ipc", "uts", "shm"} {
+	for _, k := range []string{holderFile, holderRoot, "pid", "net", "ipc", "uts", "user", usersFile, "shm"} {
 		p := filepath.Join(dir, k)
 		for { // whatever was mounted twice
 			if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {

@@ -65,6 +65,7 @@ type Config struct {
 	Pods    Pods
 	Runtime Runtime
 	Workers Workers
+	Stats   Stats
 	Log     *slog.Logger
 }
 
@@ -158,8 +159,11 @@ func (s *Server) handler() http.Handler {
 	})
 	mux.Handle("/metrics", legacyregistry.Handler())
 	for pattern, h := range map[string]http.HandlerFunc{
-		"GET /pods":  s.servePods,
-		"GET /pods/": s.servePods,
+		"GET /stats/summary":    s.serveSummary,
+		"GET /metrics/resource": s.resourceMetrics(),
+		"GET /metrics/cadvisor": s.containerMetrics(),
+		"GET /pods":             s.servePods,
+		"GET /pods/":            s.servePods,
 		"GET /containerLogs/{namespace}/{pod}/{container}": s.serveLogs,
 		"/exec/{namespace}/{pod}/{container}":              s.serveExec,
 		"/attach/{namespace}/{pod}/{container}":            s.serveAttach,

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	statsapi "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -53,8 +54,17 @@ func (n *node) List(_ context.Context, uid string) ([]container.Container, error
 }
 
 func (n *node) Exec(context.Context, string, []string, container.Streams) (int, error) { return 0, nil }
-func (n *node) Attach(context.Context, string, container.Streams) error                { return nil }
-func (n *node) Running(string, string) bool                                            { return false }
+func (n *node) Summary(_ context.Context, only bool) (*statsapi.Summary, error) {
+	cpu := uint64(1e9)
+	s := &statsapi.Summary{Node: statsapi.NodeStats{NodeName: "n", CPU: &statsapi.CPUStats{UsageCoreNanoSeconds: &cpu}}}
+	if !only {
+		s.Node.Fs = &statsapi.FsStats{}
+	}
+	return s, n.err
+}
+
+func (n *node) Attach(context.Context, string, container.Streams) error { return nil }
+func (n *node) Running(string, string) bool                             { return false }
 func (n *node) Dial(context.Context, string, int32) (net.Conn, error) {
 	return nil, errors.New("no network")
 }
@@ -64,7 +74,7 @@ func newServer(t *testing.T) (*Server, *node) {
 	p.Name, p.Namespace, p.UID = "p", "ns", "u"
 	n := &node{synced: true, pod: p}
 	everything := grants{"admin": {"* *"}, config.APIServerKubeletUser: {"* *"}, "prometheus": {"get metrics"}, "reader": {"get pods", "get healthz"}, "getter": {"get proxy"}}
-	return &Server{guard: everything, cfg: Config{NodeName: "n", Pods: n, Runtime: n, Workers: n, Ready: func() error { return n.ready }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}, n
+	return &Server{guard: everything, cfg: Config{NodeName: "n", Pods: n, Runtime: n, Workers: n, Stats: n, Ready: func() error { return n.ready }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}, n
 }
 
 // get asks as the holder of a certificate; "" has none.

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +20,8 @@ type Machine struct {
 	Arch, Kernel, OSImage         string
 	Hostname                      string
 	MachineID, SystemUUID, BootID string
+
+	Booted time.Time
 }
 
 // ReadMachine reads the facts of this server. dir lies on the disk that counts; it
@@ -40,6 +44,11 @@ func ReadMachine(dir string) (Machine, error) {
 	m.MachineID, m.BootID = read("/etc/machine-id"), read("/proc/sys/kernel/random/boot_id")
 	if m.SystemUUID = read("/sys/class/dmi/id/product_uuid"); m.SystemUUID == "" {
 		m.SystemUUID = m.MachineID
+	}
+	if seconds, _, ok := strings.Cut(read("/proc/uptime"), "."); ok {
+		if up, err := strconv.Atoi(seconds); err == nil {
+			m.Booted = time.Now().Add(-time.Duration(up) * time.Second).Truncate(time.Second)
+		}
 	}
 	m.OSImage = osImage(read("/etc/os-release"))
 	return m, nil

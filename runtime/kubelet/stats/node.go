@@ -33,15 +33,26 @@ func (p Provider) Node() Node {
 	if st, err := diskOf(p.Dir); err == nil && st.Blocks > 0 {
 		n.DiskFree = int64(st.Bavail * 100 / st.Blocks)
 	}
-	var si unix.Sysinfo_t
-	if limit, err := strconv.ParseInt(read("/proc/sys/kernel/pid_max"), 10, 64); err == nil && limit > 0 && unix.Sysinfo(&si) == nil {
-		n.ProcessesFree = 100 - int64(si.Procs)*100/limit
+	if limit, running, err := processes(); err == nil {
+		n.ProcessesFree = 100 - running*100/limit
 	}
 	return n
 }
 
-// memory of the server, in bytes.
-type memory struct{ total, available int64 }
+// processes are how many there can be on this server, threads among them, and are.
+func processes() (limit, running int64, err error) {
+	var si unix.Sysinfo_t
+	if err := unix.Sysinfo(&si); err != nil {
+		return 0, 0, fmt.Errorf("sysinfo: %w", err)
+	}
+	if limit, err = strconv.ParseInt(read("/proc/sys/kernel/pid_max"), 10, 64); err != nil || limit <= 0 {
+		return 0, 0, fmt.Errorf("read the limit of processes: %d, %w", limit, err)
+	}
+	return limit, int64(si.Procs), nil
+}
+
+// memory of the server, in bytes; anonymous is of no file.
+type memory struct{ total, available, free, anonymous int64 }
 
 func readMemory() (memory, error) {
 	f, err := os.Open("/proc/meminfo")
@@ -60,7 +71,7 @@ func parseMemory(r io.Reader) (m memory, err error) {
 		if len(fields) < 2 {
 			continue
 		}
-		into := map[string]*int64{"MemTotal:": &m.total, "MemAvailable:": &m.available}[fields[0]]
+		into := map[string]*int64{"MemTotal:": &m.total, "MemAvailable:": &m.available, "MemFree:": &m.free, "AnonPages:": &m.anonymous}[fields[0]]
 		if into == nil {
 			continue
 		}

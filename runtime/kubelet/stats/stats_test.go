@@ -8,8 +8,8 @@ import (
 )
 
 func TestParseMemory(t *testing.T) {
-	got, err := parseMemory(strings.NewReader("MemTotal:       2048 kB\nMemFree: 7 kB\n\nMemAvailable:    1024 kB\nMemTotalX: 1 kB\n"))
-	if err != nil || got != (memory{2 << 20, 1 << 20}) {
+	got, err := parseMemory(strings.NewReader("MemTotal:       2048 kB\nMemFree: 7 kB\n\nMemAvailable:    1024 kB\nMemTotalX: 1 kB\nAnonPages: 3 kB\n"))
+	if err != nil || got != (memory{2 << 20, 1 << 20, 7 << 10, 3 << 10}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := parseMemory(strings.NewReader("MemTotal: many kB\n")); err == nil {

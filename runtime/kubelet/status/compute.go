@@ -12,9 +12,13 @@ import (
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
-// Failure is a pod's end that its containers' exits do not tell: it was rejected, or
-// ran longer than it may.
-type Failure struct{ Reason, Message string }
+// Failure is a pod's end that its containers' exits do not tell: it was rejected, ran
+// longer than it may, or had to give way.
+type Failure struct {
+	Reason, Message string
+	// Disruption is the message of its condition DisruptionTarget; "": it has none.
+	Disruption string
+}
 
 // Facts are what the status says beside the containers.
 type Facts struct {
@@ -54,6 +58,12 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 		s.Reason, s.Message = f.Failed.Reason, f.Failed.Message
 	}
 	c.setConditions(&s)
+	if f.Failed != nil && f.Failed.Disruption != "" {
+		pod.SetCondition(&s, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet,
+			Message: f.Failed.Disruption, ObservedGeneration: v.Pod.Generation,
+		}, metav1.NewTime(v.Now))
+	}
 	return s
 }
 

@@ -118,8 +118,9 @@ func TestADeletedPodHasEnded(t *testing.T) {
 
 // TestAFailedPodWaitsForNothing: what a deadline ended is not about to start.
 func TestAFailedPodWaitsForNothing(t *testing.T) {
-	s := Compute(viewOf(testPod(always, nil, "a"), 143), Facts{Failed: &Failure{"DeadlineExceeded", "too long"}})
-	if s.Phase != corev1.PodFailed || s.Reason != "DeadlineExceeded" || s.Message != "too long" || s.ContainerStatuses[0].State.Terminated == nil {
+	s := Compute(viewOf(testPod(always, nil, "a"), 143), Facts{Failed: &Failure{Reason: "DeadlineExceeded", Message: "too long"}})
+	if s.Phase != corev1.PodFailed || s.Reason != "DeadlineExceeded" || s.Message != "too long" || s.ContainerStatuses[0].State.Terminated == nil ||
+		pod.Condition(&s, corev1.DisruptionTarget) != nil {
 		t.Errorf("%+v", s)
 	}
 }

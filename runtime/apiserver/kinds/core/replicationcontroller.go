@@ -20,6 +20,7 @@ func replicationController() kind.Kind {
 	return kind.Kind{
 		GVK:          corev1.SchemeGroupVersion.WithKind("ReplicationController"),
 		Resource:     "replicationcontrollers",
+		Orphans:      true,
 		Generation:   true,
 		ShortNames:   []string{"rc"},
 		Categories:   []string{"all"},
@@ -50,7 +51,6 @@ func replicationController() kind.Kind {
 			return validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, field.NewPath("status"))
 		}),
 
-		Orphans: true,
 		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(r *corev1.ReplicationController, now time.Time) []any {
 			var names, refs string

@@ -32,6 +32,11 @@ func Sooner(a, b time.Duration) time.Duration {
 // taking it (lease duration less renew deadline, 5 s by default).
 const drainTime = 3 * time.Second
 
+// longestPause is how long a key waits at most that fails again and again. No event tells
+// that what it failed of is over, a store without a quorum, say; one of the object itself
+// ends the wait. Where no master accepts a connection nothing fails: writes wait for one.
+const longestPause = 30 * time.Second
+
 // Loop queues keys and reconciles them. One key is never reconciled twice at the
 // same time.
 type Loop[K comparable] struct {
@@ -44,7 +49,7 @@ type Loop[K comparable] struct {
 
 // New returns a loop whose reconciliations start once the given caches are filled.
 func New[K comparable](name string, log *slog.Logger, sync Func[K], synced ...cache.InformerSynced) *Loop[K] {
-	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[K](5*time.Millisecond, 2*time.Minute)
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[K](5*time.Millisecond, longestPause)
 	return &Loop[K]{
 		name: name, log: log.With("controller", name), sync: sync, synced: synced,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[K]{Name: name}),
@@ -64,7 +69,7 @@ func (l *Loop[K]) Run(ctx context.Context, workers int) error {
 	if err := client.WaitForSync(ctx, l.synced...); err != nil {
 		return err
 	}
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	work, cancel := context.WithCancel(client.Patient(context.WithoutCancel(ctx)))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		l.queue.ShutDown()

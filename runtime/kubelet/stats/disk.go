@@ -1,0 +1,93 @@
+package stats
+
+import (
+	"context"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	statsapi "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+)
+
+// disks adds what lies on disks.
+func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi.Summary) {
+	now := metav1.NewTime(s.Now())
+	out.Node.Fs = fileSystem(now, s.Layout.Root)
+	image := fileSystem(now, s.ImageDir)
+	out.Node.Runtime = &statsapi.RuntimeStats{ImageFs: image, ContainerFs: image}
+	if max, running, err := processes(); err == nil {
+		out.Node.Rlimit = &statsapi.RlimitStats{Time: now, MaxPID: &max, NumOfRunningProcesses: &running}
+	}
+	of := map[string]runningPod{}
+	for _, p := range pods {
+		of[string(p.UID)] = p
+	}
+	for i := range out.Pods {
+		ps := &out.Pods[i]
+		p := of[ps.PodRef.UID]
+		bytes, files := usedBelow(s.Layout.Pod(ps.PodRef.UID))
+		for j := range ps.Containers {
+			cs := &ps.Containers[j]
+			k := slices.IndexFunc(p.containers, func(c container.Container) bool { return c.Name == cs.Name })
+			b, f, err := s.Runtime.LayerUsage(ctx, p.containers[k].ID)
+			if err == nil {
+				cs.Rootfs = used(image, b, f)
+				bytes, files = bytes+b, files+f
+			}
+			b, f = usedBelow(filepath.Dir(p.containers[k].LogPath))
+			cs.Logs = used(out.Node.Fs, b, f)
+			bytes, files = bytes+b, files+f
+		}
+		ps.EphemeralStorage = used(out.Node.Fs, bytes, files)
+	}
+}
+
+// fileSystem is that of a directory as a whole.
+func fileSystem(at metav1.Time, dir string) *statsapi.FsStats {
+	st, err := diskOf(dir)
+	if err != nil {
+		return nil
+	}
+	size := uint64(st.Bsize)
+	available, capacity, used := st.Bavail*size, st.Blocks*size, (st.Blocks-st.Bfree)*size
+	inodesFree, inodes, inodesUsed := st.Ffree, st.Files, st.Files-st.Ffree
+	return &statsapi.FsStats{
+		Time: at, AvailableBytes: &available, CapacityBytes: &capacity, UsedBytes: &used, InodesFree: &inodesFree, Inodes: &inodes, InodesUsed: &inodesUsed,
+	}
+}
+
+// used is a part of a file system.
+func used(of *statsapi.FsStats, bytes, files uint64) *statsapi.FsStats {
+	if of == nil {
+		return nil
+	}
+	out := *of
+	out.UsedBytes, out.InodesUsed = &bytes, &files
+	return &out
+}
+
+// usedBelow is what files below a directory take on its file system. What is mounted
+// there is others'; what goes meanwhile is not counted.
+func usedBelow(dir string) (bytes, files uint64) {
+	var top unix.Stat_t
+	if unix.Lstat(dir, &top) != nil {
+		return 0, 0
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		switch {
+		case err != nil || unix.Lstat(path, &st) != nil:
+			return nil
+		case st.Dev != top.Dev && d.IsDir():
+			return fs.SkipDir
+		case st.Dev == top.Dev:
+			bytes, files = bytes+uint64(st.Blocks)*512, files+1
+		}
+		return nil
+	})
+	return bytes, files
+}
