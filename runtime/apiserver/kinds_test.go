@@ -40,6 +40,7 @@ func podGroup() kind.Kind {
 	return kind.Kind{
 		GVK:        schedulingv1alpha3.SchemeGroupVersion.WithKind("PodGroup"),
 		Resource:   "podgroups",
+		Generation: true,
 		ShortNames: []string{"pg"},
 		Namespaced: true,
 		Status:     true,

@@ -214,7 +214,8 @@ func (m *mailbox) vacate() {
 	}
 }
 
-func (m *mailbox) hasVacated() bool {
+// hasVacated says whether nothing of a pod runs any more.
+func hasVacated(m *mailbox) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.vacated

@@ -140,7 +140,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		w.vacate()
 		return w.report(ctx, p), false
 	}
-	if w.awaited = slices.DeleteFunc(w.awaited, (*mailbox).hasVacated); len(w.awaited) > 0 {
+	if w.awaited = slices.DeleteFunc(w.awaited, hasVacated); len(w.awaited) > 0 {
 		return next, false // each of them wakes it
 	}
 	left, err := w.leaveSandbox(ctx, p)

@@ -30,12 +30,14 @@ const (
 
 func job() kind.Kind {
 	return kind.Kind{
-		GVK:        batchv1.SchemeGroupVersion.WithKind("Job"),
-		Resource:   "jobs",
-		Generation: true,
-		Categories: []string{"all"},
-		Namespaced: true,
-		Status:     true,
+		GVK:           batchv1.SchemeGroupVersion.WithKind("Job"),
+		Resource:      "jobs",
+		Orphans:       true,
+		OrphanWarning: "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+		Generation:    true,
+		Categories:    []string{"all"},
+		Namespaced:    true,
+		Status:        true,
 
 		Default:          kind.On(SetObjectDefaults_Job, defaultJob),
 		PrepareForCreate: kind.On(selectOwnPods),
@@ -52,10 +54,6 @@ func job() kind.Kind {
 			errs = append(errs, validate.NonNegative(s.Failed, path.Child("failed"))...)
 			return append(errs, validate.NonNegativePtr(s.Ready, path.Child("ready"))...)
 		}),
-
-		Orphans: true,
-		OrphanWarning: "child pods are preserved by default when jobs are deleted; " +
-			"set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
 
 		Warnings: kind.Warnings(func(o *batchv1.Job) []string {
 			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))

@@ -20,6 +20,7 @@ func replicationController() kind.Kind {
 	return kind.Kind{
 		GVK:          corev1.SchemeGroupVersion.WithKind("ReplicationController"),
 		Resource:     "replicationcontrollers",
+		Orphans:      true,
 		Generation:   true,
 		ShortNames:   []string{"rc"},
 		Categories:   []string{"all"},

@@ -62,6 +62,12 @@ type Kind struct {
 	AnyFinalizer bool
 	// ReturnsDeleted says that a delete is answered with the object, and not with a Status.
 	ReturnsDeleted bool
+	// Orphans says that a delete that does not say what becomes of dependents leaves them,
+	// with this warning where there is one.
+	Orphans       bool
+	OrphanWarning string
+	// NoDependents says that a delete does not ask what becomes of dependents (events).
+	NoDependents bool
 
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
@@ -110,13 +116,6 @@ type Kind struct {
 	// given the client's wish (nil: none); ok is false for kinds that are removed
 	// at once.
 	GracePeriod func(obj runtime.Object, wish *int64) (seconds int64, ok bool)
-
-	// Orphans says that what an object owns stays when it is deleted by a request that
-	// does not say what shall become of it; OrphanWarning then tells the client so.
-	Orphans       bool
-	OrphanWarning string
-	// NoDependents says that a delete does not ask what becomes of dependents (events).
-	NoDependents bool
 
 	// Columns and Cells are what kubectl get prints: one cell per column. A nil
 	// Cells gives name and creation time.
