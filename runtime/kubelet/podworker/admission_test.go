@@ -195,11 +195,11 @@ func TestOthersGiveWayToCriticalPods(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, v := range yielding {
-		if woken(m) || v.hasVacated() {
+		if woken(m) || hasVacated(v) {
 			t.Error("it is woken too early")
 		}
 		v.vacate()
-		if !woken(m) || !v.hasVacated() {
+		if !woken(m) || !hasVacated(v) {
 			t.Error("it is not woken")
 		}
 	}

@@ -275,12 +275,12 @@ func TestAPodGivesWay(t *testing.T) {
 		critical := &mailbox{wakeC: make(chan struct{}, 1)}
 		w.yieldTo(critical)
 		pass(3 * time.Second)
-		if len(critical.wakeC) != 0 || w.hasVacated() {
+		if len(critical.wakeC) != 0 || hasVacated(&w.mailbox) {
 			t.Error("who waits is woken before its end")
 		}
 		pass(time.Minute)
 		n.want("events", n.happened(began), "a#0:terminated@0 a#0:exited@4")
-		if len(critical.wakeC) != 1 || !w.hasVacated() {
+		if len(critical.wakeC) != 1 || !hasVacated(&w.mailbox) {
 			t.Error("who waits is not woken")
 		}
 		s := n.api.current().Status
