@@ -15,7 +15,7 @@ type lister struct{ *sequence }
 // lists makes a few objects and lists them in many ways.
 func (c lister) lists(ctx context.Context) {
 	if c.gvk.Kind == "IPAddress" || !c.can("list") {
-		creator{c.sequence}.creates(ctx)
+		creator(c).creates(ctx)
 		return
 	}
 	id := c.id

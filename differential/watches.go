@@ -55,7 +55,7 @@ type watcher struct{ *sequence }
 // watches opens a watch, lets an object live, and compares what was seen of it.
 func (c watcher) watches(ctx context.Context) {
 	if !c.can("watch") {
-		creator{c.sequence}.creates(ctx)
+		creator(c).creates(ctx)
 		return
 	}
 	if c.chance(30) {
@@ -75,8 +75,8 @@ func (c watcher) watches(ctx context.Context) {
 	}
 	results := c.observe(ctx, accept, query, func(side int) string { return str(field(begin[side].Body, "metadata", "resourceVersion")) }, func() {
 		if c.make(ctx) {
-			life{c.sequence}.touch(ctx)
-			life{c.sequence}.touch(ctx)
+			life(c).touch(ctx)
+			life(c).touch(ctx)
 			c.remove(ctx)
 		}
 	}, func(e any) bool { return str(field(e, "type")) == "DELETED" || str(field(e, "type")) == "ERROR" })

@@ -175,7 +175,7 @@ func serverSideApply(t *testing.T, c *apitest.Cluster) {
 	}
 	owner := ""
 	for _, m := range d.ManagedFields {
-		if strings.Contains(string(m.FieldsV1.Raw), "f:replicas") {
+		if strings.Contains(m.FieldsV1.GetRawString(), "f:replicas") {
 			owner += m.Manager + " " + m.Subresource + ";"
 		}
 	}

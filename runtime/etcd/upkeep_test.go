@@ -72,7 +72,7 @@ func TestAFragmentedFileIsMadeCompactAndAnAlarmTakenBack(t *testing.T) {
 	defer k.store.Close()
 	value := make([]byte, 1<<20)
 	for i := range 80 {
-		rand.Read(value) //nolint:errcheck // never fails
+		rand.Read(value)
 		_, err := c.Put(t.Context(), fmt.Sprint("k", i%2), string(value))
 		check(t, err)
 	}

@@ -320,7 +320,7 @@ func TestAttachingWaitsForPolicies(t *testing.T) {
 			}
 			go func() { ended <- attach(t.Context()) }()
 		}
-		<-ended
+		<-ended //nolint:errcheck // it is refused for the same
 	})
 }
 

@@ -29,7 +29,7 @@ const noTime = "1ns"
 func (f *Fuzzer) send(ctx context.Context, r request) error {
 	req, err := http.NewRequestWithContext(ctx, r.method, f.host+r.path+"?"+r.query.Encode(), strings.NewReader(r.body))
 	if err != nil {
-		return nil //nolint:nilerr // no client could send this
+		return nil // no client could send this
 	}
 	req.Header = r.header
 	resp, err := f.http.Do(req)

@@ -79,9 +79,10 @@ func usedBelow(dir string) (bytes, files uint64) {
 	}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		var st unix.Stat_t
+		if err != nil || unix.Lstat(path, &st) != nil {
+			return nil //nolint:nilerr // it went
+		}
 		switch {
-		case err != nil || unix.Lstat(path, &st) != nil:
-			return nil
 		case st.Dev != top.Dev && d.IsDir():
 			return fs.SkipDir
 		case st.Dev == top.Dev:
