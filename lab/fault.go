@@ -82,8 +82,9 @@ func (h *Host) SetRate(ctx context.Context, bytesPerSecond uint64) error {
 	if err != nil {
 		return fmt.Errorf("host %s: find its bridge port: %w", h.Name, err)
 	}
+	const burst = 1 << 16
 	bucket := &netlink.Tbf{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: port.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
-		Rate: bytesPerSecond, Buffer: 1 << 16, Limit: uint32(bytesPerSecond/2 + 1<<16)}
+		Rate: bytesPerSecond, Limit: uint32(bytesPerSecond/2 + burst)}
 	if bytesPerSecond == 0 {
 		bucket.Handle = 0
 		err = netlink.QdiscDel(bucket)
@@ -93,10 +94,11 @@ func (h *Host) SetRate(ctx context.Context, bytesPerSecond uint64) error {
 		_, inside := h.Run(ctx, "tc qdisc del dev host0 root 2>/dev/null; true")
 		return errors.Join(err, inside)
 	}
+	bucket.Buffer = netlink.Xmittime(bytesPerSecond, burst)
 	if err := netlink.QdiscReplace(bucket); err != nil {
 		return fmt.Errorf("host %s: bound what it is sent: %w", h.Name, err)
 	}
-	_, err = h.Run(ctx, fmt.Sprintf("tc qdisc replace dev host0 root tbf rate %dbps burst 65536 latency 500ms", bytesPerSecond))
+	_, err = h.Run(ctx, fmt.Sprintf("tc qdisc replace dev host0 root tbf rate %dbps burst %d latency 500ms", bytesPerSecond, burst))
 	return err
 }
 
