@@ -40,7 +40,7 @@ func (h *Host) commandLine(c host.Command) string {
 		// With -k it asks, also where it asked a moment ago.
 		line = "sudo -k -S -p '' " + host.Quote("sh", "-c", skipScript, inputMark) + " " + line
 	}
-	return "echo " + host.Quote(outputMark) + "; exec " + line
+	return "echo " + host.Quote(outputMark) + "; " + line
 }
 
 // output is what a command wrote, of all that came. Without a mark the shell did not come
