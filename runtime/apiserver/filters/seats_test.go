@@ -24,7 +24,13 @@ type row struct {
 	h       http.Handler
 	begun   atomic.Int64
 	leave   chan struct{}
-	answers []*httptest.ResponseRecorder
+	answers []*recorded
+}
+
+// recorded is the answer to one request, which nobody may look at before it is whole.
+type recorded struct {
+	*httptest.ResponseRecorder
+	whole atomic.Bool
 }
 
 // newRow is one in which lists take three seats, watches two, and all else one.
@@ -60,9 +66,12 @@ func newRow(t *testing.T, limit int) *row {
 // ask begins a request. How many have begun by now is what it must come to.
 func (b *row) ask(what string, r *http.Request, begun int) {
 	b.t.Helper()
-	w := httptest.NewRecorder()
+	w := &recorded{ResponseRecorder: httptest.NewRecorder()}
 	b.answers = append(b.answers, w)
-	go b.h.ServeHTTP(w, r)
+	go func() {
+		b.h.ServeHTTP(w, r)
+		w.whole.Store(true)
+	}()
 	b.want(what, begun)
 }
 
@@ -115,7 +124,7 @@ func TestNoUserHoldsAllSeats(t *testing.T) {
 		b.ask("another path has", as(alice, request.RequestInfo{Verb: "get", Path: "/openapi/v2"}), 11)
 		b.done()
 		for i, w := range b.answers {
-			if w.Code != http.StatusOK {
+			if !w.whole.Load() || w.Code != http.StatusOK {
 				t.Errorf("request %d is answered %d: %s", i, w.Code, w.Body)
 			}
 		}
@@ -165,7 +174,7 @@ func TestWhoWaitsForASeatIsToldInTime(t *testing.T) {
 			synctest.Wait()
 			var refused []int
 			for n, w := range b.answers {
-				if w.Code == http.StatusTooManyRequests {
+				if w.whole.Load() && w.Code == http.StatusTooManyRequests {
 					refused = append(refused, n)
 					if text := w.Body.String(); !strings.Contains(text, "alice has requests under way that take 1 seats, which is the limit") || w.Header().Get("Retry-After") != "1" {
 						t.Errorf("%v %s", w.Header(), text)

@@ -154,7 +154,7 @@ func TestANewPodFindsAllThatRunAdmitted(t *testing.T) {
 // TestOthersGiveWayToCriticalPods: it is admitted in their place, and woken as each of
 // them ends; they are chosen once, and others find no room for two.
 func TestOthersGiveWayToCriticalPods(t *testing.T) {
-	a := &admission{alone: admit.Chain{}, beside: admit.Chain{admit.PodCount{}, admit.NodeResources{}}, pods: map[*mailbox]bool{}, allocatable: corev1.ResourceList{
+	a := &admission{alone: admit.Chain{}, beside: admit.Chain{admit.PodCount{}, admit.NodeResources{}}, kept: nothing{}, pods: map[*mailbox]bool{}, allocatable: corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourcePods: resource.MustParse("9"),
 	}}
 	admitted := func(name, cpu string, priority int32) (m *mailbox, yielding []*mailbox, r *admit.Rejection) {
