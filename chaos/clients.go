@@ -116,12 +116,14 @@ func (c *client) request(ctx context.Context) {
 		return
 	}
 	key := register(round, c.rand.IntN(keys))
-	if _, read := c.met[key]; do == judge.Swap && !read {
-		do = judge.Read
-	}
 	var err error
 	attempts := 0
 	for deadline := time.Now().Add(patience); attempts == 0 || time.Now().Before(deadline); attempts++ {
+		// Of what nobody knows the version there is no swap, nor after an attempt whose
+		// outcome is unknown: without a version it would be a write.
+		if _, read := c.met[key]; do == judge.Swap && !read {
+			do = judge.Read
+		}
 		var final bool
 		final, err = c.attempt(ctx, c.masters[attempts%len(c.masters)], do, key, round, attempts)
 		if final {
