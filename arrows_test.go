@@ -63,7 +63,7 @@ var arrows = map[string][]string{
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
-	"runtime/etcd":            {"runtime/config"},
+	"runtime/etcd":            {"runtime/config", "runtime/durable"},
 	"runtime/snapshot":        {"runtime/config", "runtime/etcd"},
 	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
 	"runtime/apiserver/kinds": {"runtime/pod"},

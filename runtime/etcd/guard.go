@@ -17,6 +17,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/gantry-run/gantry/runtime/durable"
 )
 
 // A member that comes back with less than it once had has forgotten entries that it had
@@ -90,7 +92,7 @@ func (s *Server) mayStart(ctx context.Context) (refused, err error) {
 		}
 		return nil, nil
 	}
-	return refused, replaceFile(path, func(f *os.File) error { _, err := fmt.Fprintln(f, refused); return err })
+	return refused, durable.WriteFile(nil, path, fmt.Appendln(nil, refused), durable.Attributes{Mode: 0o600})
 }
 
 func exists(path string) (bool, error) {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gantry-run/gantry/runtime/durable"
 )
 
 // Files beside the data directory, which is lost or restored without them.
@@ -56,10 +58,7 @@ func writeRecord(dir string, r record) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, recordFile), func(f *os.File) error {
-		_, err := f.Write(append(data, '\n'))
-		return err
-	})
+	return durable.WriteFile(nil, filepath.Join(dir, recordFile), append(data, '\n'), durable.Attributes{Mode: 0o600})
 }
 
 // Forget removes what a server knows of its membership, so that it may be another member,
@@ -73,7 +72,7 @@ func Forget(memberDir string) error {
 	return nil
 }
 
-// replaceFile writes a file under another name, and gives it its own once it is on disk:
+// replaceFile is durable.WriteFile of what is too large to be held: it writes a file under another name, and gives it its own once it is on disk:
 // whoever reads it, after a power cut too, has the old one or the new one.
 func replaceFile(path string, write func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part-")
