@@ -63,10 +63,11 @@ var arrows = map[string][]string{
 	// How a component says whether it is ready; the rest of process is around components.
 	"runtime/process/readiness": {},
 
-	"runtime/etcd":            {"runtime/config", "runtime/durable"},
-	"runtime/snapshot":        {"runtime/config", "runtime/etcd"},
-	"runtime/apiserver":       {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
-	"runtime/apiserver/kinds": {"runtime/pod"},
+	"runtime/etcd":               {"runtime/config", "runtime/durable"},
+	"runtime/snapshot":           {"runtime/config", "runtime/etcd"},
+	"runtime/apiserver":          {"runtime/addr", "runtime/config", "runtime/client", "runtime/keypair", "runtime/pod", "runtime/quota"},
+	"runtime/apiserver/manifest": {"runtime/apiserver/admission", "runtime/apiserver/kinds/core", "runtime/apiserver/kinds/kind"},
+	"runtime/apiserver/kinds":    {"runtime/pod"},
 	// Groups of kinds import what all share, and core for pod templates and events.
 	"runtime/apiserver/kinds/kind":     {},
 	"runtime/apiserver/kinds/meta":     {},
@@ -117,7 +118,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},
 	"runtime/kubelet/podlog":         {},
-	"runtime/kubelet/podsource":      {"runtime/client"},
+	"runtime/kubelet/podsource":      {"runtime/client", "runtime/pod"},
 	"runtime/kubelet/podworker":      {"runtime/addr", "runtime/kubelet/admit", "runtime/kubelet/allocation", "runtime/kubelet/container", "runtime/kubelet/containerspec", "runtime/kubelet/images", "runtime/kubelet/poddir", "runtime/kubelet/podlog", "runtime/kubelet/podworker/plan", "runtime/kubelet/probe", "runtime/kubelet/status", "runtime/pod"},
 	"runtime/kubelet/podworker/plan": {"runtime/kubelet/container", "runtime/pod"},
 	"runtime/kubelet/probe":          {"runtime/kubelet/container"},

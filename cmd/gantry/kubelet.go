@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/informers"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/apiserver/manifest"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet"
@@ -43,7 +44,7 @@ func kubeletCommand() *cobra.Command {
 			if err != nil {
 				return nil, nil, err
 			}
-			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, shared.Core().V1().Nodes(), rt, podNetwork{net}, log)
+			k, err := kubelet.New(cfg, kubernetesVersion+"+gantry."+version, api, shared.Core().V1().Nodes(), manifest.NewReader().Pod, rt, podNetwork{net}, log)
 			// The kubelet serves health on its own port.
 			return &node{k, net, rt, certificates, shared, api.TrackMasters}, nil, err
 		})

@@ -107,7 +107,9 @@ const (
 	// RegistriesDir says how image registries are reached, for those that need
 	// more than their name.
 	RegistriesDir = ConfigDir + "/registries"
-	PodLogDir     = "/var/log/pods"
+	// StaticPodDir is what users put the manifests of static pods into.
+	StaticPodDir = ConfigDir + "/manifests"
+	PodLogDir    = "/var/log/pods"
 	// DevicePluginDir is where device plugins, which know no other place, look for the
 	// kubelet. Others may keep things beside it.
 	SharedKubeletDir = "/var/lib/kubelet"

@@ -238,8 +238,11 @@ type KubeletConfig struct {
 	ContainerdSocket string `json:"containerdSocket,omitempty"`
 	RootDir          string `json:"rootDir,omitempty"`
 	PodLogDir        string `json:"podLogDir,omitempty"`
-	CgroupRoot       string `json:"cgroupRoot,omitempty"`
-	MaxPods          int    `json:"maxPods,omitempty"`
+	// StaticPodPath is the directory of the manifests of static pods, StaticPodDir where it
+	// is empty.
+	StaticPodPath string `json:"staticPodPath,omitempty"`
+	CgroupRoot    string `json:"cgroupRoot,omitempty"`
+	MaxPods       int    `json:"maxPods,omitempty"`
 
 	ClusterDNS    []netip.Addr `json:"clusterDNS"`
 	ClusterDomain string       `json:"clusterDomain,omitempty"`

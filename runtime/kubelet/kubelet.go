@@ -61,7 +61,10 @@ type Kubelet struct {
 	memoryLimit int64 // of all pods together, in bytes; 0: none
 
 	events   record.EventBroadcaster
-	sources  podsource.Source
+	pods     *podsource.API
+	static   *podsource.Static
+	mirrors  *podsource.Mirrors
+	sources  podsource.Source // both
 	services informers.SharedInformerFactory
 	node     *nodestatus.Reporter
 	devices  *devices.Manager
@@ -121,12 +124,17 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		}
 	})
 
-	adopted, ok := k.adopt(ctx)
-	if !ok {
+	defer k.workers.Wait()
+	h := handler{ctx, k.workers}
+	if err := k.runStatic(ctx, h); err != nil {
 		return nil
 	}
-	defer k.workers.Wait()
-	if err := k.sources.Handle(handler{ctx, k.workers}); err != nil {
+	running.Go(func() { k.pleg.Run(ctx, k.workers.Exited) })
+	adopted, err := k.adopt(ctx)
+	if err != nil {
+		return nil
+	}
+	if err := errors.Join(k.pods.Handle(h), k.mirrors.Watch(ctx)); err != nil {
 		stop()
 		return err
 	}
@@ -134,31 +142,47 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	for _, p := range podsource.Gone(k.sources, adopted) {
 		k.workers.DeletePod(p)
 	}
-	k.pleg.Run(ctx, k.workers.Exited)
+	<-ctx.Done()
 	return nil
 }
 
 // syncDelay is the pause between looks whether all pods are known.
 const syncDelay = 20 * time.Millisecond
 
-// adopt takes over what runs, once all pods and all containers are known. It returns
-// the pods, and whether it did so before ctx was done.
-func (k *Kubelet) adopt(ctx context.Context) ([]*corev1.Pod, bool) {
+// runStatic takes over the static pods once all containers are known: they wait for no
+// API. It fails when ctx is done.
+func (k *Kubelet) runStatic(ctx context.Context, h handler) error {
+	containers, err := k.pleg.List(ctx)
+	if err != nil {
+		return err
+	}
+	k.workers.Start(ctx, k.static.Pods(), containers)
+	return k.static.Handle(h)
+}
+
+// adopt takes over what runs, once all pods are known, and returns them. It fails when ctx
+// is done.
+func (k *Kubelet) adopt(ctx context.Context) ([]*corev1.Pod, error) {
 	k.services.WaitForCacheSync(ctx.Done())
 	for !k.sources.Synced() {
 		select {
 		case <-ctx.Done():
-			return nil, false
+			return nil, ctx.Err()
 		case <-time.After(syncDelay):
 		}
 	}
 	containers, err := k.pleg.List(ctx)
-	if err != nil || ctx.Err() != nil {
-		return nil, false
+	if err != nil {
+		return nil, err
 	}
 	pods := k.sources.Pods()
 	k.workers.Adopt(ctx, pods, containers)
-	return pods, true
+	// What has ended since it was listed had no worker to be told.
+	if containers, err = k.pleg.List(ctx); err != nil {
+		return nil, err
+	}
+	k.workers.Exited(containers...)
+	return pods, nil
 }
 
 // handler hands pods to their workers, which end with ctx.

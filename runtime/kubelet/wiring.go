@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -47,9 +48,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
-// New returns a kubelet; version is what the node reports, nodes has its Node. Nothing is
-// touched before Run.
-func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nodes coreinformers.NodeInformer, runtime ContainerRuntime, network Network, log *slog.Logger) (*Kubelet, error) {
+// New returns a kubelet; version is what the node reports, nodes has its Node, decode reads
+// static pods. Nothing is touched before Run.
+func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nodes coreinformers.NodeInformer, decode podsource.Decode, runtime ContainerRuntime, network Network, log *slog.Logger) (*Kubelet, error) {
 	machine, err := stats.ReadMachine(cfg.RootDir)
 	if err != nil {
 		return nil, err
@@ -63,8 +64,14 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 	k := &Kubelet{
 		cfg: cfg, api: api, log: log, layout: poddir.Layout{Root: cfg.RootDir, Logs: cfg.PodLogDir},
 		cgroups: cm.NewManager(cfg.CgroupRoot, machine.Memory), events: record.NewBroadcaster(),
-		binds:   mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
-		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
+		binds: mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
+		pods:  podsource.NewAPI(api, cfg.NodeName), services: client.Informers(api),
+	}
+	k.static = podsource.NewStatic(cmp.Or(cfg.StaticPodPath, config.StaticPodDir), cfg.NodeName, decode, k.pods.Mirror, log)
+	k.sources = podsource.Join{k.static, k.pods}
+	k.mirrors = &podsource.Mirrors{
+		API: api, Node: func() (*corev1.Node, error) { return nodes.Lister().Get(cfg.NodeName) }, Pods: k.pods, Static: k.static,
+		Status: status.NewWriter(api), Log: log,
 	}
 	k.devices = devices.New(devices.Config{
 		Dir: config.DevicePluginDir, Layout: k.layout, Log: log,
@@ -114,7 +121,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // workerConfig makes the rooms that pods are run with.
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
-	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
+	refs, tokens := objects.NewManager(k.api), token.NewManager(k.api)
 	pulls := images.NewManager(runtime, refs, events, images.Access{
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
@@ -144,12 +151,12 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
 		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{k.devices, admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
-		Status: writer, Events: events, Log: k.log,
+		Status: k.mirrors, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {
 			pulls.Forget(uid)
 			tokens.Forget(uid)
-			writer.Forget(types.UID(uid))
+			k.mirrors.Status.Forget(types.UID(uid))
 			users.Forget(uid)
 		},
 	}

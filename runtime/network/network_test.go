@@ -37,8 +37,16 @@ func newNetwork(t *testing.T, ip string) (*Network, error) {
 }
 
 func TestANodeIsOfIPv4AndNotReadyAtFirst(t *testing.T) {
-	if _, err := newNetwork(t, "fd00::1"); err == nil {
-		t.Error("a node of IPv6 has a network")
+	for name, change := range map[string]func(*Config){
+		"the node": func(c *Config) { c.NodeIPs = addr.MustIPs("fd00::1") },
+		"its pods": func(c *Config) { c.ClusterCIDRs = addr.MustPrefixes("fd00::/16") },
+		"Services": func(c *Config) { c.ServiceCIDRs = addr.MustPrefixes("fd01::/112") },
+	} {
+		c := configOf("n", "10.0.0.1")
+		change(&c)
+		if _, err := New(c, client.Informers(fake.NewClientset()), slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("a network of IPv4 is made where %s have IPv6 alone", name)
+		}
 	}
 	n, err := newNetwork(t, "10.0.0.1")
 	if err != nil {

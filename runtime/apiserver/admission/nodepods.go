@@ -86,7 +86,7 @@ func (n nodeRequest) mirrorPod(ctx context.Context) error {
 	if owner.UID != node.UID {
 		return n.forbid("node %s UID mismatch: expected %s got %s", n.name, owner.UID, node.UID)
 	}
-	what, err := referencedByPod(pod)
+	what, err := ReferencedByPod(pod)
 	if err != nil {
 		return n.forbid("error checking mirror pod for API references: %w", err)
 	}
@@ -96,8 +96,8 @@ func (n nodeRequest) mirrorPod(ctx context.Context) error {
 	return nil
 }
 
-// referencedByPod names what of the API a pod refers to, or is "".
-func referencedByPod(pod *corev1.Pod) (string, error) {
+// ReferencedByPod names what of the API a pod refers to, or is "".
+func ReferencedByPod(pod *corev1.Pod) (string, error) {
 	secrets, configMaps := nodeauth.References(pod)
 	switch {
 	case pod.Spec.ServiceAccountName != "":

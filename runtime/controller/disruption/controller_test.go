@@ -35,6 +35,12 @@ func meta(name string, owner ...string) metav1.ObjectMeta {
 	return m
 }
 
+// ownedBy makes the owner of a replica set one of another kind.
+func ownedBy(kind string, rs *appsv1.ReplicaSet) *appsv1.ReplicaSet {
+	rs.OwnerReferences[0].Kind = kind
+	return rs
+}
+
 // TestReconcile: how many pods there should be is asked of those who own them.
 func TestReconcile(t *testing.T) {
 	deployment := &appsv1.Deployment{ObjectMeta: meta("web"), Spec: appsv1.DeploymentSpec{Replicas: ptr.To[int32](4)}}
@@ -49,6 +55,7 @@ func TestReconcile(t *testing.T) {
 			&appsv1.ReplicaSet{ObjectMeta: meta("web-2", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3)}},
 			owned("p1", "ReplicaSet", "web-1", true), owned("p2", "ReplicaSet", "web-2", true), owned("p3", "ReplicaSet", "web-2", false), ended}, 4, 2},
 		"a replica set of its own":       {[]runtime.Object{&appsv1.ReplicaSet{ObjectMeta: meta("rs"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3)}}, owned("p1", "ReplicaSet", "rs", true)}, 3, 1},
+		"a replica set of another kind":  {[]runtime.Object{deployment, ownedBy("Rollout", &appsv1.ReplicaSet{ObjectMeta: meta("rs", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}), owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
 		"a deployment that is gone":      {[]runtime.Object{&appsv1.ReplicaSet{ObjectMeta: meta("rs", "gone"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}, owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
 		"a stateful set":                 {[]runtime.Object{&appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](5)}}, owned("p1", "StatefulSet", "db", true), owned("p2", "StatefulSet", "db", true)}, 5, 2},
 		"one replica unless it says so":  {[]runtime.Object{&appsv1.StatefulSet{ObjectMeta: meta("db")}, owned("p1", "StatefulSet", "db", true)}, 1, 1},

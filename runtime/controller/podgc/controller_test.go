@@ -1,6 +1,7 @@
 package podgc
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -97,4 +98,23 @@ func TestRunSweepsAtAPace(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	t.Error("nothing was swept")
+}
+
+// TestEveryNodeThatIsGone: whatever the order in which its pods come, among those of
+// others.
+func TestEveryNodeThatIsGone(t *testing.T) {
+	objects := []runtime.Object{&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "here"}}, boundTo("waits", "", corev1.PodPending)}
+	var want []string
+	for i := range 9 {
+		objects = append(objects, boundTo(fmt.Sprint("here-", i), "here", corev1.PodRunning))
+		for _, name := range []string{fmt.Sprint("a-", i), fmt.Sprint("b-", i)} {
+			objects = append(objects, boundTo(name, fmt.Sprint("gone-", i), corev1.PodSucceeded))
+			want = append(want, "delete pods "+name)
+		}
+	}
+	slices.Sort(want)
+	f, r := start(t, 100, objects...)
+	sweep(t, f, r)
+	f.Clock.Step(quarantine)
+	sweep(t, f, r, want...)
 }

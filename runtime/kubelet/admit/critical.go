@@ -23,8 +23,9 @@ func priority(p *corev1.Pod) int32 {
 	return *p.Spec.Priority
 }
 
-// IsCritical reports whether other pods give way to a pod that lacks room on its node.
-func IsCritical(p *corev1.Pod) bool { return priority(p) >= systemCriticalPriority }
+// IsCritical reports whether other pods give way to a pod that lacks room on its node, as
+// they do to all static pods.
+func IsCritical(p *corev1.Pod) bool { return pod.IsStatic(p) || priority(p) >= systemCriticalPriority }
 
 // Victims are the pods that have to end for a critical pod that lacks nothing but room:
 // as few as possible, none that is as critical, those of a better QoS class only when the
@@ -34,7 +35,7 @@ func IsCritical(p *corev1.Pod) bool { return priority(p) >= systemCriticalPriori
 func Victims(a Attributes) ([]*corev1.Pod, error) {
 	byClass := map[corev1.PodQOSClass][]*corev1.Pod{}
 	for _, p := range a.Others {
-		if !IsCritical(p) || priority(p) < priority(a.Pod) {
+		if preemptable(a.Pod, p) {
 			class := pod.QOSClass(p)
 			byClass[class] = append(byClass[class], p)
 		}
@@ -49,6 +50,14 @@ func Victims(a Attributes) ([]*corev1.Pod, error) {
 	burstable = short.without(bestEffort, guaranteed).coveredBy(burstable)
 	bestEffort = short.without(burstable, guaranteed).coveredBy(bestEffort)
 	return slices.Concat(bestEffort, burstable, guaranteed), nil
+}
+
+// preemptable says whether a pod may have to give way to another.
+func preemptable(to, p *corev1.Pod) bool {
+	if IsCritical(to) && !IsCritical(p) {
+		return true
+	}
+	return p.Spec.Priority != nil && to.Spec.Priority != nil && priority(p) < priority(to)
 }
 
 // shortage is how much more of each resource is asked for than is free: CPU in

@@ -10,6 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 const critical = systemCriticalPriority
@@ -141,5 +144,29 @@ func TestIsCritical(t *testing.T) {
 	}
 	if IsCritical(&corev1.Pod{}) {
 		t.Error("a pod without a priority is")
+	}
+}
+
+// TestStaticPodsAreCritical: they take the place of those that are not, and of critical
+// ones only by a greater priority of their own.
+func TestStaticPodsAreCritical(t *testing.T) {
+	static, pods := &corev1.Pod{}, []*corev1.Pod{}
+	static.Annotations = map[string]string{pod.ConfigSourceAnnotation: "file"}
+	for _, priority := range []*int32{nil, ptr.To[int32](0), ptr.To[int32](critical), ptr.To[int32](critical + 5)} {
+		p := &corev1.Pod{}
+		p.Spec.Priority = priority
+		pods = append(pods, p)
+	}
+	pods = append(pods, static)
+	for mine, want := range map[*int32]string{nil: "11000", ptr.To[int32](critical + 1): "11100", ptr.To[int32](critical + 6): "11110"} {
+		to := static.DeepCopy()
+		to.Spec.Priority = mine
+		var got string
+		for _, p := range pods {
+			got += map[bool]string{true: "1", false: "0"}[preemptable(to, p)]
+		}
+		if !IsCritical(to) || got != want {
+			t.Errorf("of priority %v: %s, want %s", ptr.Deref(mine, 0), got, want)
+		}
 	}
 }

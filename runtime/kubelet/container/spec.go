@@ -35,16 +35,21 @@ type Spec struct {
 
 // Mount is a bind mount of a host path.
 type Mount struct {
-	HostPath, ContainerPath string
-	ReadOnly                bool
+	HostPath      string `json:"hostPath"`
+	ContainerPath string `json:"containerPath"`
+	ReadOnly      bool   `json:"readOnly,omitempty"`
 	// RecursiveReadOnly makes what is mounted below read-only too.
-	RecursiveReadOnly bool
-	Propagation       corev1.MountPropagationMode
+	RecursiveReadOnly bool                        `json:"recursiveReadOnly,omitempty"`
+	Propagation       corev1.MountPropagationMode `json:"propagation,omitempty"`
 }
 
 // Device is a device node of the host that the container may use; Permissions are
 // letters of "rwm", as the kernel's device controller has them.
-type Device struct{ HostPath, ContainerPath, Permissions string }
+type Device struct {
+	HostPath      string `json:"hostPath"`
+	ContainerPath string `json:"containerPath"`
+	Permissions   string `json:"permissions"`
+}
 
 // Namespaces are paths of pinned namespaces; "" is a private one, HostNamespace the
 // host's. PID may be a path such as /proc/7/ns/pid. User owns all others that are not the

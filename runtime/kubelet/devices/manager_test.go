@@ -282,6 +282,11 @@ func TestWhatAPluginRefuses(t *testing.T) {
 	if _, err := n.Edits(t.Context(), p, &p.Spec.Containers[0]); err == nil || !strings.HasPrefix(err.Error(), "device plugin PreStartContainer rpc failed with err: ") {
 		t.Errorf("%v", err)
 	}
+	plugin.server.Stop()
+	n.wantNode("0 of 1, 1")
+	if _, err := n.Edits(t.Context(), p, &p.Spec.Containers[0]); err == nil || !strings.Contains(err.Error(), "has not registered") {
+		t.Errorf("a container that its plugin has to make ready starts without: %v", err)
+	}
 }
 
 // TestAPluginComesAndGoes: the node tells of it, and so do the pods that have its devices.
@@ -321,6 +326,30 @@ func TestAPluginComesAndGoes(t *testing.T) {
 	if _, err := n.Edits(t.Context(), p, &p.Spec.Containers[0]); err != nil {
 		t.Errorf("a container that is restarted meanwhile: %v", err)
 	}
+	// One that comes back has what it says, not what the last one said.
+	again := &model{}
+	startPlugin(t, n.cfg.Dir, "again.sock", again)
+	for range 500 {
+		if n.devices(p) == "a:d1-" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := n.devices(p); got != "a:d1-" {
+		t.Errorf("before it said anything its devices are %s", got)
+	}
+	n.wantNode("0 of 3, 1")
+	again.server.Stop()
+	for range 500 {
+		if n.devices(p) == "a:d1?" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	n.mu.Lock()
+	later = grace
+	n.mu.Unlock()
+	n.wantNode("0 of 3, 1")
 	n.mu.Lock()
 	later = grace + time.Second
 	n.mu.Unlock()

@@ -1,5 +1,6 @@
 // Package podsource tells which pods this node is to run: those that the API bound to
-// it, joined with those of any other source. It may import runtime/client.
+// it, joined with static pods, whose manifests are in a directory of the server and which
+// mirror pods show in the API. It may import runtime/client and runtime/pod.
 package podsource
 
 import (

@@ -16,7 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-func pod(name, uid string) *corev1.Pod {
+func apiPod(name, uid string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: types.UID(uid)}, Spec: corev1.PodSpec{NodeName: "n"}}
 }
 
@@ -78,13 +78,13 @@ func (f *fixed) Handle(h Handler) error {
 }
 
 func TestSources(t *testing.T) {
-	client := fake.NewClientset(pod("a", "1"))
+	client := fake.NewClientset(apiPod("a", "1"))
 	var selector string
 	client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
 		selector = a.(clienttesting.ListAction).GetListRestrictions().Fields.String()
 		return false, nil, nil
 	})
-	s := Join{NewAPI(client, "n"), &fixed{pods: []*corev1.Pod{pod("static", "s")}}}
+	s := Join{NewAPI(client, "n"), &fixed{pods: []*corev1.Pod{apiPod("static", "s")}}}
 	if s.Synced() {
 		t.Error("synced before the start")
 	}
@@ -112,7 +112,7 @@ func TestSources(t *testing.T) {
 	}
 	h.until(t, "+1", "+s")
 	pods := client.CoreV1().Pods("ns")
-	if _, err := pods.Create(t.Context(), pod("b", "2"), metav1.CreateOptions{}); err != nil {
+	if _, err := pods.Create(t.Context(), apiPod("b", "2"), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	h.until(t, "+1", "+s", "+2")
@@ -125,16 +125,16 @@ func TestSources(t *testing.T) {
 // TestAnotherPodOfThatName: a watch that broke may show the new pod where the old one was.
 func TestAnotherPodOfThatName(t *testing.T) {
 	h := &handler{}
-	update(h, pod("a", "1"), pod("a", "1"))
-	update(h, pod("a", "1"), pod("a", "2"))
+	update(h, apiPod("a", "1"), apiPod("a", "1"))
+	update(h, apiPod("a", "1"), apiPod("a", "2"))
 	if got := strings.Join(h.told, " "); got != "+1 -1 +2" {
 		t.Errorf("told %s", got)
 	}
 }
 
 func TestGone(t *testing.T) {
-	s := &fixed{pods: []*corev1.Pod{pod("a", "1"), pod("b", "2")}}
-	gone := Gone(s, []*corev1.Pod{pod("a", "1"), pod("b", "old"), pod("c", "3")})
+	s := &fixed{pods: []*corev1.Pod{apiPod("a", "1"), apiPod("b", "2")}}
+	gone := Gone(s, []*corev1.Pod{apiPod("a", "1"), apiPod("b", "old"), apiPod("c", "3")})
 	if len(gone) != 2 || gone[0].UID != "old" || gone[1].UID != "3" {
 		t.Errorf("gone are %v", gone)
 	}

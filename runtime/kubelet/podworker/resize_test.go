@@ -143,6 +143,18 @@ func TestMemoryInUseIsNotTakenAway(t *testing.T) {
 	})
 }
 
+// TestMoreMemoryIsGiven, whatever is in use.
+func TestMoreMemoryIsGiven(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(sized("a"))
+		pass(time.Minute)
+		n.held.use(3 << 30)
+		n.resize("1", "2Gi")
+		pass(time.Second)
+		n.want("it is set", n.resized(), "given 1 has 1/2Gi")
+	})
+}
+
 // TestAResizeByARestart: the new incarnation has what was given, and is no back-off.
 func TestAResizeByARestart(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {

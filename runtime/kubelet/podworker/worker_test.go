@@ -146,6 +146,18 @@ func TestAPodFromStartToEnd(t *testing.T) {
 	})
 }
 
+func TestAPodOfTheHostsNetworkHasItsAddress(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		p := testPod(corev1.RestartPolicyAlways, "a")
+		p.Spec.HostNetwork = true
+		n.api.create(p)
+		pass(time.Second)
+		if s := n.api.current().Status; s.PodIP != "192.0.2.1" || n.held.get("network", "uid") != "" {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
 func TestSidecarsEndInReverseOrder(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		for _, s := range []string{"s1", "s2", "s3"} {

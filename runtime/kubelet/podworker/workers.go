@@ -35,10 +35,7 @@ func New(cfg Config) *Workers {
 // still exist go on under a worker; what belongs to pods that went is removed. It
 // returns when the workers run; what is removed may take longer.
 func (ws *Workers) Adopt(ctx context.Context, pods []*corev1.Pod, containers []container.Container) {
-	byUID := map[string][]container.Container{}
-	for _, c := range containers {
-		byUID[c.Pod.UID] = append(byUID[c.Pod.UID], c)
-	}
+	byUID := byPod(containers)
 	keep := make([]string, 0, len(pods))
 	for _, p := range pods {
 		keep = append(keep, string(p.UID))
@@ -47,17 +44,37 @@ func (ws *Workers) Adopt(ctx context.Context, pods []*corev1.Pod, containers []c
 	if err := ws.cfg.Network.Prune(ctx, keep); err != nil {
 		ws.cfg.Log.Warn("the network of pods that went is not removed", "error", err)
 	}
-	// All are known before the first decides: a pod that is new must find those that run
-	// admitted, also the ones that come after it.
-	var adopted []*worker
-	for _, p := range pods {
-		adopted = append(adopted, ws.add(ctx, p, byUID[string(p.UID)]))
-		delete(byUID, string(p.UID))
-	}
-	for _, w := range adopted {
-		ws.run(ctx, w)
+	ws.start(ctx, pods, byUID)
+	for _, uid := range keep {
+		delete(byUID, uid)
 	}
 	ws.running.Go(func() { ws.removeOrphans(ctx, byUID, keep) })
+}
+
+// Start takes over pods that run before all are known. They are among those that are
+// adopted later.
+func (ws *Workers) Start(ctx context.Context, pods []*corev1.Pod, containers []container.Container) {
+	ws.start(ctx, pods, byPod(containers))
+}
+
+// start gives pods that have none their workers. All are known before the first decides: a
+// pod that is new must find those that run admitted, also the ones that come after it.
+func (ws *Workers) start(ctx context.Context, pods []*corev1.Pod, containers map[string][]container.Container) {
+	var added []*worker
+	for _, p := range pods {
+		added = append(added, ws.add(ctx, p, containers[string(p.UID)]))
+	}
+	for _, w := range added {
+		ws.run(ctx, w)
+	}
+}
+
+func byPod(containers []container.Container) map[string][]container.Container {
+	out := map[string][]container.Container{}
+	for _, c := range containers {
+		out[c.Pod.UID] = append(out[c.Pod.UID], c)
+	}
+	return out
 }
 
 // UpdatePod hands a pod to its worker, which is started when there is none.
