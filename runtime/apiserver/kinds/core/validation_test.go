@@ -430,6 +430,14 @@ status: {replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 2, availableReplic
 	e := func(name, from, to, want string) kindtest.Case {
 		return kindtest.Change(name, endpoints, from, to, want)
 	}
+	for _, x := range []struct{ name, from, to, want string }{
+		{"node", "hostname: a", "nodeName: N_1", "subsets[0].addresses[0].nodeName: Invalid value"},
+		{"no node", "hostname: a", "nodeName: ''", "subsets[0].addresses[0].nodeName: Invalid value"},
+		{"app protocol", "name: a, port: 80", "name: a, port: 80, appProtocol: '/'", "subsets[0].ports[0].appProtocol: Invalid value"},
+		{"an app protocol", "name: a, port: 80", "name: a, port: 80, appProtocol: http", ""},
+	} {
+		kindtest.Create(t, Kinds(), []kindtest.Case{e(x.name, x.from, x.to, x.want)})
+	}
 	v := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, event, from, to, want) }
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		r("fine", "", "", ""),
@@ -456,16 +464,19 @@ status: {replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 2, availableReplic
 		e("port name", "name: a, port", "name: A, port", "subsets[0].ports[0].name: Invalid value"),
 		e("protocol", "port: 80", "port: 80, protocol: X", "subsets[0].ports[0].protocol: Unsupported value"),
 		v("fine", "", "", ""),
-		v("of another namespace", "Pod, namespace: a", "Pod, namespace: b", "involvedObject.namespace: Invalid value"),
+		v("of another namespace", "Pod, namespace: a", "Pod, namespace: b", ""),
+		v("of no namespace", "Pod, namespace: a", "Pod", "involvedObject.namespace: Invalid value"),
+		kindtest.Change("an old one of another namespace", "apiVersion: v1\nkind: Event\nmetadata: {namespace: a}\ninvolvedObject: {kind: Pod, namespace: b}", "", "", "involvedObject.namespace: Invalid value"),
 		v("of a cluster's object", "Pod, namespace: a", "Node", "does not match event.namespace"),
-		v("controller", "reportingComponent: r\n", "", "reportingController: Required value"),
+		v("controller", "reportingComponent: r\n", "", "reportingComponent: Required value"),
 		v("instance", "reportingInstance: i\n", "", "reportingInstance: Required value"),
 		v("action", "action: x\n", "", "action: Required value"),
 		v("reason", "reason: y\n", "", "reason: Required value"),
-		v("type", "type: Normal", "type: Odd", "type: Unsupported value"),
+		v("any type", "type: Normal", "type: Odd", ""),
 		v("an old one is held to less", "eventTime: '2026-01-01T00:00:00.000000Z'\nreportingComponent: r\n", "", ""),
 		kindtest.Change("of a node", "apiVersion: v1\nkind: Event\nmetadata: {namespace: default}\ninvolvedObject: {kind: Node}", "", "", ""),
-		kindtest.Change("of a node, by the system", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}", "", "", ""),
+		kindtest.Change("of a node, by the system", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}", "", "", "involvedObject.namespace: Invalid value"),
+		kindtest.Change("of a node, by the system, with its time", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}\neventTime: '2026-01-01T00:00:00.000000Z'\nreportingComponent: r\nreportingInstance: i\naction: x\nreason: y\ntype: Normal", "", "", ""),
 	})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
 		r("fine", "", "", ""),
