@@ -17,7 +17,6 @@ func event() kind.Kind {
 	return kind.Kind{
 		GVK:          eventsv1.SchemeGroupVersion.WithKind("Event"),
 		Resource:     "events",
-		AnyFinalizer: true,
 		NoDependents: true,
 		ShortNames:   []string{"ev"},
 		Namespaced:   true,
