@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -594,11 +595,50 @@ func systemObjects(t *testing.T, c *apitest.Cluster) {
 	if m.Data["clusterID"] != apitest.ClusterID || m.Data["name"] != "test" {
 		t.Errorf("gantry-cluster: %v", m.Data)
 	}
+	extensionAuthentication(t, k)
 	for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
 		must[*corev1.Namespace](t)(k.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{}))
 	}
 	_, err := k.SchedulingV1().PriorityClasses().Get(ctx, "system-node-critical", metav1.GetOptions{})
 	ok(t, err)
+}
+
+// extensionAuthentication: what aggregated API servers know clients by is published,
+// comes back when it goes, and keeps what others have added.
+func extensionAuthentication(t *testing.T, k kubernetes.Interface) {
+	ctx, objects := t.Context(), k.CoreV1().ConfigMaps("kube-system")
+	const name, names = "extension-apiserver-authentication", "requestheader-allowed-names"
+	first := must[*corev1.ConfigMap](t)(objects.Get(ctx, name, metav1.GetOptions{}))
+	for key, want := range map[string]string{
+		"client-ca-file": "-----BEGIN CERTIFICATE-----", "requestheader-client-ca-file": "-----BEGIN CERTIFICATE-----", names: `["` + config.FrontProxyUser + `"]`,
+		"requestheader-username-headers": `["X-Remote-User"]`, "requestheader-group-headers": `["X-Remote-Group"]`, "requestheader-uid-headers": `["X-Remote-Uid"]`,
+		"requestheader-extra-headers-prefix": `["X-Remote-Extra-"]`,
+	} {
+		if !strings.HasPrefix(first.Data[key], want) {
+			t.Errorf("%s: %s is %q, want %q", name, key, first.Data[key], want)
+		}
+	}
+	await := func(what string, want func(*corev1.ConfigMap) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			have, err := objects.Get(ctx, name, metav1.GetOptions{})
+			if err == nil && want(have) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %+v, %v", what, have, err)
+			}
+		}
+	}
+	ok(t, objects.Delete(ctx, name, metav1.DeleteOptions{}))
+	await("deleted", func(have *corev1.ConfigMap) bool {
+		return reflect.DeepEqual(have.Data, first.Data) && have.UID != first.UID
+	})
+	_, err := objects.Patch(ctx, name, types.MergePatchType, []byte(`{"data":{"`+names+`":"[\"mine\"]","client-ca-file":"x"}}`), metav1.PatchOptions{})
+	ok(t, err)
+	await("changed", func(have *corev1.ConfigMap) bool {
+		return have.Data[names] == `["mine","`+config.FrontProxyUser+`"]` && have.Data["client-ca-file"] == first.Data["client-ca-file"]
+	})
 }
 
 // events of both groups are the same objects.
