@@ -119,7 +119,7 @@ func TestPodSecurity(t *testing.T) {
 func TestPodSecurityConfiguration(t *testing.T) {
 	const head = "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\n"
 	namespaces := map[string]map[string]string{"plain": nil, "free": {"pod-security.kubernetes.io/enforce": "privileged"}, "system": nil}
-	make := func(configuration string) (*PodSecurity, error) {
+	with := func(configuration string) (*PodSecurity, error) {
 		return NewPodSecurity([]byte(configuration), PodSecuritySources{
 			Namespace: func(_ context.Context, name string) (*corev1.Namespace, error) {
 				return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: namespaces[name]}}, nil
@@ -136,11 +136,11 @@ func TestPodSecurityConfiguration(t *testing.T) {
 		head + "exemptions: {usernames: [\"\"]}":    "must not be empty",
 		head + "exemptions: {runtimeClasses: [A_]}": "a lowercase RFC 1123 subdomain",
 	} {
-		if _, err := make(bad); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := with(bad); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", bad, err, want)
 		}
 	}
-	p, err := make(head + "defaults: {enforce: baseline, enforce-version: v1.37, warn: restricted}\n" +
+	p, err := with(head + "defaults: {enforce: baseline, enforce-version: v1.37, warn: restricted}\n" +
 		"exemptions: {usernames: [root], namespaces: [system], runtimeClasses: [virtual]}\n")
 	if err != nil {
 		t.Fatal(err)
