@@ -78,9 +78,34 @@ func (h *Host) makeCgroups() ([]string, error) {
 		if err := h.limitMemory(dir); err != nil {
 			return nil, err
 		}
+		if err := h.lab.weigh(root); err != nil {
+			return nil, err
+		}
 		out = append(out, dir)
 	}
 	return out, nil
+}
+
+// weigh has a lab's hosts weigh as much as a process each. By itself a group weighs as
+// much as one, whatever is in it: beside a compiler on each CPU all servers of all labs
+// together would have a third of a CPU.
+func (l *Lab) weigh(root string) error {
+	hosts, err := filepath.Glob(groupDir(root, "*", "*", "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	for dir, n := range map[string]int{groupDir(root): len(hosts), groupDir(root, l.Name): len(l.Hosts)} {
+		for file, each := range map[string]int{"cpu.shares": 1024, "cpu.weight": 100} {
+			path := filepath.Join(dir, file)
+			if _, err := os.Stat(path); err != nil {
+				continue
+			}
+			if err := os.WriteFile(path, []byte(strconv.Itoa(each*min(max(n, 1), 100))), 0); err != nil {
+				return fmt.Errorf("set the weight of the lab: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // delegateAll enables every controller of a v2 group for its children.
