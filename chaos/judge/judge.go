@@ -57,6 +57,9 @@ func heals(faults []Fault) []Violation {
 		for _, p := range f.Plan {
 			out = append(out, Violation{"plan", f.Over, what + "the plan is not empty: " + p})
 		}
+		if f.Unapplied != "" {
+			out = append(out, Violation{"plan", f.Heal, what + "an apply failed: " + f.Unapplied})
+		}
 		for _, l := range f.Lost {
 			out = append(out, Violation{"lost", f.Over, what + "an acknowledged write is lost: " + l})
 		}
