@@ -88,11 +88,20 @@ func run(ctx context.Context, labName, dir string, seed uint64, only string, dur
 	if err != nil {
 		return err
 	}
+	before, err := loadOf(c.flow.Lab)
+	if err != nil {
+		return err
+	}
 	failed := c.torment(ctx, r, newSchedule(seed, chosen, c.flow.Masters, c.flow.Workers), duration)
 	whole := judge.Run{Seed: seed}
 	if failed == nil {
 		whole.Lasted = r.now()
 	}
+	after, err := loadOf(c.flow.Lab)
+	if err != nil {
+		return err
+	}
+	whole.Others = after.others(before)
 	r.add(judge.Line{Run: &whole})
 	if err := r.close(); err != nil {
 		return err

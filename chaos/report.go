@@ -29,7 +29,7 @@ func judgeFiles(w io.Writer, document string, paths ...string) error {
 		}
 		violations := judge.Judge(h)
 		for _, r := range h.Runs {
-			fmt.Fprintf(w, "\nseed %d", r.Seed)
+			fmt.Fprintf(w, "\nseed %d, %s; others had %.0f %% of the machine", r.Seed, r.Lasted.Round(time.Second), 100*r.Others)
 			if len(violations) == 0 {
 				survived += r.Lasted
 			}

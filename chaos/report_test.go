@@ -26,7 +26,7 @@ func TestFiguresOfSeveralRuns(t *testing.T) {
 	if err := judgeFiles(&printed, document, well, ill); !errors.Is(err, errViolated) {
 		t.Errorf("a plan that is not empty: %v", err)
 	}
-	for _, want := range []string{"seed 7\n", "seed 8\n", "the plan is not empty: update", "| pause | 2 |"} {
+	for _, want := range []string{"seed 7, 1m0s;", "seed 8, 30s;", "the plan is not empty: update", "| pause | 2 |"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("it does not print %q:\n%s", want, &printed)
 		}

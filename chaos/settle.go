@@ -29,6 +29,10 @@ const (
 // settle waits until everything is as it should be, and the Service answers each host;
 // and until then again where that ends before a time.
 func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Duration) error {
+	healed, err := loadOf(s.flow.Lab)
+	if err != nil {
+		return err
+	}
 	for well := false; ; sleep(ctx, 100*time.Millisecond) {
 		began := s.r.now()
 		err := s.settled(ctx, s.masters)
@@ -42,7 +46,11 @@ func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Durati
 			return ctx.Err()
 		case err == nil:
 			if !well {
-				well, f.Ready = true, began
+				now, err := loadOf(s.flow.Lab)
+				if err != nil {
+					return err
+				}
+				well, f.Ready, f.Others = true, began, now.others(healed)
 			}
 			if began >= until {
 				return nil

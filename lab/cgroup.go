@@ -139,6 +139,29 @@ func fillCpuset(root string, path ...string) error {
 	return nil
 }
 
+// CPU is how much CPU time the lab's hosts have used.
+func (l *Lab) CPU() (time.Duration, error) {
+	if isV2() {
+		stat, err := os.ReadFile(filepath.Join(groupDir(cgroupMount, l.Name), "cpu.stat"))
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(stat)) {
+			if f := strings.Fields(line); len(f) == 2 && f[0] == "usage_usec" {
+				n, err := strconv.ParseInt(f[1], 10, 64)
+				return time.Duration(n) * time.Microsecond, err
+			}
+		}
+		return 0, fmt.Errorf("lab %s: its cgroup does not tell its CPU time", l.Name)
+	}
+	usage, err := os.ReadFile(filepath.Join(groupDir(filepath.Join(cgroupMount, "cpuacct"), l.Name), "cpuacct.usage"))
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(usage)), 10, 64)
+	return time.Duration(n), err
+}
+
 func (h *Host) limitMemory(dir string) error {
 	if h.Memory == 0 || h.Virtual { // a virtual machine's is what the emulator gives it
 		return nil

@@ -149,6 +149,8 @@ type Run struct {
 	// Lasted is from the first fault to the end of the last round; zero where the run
 	// did not come to its end.
 	Lasted time.Duration `json:"lasted"`
+	// Others is as that of a Fault, from the beginning to the end.
+	Others float64 `json:"others,omitempty"`
 }
 
 // Fault is one round of the nemesis.
@@ -164,6 +166,9 @@ type Fault struct {
 	// Ready is when all was as it should be again, and Over the end of the round.
 	Ready time.Duration `json:"ready"`
 	Over  time.Duration `json:"over"`
+	// Others is which part of the machine's CPUs, from 0 to 1, others than the lab's
+	// hosts had from the heal until all was as it should be.
+	Others float64 `json:"others,omitempty"`
 	// Late is what was amiss ten seconds after the heal, and NotReady what was amiss
 	// last where it never ended.
 	Late      string   `json:"late,omitempty"`
