@@ -96,7 +96,7 @@ const (
 	BundlePort = 10261
 )
 
-// Directories on a server. All but PodLogDir and CNI's belong to Gantry alone.
+// Directories on a server. All but PodLogDir, SharedKubeletDir and CNI's belong to Gantry alone.
 const (
 	BinDir    = "/opt/gantry/bin"
 	ConfigDir = "/etc/gantry"
@@ -108,6 +108,10 @@ const (
 	// more than their name.
 	RegistriesDir = ConfigDir + "/registries"
 	PodLogDir     = "/var/log/pods"
+	// DevicePluginDir is where device plugins, which know no other place, look for the
+	// kubelet. Others may keep things beside it.
+	SharedKubeletDir = "/var/lib/kubelet"
+	DevicePluginDir  = SharedKubeletDir + "/device-plugins"
 
 	EtcdDataDir    = StateDir + "/etcd"
 	ContainerdRoot = StateDir + "/containerd"

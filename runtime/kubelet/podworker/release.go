@@ -26,6 +26,7 @@ func (c *Config) release(ctx context.Context, uid string) error {
 	if err := c.Specs.ReleasePod(uid); err != nil {
 		return err
 	}
+	c.Devices.Release(uid)
 	if err := c.Volumes.TearDown(uid); err != nil {
 		return err
 	}
