@@ -126,7 +126,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	case w.failed == nil:
 		var r *admit.Rejection
 		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
-			w.failed = &status.Failure{Reason: r.Reason, Message: "Pod was rejected: " + r.Message}
+			w.failed = &status.Failure{Reason: r.Reason, Message: "Pod was rejected: " + r.Message, Rejected: true}
 			w.Events.Event(p, corev1.EventTypeWarning, r.Reason, r.Message)
 		}
 	}

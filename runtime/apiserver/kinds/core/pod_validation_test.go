@@ -125,7 +125,7 @@ func TestPodValidation(t *testing.T) {
 		c("groups policy", "supplementalGroupsPolicy: Strict", "supplementalGroupsPolicy: Loose", "supplementalGroupsPolicy: Unsupported value"),
 		c("seccomp type", "{type: Localhost, localhostProfile: profiles/a.json}", "{type: None}", "seccompProfile.type: Unsupported value"),
 		c("seccomp without profile", ", localhostProfile: profiles/a.json", "", "seccompProfile.localhostProfile: Required value"),
-		c("seccomp with a profile too many", "type: Localhost", "type: Unconfined", "can only be set when type is Localhost"),
+		c("seccomp with a profile too many", "type: Localhost", "type: Unconfined", "can only be set when seccomp type is Localhost"),
 		c("seccomp profile", "profiles/a.json", "/a.json", "must be a relative path"),
 		c("seccomp profile above", "profiles/a.json", "a/../../b", "must not contain '..'"),
 		c("app armor", "appArmorProfile: {type: RuntimeDefault}", "appArmorProfile: {type: X}", "appArmorProfile.type: Unsupported value"),
@@ -330,10 +330,11 @@ func TestWhatANewPodHasNot(t *testing.T) {
 
 func TestAMirrorStaysOne(t *testing.T) {
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {annotations: {a: b}}\nspec: {nodeName: n, containers: [{name: a, image: b}]}\nstatus: {qosClass: BestEffort}"
-	const refused = "may not add, remove or update mirror pod annotation"
+	const path = `metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not `
+	const refused, refusedNew = path + "remove or update mirror pod annotation", path + "add mirror pod annotation"
 	mirror := strings.Replace(pod, "a: b}", "kubernetes.io/config.mirror: x}", 1)
 	cases := []kindtest.Case{
-		kindtest.Change("added", pod, "a: b}", "kubernetes.io/config.mirror: ''}", refused),
+		kindtest.Change("added", pod, "a: b}", "kubernetes.io/config.mirror: ''}", refusedNew),
 		kindtest.Change("removed", mirror, "kubernetes.io/config.mirror: x", "a: b", refused),
 		kindtest.Change("changed", mirror, "mirror: x", "mirror: z", refused),
 		kindtest.Change("kept", mirror, "mirror: x", "mirror: x, a: b", ""),
