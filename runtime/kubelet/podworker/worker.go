@@ -47,6 +47,7 @@ type worker struct {
 	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
+	deletion   deletion
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
