@@ -135,6 +135,9 @@ var arrows = map[string][]string{
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
 	"chaos":       {"e2e", "lab", "runtime/config"},
 	"chaos/judge": {},
+	// It runs upstream's suite, which is a program of its own.
+	"conformance":        {"e2e", "lab", "runtime/config"},
+	"conformance/images": {},
 	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples":    {},
 	// The oracle sends requests and knows no kinds.
