@@ -191,15 +191,7 @@ func validatePodSecurity(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	}
 	errs = append(errs, validateSeccomp(sc.SeccompProfile, path.Child("seccompProfile"))...)
 	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
-	names := sets.New[string]()
-	for i, ctl := range sc.Sysctls {
-		p := path.Child("sysctls").Index(i).Child("name")
-		errs = append(errs, validate.Required(ctl.Name, p)...)
-		if names.Has(ctl.Name) {
-			errs = append(errs, field.Duplicate(p, ctl.Name))
-		}
-		names.Insert(ctl.Name)
-	}
+	errs = append(errs, validateSysctls(s, path.Child("sysctls"))...)
 	if s.ShareProcessNamespace != nil && *s.ShareProcessNamespace && s.HostPID {
 		errs = append(errs, field.Invalid(path.Child("shareProcessNamespace"), true, "ShareProcessNamespace and HostPID cannot both be enabled"))
 	}
