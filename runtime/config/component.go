@@ -139,11 +139,13 @@ const (
 	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
 	// the API server makes and writes rotated files to.
 	AuditLogFile = StateDir + "/audit/audit.log"
-	// AuditPolicyFile, AuthenticationConfigFile and TokenWebhookConfigFile are the
-	// API server's, on masters only, and there if they are asked for.
+	// AuditPolicyFile, AuthenticationConfigFile, TokenWebhookConfigFile and
+	// PodSecurityConfigFile are the API server's, on masters only, and there if they are
+	// asked for.
 	AuditPolicyFile          = ConfigDir + "/audit-policy.yaml"
 	AuthenticationConfigFile = ConfigDir + "/authentication.yaml"
 	TokenWebhookConfigFile   = ConfigDir + "/token-webhook.yaml"
+	PodSecurityConfigFile    = ConfigDir + "/pod-security.yaml"
 
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"

@@ -19,8 +19,12 @@ import (
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
-// refusedDelay is the pause after which a mirror pod that the API refused is tried again.
-const refusedDelay = time.Minute
+// Pauses after which a mirror pod that the API refused is tried again: soon, since an API
+// server that has just started does not know everything, and then less and less often.
+const (
+	firstRefusedDelay = time.Second
+	maxRefusedDelay   = time.Minute
+)
 
 // Status writes the status of pods of the API, and deletes those that have ended.
 type Status interface {
@@ -40,8 +44,9 @@ type Mirrors struct {
 	Status Status
 	Log    *slog.Logger
 
-	mu   sync.Mutex
-	made map[cache.ObjectName]*corev1.Pod // that the watch has not shown yet
+	mu      sync.Mutex
+	made    map[cache.ObjectName]*corev1.Pod   // that the watch has not shown yet
+	refused map[cache.ObjectName]time.Duration // the pause after the last time
 }
 
 // Watch keeps the mirror pods from now on, until ctx is done: one that somebody deletes is
@@ -99,7 +104,7 @@ func (m *Mirrors) Write(ctx context.Context, p *corev1.Pod, status corev1.PodSta
 		switch {
 		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err):
 			m.Log.Warn("a static pod runs, and the API does not show it", "pod", p.Namespace+"/"+p.Name, "error", err)
-			time.AfterFunc(refusedDelay, func() { m.Static.Refresh(p.Namespace, p.Name) })
+			time.AfterFunc(m.pause(p), func() { m.Static.Refresh(p.Namespace, p.Name) })
 			return nil
 		case err != nil:
 			return err
@@ -185,5 +190,18 @@ func (m *Mirrors) create(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error
 		m.made = map[cache.ObjectName]*corev1.Pod{}
 	}
 	m.made[cache.MetaObjectToName(p)] = made
+	delete(m.refused, cache.MetaObjectToName(p))
 	return made, nil
+}
+
+// pause is how long a mirror pod that was refused waits: twice as long each time.
+func (m *Mirrors) pause(p *corev1.Pod) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refused == nil {
+		m.refused = map[cache.ObjectName]time.Duration{}
+	}
+	name := cache.MetaObjectToName(p)
+	m.refused[name] = min(max(firstRefusedDelay, 2*m.refused[name]), maxRefusedDelay)
+	return m.refused[name]
 }

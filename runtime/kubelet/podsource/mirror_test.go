@@ -294,6 +294,12 @@ func TestTheAPIRefusesAMirror(t *testing.T) {
 	if p := m.live(); p.UID != "other" || m.statuses.phase("other") != "" {
 		t.Errorf("%+v, %v", p, m.statuses.phases)
 	}
+	m.wantRefreshed() // it is tried again
+	for _, want := range []time.Duration{2, 4, 8, 16, 32, 60, 60} {
+		if got := m.pause(m.static); got != want*time.Second {
+			t.Errorf("the next pause is %s, want %d s", got, want)
+		}
+	}
 	m.Node = func() (*corev1.Node, error) { return nil, errAway }
 	if err := m.Write(t.Context(), m.static, corev1.PodStatus{}); !errors.Is(err, errAway) || !strings.Contains(err.Error(), "not registered yet") {
 		t.Errorf("%v", err)

@@ -23,5 +23,6 @@ func Kinds() []kind.Kind {
 		limitRange(),
 		resourceQuota(),
 		event(),
+		binding(),
 	}
 }
