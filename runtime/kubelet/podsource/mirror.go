@@ -162,7 +162,8 @@ func (m *Mirrors) drop(mirror *corev1.Pod) {
 func (m *Mirrors) create(ctx context.Context, p *corev1.Pod) (*corev1.Pod, error) {
 	node, err := m.Node()
 	if err != nil {
-		return nil, fmt.Errorf("show the static pod %s/%s: its node is not registered yet: %w", p.Namespace, p.Name, err)
+		// That the Node is not found is no answer to what is asked of the API below.
+		return nil, fmt.Errorf("show the static pod %s/%s: its node is not registered yet: %s", p.Namespace, p.Name, err.Error())
 	}
 	annotations := maps.Clone(p.Annotations)
 	annotations[corev1.MirrorPodAnnotationKey] = p.Annotations[pod.ConfigHashAnnotation]

@@ -300,8 +300,9 @@ func TestTheAPIRefusesAMirror(t *testing.T) {
 			t.Errorf("the next pause is %s, want %d s", got, want)
 		}
 	}
-	m.Node = func() (*corev1.Node, error) { return nil, errAway }
-	if err := m.Write(t.Context(), m.static, corev1.PodStatus{}); !errors.Is(err, errAway) || !strings.Contains(err.Error(), "not registered yet") {
+	// As long as its node is not registered, that is what it waits for.
+	m.Node = func() (*corev1.Node, error) { return nil, apierrors.NewNotFound(corev1.Resource("nodes"), "Node") }
+	if err := m.Write(t.Context(), m.static, corev1.PodStatus{}); err == nil || !strings.Contains(err.Error(), "not registered yet") {
 		t.Errorf("%v", err)
 	}
 }
