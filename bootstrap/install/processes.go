@@ -121,13 +121,14 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			Serving: config.KubeletCert.KeyPair(), ClientCAFile: config.CA.CertFile(),
 			ClusterDNS: n.Network.ClusterDNS(), ClusterDomain: n.Network.DNSDomain,
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
-			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
-			Network:              config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
-			Certificates:         certificates(n),
+			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls, RuntimeHandlers: n.Kubelet.RuntimeHandlers,
+			ImagePullCredentialsVerification: n.Kubelet.ImagePullCredentialsVerification,
+			Network:                          config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Certificates:                     certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
 			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
-			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs,
+			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs, ServiceLocality: config.ServiceLocality(n.Network.ServiceLocality),
 		}, []config.Credential{config.CA, config.ProxyCert}},
 		{config.DNS, &config.DNSConfig{
 			Client: apiClient(n, config.DNSCert), Health: health(config.DNSCert), Addresses: n.Network.ClusterDNS(),

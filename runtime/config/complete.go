@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +27,9 @@ const (
 	NeverVerifyPreloadedImages = "NeverVerifyPreloadedImages"
 	AlwaysVerify               = "AlwaysVerify"
 )
+
+// DefaultRuntimeHandler is the one that KubeletConfig.RuntimeHandlers adds to.
+const DefaultRuntimeHandler = "runc"
 
 // required reports the fields that are empty, by their names in the file.
 func required(fields map[string]string) error {
@@ -219,13 +223,21 @@ func (c *KubeletConfig) completeRuntimes() error {
 		if handler == "" || runtime == "" {
 			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: %q: neither may be empty", handler, runtime))
 		}
+		if handler == DefaultRuntimeHandler {
+			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: it is always there, and is runc", handler))
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // Complete fills defaults and validates.
 func (c *ProxyConfig) Complete() error {
-	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
+	setDefault(&c.ServiceLocality, LocalityWeighted)
+	var locality error
+	if all := []ServiceLocality{LocalityWeighted, LocalitySameNode, LocalityNone}; !slices.Contains(all, c.ServiceLocality) {
+		locality = fmt.Errorf("serviceLocality: %q is none of %v", c.ServiceLocality, all)
+	}
+	return errors.Join(locality, c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
 		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"nodeName": c.NodeName}))
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
 	"github.com/gantry-run/gantry/runtime/controller/servicecidrs"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
+	"github.com/gantry-run/gantry/runtime/controller/storageversionmigrator"
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
 	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
 	"github.com/gantry-run/gantry/runtime/controller/ttlafterfinished"
@@ -74,6 +75,7 @@ func controllers() []controller {
 		{maker(csrcleaner.New), 1},
 		{maker(trustbundle.New), 1},
 		{maker(resourcequota.New), 3},
+		{maker(storageversionmigrator.New), 1},
 	}
 }
 

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,12 +25,14 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/podcertificate"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
 	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
@@ -65,10 +68,14 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		binds:   mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
 		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
 	}
+	k.devices = devices.New(devices.Config{
+		Dir: config.DevicePluginDir, Layout: k.layout, Log: log,
+		NodeChanged: func() { k.node.Wake() }, PodChanged: func(uid string) { k.workers.Wake(uid) },
+	})
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
-		Capacity: capacity, Allocatable: allocatable, Features: runtime.Features(),
+		Capacity: capacity, Allocatable: allocatable, Devices: k.devices, Features: runtime.Features(),
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
 	})
 	if _, ok := reserved[corev1.ResourceMemory]; ok {
@@ -106,23 +113,27 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// certificateJitter spreads the renewals of pods' certificates, as upstream's.
+const certificateJitter = 5 * time.Minute
+
 // workerConfig makes the rooms that pods are run with.
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
-	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
+	refs, tokens, writer := objects.NewManager(k.api, k.cfg.NodeName), token.NewManager(k.api), status.NewWriter(k.api)
+	certificates := podcertificate.NewManager(k.api, k.getNode, time.Now, func() time.Duration { return rand.N(certificateJitter) })
 	pulls := images.NewManager(runtime, refs, events, images.Access{
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
 	users := userns.NewManager(k.layout)
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, allocatable, runtime))
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime))
 	hostname := func(pod *corev1.Pod) (string, error) {
 		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)
 	}
 	return podworker.Config{
-		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
+		NodeIPs: k.cfg.NodeIPs, Allocatable: k.node.Allocatable, Layout: k.layout,
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, ImageVolumes: volumes, Cgroups: k.cgroups,
-		Allocations: allocation.Checkpoint{Layout: k.layout},
+		Allocations: allocation.Checkpoint{Layout: k.layout}, Devices: k.devices,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
 			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
@@ -130,7 +141,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
 			NodeName: k.cfg.NodeName, ClusterDomain: k.cfg.ClusterDomain, Allocatable: allocatable, Layout: k.layout,
-			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
+			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups, Devices: k.devices,
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
 		Files: podfiles.Files{
@@ -138,12 +149,13 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
-		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
+		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{k.devices, admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
 		Status: writer, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {
 			pulls.Forget(uid)
 			tokens.Forget(uid)
+			certificates.Forget(uid)
 			writer.Forget(types.UID(uid))
 			users.Forget(uid)
 		},

@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/storage/ephemeral"
 	statsapi "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -29,6 +31,7 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 	for i := range out.Pods {
 		ps := &out.Pods[i]
 		p := of[ps.PodRef.UID]
+		ps.VolumeStats = s.volumes(now, p.Pod)
 		bytes, files := usedBelow(s.Layout.Pod(ps.PodRef.UID))
 		for j := range ps.Containers {
 			cs := &ps.Containers[j]
@@ -44,6 +47,36 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 		}
 		ps.EphemeralStorage = used(out.Node.Fs, bytes, files)
 	}
+}
+
+// volumes are what each volume of a pod takes that is a directory of its own: a claim
+// its file system, any other what is below it. Of a directory of the server and of an
+// image nothing is told, as upstream tells nothing.
+func (s *Summarizer) volumes(at metav1.Time, p *corev1.Pod) []statsapi.VolumeStats {
+	var out []statsapi.VolumeStats
+	for i := range p.Spec.Volumes {
+		v := &p.Spec.Volumes[i]
+		dirs, err := filepath.Glob(filepath.Join(s.Layout.Volumes(string(p.UID)), "*", v.Name))
+		if err != nil || len(dirs) != 1 || v.HostPath != nil || v.Image != nil {
+			continue
+		}
+		fs := fileSystem(at, dirs[0])
+		if fs == nil {
+			continue
+		}
+		vs := statsapi.VolumeStats{Name: v.Name, FsStats: *fs}
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}
+		case v.Ephemeral != nil:
+			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: ephemeral.VolumeClaimName(p, v)}
+		default:
+			bytes, files := usedBelow(dirs[0])
+			vs.FsStats = *used(fs, bytes, files)
+		}
+		out = append(out, vs)
+	}
+	return out
 }
 
 // fileSystem is that of a directory as a whole.

@@ -16,6 +16,9 @@ import (
 // longer than it may, or had to give way.
 type Failure struct {
 	Reason, Message string
+	// Rejected: nothing of the pod was begun here, so that its containers have no status;
+	// with one, clients would show that they are being created.
+	Rejected bool
 	// Disruption is the message of its condition DisruptionTarget; "": it has none.
 	Disruption string
 }
@@ -33,6 +36,8 @@ type Facts struct {
 	Cgroup *corev1.Pod
 	// Resizes are the conditions of a resize that waits or is being carried out.
 	Resizes []corev1.PodCondition
+	// Devices are those of main containers by name, with their health.
+	Devices map[string][]corev1.ResourceStatus
 	// Terminated: the pod was deleted and nothing of it runs any more.
 	Terminated bool
 }
@@ -52,6 +57,9 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	s.QOSClass = pod.QOSClass(v.Pod)
 	s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses = nil, nil, nil
 	for kind, spec := range pod.Containers(&v.Pod.Spec, pod.AllContainers) {
+		if f.Failed != nil && f.Failed.Rejected {
+			break
+		}
 		list := map[pod.ContainerType]*[]corev1.ContainerStatus{
 			pod.InitContainers: &s.InitContainerStatuses, pod.MainContainers: &s.ContainerStatuses, pod.EphemeralContainers: &s.EphemeralContainerStatuses,
 		}[kind]

@@ -12,7 +12,7 @@ import (
 // TestAClaimIsNoVolumeOfANode: a pod that asks for what nothing binds does not start, and
 // its events say why.
 func TestAClaimIsNoVolumeOfANode(t *testing.T) {
-	m := NewManager(poddir.Layout{Root: t.TempDir()}, nil, nil, Plugins(nil, nil, nil, nil, nil))
+	m := NewManager(poddir.Layout{Root: t.TempDir()}, nil, nil, Plugins(nil, nil, nil, nil, nil, nil))
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Volumes: []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
 		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"},
 	}}}}}
