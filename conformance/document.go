@@ -6,22 +6,26 @@ import (
 	"time"
 )
 
-// document tells what a run found.
-func document(all results, version string, at time.Time) string {
+// document tells what the sets found.
+func document(sets []part, version string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Conformance
 
 Written by `+"`make conformance`"+`: the conformance specs of Kubernetes' own suite (`+"`k8s.io/kubernetes/test/e2e`"+` %s, its own time-outs), against one master and two workers with the default configuration.
 
-| | specs |
-|---|---|
-| passed | %d |
-| failed | %d |
-| skipped | %d |
-| all | %d |
-
-Run on %s.
-`, version, all.count(passed), len(all)-all.count(passed)-all.count(skipped), all.count(skipped), len(all), at.UTC().Format(time.DateOnly))
+| set | passed | failed | skipped | all | run on |
+|---|---|---|---|---|---|
+`, version)
+	var all results
+	for _, s := range sets {
+		r := s.results
+		if len(r) == 0 {
+			fmt.Fprintf(&b, "| %s | | | | | not run |\n", s.set)
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s |\n", s.set, r.count(passed), len(r)-r.count(passed)-r.count(skipped), r.count(skipped), len(r), s.ended.UTC().Format(time.DateOnly))
+		all = append(all, r...)
+	}
 	if all.count(passed) == len(all) {
 		return b.String()
 	}

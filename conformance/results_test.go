@@ -71,13 +71,13 @@ func TestNames(t *testing.T) {
 
 func TestDocument(t *testing.T) {
 	at := time.Date(2026, 2, 3, 23, 0, 0, 0, time.UTC)
-	text := document(read(t), "v1.2.3", at)
-	for _, want := range []string{"v1.2.3", "| passed | 1 |", "| failed | 2 |", "| skipped | 1 |", "| all | 4 |", "2026-02-03", `| [sig-a] breaks | failed | expected a \| b |`, `needs \| more | skipped`} {
+	text := document([]part{{"parallel", at, read(t)}, {"serial", time.Time{}, nil}}, "v1.2.3")
+	for _, want := range []string{"v1.2.3", "| parallel | 1 | 2 | 1 | 4 | 2026-02-03 |", "| serial | | | | | not run |", `| [sig-a] breaks | failed | expected a \| b |`, `needs \| more | skipped`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if text := document(results{{"a", passed, ""}}, "v1", at); strings.Contains(text, "did not pass") {
+	if text := document([]part{{"serial", at, results{{"a", passed, ""}}}}, "v1"); strings.Contains(text, "did not pass") {
 		t.Errorf("everything passed:\n%s", text)
 	}
 }
@@ -94,5 +94,20 @@ func TestSets(t *testing.T) {
 	}
 	if args := strings.Join(sets(3)[1].arguments(o), " "); !strings.Contains(args, "-procs=1 ") || strings.Contains(args, "-skip=") {
 		t.Errorf("the serial set is one at a time: %s", args)
+	}
+}
+
+// TestAPartIsTheLastOne: a set that is not asked for is read as it was left.
+func TestAPartIsTheLastOne(t *testing.T) {
+	o := options{dir: t.TempDir(), sets: "serial"}
+	s := sets(1)[0]
+	if p, err := o.part(t.Context(), s); err != nil || len(p.results) != 0 || !p.ended.IsZero() {
+		t.Errorf("it never ran: %+v, %v", p, err)
+	}
+	if err := os.WriteFile(filepath.Join(o.dir, "parallel.json"), []byte(report), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := o.part(t.Context(), s); err != nil || len(p.results) != 4 || p.ended.IsZero() {
+		t.Errorf("it ran: %+v, %v", p, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // set is a part of the suite that is run at once.
@@ -53,6 +54,20 @@ func (s set) run(ctx context.Context, o options) (results, error) {
 		return nil, fmt.Errorf("the %s set did not start (%s): %w", s.name, log.Name(), failed)
 	}
 	return got, nil
+}
+
+// last is the set's last report with its time; none where it has not run.
+func (s set) last(o options) (results, time.Time, error) {
+	path := filepath.Join(o.dir, s.name+".json")
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, time.Time{}, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	got, err := readReport(path)
+	return got, info.ModTime(), err
 }
 
 func (s set) arguments(o options) []string {

@@ -16,6 +16,7 @@ func exceptions() compare.Exceptions {
 	return compare.Exceptions{
 		meant("", "", `^code 2\d\d / 422: (Unsupported [^;]+(; )?)+$`, "what the cluster does not do is refused, with the reason (docs/kubernetes.md)"),
 		meant("", "", `^causes: only upstream \[\], only ours \[(Unsupported [^ ]+ ?)+\]$`, "what the cluster does not do is refused, with the reason (docs/kubernetes.md)"),
+		meant("", "", `^causes: only upstream \[[^\]]*(\[\][^\]]*)*\], only ours \[.*Unsupported `, "of what is refused anyway the rules are not told"),
 		meant("", "", `^warnings: .*/ \["N - \\"not supported by this cluster yet: `, "kinds that are kept and that nothing acts on yet are answered with a warning"),
 		meant("PersistentVolume*", "", `^object .*finalizers.*: .*kubernetes\.io/pvc?-protection`, protection),
 		meant("PersistentVolume*", "*delete*", `^(object|code 200 / 404)`, protection),

@@ -50,6 +50,8 @@ func (p projected) source(ctx context.Context, m Mounting, index int, def fs.Fil
 		return p.podCertificate(ctx, m, index, s.PodCertificate, def)
 	case s.ServiceAccountToken != nil:
 		return p.token(ctx, m, s.ServiceAccountToken)
+	case *s == corev1.VolumeProjection{}: // the API takes a source of nothing
+		return nil, nil
 	}
 	return nil, errors.New("a source of the projected volume is of a kind that this node does not have")
 }

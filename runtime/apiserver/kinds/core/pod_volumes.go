@@ -205,7 +205,7 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 			if t.ExpirationSeconds != nil && (*t.ExpirationSeconds < 600 || *t.ExpirationSeconds > 1<<32) {
 				errs = append(errs, field.Invalid(tp.Child("expirationSeconds"), *t.ExpirationSeconds, "may not specify a duration less than 10 minutes or larger than 2^32 seconds"))
 			}
-			errs = append(errs, filePath(t.Path, tp.Child("path"))...)
+			errs = append(errs, filePath(t.Path, at.Child("path"))...)
 		}
 		if c := s.ClusterTrustBundle; c != nil {
 			n++
@@ -215,8 +215,8 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 			n++
 			errs = append(errs, validatePodCertificate(c, p.Child("podCertificate"))...)
 		}
-		if n != 1 {
-			errs = append(errs, field.Forbidden(p, "must specify exactly 1 volume type"))
+		if n > 1 { // none is none
+			errs = append(errs, field.Forbidden(p, "may not specify more than 1 volume type per source"))
 		}
 	}
 	return append(errs, samePaths(v, at)...)
@@ -226,8 +226,9 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	paths := sets.New[string]()
+	all := at.Child("volumeMounts") // errors of some fields do not say of which mount, as upstream's
 	for i, m := range c.VolumeMounts {
-		p := at.Child("volumeMounts").Index(i)
+		p := all.Index(i)
 		errs = append(errs, mountable(m.Name, volumes, p.Child("name"))...)
 		errs = append(errs, validate.Required(m.MountPath, p.Child("mountPath"))...)
 		if paths.Has(m.MountPath) {
@@ -237,22 +238,18 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 		if m.SubPath != "" && m.SubPathExpr != "" {
 			errs = append(errs, field.Invalid(p.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
 		}
-		errs = append(errs, relativePath(m.SubPath, p.Child("subPath"))...)
-		errs = append(errs, relativePath(m.SubPathExpr, p.Child("subPathExpr"))...)
+		errs = append(errs, relativePath(m.SubPath, all.Child("subPath"))...)
+		errs = append(errs, relativePath(m.SubPathExpr, all.Child("subPathExpr"))...)
 		if m.MountPropagation != nil {
-			errs = append(errs, validate.OneOf(*m.MountPropagation, p.Child("mountPropagation"),
+			errs = append(errs, validate.Known(*m.MountPropagation, all.Child("mountPropagation"),
 				corev1.MountPropagationBidirectional, corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)...)
 			privileged := c.SecurityContext != nil && ptr.Deref(c.SecurityContext.Privileged, false)
 			if *m.MountPropagation == corev1.MountPropagationBidirectional && !privileged {
-				errs = append(errs, field.Forbidden(p.Child("mountPropagation"), "Bidirectional mount propagation is available only to privileged containers"))
+				errs = append(errs, field.Forbidden(all.Child("mountPropagation"), "Bidirectional mount propagation is available only to privileged containers"))
 			}
 		}
-		if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
-			errs = append(errs, field.Forbidden(p.Child("recursiveReadOnly"), "may only be specified when readOnly is true"))
-		}
-		if ptr.Deref(m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled) != corev1.RecursiveReadOnlyDisabled &&
-			ptr.Deref(m.MountPropagation, corev1.MountPropagationNone) != corev1.MountPropagationNone {
-			errs = append(errs, field.Forbidden(p.Child("recursiveReadOnly"), "may only be specified when mountPropagation is None or not specified"))
+		if m.RecursiveReadOnly != nil {
+			errs = append(errs, validateRecursion(&m, all.Child("recursiveReadOnly"))...)
 		}
 	}
 	for i, d := range c.VolumeDevices {
@@ -268,6 +265,20 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "must be unique"))
 		}
 		paths.Insert(d.DevicePath)
+	}
+	return errs
+}
+
+func validateRecursion(m *corev1.VolumeMount, path *field.Path) field.ErrorList {
+	errs := validate.Known(*m.RecursiveReadOnly, path, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
+	if len(errs) > 0 || *m.RecursiveReadOnly == corev1.RecursiveReadOnlyDisabled {
+		return errs
+	}
+	if !m.ReadOnly {
+		errs = append(errs, field.Forbidden(path, "may only be specified when readOnly is true"))
+	}
+	if ptr.Deref(m.MountPropagation, corev1.MountPropagationNone) != corev1.MountPropagationNone {
+		errs = append(errs, field.Forbidden(path, "may only be specified when mountPropagation is None or not specified"))
 	}
 	return errs
 }
