@@ -128,7 +128,8 @@ func spread(all []time.Duration, none string) string {
 		return none
 	}
 	sorted := slices.Sorted(slices.Values(all))
-	return seconds(sorted[len(sorted)/2]) + ", " + seconds(sorted[len(sorted)-1])
+	n := len(sorted)
+	return seconds((sorted[(n-1)/2]+sorted[n/2])/2) + ", " + seconds(sorted[n-1])
 }
 
 func seconds(d time.Duration) string {

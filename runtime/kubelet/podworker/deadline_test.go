@@ -16,10 +16,10 @@ func TestAGraceRunsByTheServersOwnClock(t *testing.T) {
 	for _, ahead := range []time.Duration{-5 * time.Minute, 0, 5 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			w, p := &worker{}, &corev1.Pod{}
+			d, p := &deletion{}, &corev1.Pod{}
 			check := func(what string, want time.Time) {
 				t.Helper()
-				if got := w.deadline(p); !got.Equal(want) {
+				if got := d.deadline(p); !got.Equal(want) {
 					t.Errorf("the API is %s ahead: %s: its grace ends at %s, want %s", ahead, what, got, want)
 				}
 			}

@@ -75,21 +75,21 @@ type deletion struct {
 
 // deadline is when the grace of a pod that was deleted is over; zero: it was not. It runs
 // from when the deletion is seen: the clocks of servers may differ by more than a grace.
-func (w *worker) deadline(p *corev1.Pod) time.Time {
+func (d *deletion) deadline(p *corev1.Pod) time.Time {
 	if p.DeletionTimestamp == nil {
 		return time.Time{}
 	}
-	if stamp := p.DeletionTimestamp.Time; !stamp.Equal(w.deletion.stamp) {
-		w.deletion = deletion{stamp, time.Now().Add(plan.Grace(p))}
+	if stamp := p.DeletionTimestamp.Time; !stamp.Equal(d.stamp) {
+		*d = deletion{stamp, time.Now().Add(plan.Grace(p))}
 	}
-	return w.deletion.ends
+	return d.ends
 }
 
 // stopAll ends the pod's containers in order, and says whether all have ended.
 func (w *worker) stopAll(ctx context.Context, p *corev1.Pod, grace time.Duration) bool {
 	next := plan.ToStop(w.view(p))
 	for _, c := range next {
-		w.kills.kill(ctx, p, c, primary(w.ips), plan.StopGrace(w.deadline(p), grace, time.Now()), "Stopping container "+c.Name)
+		w.kills.kill(ctx, p, c, primary(w.ips), plan.StopGrace(w.deletion.deadline(p), grace, time.Now()), "Stopping container "+c.Name)
 	}
 	return len(next) == 0
 }
