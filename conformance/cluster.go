@@ -50,7 +50,7 @@ func (c *cluster) start(ctx context.Context, tools e2e.Tools, o options) error {
 	if err := c.flow.Apply(ctx); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(c.flow.Lab.Gateway().String(), "0"))
+	ln, err := net.Listen("tcp", net.JoinHostPort(lab.Gateway(c.flow.Lab).String(), "0"))
 	if err != nil {
 		return err
 	}

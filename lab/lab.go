@@ -300,8 +300,8 @@ func (l *Lab) dir() string      { return labDir(l.Name) }
 func (l *Lab) KeyFile() string  { return filepath.Join(l.dir(), "id_ed25519") }
 func (l *Lab) bridge() string   { return fmt.Sprintf("gtylab%d", l.Index) }
 
-// Gateway is this machine's address on the lab's bridge.
-func (l *Lab) Gateway() netip.Addr { return l.address(1) }
+// Gateway is this machine's address on a lab's bridge.
+func Gateway(l *Lab) netip.Addr { return l.address(1) }
 
 func (l *Lab) address(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 231, byte(l.Index), byte(n)})

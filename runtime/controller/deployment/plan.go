@@ -67,11 +67,15 @@ func shrinkOld(want int32, b bounds, newSet size, old []size) []int32 {
 	for i, o := range old {
 		sizes[i] = o.want
 		total += o.want
-		available += o.available
+		// A set that was just made smaller has not said yet that it has fewer available.
+		available += min(o.available, o.want)
 	}
 	least := want - b.unavailable
 	// What may go in all, with the new set's unavailable pods taken as still needed.
 	budget := total - least - (newSet.want - newSet.available)
+	if budget <= 0 {
+		return sizes
+	}
 	for i, o := range old {
 		n := min(max(0, budget), max(0, o.want-o.available))
 		sizes[i] -= n

@@ -165,3 +165,16 @@ func TestNewSetIsFoundByTemplateAndRevisionsGoOn(t *testing.T) {
 		t.Errorf("annotations after the rollback: %v", one.Annotations)
 	}
 }
+
+// TestASetThatWasJustMadeSmaller: what its status says of pods that are going already does
+// not let more go, while none of the new ones is available.
+func TestASetThatWasJustMadeSmaller(t *testing.T) {
+	for _, fresh := range []size{{want: 3}, {want: 5}} {
+		if got := shrinkOld(10, bounds{surge: 3, unavailable: 2}, fresh, []size{{want: 8, available: 10}}); got[0] != 8 {
+			t.Errorf("beside a new set of %d, 8 of 10 become %d", fresh.want, got[0])
+		}
+	}
+	if got := shrinkOld(10, bounds{surge: 3, unavailable: 2}, size{want: 5, available: 2}, []size{{want: 8, available: 8}}); got[0] != 6 {
+		t.Errorf("with two new pods available, 8 become %d, want 6", got[0])
+	}
+}
