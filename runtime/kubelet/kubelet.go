@@ -18,6 +18,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
+	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
@@ -65,6 +66,7 @@ type Kubelet struct {
 	node     *nodestatus.Reporter
 	pleg     *pleg.Generator
 	workers  *podworker.Workers
+	local    *localvolume.Manager
 	server   server.Config
 	serving  atomic.Bool
 }
@@ -112,6 +114,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.services.Start(ctx.Done())
 	defer k.services.Shutdown()
 	running.Go(func() { k.node.Run(ctx) })
+	running.Go(func() { k.local.Run(ctx) })
 
 	adopted, ok := k.adopt(ctx)
 	if !ok {

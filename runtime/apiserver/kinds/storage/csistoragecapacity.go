@@ -32,8 +32,7 @@ func csiStorageCapacity() kind.Kind {
 			}
 			return errs
 		}),
-		Warnings: kind.NotYet("no pod is placed by the capacity of its volumes' drivers"),
-		Columns:  printers.Columns("Name", "StorageClassName", "Capacity"),
+		Columns: printers.Columns("Name", "StorageClassName", "Capacity"),
 		Cells: kind.Cells(func(c *storagev1.CSIStorageCapacity, _ time.Time) []any {
 			capacity := printers.Unset
 			if c.Capacity != nil {
