@@ -123,6 +123,7 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			NodeLabels: n.Labels, RegisterTaints: taints, MaxPods: n.Kubelet.MaxPods, Reserved: n.Kubelet.Reserved,
 			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls,
 			Network:              config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Storage:              config.StorageConfig{Path: n.Kubelet.Storage.VolumesDir(), Reserve: n.Kubelet.Storage.Reserve},
 			Certificates:         certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{

@@ -18,6 +18,8 @@ type Kubelet struct {
 	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls
 	// that pods may set beside the safe ones.
 	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
+	// Storage is what of the server is for the cluster's own volumes.
+	Storage Storage `json:"storage,omitzero"`
 }
 
 // ControllerManager is what can be set of the controller-manager. Zero values are
@@ -48,7 +50,7 @@ func (k Kubelet) validate() error {
 	for _, s := range k.AllowedUnsafeSysctls {
 		err = errors.Join(err, validateSysctl(s))
 	}
-	return err
+	return errors.Join(err, k.Storage.validate())
 }
 
 // Bounds of the lifetime of leaf certificates: the least is what a request for a
