@@ -251,6 +251,7 @@ func TestTheDocumentsOfAnAPIServer(t *testing.T) {
 		Audit: spec.Audit{Policy: "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n", MaxBackups: 3}, Authentication: authentication,
 		TokenWebhook:           spec.TokenWebhook{Kubeconfig: "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: \"https://r\"}}]\n", CacheTTL: time.Minute},
 		DenyServiceExternalIPs: true, EventRateLimits: []spec.EventRateLimit{{Type: "Server", QPS: 7, Burst: 9}},
+		PodSecurity: "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\ndefaults: {enforce: baseline}\n",
 	}
 	update()
 	if server.File(config.AuditPolicyFile) != c.APIServer.Audit.Policy || server.File(config.AuthenticationConfigFile) != authentication {
@@ -259,7 +260,10 @@ func TestTheDocumentsOfAnAPIServer(t *testing.T) {
 	if server.File(config.TokenWebhookConfigFile) != c.APIServer.TokenWebhook.Kubeconfig {
 		t.Errorf("the way to the webhook is %q", server.File(config.TokenWebhookConfigFile))
 	}
-	for _, want := range []string{"configFile: " + config.TokenWebhookConfigFile, "cacheTTL: 1m0s", "policyFile: " + config.AuditPolicyFile, "maxBackups: 3", "authenticationConfigFile: ", "DenyServiceExternalIPs", "EventRateLimit", "qps: 7"} {
+	if server.File(config.PodSecurityConfigFile) != c.APIServer.PodSecurity {
+		t.Errorf("the configuration of PodSecurity is %q", server.File(config.PodSecurityConfigFile))
+	}
+	for _, want := range []string{"podSecurityConfigFile: " + config.PodSecurityConfigFile, "configFile: " + config.TokenWebhookConfigFile, "cacheTTL: 1m0s", "policyFile: " + config.AuditPolicyFile, "maxBackups: 3", "authenticationConfigFile: ", "DenyServiceExternalIPs", "EventRateLimit", "qps: 7"} {
 		if got := server.File(config.APIServer.ConfigFile()); !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
@@ -278,7 +282,7 @@ func TestTheDocumentsOfAnAPIServer(t *testing.T) {
 	}
 	c.APIServer = spec.APIServer{Audit: spec.Audit{Disabled: true}}
 	update()
-	if slices.Contains(server.Paths(), config.AuditPolicyFile) || slices.Contains(server.Paths(), config.AuthenticationConfigFile) || slices.Contains(server.Paths(), config.TokenWebhookConfigFile) || strings.Contains(server.File(config.APIServer.ConfigFile()), "logFile") {
+	if slices.Contains(server.Paths(), config.AuditPolicyFile) || slices.Contains(server.Paths(), config.AuthenticationConfigFile) || slices.Contains(server.Paths(), config.TokenWebhookConfigFile) || slices.Contains(server.Paths(), config.PodSecurityConfigFile) || strings.Contains(server.File(config.APIServer.ConfigFile()), "logFile") {
 		t.Error("what is not wanted is there")
 	}
 	if imported, err = w.engine.Import(t.Context(), w.spec("m1")[0], ""); err != nil || fmt.Sprint(imported.Cluster.APIServer) != fmt.Sprint(c.APIServer) {

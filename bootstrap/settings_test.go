@@ -20,14 +20,17 @@ func TestASettingRestartsTheProcessThatReadsIt(t *testing.T) {
 	pool := w.pool("w1")
 	c := grown(t, w, pool)
 
+	pool.Kubelet.RuntimeHandlers, pool.Kubelet.ImagePullCredentialsVerification = map[string]string{"kata": "io.containerd.kata.v2"}, "AlwaysVerify"
 	pool.Kubelet.MaxPods, pool.Kubelet.Reserved = 50, map[string]string{"memory": "1Gi"}
 	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, PoolChange{Touch: []string{"w1"}})
 	succeed(t, r, err)
 	if got := restarted(w.hosts["w1"]); !slices.Equal(got, []string{config.Kubelet.Unit()}) {
 		t.Errorf("restarted on the worker: %v", got)
 	}
-	if file := w.hosts["w1"].File(config.Kubelet.ConfigFile()); !strings.Contains(file, "maxPods: 50") || !strings.Contains(file, "memory: 1Gi") {
-		t.Errorf("the kubelet is configured with\n%s", file)
+	for _, want := range []string{"maxPods: 50", "memory: 1Gi", "kata: io.containerd.kata.v2", "imagePullCredentialsVerification: AlwaysVerify"} {
+		if file := w.hosts["w1"].File(config.Kubelet.ConfigFile()); !strings.Contains(file, want) {
+			t.Errorf("no %s in the configuration of the kubelet:\n%s", want, file)
+		}
 	}
 
 	c.ControllerManager.NodeMonitorGracePeriod = time.Minute

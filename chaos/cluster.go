@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -18,7 +19,19 @@ import (
 type cluster struct {
 	flow  *e2e.Flow
 	rolls int
+
+	mu sync.Mutex // held for flow.Workers too
+	// applied is how long the last apply took.
+	applied time.Duration
 }
+
+func (c *cluster) workers() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.flow.Workers)
+}
+
+func (c *cluster) nodes() []string { return slices.Concat(c.flow.Masters, c.workers()) }
 
 // diskBytes is the size of each host's disk, which is sparse.
 const diskBytes = 4 << 30

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gantry-run/gantry/lab"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -140,12 +141,18 @@ func without(all, some []string) []string {
 // spare is the worker that comes and goes.
 const spare = "worker-spare"
 
+// apply applies, and notes how long that took.
 func apply(ctx context.Context, c *cluster, _ []string) error {
-	return c.flow.Workspace.Apply(ctx)
+	began := time.Now()
+	err := c.flow.Workspace.Apply(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.applied = time.Since(began)
+	return err
 }
 
 func grow(ctx context.Context, c *cluster, _ []string) error {
-	if err := c.setWorkers(append(slices.Clone(c.flow.Workers), spare)); err != nil {
+	if err := c.setWorkers(append(without(c.workers(), []string{spare}), spare)); err != nil {
 		return err
 	}
 	if err := apply(ctx, c, nil); err != nil {
@@ -155,14 +162,16 @@ func grow(ctx context.Context, c *cluster, _ []string) error {
 }
 
 func shrink(ctx context.Context, c *cluster, _ []string) error {
-	if err := c.setWorkers(without(c.flow.Workers, []string{spare})); err != nil {
+	if err := c.setWorkers(without(c.workers(), []string{spare})); err != nil {
 		return err
 	}
 	return apply(ctx, c, nil)
 }
 
 func (c *cluster) setWorkers(names []string) error {
+	c.mu.Lock()
 	c.flow.Workers = names
+	c.mu.Unlock()
 	return c.flow.Workspace.SetHosts(c.flow.Lab, c.flow.Masters, names)
 }
 

@@ -6,18 +6,50 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gantry-run/gantry/chaos/judge"
 )
 
-// round is one fault at its targets, for a time.
-type round struct {
-	number  int
+// injection is one fault at its targets, for a time.
+type injection struct {
 	fault   fault
 	targets []string
-	hold    time.Duration
+	// after is when it begins, from the beginning of its round.
+	after, hold time.Duration
 }
 
-// schedule draws rounds: each fault comes once before any comes again. The same seed
-// and faults give the same rounds.
+// round is one fault, or two that are there at once.
+type round struct {
+	number     int
+	injections []injection
+}
+
+// name is that of its fault, or of both.
+func (r round) name() string {
+	var names []string
+	for _, i := range r.injections {
+		names = append(names, i.fault.name)
+	}
+	return strings.Join(names, judge.AndAtOnce)
+}
+
+// targets are all hosts that have a fault.
+func (r round) targets() []string {
+	var out []string
+	for _, i := range r.injections {
+		out = append(out, i.targets...)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(out)))
+}
+
+// is reports whether one of its faults is so.
+func (r round) is(so func(fault) bool) bool {
+	return slices.ContainsFunc(r.injections, func(i injection) bool { return so(i.fault) })
+}
+
+// schedule draws rounds: each fault comes once by itself before any comes again, and
+// every third round is one of two faults at once, where two of them go together. The
+// same seed and faults give the same rounds.
 type schedule struct {
 	rand             *rand.Rand
 	faults, left     []fault
@@ -30,15 +62,53 @@ func newSchedule(seed uint64, faults []fault, masters, workers []string) *schedu
 }
 
 func (s *schedule) next() round {
+	s.n++
+	if s.n%3 == 0 {
+		if two := s.two(); two != nil {
+			return round{number: s.n, injections: two}
+		}
+	}
 	if len(s.left) == 0 {
 		s.left = slices.Clone(s.faults)
 		s.rand.Shuffle(len(s.left), func(i, j int) { s.left[i], s.left[j] = s.left[j], s.left[i] })
 	}
 	f := s.left[0]
 	s.left = s.left[1:]
-	s.n++
+	return round{number: s.n, injections: []injection{s.inject(f)}}
+}
+
+func (s *schedule) inject(f fault) injection {
 	hold := f.hold[0] + time.Duration(s.rand.Int64N(int64(f.hold[1]-f.hold[0])+1))
-	return round{number: s.n, fault: f, targets: f.targets(s.draw()), hold: hold.Round(time.Millisecond)}
+	return injection{fault: f, targets: f.targets(s.draw()), hold: hold.Round(time.Millisecond)}
+}
+
+// draws is how often two faults are drawn until they go together.
+const draws = 100
+
+// two draws two faults of which the second begins while the first one holds; nil where
+// none were found.
+func (s *schedule) two() []injection {
+	for range draws {
+		first, second := s.inject(s.faults[s.rand.IntN(len(s.faults))]), s.inject(s.faults[s.rand.IntN(len(s.faults))])
+		second.after = time.Duration(s.rand.Int64N(int64(first.hold) + 1)).Round(time.Millisecond)
+		if together(first, second) {
+			return []injection{first, second}
+		}
+	}
+	return nil
+}
+
+// together reports whether two faults can be there at once: they do not use one and the
+// same thing, and none has to be injected at, or healed on, a host that stands still
+// for the other.
+func together(a, b injection) bool {
+	if a.fault.name == b.fault.name || a.fault.uses != nothing && a.fault.uses == b.fault.uses {
+		return false
+	}
+	if a.fault.moves || b.fault.moves || !a.fault.off && !b.fault.off {
+		return true
+	}
+	return !slices.ContainsFunc(a.targets, func(host string) bool { return slices.Contains(b.targets, host) })
 }
 
 // draw is a cluster's hosts in a random order.

@@ -18,7 +18,9 @@ func drawn(seed uint64, n int) []round {
 func TestScheduleFollowsFromTheSeed(t *testing.T) {
 	same := func(a, b []round) bool {
 		return slices.EqualFunc(a, b, func(x, y round) bool {
-			return x.number == y.number && x.fault.name == y.fault.name && x.hold == y.hold && slices.Equal(x.targets, y.targets)
+			return x.number == y.number && slices.EqualFunc(x.injections, y.injections, func(x, y injection) bool {
+				return x.fault.name == y.fault.name && x.hold == y.hold && x.after == y.after && slices.Equal(x.targets, y.targets)
+			})
 		})
 	}
 	if !same(drawn(7, 100), drawn(7, 100)) {
@@ -31,29 +33,81 @@ func TestScheduleFollowsFromTheSeed(t *testing.T) {
 
 func TestScheduleIsFair(t *testing.T) {
 	all := len(faults())
-	rounds := drawn(1, 3*all)
-	for cycle := range slices.Chunk(rounds, all) {
-		seen := map[string]bool{}
-		for _, r := range cycle {
-			seen[r.fault.name] = true
-			if r.hold < r.fault.hold[0] || r.hold > r.fault.hold[1] {
-				t.Errorf("%s holds for %s", r.fault.name, r.hold)
+	rounds := drawn(1, 9*all/2)
+	var alone []injection
+	for i, r := range rounds {
+		if r.number != i+1 {
+			t.Errorf("round %d has number %d", i+1, r.number)
+		}
+		if two := r.number%3 == 0; two != (len(r.injections) == 2) || len(r.injections) == 0 {
+			t.Errorf("round %d has %d faults", r.number, len(r.injections))
+		}
+		if len(r.injections) == 1 {
+			alone = append(alone, r.injections[0])
+		}
+		for _, i := range r.injections {
+			if i.hold < i.fault.hold[0] || i.hold > i.fault.hold[1] {
+				t.Errorf("%s holds for %s", i.fault.name, i.hold)
 			}
+			unique := slices.Compact(slices.Sorted(slices.Values(i.targets)))
+			if len(unique) != len(i.targets) || len(i.targets) == 0 {
+				t.Errorf("%s has targets %v", i.fault.name, i.targets)
+			}
+			if i.fault.name == "partition-subset" && len(i.targets) == 6 {
+				t.Error("a subset is all hosts: nothing is cut from anything")
+			}
+		}
+	}
+	if len(alone) != 3*all {
+		t.Fatalf("%d faults come alone, want %d", len(alone), 3*all)
+	}
+	for cycle := range slices.Chunk(alone, all) {
+		seen := map[string]bool{}
+		for _, i := range cycle {
+			seen[i.fault.name] = true
 		}
 		if len(seen) != all {
 			t.Errorf("of %d faults %d come before one comes again", all, len(seen))
 		}
 	}
-	for i, r := range rounds {
-		if r.number != i+1 {
-			t.Errorf("round %d has number %d", i+1, r.number)
+}
+
+func TestTwoFaultsAtOnce(t *testing.T) {
+	kinds := map[string]int{}
+	for _, r := range drawn(3, 3000) {
+		if len(r.injections) < 2 {
+			continue
 		}
-		unique := slices.Compact(slices.Sorted(slices.Values(r.targets)))
-		if len(unique) != len(r.targets) || len(r.targets) == 0 {
-			t.Errorf("%s has targets %v", r.fault.name, r.targets)
+		a, b := r.injections[0], r.injections[1]
+		kinds[a.fault.name]++
+		kinds[b.fault.name]++
+		if a.fault.name == b.fault.name || a.fault.uses != nothing && a.fault.uses == b.fault.uses {
+			t.Errorf("%s: both use the same", r.name())
 		}
-		if r.fault.name == "partition-subset" && len(r.targets) == 6 {
-			t.Error("a subset is all hosts: nothing is cut from anything")
+		if a.after != 0 || b.after > a.hold {
+			t.Errorf("%s: the second begins after %s, and the first holds for %s", r.name(), b.after, a.hold)
+		}
+		shared := slices.ContainsFunc(a.targets, func(h string) bool { return slices.Contains(b.targets, h) })
+		if shared && (a.fault.off || b.fault.off) && !a.fault.moves && !b.fault.moves {
+			t.Errorf("%s: at a host that stands still: %v, %v", r.name(), a.targets, b.targets)
+		}
+		if got := r.targets(); len(got) < max(len(a.targets), len(b.targets)) || !slices.IsSorted(got) {
+			t.Errorf("%s: its targets are %v", r.name(), got)
+		}
+	}
+	for _, f := range faults() {
+		if kinds[f.name] == 0 {
+			t.Errorf("%s never comes with another fault", f.name)
+		}
+	}
+	one, err := choose(faults(), "pause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSchedule(1, one, []string{"m1"}, []string{"w1"})
+	for range 6 {
+		if r := s.next(); len(r.injections) != 1 {
+			t.Errorf("one fault comes as %s", r.name())
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +14,107 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/chaos/judge"
 	"github.com/gantry-run/gantry/runtime/config"
 )
+
+const (
+	// settleLimit is how long a heal may take before the run is given up: longer than
+	// any toleration, so that what heals late is told as late.
+	settleLimit = 7 * time.Minute
+	// leftoverLimit is how long what is over may take to be taken down.
+	leftoverLimit = 30 * time.Second
+)
+
+// settle waits until everything is as it should be, and the Service answers each host;
+// and until then again where that ends before a time.
+func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Duration) error {
+	healed, err := loadOf(s.flow.Lab)
+	if err != nil {
+		return err
+	}
+	for well := false; ; sleep(ctx, 100*time.Millisecond) {
+		began := s.r.now()
+		err := s.settled(ctx, s.masters)
+		for _, c := range s.callers {
+			if err == nil && !c.answeredSince(f.Heal) {
+				err = fmt.Errorf("no new connection from %s is answered", c.host.Name)
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			if !well {
+				now, err := loadOf(s.flow.Lab)
+				if err != nil {
+					return err
+				}
+				well, f.Ready, f.Others = true, began, now.others(healed)
+			}
+			if began >= until {
+				return nil
+			}
+			continue
+		}
+		well = false
+		waited := s.r.now() - f.Heal
+		if waited > 10*time.Second && f.Late == "" {
+			f.Late = err.Error()
+		}
+		if waited > settleLimit {
+			f.NotReady = err.Error()
+			return fmt.Errorf("not as it should be after %s: %w", settleLimit, err)
+		}
+	}
+}
+
+// look looks for what was lost, what is left over and what there is to plan.
+func (s *runState) look(ctx context.Context, f *judge.Fault) error {
+	s.era.begin(0)
+	sleep(ctx, patience+attemptTimeout) // what was under way in this round has ended
+	var list struct {
+		Items []struct{ Metadata metadata }
+	}
+	const selector = "?labelSelector=chaos%3Dack"
+	if err := s.insist(ctx, func(ctx context.Context, m *master) error { return m.get(ctx, configMaps+selector, &list) }); err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, i := range list.Items {
+		there[i.Metadata.Name] = true
+	}
+	for _, name := range s.era.take(f.Round) {
+		if !there[name] {
+			f.Lost = append(f.Lost, name)
+		}
+	}
+	if err := s.insist(ctx, func(ctx context.Context, m *master) error {
+		return m.do(ctx, http.MethodDelete, configMaps+selector, "", nil, nil)
+	}); err != nil {
+		return err
+	}
+	for began := s.r.now(); ; sleep(ctx, time.Second) {
+		left, err := s.leftovers(ctx, s.masters[0])
+		if err == nil && len(left) == 0 {
+			break
+		}
+		if s.r.now()-began > leftoverLimit || ctx.Err() != nil {
+			if f.Leftovers = left; err != nil {
+				f.Leftovers = append(left, err.Error())
+			}
+			break
+		}
+	}
+	changes, err := s.flow.Workspace.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		f.Plan = append(f.Plan, fmt.Sprintf("%v %s", change.Actions, change.Address))
+	}
+	return nil
+}
 
 // settled says what is not as it should be: each master's API server, all nodes, the
 // application and the StatefulSet.
@@ -39,7 +139,7 @@ func (c *cluster) settled(ctx context.Context, masters []*master) error {
 			ready = append(ready, n.Name)
 		}
 	}
-	if missing := without(c.flow.Nodes(), ready); len(missing) > 0 || len(nodes.Items) != len(c.flow.Nodes()) {
+	if missing := without(c.nodes(), ready); len(missing) > 0 || len(nodes.Items) != len(c.nodes()) {
 		return fmt.Errorf("of %d nodes, not Ready and without taints: %v", len(nodes.Items), missing)
 	}
 	var app appsv1.Deployment
@@ -66,7 +166,7 @@ func (c *cluster) leftovers(ctx context.Context, api *master) ([]string, error) 
 		return nil, err
 	}
 	known := map[string]map[string]bool{} // by node: UIDs and names of links
-	for _, n := range c.flow.Nodes() {
+	for _, n := range c.nodes() {
 		known[n] = map[string]bool{}
 	}
 	for _, p := range pods.Items {
@@ -76,7 +176,7 @@ func (c *cluster) leftovers(ctx context.Context, api *master) ([]string, error) 
 		}
 	}
 	var out []string
-	for _, name := range c.flow.Nodes() {
+	for _, name := range c.nodes() {
 		found, err := c.ofPods(ctx, name)
 		if err != nil {
 			return nil, err

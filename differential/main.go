@@ -90,7 +90,7 @@ func (o options) run(ctx context.Context) error {
 // upstreamAPIs are switched on at upstream: those that ours serves and upstream does not by
 // default.
 func upstreamAPIs() []string {
-	return []string{"--runtime-config=certificates.k8s.io/v1beta1=true", "--feature-gates=ClusterTrustBundle=true"}
+	return []string{"--feature-gates=ClusterTrustBundle=true"}
 }
 
 func (r *runner) verdict(o options) error {

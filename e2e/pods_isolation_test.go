@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,6 +79,72 @@ containers: [{name: c, image: IMAGE, args: [env]}]`,
 securityContext: {seLinuxOptions: {level: "s0:c1"}}
 containers: [{name: c, image: IMAGE, args: [env]}]`,
 		status: map[string]string{"{.phase}": "Failed", "{.reason}": "SELinux"},
+	}}
+}
+
+// appArmorProfile lets a container do everything but write to /denied.
+const appArmorProfile = `profile gantry-e2e-denies flags=(attach_disconnected,mediate_deleted) {
+  file, network, capability, signal, ptrace, mount, umount,
+  deny /denied w,
+}`
+
+// appArmorCases are pods that want AppArmor: they are confined by the profile that they
+// name, the default one where they name none, or are refused where the kernel of the host
+// has none.
+func (p *pods) appArmorCases(t *testing.T, host string) []podCase {
+	t.Helper()
+	h, err := p.Lab.Host(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enabled, err := h.Run(t.Context(), "cat /sys/module/apparmor/parameters/enabled 2>/dev/null || echo N")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(enabled)) != "Y" {
+		return []podCase{{
+			name: "apparmor",
+			spec: `
+securityContext: {appArmorProfile: {type: RuntimeDefault}}
+containers: [{name: c, image: IMAGE, args: [env]}]`,
+			status: map[string]string{"{.phase}": "Failed", "{.reason}": "AppArmor", "{.message}": "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host"},
+		}, {
+			name: "apparmor-unconfined",
+			spec: `
+restartPolicy: Never
+securityContext: {appArmorProfile: {type: Unconfined}}
+containers: [{name: c, image: IMAGE, args: [env]}]`,
+			status: map[string]string{"{.phase}": "Succeeded"},
+		}}
+	}
+	if _, err := h.Run(t.Context(), "apparmor_parser -r <<'EOF'\n"+appArmorProfile+"\nEOF"); err != nil {
+		t.Fatal(err)
+	}
+	return []podCase{{
+		name: "apparmor",
+		spec: `
+restartPolicy: Never
+containers:
+- {name: unasked, image: IMAGE, args: [cat, /proc/self/attr/current]}
+- {name: default, image: IMAGE, args: [cat, /proc/self/attr/current], securityContext: {privileged: true, appArmorProfile: {type: RuntimeDefault}}}
+- {name: kept, image: IMAGE, args: [write, /proc/sysrq-trigger, h], securityContext: {privileged: true, appArmorProfile: {type: RuntimeDefault}}}
+- {name: privileged, image: IMAGE, args: [cat, /proc/self/attr/current], securityContext: {privileged: true}}
+- {name: unconfined, image: IMAGE, args: [cat, /proc/self/attr/current], securityContext: {appArmorProfile: {type: Unconfined}}}
+- {name: own, image: IMAGE, args: [cat, /proc/self/attr/current], securityContext: {appArmorProfile: {type: Localhost, localhostProfile: gantry-e2e-denies}}}
+- {name: writes, image: IMAGE, args: [write, /denied, x], securityContext: {appArmorProfile: {type: Localhost, localhostProfile: gantry-e2e-denies}}}
+- {name: other, image: IMAGE, args: [write, /other, x], securityContext: {appArmorProfile: {type: Localhost, localhostProfile: gantry-e2e-denies}}}`,
+		logs: map[string][]string{
+			"unasked": {"gantry-default (enforce)"}, "default": {"gantry-default (enforce)"}, "kept": {"permission denied"},
+			"privileged": {"unconfined"}, "unconfined": {"unconfined"},
+			"own": {"gantry-e2e-denies (enforce)"}, "writes": {"permission denied"},
+		},
+		status: map[string]string{"{.containerStatuses[?(@.name=='other')].state.terminated.exitCode}": "0"},
+	}, {
+		name: "apparmor-not-loaded",
+		spec: `
+restartPolicy: Never
+containers: [{name: c, image: IMAGE, args: [env], securityContext: {appArmorProfile: {type: Localhost, localhostProfile: gantry-e2e-none}}}]`,
+		status: map[string]string{"{.containerStatuses[0].state.waiting.message}": "create container c: apparmor profile not found gantry-e2e-none"},
 	}}
 }
 

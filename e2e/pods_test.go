@@ -29,7 +29,7 @@ func TestPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPods(t, f, 1)
-	p.testCases(t, slices.Concat(podCases(), isolationCases(), p.userCases(t)))
+	p.testCases(t, slices.Concat(podCases(), isolationCases(), p.userCases(t), p.appArmorCases(t, f.Workers[0])))
 	p.testStories(t, podStories())
 }
 

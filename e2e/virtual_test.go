@@ -31,7 +31,7 @@ func TestVirtual(t *testing.T) {
 	p := newPods(t, f, 6)
 	p.testCases(t, slices.Concat(slices.DeleteFunc(podCases(), func(c podCase) bool {
 		return !slices.Contains([]string{"volumes", "api", "dns", "command", "oom", "sidecar", "probes"}, c.name)
-	}), isolationCases(), p.userCases(t)))
+	}), isolationCases(), p.userCases(t), p.appArmorCases(t, "worker-1")))
 	p.testStories(t, []podStory{
 		{"cgroups", cgroups},
 		{"containers outlive kubelet and containerd", restarts},

@@ -78,9 +78,34 @@ func (h *Host) makeCgroups() ([]string, error) {
 		if err := h.limitMemory(dir); err != nil {
 			return nil, err
 		}
+		if err := h.lab.weigh(root); err != nil {
+			return nil, err
+		}
 		out = append(out, dir)
 	}
 	return out, nil
+}
+
+// weigh has a lab's hosts weigh as much as a process each. By itself a group weighs as
+// much as one, whatever is in it: beside a compiler on each CPU all servers of all labs
+// together would have a third of a CPU.
+func (l *Lab) weigh(root string) error {
+	hosts, err := filepath.Glob(groupDir(root, "*", "*", "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	for dir, n := range map[string]int{groupDir(root): len(hosts), groupDir(root, l.Name): len(l.Hosts)} {
+		for file, each := range map[string]int{"cpu.shares": 1024, "cpu.weight": 100} {
+			path := filepath.Join(dir, file)
+			if _, err := os.Stat(path); err != nil {
+				continue
+			}
+			if err := os.WriteFile(path, []byte(strconv.Itoa(each*min(max(n, 1), 100))), 0); err != nil {
+				return fmt.Errorf("set the weight of the lab: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // delegateAll enables every controller of a v2 group for its children.
@@ -112,6 +137,29 @@ func fillCpuset(root string, path ...string) error {
 		}
 	}
 	return nil
+}
+
+// CPU is how much CPU time the lab's hosts have used.
+func (l *Lab) CPU() (time.Duration, error) {
+	if isV2() {
+		stat, err := os.ReadFile(filepath.Join(groupDir(cgroupMount, l.Name), "cpu.stat"))
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(stat)) {
+			if f := strings.Fields(line); len(f) == 2 && f[0] == "usage_usec" {
+				n, err := strconv.ParseInt(f[1], 10, 64)
+				return time.Duration(n) * time.Microsecond, err
+			}
+		}
+		return 0, fmt.Errorf("lab %s: its cgroup does not tell its CPU time", l.Name)
+	}
+	usage, err := os.ReadFile(filepath.Join(groupDir(filepath.Join(cgroupMount, "cpuacct"), l.Name), "cpuacct.usage"))
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(usage)), 10, 64)
+	return time.Duration(n), err
 }
 
 func (h *Host) limitMemory(dir string) error {

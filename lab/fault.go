@@ -46,7 +46,7 @@ func (l *Lab) Lose(losses ...Loss) error {
 			if err != nil {
 				return err
 			}
-			port, err := h.port()
+			port, err := h.portName()
 			if err != nil {
 				return err
 			}

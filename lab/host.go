@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -47,6 +48,8 @@ type Host struct {
 	Release string `json:"release,omitempty"`
 
 	lab *Lab
+	// lastPort is the bridge port that it had when it was on.
+	lastPort atomic.Pointer[string]
 }
 
 func (h *Host) dir() string  { return filepath.Join(h.lab.dir(), h.Name) }

@@ -168,6 +168,34 @@ func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
 	return h, l.save()
 }
 
+// Replace boots another bare server with the name and the address of a host: what was
+// on its disk is gone, and its host key is another one.
+func (l *Lab) Replace(ctx context.Context, name string) error {
+	h, err := l.Host(name)
+	if err != nil {
+		return err
+	}
+	if err := h.PowerCut(ctx); err != nil {
+		return err
+	}
+	if err := unmountBelow(h.dir()); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(h.dir()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.dir(), 0o755); err != nil {
+		return err
+	}
+	if err := h.install(ctx); err != nil {
+		return err
+	}
+	if err := h.Boot(ctx); err != nil {
+		return err
+	}
+	return l.save()
+}
+
 func (l *Lab) releaseOf(host string) string { return cmp.Or(l.Releases[host], l.Release) }
 
 // Open finds a lab that was started before.

@@ -157,7 +157,19 @@ func (h *Host) port() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("host %s: find its bridge port: %w", h.Name, err)
 	}
-	return link.Attrs().Name, nil
+	name := link.Attrs().Name
+	h.lastPort.Store(&name)
+	return name, nil
+}
+
+// portName is the name of the port, also of a host that is off: systemd-nspawn makes it
+// of the machine's, so that it is the same at each boot.
+func (h *Host) portName() (string, error) {
+	name, err := h.port()
+	if last := h.lastPort.Load(); err != nil && last != nil {
+		return *last, nil
+	}
+	return name, err
 }
 
 func linkName(s string) []byte {

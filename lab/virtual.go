@@ -24,8 +24,10 @@ import (
 
 var virtualTools = map[string]string{"qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
 
+// What mediates programs in such a host is its own kernel, with AppArmor as a fresh
+// installation has it.
 var virtualRecipe = recipe{packages: map[string]string{
-	"": packages + ",initramfs-tools", "debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual," + ubuntuPackages,
+	"": packages + ",initramfs-tools,apparmor", "debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual," + ubuntuPackages,
 }}
 
 const (

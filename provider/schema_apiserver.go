@@ -20,6 +20,9 @@ func apiServerAttribute() schema.SingleNestedAttribute {
 					"A snapshot of etcd is read with the keys of its time only."},
 			"deny_service_external_ips": schema.BoolAttribute{Optional: true,
 				MarkdownDescription: "Refuse Services that name `externalIPs` which they did not have (admission plugin DenyServiceExternalIPs; default `false`)."},
+			"pod_security_configuration": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "A PodSecurityConfiguration of `pod-security.admission.config.k8s.io/v1` (YAML, such as `file(\"pod-security.yaml\")`): which Pod Security Standards hold in namespaces that no label says it of, " +
+					"and which users, namespaces and runtime classes are exempt. Default: `privileged`, and nobody. It is what an AdmissionConfiguration has as the configuration of the plugin PodSecurity."},
 			"event_rate_limits": schema.ListNestedAttribute{Optional: true,
 				MarkdownDescription: "Limits of Events that are written (admission plugin EventRateLimit; default: none). Those beyond are refused with 429.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

@@ -23,6 +23,11 @@ func kubeletAttribute(of string) schema.SingleNestedAttribute {
 				MarkdownDescription: "What is kept from pods for the server's own use: `cpu`, `memory`, `ephemeral-storage`, such as `{ memory = \"1Gi\" }`."},
 			"allowed_unsafe_sysctls": schema.ListAttribute{Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "Sysctls that pods may set beside the safe ones, by name or as a pattern such as `net.core.*`. Only those can be allowed that each pod has of its own."},
+			"runtime_handlers": schema.MapAttribute{Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "The handlers that a RuntimeClass may name beside `runc`, with containerd's name of the runtime behind each, such as `{ kata = \"io.containerd.kata.v2\" }`. " +
+					"The runtime itself is no part of the bundle: its shim, here `containerd-shim-kata-v2`, has to be on the servers, in `/usr/local/bin` say; a pod whose shim is missing does not start, and its events say so."},
+			"image_pull_credentials_verification": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "For which images that a node has a pod has to show credentials that open them: `NeverVerifyPreloadedImages` (the default: for those that the kubelet pulled with credentials), `AlwaysVerify` (also for those that were imported) or `NeverVerify`."},
 		},
 	}
 }

@@ -20,6 +20,7 @@ func documents(n spec.Node) []document {
 		{config.AuditPolicyFile, n.APIServer.Audit.Policy},
 		{config.AuthenticationConfigFile, n.APIServer.Authentication},
 		{config.TokenWebhookConfigFile, n.APIServer.TokenWebhook.Kubeconfig},
+		{config.PodSecurityConfigFile, n.APIServer.PodSecurity},
 	}
 }
 
@@ -51,6 +52,9 @@ func configure(c *config.APIServerConfig, a spec.APIServer) {
 	}
 	if w := a.TokenWebhook; w.Kubeconfig != "" {
 		c.TokenWebhook = config.TokenWebhook{ConfigFile: config.TokenWebhookConfigFile, CacheTTL: metav1.Duration{Duration: w.CacheTTL}}
+	}
+	if a.PodSecurity != "" {
+		c.Admission.PodSecurityConfigFile = config.PodSecurityConfigFile
 	}
 	if a.DenyServiceExternalIPs {
 		c.Admission.Enable = append(c.Admission.Enable, config.DenyServiceExternalIPs)
@@ -97,6 +101,9 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 			a.TokenWebhook.CacheTTL = c.TokenWebhook.CacheTTL.Duration
 		}
 	}
+	if c.Admission.PodSecurityConfigFile != "" {
+		a.PodSecurity = string(files[config.PodSecurityConfigFile])
+	}
 	a.DenyServiceExternalIPs = slices.Contains(c.Admission.Enable, config.DenyServiceExternalIPs)
 	for _, l := range c.Admission.EventRateLimits {
 		a.EventRateLimits = append(a.EventRateLimits, spec.EventRateLimit{Type: string(l.Type), QPS: int(l.QPS), Burst: int(l.Burst), CacheSize: int(l.CacheSize)})
@@ -107,7 +114,7 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 // APIServerFiles are the paths that [APIServerSettings] needs of a master beside those of
 // its authorities.
 func APIServerFiles() []string {
-	return []string{config.AuditPolicyFile, config.AuthenticationConfigFile, config.TokenWebhookConfigFile}
+	return []string{config.AuditPolicyFile, config.AuthenticationConfigFile, config.TokenWebhookConfigFile, config.PodSecurityConfigFile}
 }
 
 // WithEncryption is the input with other keys that encrypt Secrets.

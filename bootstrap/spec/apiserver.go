@@ -20,6 +20,9 @@ type APIServer struct {
 	// DenyServiceExternalIPs refuses Services that name external IPs which they did not
 	// have.
 	DenyServiceExternalIPs bool `json:"denyServiceExternalIPs,omitempty"`
+	// PodSecurity is a PodSecurityConfiguration (YAML): what holds in namespaces without
+	// labels of Pod Security, and who is exempt.
+	PodSecurity string `json:"podSecurity,omitempty"`
 	// EventRateLimits bound how many Events are written.
 	EventRateLimits []EventRateLimit `json:"eventRateLimits,omitempty"`
 }
@@ -63,6 +66,11 @@ func (a APIServer) validate() error {
 	if a.Authentication != "" {
 		if e := validateAuthentication(a.Authentication); e != nil {
 			err = errors.Join(err, fmt.Errorf("api_server: authentication_configuration: %w", e))
+		}
+	}
+	if a.PodSecurity != "" {
+		if e := validatePodSecurity(a.PodSecurity); e != nil {
+			err = errors.Join(err, fmt.Errorf("api_server: pod_security_configuration: %w", e))
 		}
 	}
 	err = errors.Join(err, a.TokenWebhook.validate())

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	policyHead = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
-	authHead   = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"
-	webhook    = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: s, cluster: {server: \"https://reviews.example/v1\"}}]\n" +
+	policyHead      = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+	podSecurityHead = "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\n"
+	authHead        = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n"
+	webhook         = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: s, cluster: {server: \"https://reviews.example/v1\"}}]\n" +
 		"users: [{name: u, user: {client-certificate: /etc/c.crt, client-key: /etc/c.key}}]\ncontexts: [{name: c, context: {cluster: s, user: u}}]\n"
 	jwt = "jwt:\n- issuer: {url: https://issuer.example, audiences: [a]}\n  claimMappings: {username: {claim: sub, prefix: \"\"}}\n"
 )
@@ -40,6 +41,11 @@ func TestWhatIsWrongWithAPIServersIsTold(t *testing.T) {
 		"a negative cache_ttl":   {APIServer{TokenWebhook: TokenWebhook{Kubeconfig: webhook, CacheTTL: -1}}, []string{"cache_ttl -1ns is negative"}},
 		"a rotation":             {APIServer{EncryptionKeyRotation: 1}, nil},
 		"a negative one":         {APIServer{EncryptionKeyRotation: -1}, []string{"encryption_key_rotation -1 is negative"}},
+		"pod security":           {APIServer{PodSecurity: podSecurityHead + "defaults: {enforce: baseline}\nexemptions: {namespaces: [kube-system]}"}, nil},
+		"an older one":           {APIServer{PodSecurity: strings.Replace(podSecurityHead, "/v1", "/v1beta1", 1)}, nil},
+		"another's of it":        {APIServer{PodSecurity: policyHead}, []string{"api_server: pod_security_configuration: it is no PodSecurityConfiguration: "}},
+		"one with a typo":        {APIServer{PodSecurity: podSecurityHead + "default: {}"}, []string{"unknown field"}},
+		"one with wrong values":  {APIServer{PodSecurity: podSecurityHead + "defaults: {enforce: high, warn-version: next}"}, []string{`[defaults.enforce: Invalid value: "high": must be one of privileged, baseline, restricted, defaults.warn-version: Invalid value: "next": must be "latest"`}},
 		"a limit":                {limit(func(*EventRateLimit) {}), nil},
 		"a limit of nobody":      {limit(func(l *EventRateLimit) { l.Type = "All" }), []string{`event_rate_limits[0]: type "All" is none of`}},
 		"a limit of none":        {limit(func(l *EventRateLimit) { l.QPS = 0 }), []string{"qps 0 and burst 1 have to be"}},

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 
+	podsecurity "k8s.io/pod-security-admission/admission/api/load"
+	podsecurityvalidation "k8s.io/pod-security-admission/admission/api/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -88,6 +90,16 @@ func stages(at string, names []string) error {
 		}
 	}
 	return nil
+}
+
+// validatePodSecurity is what the admission plugin's library does with it at the API
+// server's start.
+func validatePodSecurity(text string) error {
+	c, err := podsecurity.LoadFromData([]byte(text))
+	if err != nil {
+		return fmt.Errorf("it is no PodSecurityConfiguration: %w", err)
+	}
+	return podsecurityvalidation.ValidatePodSecurityConfiguration(c).ToAggregate()
 }
 
 type authentication struct {

@@ -156,6 +156,9 @@ func TestTheHashOfAWorker(t *testing.T) {
 		"a taint":             func(n *Node) { n.Taints = []Taint{{Key: "k", Effect: "NoExecute"}} },
 		"the number of pods":  func(n *Node) { n.Kubelet.MaxPods = 20 },
 		"what is reserved":    func(n *Node) { n.Kubelet.Reserved = map[string]string{"cpu": "1"} },
+		"a handler":           func(n *Node) { n.Kubelet.RuntimeHandlers = map[string]string{"kata": "io.containerd.kata.v2"} },
+		"credentials":         func(n *Node) { n.Kubelet.ImagePullCredentialsVerification = "AlwaysVerify" },
+		"pod security":        func(n *Node) { n.APIServer.PodSecurity = "x" },
 		"the grace period":    func(n *Node) { n.ControllerManager.NodeMonitorGracePeriod = time.Minute },
 		"its servers":         func(n *Node) { n.Servers = n.Servers[1:] },
 	} {

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/component-helpers/node/util/sysctl"
 )
 
@@ -18,9 +21,24 @@ type Kubelet struct {
 	// AllowedUnsafeSysctls are the names, or patterns such as net.core.*, of sysctls
 	// that pods may set beside the safe ones.
 	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
+	// RuntimeHandlers are the handlers that a RuntimeClass may name beside runc, with
+	// containerd's name of the runtime behind each, such as io.containerd.kata.v2.
+	RuntimeHandlers map[string]string `json:"runtimeHandlers,omitempty"`
+	// ImagePullCredentialsVerification is one of [ImagePullCredentialsVerifications].
+	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 	// Storage is what of the server is for the cluster's own volumes.
 	Storage Storage `json:"storage,omitzero"`
 }
+
+// ImagePullCredentialsVerifications say for which images that a node has a pod shows
+// credentials.
+func ImagePullCredentialsVerifications() []string {
+	return []string{"NeverVerify", "NeverVerifyPreloadedImages", "AlwaysVerify"}
+}
+
+// runtimePattern is containerd's name of a runtime: it starts containerd-shim-kata-v2 for
+// io.containerd.kata.v2.
+var runtimePattern = regexp.MustCompile(`^[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-_A-Za-z0-9]*[A-Za-z0-9])?)+\.v[0-9]+$`)
 
 // ControllerManager is what can be set of the controller-manager. Zero values are
 // its defaults.
@@ -46,6 +64,20 @@ func (k Kubelet) validate() error {
 		if q, parseErr := resource.ParseQuantity(v); parseErr != nil || q.Sign() < 0 {
 			err = errors.Join(err, fmt.Errorf("kubelet: reserved: %s: %q is not a quantity such as 500m or 1Gi", name, v))
 		}
+	}
+	for handler, runtime := range k.RuntimeHandlers {
+		if why := validation.IsDNS1123Label(handler); len(why) > 0 {
+			err = errors.Join(err, fmt.Errorf("kubelet: runtime_handlers: %q is no name of a handler: %s", handler, strings.Join(why, "; ")))
+		}
+		if handler == "runc" {
+			err = errors.Join(err, errors.New("kubelet: runtime_handlers: runc is always there, and no other runtime"))
+		}
+		if !runtimePattern.MatchString(runtime) {
+			err = errors.Join(err, fmt.Errorf("kubelet: runtime_handlers: %s: %q is no runtime of containerd such as io.containerd.kata.v2", handler, runtime))
+		}
+	}
+	if v := k.ImagePullCredentialsVerification; v != "" && !slices.Contains(ImagePullCredentialsVerifications(), v) {
+		err = errors.Join(err, fmt.Errorf("kubelet: image_pull_credentials_verification %q is none of %v", v, ImagePullCredentialsVerifications()))
 	}
 	for _, s := range k.AllowedUnsafeSysctls {
 		err = errors.Join(err, validateSysctl(s))

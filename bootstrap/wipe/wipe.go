@@ -64,6 +64,7 @@ func Steps() []step.Step {
 		{Name: "remove files", Changes: []step.Change{
 			step.Remove{Paths: []string{config.RunDir, "/opt/gantry", install.ModulesFile, install.ModulesFile + host.NewSuffix}},
 			step.Remove{Paths: []string{config.PodLogDir}},
+			removeDevicePlugins(),
 			step.Remove{Paths: []string{config.StateDir}},
 			step.Remove{Paths: []string{config.ConfigDir}},
 		}},
@@ -84,5 +85,17 @@ func removeUnits(files []string) step.Change {
 		Name: "remove units", Command: host.Shell("remove-units", removeUnitsScript, files...),
 		Needs: step.Watch{Files: files},
 		Check: step.Remove{Paths: files}.Done,
+	}
+}
+
+// removeDevicePluginsScript leaves the directory that others may use too, unless it is empty.
+const removeDevicePluginsScript = `rm -rf --one-file-system -- "$1"; rmdir -- "$2" 2>/dev/null; [ ! -e "$1" ]`
+
+func removeDevicePlugins() step.Change {
+	dirs := []string{config.DevicePluginDir}
+	return step.Command{
+		Name: "remove " + config.DevicePluginDir, Command: host.Shell("remove-device-plugins", removeDevicePluginsScript, config.DevicePluginDir, config.SharedKubeletDir),
+		Needs: step.Watch{Files: dirs},
+		Check: step.Remove{Paths: dirs}.Done,
 	}
 }

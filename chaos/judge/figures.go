@@ -3,7 +3,9 @@ package judge
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,22 +25,43 @@ type Figures struct {
 	// Elsewhere is the longest time until the application's replicas were all Ready on
 	// other nodes: zero if no round lasted that long or none was on a target.
 	Elsewhere time.Duration
+	// Repair are the times of the applies that were heals.
+	Repair []time.Duration
+	// Lost is how many acknowledged writes were lost.
+	Lost int
+}
+
+// atOnce is the row of all rounds with two faults.
+const atOnce = "two at once"
+
+// Merge adds the figures of other runs of the same kinds of fault.
+func Merge(all ...[]Figures) []Figures {
+	by := map[string]Figures{}
+	for _, f := range slices.Concat(all...) {
+		g := by[f.Fault]
+		g.Fault = f.Fault
+		g.Rounds, g.Requests, g.Failed, g.Lost = g.Rounds+f.Rounds, g.Requests+f.Requests, g.Failed+f.Failed, g.Lost+f.Lost
+		g.Slowest, g.Dead, g.Elsewhere = max(g.Slowest, f.Slowest), max(g.Dead, f.Dead), max(g.Elsewhere, f.Elsewhere)
+		g.Ready, g.Repair = slices.Concat(g.Ready, f.Ready), slices.Concat(g.Repair, f.Repair)
+		by[f.Fault] = g
+	}
+	return slices.SortedFunc(maps.Values(by), func(a, b Figures) int { return strings.Compare(a.Fault, b.Fault) })
 }
 
 // Measure computes the figures of a history by kind of fault, in the order of names.
 // App is the kind and name of the owner of the application's pods, which are as many.
 func Measure(h *History, app string, replicas int) []Figures {
-	by := map[string]*Figures{}
-	var names []string
+	var rounds [][]Figures
 	for _, f := range h.Faults {
-		g := by[f.Name]
-		if g == nil {
-			g = &Figures{Fault: f.Name}
-			by[f.Name], names = g, append(names, f.Name)
+		g := Figures{Fault: f.Name, Rounds: 1, Lost: len(f.Lost), Elsewhere: elsewhere(h.Pods, f, app, replicas)}
+		if strings.Contains(f.Name, AndAtOnce) {
+			g.Fault = atOnce
 		}
-		g.Rounds++
 		if f.NotReady == "" {
 			g.Ready = append(g.Ready, f.Ready-f.Heal)
+		}
+		if f.Repair > 0 {
+			g.Repair = append(g.Repair, f.Repair)
 		}
 		for _, r := range h.Requests {
 			if r.Start+r.Took < f.Begin || r.Start >= f.Over {
@@ -55,14 +78,9 @@ func Measure(h *History, app string, replicas int) []Figures {
 				g.Dead = max(g.Dead, c.At-f.Begin)
 			}
 		}
-		g.Elsewhere = max(g.Elsewhere, elsewhere(h.Pods, f, app, replicas))
+		rounds = append(rounds, []Figures{g})
 	}
-	slices.Sort(names)
-	var out []Figures
-	for _, n := range names {
-		out = append(out, *by[n])
-	}
-	return out
+	return Merge(rounds...)
 }
 
 // elsewhere is how long after a fault all replicas were Ready on hosts without one,
@@ -93,19 +111,21 @@ func ownedBy(p Pod, app string) bool {
 
 // WriteTable writes figures as a table in Markdown.
 func WriteTable(w io.Writer, all []Figures) error {
-	_, err := fmt.Fprint(w, "| fault | rounds | requests | failed | slowest | Ready after heal: median, most | dead endpoint for | replicas elsewhere after |\n|---|---|---|---|---|---|---|---|\n")
+	_, err := fmt.Fprint(w, "| fault | rounds | requests | failed | slowest | lost | Ready after heal: median, most | dead endpoint for | replicas elsewhere after | repaired by one apply in: median, most |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range all {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "| %s | %d | %d | %d | %s | %s | %s | %s |\n", g.Fault, g.Rounds, g.Requests, g.Failed, seconds(g.Slowest), spread(g.Ready), seconds(g.Dead), seconds(g.Elsewhere))
+		_, err = fmt.Fprintf(w, "| %s | %d | %d | %d | %s | %d | %s | %s | %s | %s |\n", g.Fault, g.Rounds, g.Requests, g.Failed, seconds(g.Slowest), g.Lost,
+			spread(g.Ready, "never"), seconds(g.Dead), seconds(g.Elsewhere), spread(g.Repair, "–"))
 	}
 	return err
 }
 
-func spread(all []time.Duration) string {
+// spread is the median and the most; none is what is said of none.
+func spread(all []time.Duration, none string) string {
 	if len(all) == 0 {
-		return "never"
+		return none
 	}
 	sorted := slices.Sorted(slices.Values(all))
 	return seconds(sorted[len(sorted)/2]) + ", " + seconds(sorted[len(sorted)-1])

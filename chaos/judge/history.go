@@ -140,10 +140,23 @@ type Connection struct {
 	Error string        `json:"error,omitempty"`
 }
 
+// AndAtOnce is between the names of two faults of one round.
+const AndAtOnce = " + "
+
+// Run is what a history is of.
+type Run struct {
+	Seed uint64 `json:"seed"`
+	// Lasted is from the first fault to the end of the last round; zero where the run
+	// did not come to its end.
+	Lasted time.Duration `json:"lasted"`
+	// Others is as that of a Fault, from the beginning to the end.
+	Others float64 `json:"others,omitempty"`
+}
+
 // Fault is one round of the nemesis.
 type Fault struct {
 	Round   int      `json:"round"`
-	Name    string   `json:"name"`
+	Name    string   `json:"name"` // of one, or of two
 	Targets []string `json:"targets"`
 	Detail  string   `json:"detail,omitempty"`
 	// Cuts: connections of the targets may break, and their pods may not answer.
@@ -153,6 +166,9 @@ type Fault struct {
 	// Ready is when all was as it should be again, and Over the end of the round.
 	Ready time.Duration `json:"ready"`
 	Over  time.Duration `json:"over"`
+	// Others is which part of the machine's CPUs, from 0 to 1, others than the lab's
+	// hosts had from the heal until all was as it should be.
+	Others float64 `json:"others,omitempty"`
 	// Late is what was amiss ten seconds after the heal, and NotReady what was amiss
 	// last where it never ended.
 	Late      string   `json:"late,omitempty"`
@@ -162,6 +178,10 @@ type Fault struct {
 	Plan []string `json:"plan,omitempty"`
 	// Lost are acknowledged objects that a list did not have after the heal.
 	Lost []string `json:"lost,omitempty"`
+	// Repair is how long the apply took that was the heal, and Unapplied what an apply
+	// failed with that no other fault stood in the way of.
+	Repair    time.Duration `json:"repair,omitempty"`
+	Unapplied string        `json:"unapplied,omitempty"`
 }
 
 // Line is one line of a history: one of these.
@@ -175,6 +195,7 @@ type Line struct {
 	Lease      *Lease      `json:"lease,omitempty"`
 	Connection *Connection `json:"connection,omitempty"`
 	Fault      *Fault      `json:"fault,omitempty"`
+	Run        *Run        `json:"run,omitempty"`
 }
 
 // History is what happened, each kind in the order in which it was told.
@@ -188,6 +209,7 @@ type History struct {
 	Leases      []Lease
 	Connections []Connection
 	Faults      []Fault
+	Runs        []Run
 }
 
 // Add appends a line.
@@ -201,6 +223,7 @@ func (h *History) Add(l Line) {
 	add(&h.Leases, l.Lease)
 	add(&h.Connections, l.Connection)
 	add(&h.Faults, l.Fault)
+	add(&h.Runs, l.Run)
 }
 
 func add[T any](to *[]T, v *T) {

@@ -209,6 +209,11 @@ func TestConnections(t *testing.T) {
 func TestHeals(t *testing.T) {
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 20 * s}}})
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 20*s + 1}}}, "ready")
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30 * s, Others: 0.5}}})
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30*s + 1, Others: 0.5}}}, "ready")
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 70 * s, Others: 0.99}}})
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 70*s + 1, Others: 1}}}, "ready")
+	check(t, &History{Faults: []Fault{{Unapplied: "it ended"}}}, "plan")
 	check(t, &History{Faults: []Fault{{NotReady: "node n", Leftovers: []string{"a mount"}, Plan: []string{"update"}, Lost: []string{"w-1"}}}}, "ready", "leftover", "plan", "lost")
 }
 
@@ -223,7 +228,9 @@ func TestFigures(t *testing.T) {
 		Faults: []Fault{
 			{Name: "power", Targets: []string{"w1"}, Begin: 10 * s, Heal: 100 * s, Ready: 103 * s, Over: 110 * s},
 			{Name: "power", Targets: []string{"w2"}, Begin: 200 * s, Heal: 205 * s, Ready: 206 * s, Over: 210 * s},
-			{Name: "kill", Targets: []string{"m1"}, Begin: 300 * s, Heal: 300 * s, Over: 310 * s, NotReady: "x"},
+			{Name: "kill", Targets: []string{"m1"}, Begin: 300 * s, Heal: 300 * s, Over: 310 * s, NotReady: "x", Lost: []string{"w"}},
+			{Name: "power + kill", Begin: 400 * s, Heal: 401 * s, Ready: 402 * s, Over: 410 * s, Repair: 5 * s},
+			{Name: "kill + pause", Begin: 500 * s, Heal: 501 * s, Ready: 501 * s, Over: 510 * s},
 		},
 		Requests: []Request{request(1, 5, true), request(8, 3, false), request(12, 4, true), request(110, 9, true), request(201, 1, false)},
 		Connections: []Connection{
@@ -232,16 +239,30 @@ func TestFigures(t *testing.T) {
 		Pods: []Pod{ready(1, "a", "w1", true), ready(1, "b", "w2", true), ready(60, "a", "w1", false), ready(70, "c", "w3", false), ready(73, "c", "w3", true)},
 	}
 	want := []Figures{
-		{Fault: "kill", Rounds: 1},
+		{Fault: "kill", Rounds: 1, Lost: 1},
 		{Fault: "power", Rounds: 2, Requests: 3, Failed: 1, Slowest: 4 * s, Ready: []time.Duration{3 * s, s}, Dead: 4 * s, Elsewhere: 63 * s},
+		{Fault: "two at once", Rounds: 2, Ready: []time.Duration{s, 0}, Repair: []time.Duration{5 * s}},
 	}
 	got := Measure(h, "ReplicaSet/hello-", 2)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	var table strings.Builder
-	if err := WriteTable(&table, got); err != nil || !strings.Contains(table.String(), "| power | 2 | 3 | 1 | 4.00 s | 3.00 s, 3.00 s | 4.00 s | 63.00 s |\n") || !strings.Contains(table.String(), "| kill | 1 | 0 | 0 | – | never | – | – |\n") {
-		t.Errorf("%v\n%s", err, &table)
+	if err := WriteTable(&table, got); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		"| power | 2 | 3 | 1 | 4.00 s | 0 | 3.00 s, 3.00 s | 4.00 s | 63.00 s | – |\n", "| kill | 1 | 0 | 0 | – | 1 | never | – | – | – |\n",
+		"| two at once | 2 | 0 | 0 | – | 0 | 1.00 s, 1.00 s | – | – | 5.00 s, 5.00 s |\n",
+	} {
+		if !strings.Contains(table.String(), row) {
+			t.Errorf("there is no row %s\n%s", row, &table)
+		}
+	}
+	other := []Figures{{Fault: "kill", Rounds: 2, Requests: 3, Failed: 1, Slowest: s, Ready: []time.Duration{s}, Dead: s, Elsewhere: s, Lost: 2}, {Fault: "pause"}}
+	both := Merge(got, other)
+	if k := (Figures{Fault: "kill", Rounds: 3, Requests: 3, Failed: 1, Slowest: s, Ready: []time.Duration{s}, Dead: s, Elsewhere: s, Lost: 3}); !reflect.DeepEqual(both[0], k) || len(both) != 4 || both[1].Fault != "pause" {
+		t.Errorf("two runs together are %+v", both)
 	}
 }
 
@@ -249,7 +270,7 @@ func TestFigures(t *testing.T) {
 func TestHistory(t *testing.T) {
 	lines := []Line{
 		{Op: &Op{Key: "k", Call: s}}, {Request: &Request{Start: s}}, {Seen: &Seen{Revision: 3}}, {Alive: &Alive{Identity: "db-0"}}, {Pod: &Pod{UID: "u"}},
-		{Node: &Node{Name: "n"}}, {Lease: &Lease{Holder: "h"}}, {Connection: &Connection{From: "f"}}, {Fault: &Fault{Name: "power"}},
+		{Node: &Node{Name: "n"}}, {Lease: &Lease{Holder: "h"}}, {Connection: &Connection{From: "f"}}, {Fault: &Fault{Name: "power"}}, {Run: &Run{Seed: 1}},
 	}
 	var want History
 	var file bytes.Buffer

@@ -22,6 +22,7 @@ func clusterCommand() *cobra.Command {
 		Long: "Print masters, store, nodes, versions and when certificates end.\n\nIt asks each master by itself, with the certificates of this one, " +
 			"so that it tells what it can while the API or other masters are down.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			quietGRPC()
 			s, err := lookAtCluster(cmd.Context())
 			if err != nil {
 				return err

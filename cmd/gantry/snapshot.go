@@ -25,6 +25,7 @@ func snapshotCommand() *cobra.Command {
 		Long: "Save the store, the authorities and the configuration of this master.\n\nThe file holds the keys of the cluster: whoever has it can be anybody in the cluster. " +
 			"Keep it elsewhere than on a master, as you keep such keys.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			quietGRPC()
 			var store config.EtcdConfig
 			var api config.APIServerConfig
 			for c, into := range map[config.Component]config.Completer{config.Etcd: &store, config.APIServer: &api} {

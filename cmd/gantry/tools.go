@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 )
 
@@ -30,4 +32,10 @@ func kubectlCommand() *cobra.Command {
 			return c.ExecuteContext(cmd.Context())
 		},
 	}
+}
+
+// quietGRPC keeps a tool's output its own. k8s.io/apiserver, which this binary links,
+// has gRPC log each connection that fails; a tool says by itself who does not answer.
+func quietGRPC() {
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 }

@@ -16,6 +16,7 @@ type APIServer struct {
 	TokenWebhook           *TokenWebhook    `tfsdk:"token_webhook"`
 	EncryptionKeyRotation  types.Int64      `tfsdk:"encryption_key_rotation"`
 	DenyServiceExternalIPs types.Bool       `tfsdk:"deny_service_external_ips"`
+	PodSecurity            types.String     `tfsdk:"pod_security_configuration"`
 	EventRateLimits        []EventRateLimit `tfsdk:"event_rate_limits"`
 }
 
@@ -50,7 +51,7 @@ func apiServerSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics)
 	As(ctx, o, &m, diags)
 	a := spec.APIServer{
 		Authentication: m.Authentication.ValueString(), EncryptionKeyRotation: int(m.EncryptionKeyRotation.ValueInt64()),
-		DenyServiceExternalIPs: m.DenyServiceExternalIPs.ValueBool(),
+		DenyServiceExternalIPs: m.DenyServiceExternalIPs.ValueBool(), PodSecurity: m.PodSecurity.ValueString(),
 	}
 	if m.Audit != nil {
 		a.Audit = spec.Audit{
@@ -74,9 +75,9 @@ func apiServerSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics)
 func APIServerOf(a spec.APIServer) *APIServer {
 	m := APIServer{
 		Authentication: StringOrNull(a.Authentication), EncryptionKeyRotation: Int64OrNull(a.EncryptionKeyRotation),
-		DenyServiceExternalIPs: boolOrNull(a.DenyServiceExternalIPs),
+		DenyServiceExternalIPs: boolOrNull(a.DenyServiceExternalIPs), PodSecurity: StringOrNull(a.PodSecurity),
 	}
-	own := a.Authentication == "" && a.EncryptionKeyRotation == 0 && !a.DenyServiceExternalIPs
+	own := a.Authentication == "" && a.EncryptionKeyRotation == 0 && !a.DenyServiceExternalIPs && a.PodSecurity == ""
 	if a.Audit != (spec.Audit{}) {
 		own = false
 		m.Audit = &Audit{

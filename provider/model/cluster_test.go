@@ -25,7 +25,7 @@ func clusterOf(t *testing.T, c spec.Cluster) *Cluster {
 		ID: str(c.ID), Name: str(c.Name), Network: NetworkOf(c.Network), WorkloadsOnMasters: types.BoolValue(c.WorkloadsOnMasters),
 		Masters: hostMap(t, masters), Status: statuses(t, status),
 	}
-	kubelet, controllers := Kubelet{Reserved: types.MapNull(types.StringType)}, ControllerManager{}
+	kubelet, controllers := emptyKubelet(), ControllerManager{}
 	if k := KubeletOf(t.Context(), c.Kubelet, &diags); k != nil {
 		kubelet = *k
 	}

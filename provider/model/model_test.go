@@ -61,7 +61,8 @@ func entry(state, config string) HostStatus {
 // kubeletValue is the attribute kubelet.
 func kubeletValue(t *testing.T, k Kubelet) types.Object {
 	t.Helper()
-	v, d := types.ObjectValueFrom(context.Background(), map[string]attr.Type{"max_pods": types.Int64Type, "reserved": types.MapType{ElemType: types.StringType}, "allowed_unsafe_sysctls": types.ListType{ElemType: types.StringType}}, k)
+	v, d := types.ObjectValueFrom(context.Background(), map[string]attr.Type{"max_pods": types.Int64Type, "reserved": types.MapType{ElemType: types.StringType}, "allowed_unsafe_sysctls": types.ListType{ElemType: types.StringType},
+		"runtime_handlers": types.MapType{ElemType: types.StringType}, "image_pull_credentials_verification": types.StringType}, k)
 	fine(t, d)
 	return v
 }

@@ -20,7 +20,7 @@ func poolOf(t *testing.T, p spec.Pool) *Pool {
 		Name: str(p.Name), Cluster: handle(t, nil), Hosts: hostMap(t, hosts), Status: statuses(t, status), Taints: taintList(t, TaintsOf(p.Taints)),
 		Labels: StringMap(t.Context(), p.Labels, &diags), Annotations: StringMap(t.Context(), p.Annotations, &diags),
 	}
-	kubelet := Kubelet{Reserved: types.MapNull(types.StringType)}
+	kubelet := emptyKubelet()
 	if k := KubeletOf(t.Context(), p.Kubelet, &diags); k != nil {
 		kubelet = *k
 	}

@@ -17,6 +17,9 @@ type Kubelet struct {
 	Reserved types.Map   `tfsdk:"reserved"`
 
 	AllowedUnsafeSysctls []types.String `tfsdk:"allowed_unsafe_sysctls"`
+	RuntimeHandlers      types.Map      `tfsdk:"runtime_handlers"`
+
+	ImagePullCredentialsVerification types.String `tfsdk:"image_pull_credentials_verification"`
 }
 
 func kubeletSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) spec.Kubelet {
@@ -30,6 +33,10 @@ func kubeletSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) s
 	if Known(ctx, m.Reserved) {
 		k.Reserved = readStrings(ctx, m.Reserved, diags)
 	}
+	if Known(ctx, m.RuntimeHandlers) {
+		k.RuntimeHandlers = readStrings(ctx, m.RuntimeHandlers, diags)
+	}
+	k.ImagePullCredentialsVerification = m.ImagePullCredentialsVerification.ValueString()
 	for _, s := range m.AllowedUnsafeSysctls {
 		if isSet(s) {
 			k.AllowedUnsafeSysctls = append(k.AllowedUnsafeSysctls, s.ValueString())
@@ -40,10 +47,13 @@ func kubeletSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) s
 
 // KubeletOf is the attribute with these settings; nil where all are the kubelet's own.
 func KubeletOf(ctx context.Context, k spec.Kubelet, diags *diag.Diagnostics) *Kubelet {
-	if k.MaxPods == 0 && len(k.Reserved)+len(k.AllowedUnsafeSysctls) == 0 {
+	if k.MaxPods == 0 && len(k.Reserved)+len(k.AllowedUnsafeSysctls)+len(k.RuntimeHandlers) == 0 && k.ImagePullCredentialsVerification == "" {
 		return nil
 	}
-	m := &Kubelet{MaxPods: Int64OrNull(k.MaxPods), Reserved: StringMap(ctx, k.Reserved, diags)}
+	m := &Kubelet{
+		MaxPods: Int64OrNull(k.MaxPods), Reserved: StringMap(ctx, k.Reserved, diags), RuntimeHandlers: StringMap(ctx, k.RuntimeHandlers, diags),
+		ImagePullCredentialsVerification: StringOrNull(k.ImagePullCredentialsVerification),
+	}
 	for _, s := range k.AllowedUnsafeSysctls {
 		m.AllowedUnsafeSysctls = append(m.AllowedUnsafeSysctls, types.StringValue(s))
 	}

@@ -12,8 +12,13 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
+func emptyKubelet() Kubelet {
+	return Kubelet{Reserved: types.MapNull(types.StringType), RuntimeHandlers: types.MapNull(types.StringType)}
+}
+
 func TestKubeletSettings(t *testing.T) {
-	for _, want := range []spec.Kubelet{{MaxPods: 50}, {Reserved: map[string]string{"cpu": "1"}}, {MaxPods: 1, Reserved: map[string]string{"memory": "1Gi"}}, {AllowedUnsafeSysctls: []string{"net.core.*", "kernel.sem"}}} {
+	for _, want := range []spec.Kubelet{{MaxPods: 50}, {Reserved: map[string]string{"cpu": "1"}}, {MaxPods: 1, Reserved: map[string]string{"memory": "1Gi"}}, {AllowedUnsafeSysctls: []string{"net.core.*", "kernel.sem"}},
+		{RuntimeHandlers: map[string]string{"kata": "io.containerd.kata.v2"}}, {ImagePullCredentialsVerification: "AlwaysVerify"}} {
 		var diags diag.Diagnostics
 		m := KubeletOf(t.Context(), want, &diags)
 		if m == nil {
@@ -28,11 +33,11 @@ func TestKubeletSettings(t *testing.T) {
 	if KubeletOf(t.Context(), spec.Kubelet{Reserved: map[string]string{}}, &diags) != nil {
 		t.Error("the kubelet's own settings are written")
 	}
-	kind := kubeletValue(t, Kubelet{Reserved: types.MapNull(types.StringType)}).AttributeTypes(t.Context())
+	kind := kubeletValue(t, emptyKubelet()).AttributeTypes(t.Context())
 	partly := types.MapValueMust(types.StringType, map[string]attr.Value{"cpu": types.StringUnknown(), "memory": str("1Gi")})
 	for name, v := range map[string]types.Object{
-		"null": types.ObjectNull(kind), "unknown": types.ObjectUnknown(kind), "of null": kubeletValue(t, Kubelet{Reserved: types.MapNull(types.StringType)}),
-		"partly known": kubeletValue(t, Kubelet{Reserved: partly}),
+		"null": types.ObjectNull(kind), "unknown": types.ObjectUnknown(kind), "of null": kubeletValue(t, emptyKubelet()),
+		"partly known": kubeletValue(t, Kubelet{Reserved: partly, RuntimeHandlers: types.MapUnknown(types.StringType), ImagePullCredentialsVerification: types.StringUnknown()}),
 	} {
 		if got := kubeletSpec(t.Context(), v, &diags); !reflect.DeepEqual(got, spec.Kubelet{}) {
 			t.Errorf("%s: %+v", name, got)

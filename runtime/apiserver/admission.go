@@ -77,7 +77,7 @@ func (a *assembly) admission(cfg config.Admission) error {
 		if p.make == nil {
 			continue
 		}
-		check, err := p.make(maker{a, cfg.EventRateLimits})
+		check, err := p.make(maker{a, cfg})
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}

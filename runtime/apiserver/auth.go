@@ -23,7 +23,6 @@ import (
 	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	"k8s.io/apiserver/pkg/authorization/path"
 	"k8s.io/apiserver/pkg/authorization/union"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
@@ -39,7 +38,9 @@ import (
 // its pod and service account.
 const tokenCacheTTL = 10 * time.Second
 
-// publicPaths are served to anyone.
+// publicPaths are those on which nobody has to say who they are: then they are
+// system:anonymous, of the group system:unauthenticated, and may do what RBAC says of
+// these. Everywhere else they are not let in.
 func publicPaths() []string {
 	return []string{
 		"/healthz", "/livez", "/readyz", "/version", "/version/",
@@ -168,13 +169,8 @@ func frontProxy(caFile string) (*authenticatorfactory.RequestHeaderConfig, error
 
 // authorize sets who may do what. The first that allows decides.
 func authorize(cfg *genericapiserver.Config, roles *rbac.Authorizer, nodes *nodeauth.Authorizer) error {
-	public, err := path.NewAuthorizer(publicPaths())
-	if err != nil {
-		return err
-	}
 	all, err := union.New(
 		union.NamedAuthorizer{AuthorizerName: "masters", Authorizer: authorizerfactory.NewPrivilegedGroups(config.MastersGroup)},
-		union.NamedAuthorizer{AuthorizerName: "public", Authorizer: public},
 		union.NamedAuthorizer{AuthorizerName: "node", Authorizer: authorizer.AuthorizerFunc(nodes.Authorize)},
 		union.NamedAuthorizer{AuthorizerName: "rbac", Authorizer: authorizer.AuthorizerFunc(roles.Authorize)},
 	)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"strconv"
 	"time"
 
@@ -43,6 +44,14 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	if err != nil {
 		return fmt.Errorf("flow schemas: %w", err)
 	}
+	clientCA, err := os.ReadFile(s.cfg.ClientCAFile)
+	if err != nil {
+		return fmt.Errorf("client CA: %w", err)
+	}
+	authentication, err := poststarthook.NewAuthentication(a.loopback, clientCA, a.generic.Authentication.RequestHeaderConfig, s.log)
+	if err != nil {
+		return err
+	}
 	left := make(chan struct{})
 
 	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
@@ -69,7 +78,12 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 			close(left)
 			return err
 		}
+		if err := s.untilDone(ctx, "publish how clients are known", authentication.Ensure); err != nil {
+			close(left)
+			return err
+		}
 		go schemas.Run(ctx)
+		go authentication.Run(ctx)
 		go a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log)
 		go a.addresses.Repair(ctx, a.listServices, s.log)
 		joined := make(chan struct{})

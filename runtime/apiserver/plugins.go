@@ -3,6 +3,8 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +31,7 @@ import (
 // where it is stored.
 type maker struct {
 	*assembly
-	// events are the limits of EventRateLimit.
-	events []config.EventLimit
+	cfg config.Admission
 }
 
 func (a maker) limitRanger() (admission.Interface, error) {
@@ -93,7 +94,17 @@ func (a maker) taintNodes() (admission.Interface, error) {
 }
 
 func (a maker) podSecurity() (admission.Interface, error) {
-	return ours.NewPodSecurity(ours.PodSecuritySources{
+	var configuration []byte
+	if file := a.cfg.PodSecurityConfigFile; file != "" {
+		var err error
+		if configuration, err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+		if len(configuration) == 0 { // the library takes that for none
+			return nil, fmt.Errorf("%s is empty", file)
+		}
+	}
+	return ours.NewPodSecurity(configuration, ours.PodSecuritySources{
 		Namespace: func(ctx context.Context, name string) (*corev1.Namespace, error) {
 			return readThrough[*corev1.Namespace](ctx, a.objects.namespaces, "", name)
 		},
@@ -144,7 +155,7 @@ func (a maker) defaultTolerations() (admission.Interface, error) {
 }
 
 func (a maker) eventRateLimit() (admission.Interface, error) {
-	return ours.NewEventRateLimit(a.events, clock.RealClock{}), nil
+	return ours.NewEventRateLimit(a.cfg.EventRateLimits, clock.RealClock{}), nil
 }
 
 func (a maker) defaultStorageClass() (admission.Interface, error) {

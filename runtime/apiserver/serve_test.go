@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -594,11 +595,50 @@ func systemObjects(t *testing.T, c *apitest.Cluster) {
 	if m.Data["clusterID"] != apitest.ClusterID || m.Data["name"] != "test" {
 		t.Errorf("gantry-cluster: %v", m.Data)
 	}
+	extensionAuthentication(t, k)
 	for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
 		must[*corev1.Namespace](t)(k.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{}))
 	}
 	_, err := k.SchedulingV1().PriorityClasses().Get(ctx, "system-node-critical", metav1.GetOptions{})
 	ok(t, err)
+}
+
+// extensionAuthentication: what aggregated API servers know clients by is published,
+// comes back when it goes, and keeps what others have added.
+func extensionAuthentication(t *testing.T, k kubernetes.Interface) {
+	ctx, objects := t.Context(), k.CoreV1().ConfigMaps("kube-system")
+	const name, names = "extension-apiserver-authentication", "requestheader-allowed-names"
+	first := must[*corev1.ConfigMap](t)(objects.Get(ctx, name, metav1.GetOptions{}))
+	for key, want := range map[string]string{
+		"client-ca-file": "-----BEGIN CERTIFICATE-----", "requestheader-client-ca-file": "-----BEGIN CERTIFICATE-----", names: `["` + config.FrontProxyUser + `"]`,
+		"requestheader-username-headers": `["X-Remote-User"]`, "requestheader-group-headers": `["X-Remote-Group"]`, "requestheader-uid-headers": `["X-Remote-Uid"]`,
+		"requestheader-extra-headers-prefix": `["X-Remote-Extra-"]`,
+	} {
+		if !strings.HasPrefix(first.Data[key], want) {
+			t.Errorf("%s: %s is %q, want %q", name, key, first.Data[key], want)
+		}
+	}
+	await := func(what string, want func(*corev1.ConfigMap) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			have, err := objects.Get(ctx, name, metav1.GetOptions{})
+			if err == nil && want(have) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %+v, %v", what, have, err)
+			}
+		}
+	}
+	ok(t, objects.Delete(ctx, name, metav1.DeleteOptions{}))
+	await("deleted", func(have *corev1.ConfigMap) bool {
+		return reflect.DeepEqual(have.Data, first.Data) && have.UID != first.UID
+	})
+	_, err := objects.Patch(ctx, name, types.MergePatchType, []byte(`{"data":{"`+names+`":"[\"mine\"]","client-ca-file":"x"}}`), metav1.PatchOptions{})
+	ok(t, err)
+	await("changed", func(have *corev1.ConfigMap) bool {
+		return have.Data[names] == `["mine","`+config.FrontProxyUser+`"]` && have.Data["client-ca-file"] == first.Data["client-ca-file"]
+	})
 }
 
 // events of both groups are the same objects.
@@ -630,16 +670,46 @@ func events(t *testing.T, c *apitest.Cluster) {
 	}, metav1.CreateOptions{}))
 }
 
+// anonymous: who brings nothing is somebody on a few paths alone, and may do there what
+// RBAC says, which an administrator can change.
 func anonymous(t *testing.T, c *apitest.Cluster) {
-	k := withToken(c, "")
+	ctx, admin, k := t.Context(), c.Admin(), withToken(c, "")
+	ask := func(path string) (code int) {
+		k.Discovery().RESTClient().Get().AbsPath(path).Do(ctx).StatusCode(&code)
+		return code
+	}
+	const keys = "/openid/v1/jwks"
 	for path, want := range map[string]int{
-		"/readyz": 200, "/version": 200, "/.well-known/openid-configuration": 200, "/openid/v1/jwks": 200,
+		"/healthz": 200, "/livez": 200, "/readyz": 200, "/version": 200, "/livez/ping": http.StatusUnauthorized,
+		"/.well-known/openid-configuration": http.StatusForbidden, keys: http.StatusForbidden,
 		"/api/v1/namespaces": http.StatusUnauthorized, "/metrics": http.StatusUnauthorized, "/openapi/v2": http.StatusUnauthorized,
 	} {
-		var code int
-		k.Discovery().RESTClient().Get().AbsPath(path).Do(t.Context()).StatusCode(&code)
-		if code != want {
+		if code := ask(path); code != want {
 			t.Errorf("%s: %d, want %d", path, code, want)
+		}
+	}
+	for _, who := range []struct {
+		groups []string
+		want   authorizationv1.SubjectAccessReviewStatus
+	}{
+		{nil, authorizationv1.SubjectAccessReviewStatus{}},
+		{[]string{"system:unauthenticated"}, authorizationv1.SubjectAccessReviewStatus{Allowed: true,
+			Reason: `RBAC: allowed by ClusterRoleBinding "system:public-info-viewer" of ClusterRole "system:public-info-viewer" to Group "system:unauthenticated"`}},
+	} {
+		got := must[*authorizationv1.SubjectAccessReview](t)(admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "system:anonymous", Groups: who.groups, NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: "/healthz", Verb: "get"},
+		}}, metav1.CreateOptions{}))
+		if got.Status != who.want {
+			t.Errorf("/healthz of system:anonymous, groups %v: %+v, want %+v", who.groups, got.Status, who.want)
+		}
+	}
+	must[*rbacv1.ClusterRoleBinding](t)(admin.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "keys-are-public"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:service-account-issuer-discovery"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: "system:unauthenticated"}},
+	}, metav1.CreateOptions{}))
+	for deadline := time.Now().Add(10 * time.Second); ask(keys) != http.StatusOK; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %d after it was granted to everybody", keys, ask(keys))
 		}
 	}
 }

@@ -16,8 +16,12 @@ const (
 // OptionalAdmissionPlugins are all of them.
 func OptionalAdmissionPlugins() []string { return []string{DenyServiceExternalIPs, EventRateLimit} }
 
-// Admission switches admission plugins on. The default plugins are always on.
+// Admission configures admission plugins. The default plugins are always on.
 type Admission struct {
+	// PodSecurityConfigFile is a PodSecurityConfiguration
+	// (pod-security.admission.config.k8s.io/v1, YAML): what holds in namespaces without
+	// labels, and who is exempt. Without one, upstream's defaults hold: privileged, nobody.
+	PodSecurityConfigFile string `json:"podSecurityConfigFile,omitempty"`
 	// Enable names optional plugins: DenyServiceExternalIPs, EventRateLimit.
 	Enable []string `json:"enable,omitempty"`
 	// EventRateLimits are what EventRateLimit enforces; it needs at least one.

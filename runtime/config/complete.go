@@ -27,6 +27,9 @@ const (
 	AlwaysVerify               = "AlwaysVerify"
 )
 
+// DefaultRuntimeHandler is the one that KubeletConfig.RuntimeHandlers adds to.
+const DefaultRuntimeHandler = "runc"
+
 // required reports the fields that are empty, by their names in the file.
 func required(fields map[string]string) error {
 	var errs []error
@@ -220,6 +223,9 @@ func (c *KubeletConfig) completeRuntimes() error {
 	for handler, runtime := range c.RuntimeHandlers {
 		if handler == "" || runtime == "" {
 			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: %q: neither may be empty", handler, runtime))
+		}
+		if handler == DefaultRuntimeHandler {
+			errs = append(errs, fmt.Errorf("runtimeHandlers: %q: it is always there, and is runc", handler))
 		}
 	}
 	return errors.Join(errs...)

@@ -96,7 +96,7 @@ const (
 	BundlePort = 10261
 )
 
-// Directories on a server. All but PodLogDir and CNI's belong to Gantry alone.
+// Directories on a server. All but PodLogDir, SharedKubeletDir and CNI's belong to Gantry alone.
 const (
 	BinDir    = "/opt/gantry/bin"
 	ConfigDir = "/etc/gantry"
@@ -108,6 +108,10 @@ const (
 	// more than their name.
 	RegistriesDir = ConfigDir + "/registries"
 	PodLogDir     = "/var/log/pods"
+	// DevicePluginDir is where device plugins, which know no other place, look for the
+	// kubelet. Others may keep things beside it.
+	SharedKubeletDir = "/var/lib/kubelet"
+	DevicePluginDir  = SharedKubeletDir + "/device-plugins"
 
 	EtcdDataDir    = StateDir + "/etcd"
 	ContainerdRoot = StateDir + "/containerd"
@@ -133,11 +137,13 @@ const (
 	// AuditLogFile is where masters log requests, in a directory of mode 0700 that
 	// the API server makes and writes rotated files to.
 	AuditLogFile = StateDir + "/audit/audit.log"
-	// AuditPolicyFile, AuthenticationConfigFile and TokenWebhookConfigFile are the
-	// API server's, on masters only, and there if they are asked for.
+	// AuditPolicyFile, AuthenticationConfigFile, TokenWebhookConfigFile and
+	// PodSecurityConfigFile are the API server's, on masters only, and there if they are
+	// asked for.
 	AuditPolicyFile          = ConfigDir + "/audit-policy.yaml"
 	AuthenticationConfigFile = ConfigDir + "/authentication.yaml"
 	TokenWebhookConfigFile   = ConfigDir + "/token-webhook.yaml"
+	PodSecurityConfigFile    = ConfigDir + "/pod-security.yaml"
 
 	ContainerdState  = RunDir + "/containerd"
 	ContainerdSocket = RunDir + "/containerd/containerd.sock"

@@ -13,10 +13,13 @@ import (
 // Corefile is CoreDNS's configuration. Names of the cluster never go upstream;
 // with no upstream, no other name exists (an answer at once beats a time-out on
 // servers without a way out).
+//
+// As upstream's, it caches no name of the cluster: those are in memory anyway, and a pod
+// that moved, or a Service that was just made, is not to be told of half a minute later.
 func Corefile(cfg config.DNSConfig, upstreams []string) string {
 	var b strings.Builder
 	block := func(zones string, lines ...string) {
-		fmt.Fprintf(&b, "%s {\n    bind %s\n    errors\n    loop\n    "+metricsDirective+"\n    cache 30\n", zones, strings.Join(cfg.Addresses.Strings(), " "))
+		fmt.Fprintf(&b, "%s {\n    bind %s\n    errors\n    loop\n    "+metricsDirective+"\n", zones, strings.Join(cfg.Addresses.Strings(), " "))
 		for _, l := range lines {
 			fmt.Fprintf(&b, "    %s\n", l)
 		}
@@ -27,7 +30,7 @@ func Corefile(cfg config.DNSConfig, upstreams []string) string {
 	if len(upstreams) == 0 {
 		block(".", nowhereDirective)
 	} else {
-		block(".", "forward . "+strings.Join(upstreams, " "))
+		block(".", "cache 30", "forward . "+strings.Join(upstreams, " "))
 	}
 	return b.String()
 }

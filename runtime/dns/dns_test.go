@@ -24,7 +24,6 @@ func TestTheCorefile(t *testing.T) {
     errors
     loop
     gantry_metrics
-    cache 30
     gantry_kubernetes cluster.local 10.96.0.0/16 10.244.0.0/16 {
         pods insecure
         ttl 30
@@ -35,15 +34,14 @@ func TestTheCorefile(t *testing.T) {
     errors
     loop
     gantry_metrics
-    cache 30
 `
 	for what, tc := range map[string]struct {
 		upstreams []string
 		want      string
 	}{
 		"none": {nil, cluster + "    gantry_nxdomain\n}\n"},
-		"one":  {[]string{"192.0.2.53"}, cluster + "    forward . 192.0.2.53\n}\n"},
-		"two":  {[]string{"192.0.2.53", "192.0.2.54:5353"}, cluster + "    forward . 192.0.2.53 192.0.2.54:5353\n}\n"},
+		"one":  {[]string{"192.0.2.53"}, cluster + "    cache 30\n    forward . 192.0.2.53\n}\n"},
+		"two":  {[]string{"192.0.2.53", "192.0.2.54:5353"}, cluster + "    cache 30\n    forward . 192.0.2.53 192.0.2.54:5353\n}\n"},
 	} {
 		if got := Corefile(cfg, tc.upstreams); got != tc.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", what, got, tc.want)

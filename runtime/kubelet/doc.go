@@ -12,6 +12,7 @@
 //	images         pulls, credentials, back-off, what is in use
 //	volume         volumes, one plugin a file; objects, token: what fills them
 //	cm             cgroups
+//	devices        the devices of device plugins
 //	runtimeclass   how the runtime runs a pod's containers
 //	sandbox        the namespaces that the containers of a pod share
 //	userns         the users of pods that have their own

@@ -17,6 +17,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
@@ -64,6 +65,7 @@ type Kubelet struct {
 	sources  podsource.Source
 	services informers.SharedInformerFactory
 	node     *nodestatus.Reporter
+	devices  *devices.Manager
 	pleg     *pleg.Generator
 	workers  *podworker.Workers
 	local    *localvolume.Manager
@@ -113,8 +115,14 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.sources.Start(ctx)
 	k.services.Start(ctx.Done())
 	defer k.services.Shutdown()
+	k.devices.Load()
 	running.Go(func() { k.node.Run(ctx) })
 	running.Go(func() { k.local.Run(ctx) })
+	running.Go(func() {
+		if err := k.devices.Run(ctx); err != nil {
+			k.log.Error("device plugins are not taken up", "error", err)
+		}
+	})
 
 	adopted, ok := k.adopt(ctx)
 	if !ok {

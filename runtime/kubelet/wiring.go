@@ -24,6 +24,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
@@ -66,10 +67,14 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		binds:   mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
 		sources: podsource.Join{podsource.NewAPI(api, cfg.NodeName)}, services: client.Informers(api),
 	}
+	k.devices = devices.New(devices.Config{
+		Dir: config.DevicePluginDir, Layout: k.layout, Log: log,
+		NodeChanged: func() { k.node.Wake() }, PodChanged: func(uid string) { k.workers.Wake(uid) },
+	})
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
-		Capacity: capacity, Allocatable: allocatable, Features: runtime.Features(),
+		Capacity: capacity, Allocatable: allocatable, Devices: k.devices, Features: runtime.Features(),
 		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
 	})
 	if _, ok := reserved[corev1.ResourceMemory]; ok {
@@ -144,9 +149,9 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)
 	}
 	return podworker.Config{
-		NodeIPs: k.cfg.NodeIPs, Allocatable: allocatable, Layout: k.layout,
+		NodeIPs: k.cfg.NodeIPs, Allocatable: k.node.Allocatable, Layout: k.layout,
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, ImageVolumes: volumes, Cgroups: k.cgroups,
-		Allocations: allocation.Checkpoint{Layout: k.layout},
+		Allocations: allocation.Checkpoint{Layout: k.layout}, Devices: k.devices,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
 			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
@@ -154,7 +159,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
 			NodeName: k.cfg.NodeName, ClusterDomain: k.cfg.ClusterDomain, Allocatable: allocatable, Layout: k.layout,
-			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups,
+			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups, Devices: k.devices,
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
 		Files: podfiles.Files{
@@ -162,7 +167,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
-		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
+		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{k.devices, admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},
 		Status: writer, Events: events, Log: k.log,
 		StartsAtOnce: max(4, 2*cpus),
 		Forget: func(uid string) {

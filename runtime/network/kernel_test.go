@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +116,53 @@ func sends(from, to int, ip netip.Addr) (bool, error) {
 	}
 	_, _, err := unix.Recvfrom(to, make([]byte, 8), 0)
 	return err == nil, nil
+}
+
+// The tunnel knows the peers that are behind it, and none that left or moved.
+func TestTheTunnelForgetsNodesThatAreGone(t *testing.T) {
+	inHost(t, func(netns.NsHandle) error {
+		tunnel, err := ensureLink(&netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: config.VXLANLink}, VxlanId: tunnelID, Port: config.VXLANPort})
+		if err != nil {
+			return err
+		}
+		route := func(to, via string) Route {
+			return Route{To: netip.MustParsePrefix(to), Via: netip.MustParseAddr(via), Tunnel: true}
+		}
+		for _, r := range []Route{route("10.244.1.0/24", "192.0.2.7"), route("10.244.2.0/24", "192.0.2.8"), route("10.244.3.0/24", "192.0.2.9")} {
+			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
+				return err
+			}
+		}
+		// One stays, one has another address now, and one left.
+		now := []Route{route("10.244.1.0/24", "192.0.2.7"), route("10.244.2.0/24", "192.0.2.18")}
+		for _, r := range now {
+			if err := addNeighbour(tunnel, r.To.Addr(), r.Via); err != nil {
+				return err
+			}
+		}
+		for _, c := range []struct {
+			plan []Route
+			want []string
+		}{{now, []string{"10.244.1.0", "10.244.2.0", "192.0.2.18", "192.0.2.7"}}, {nil, nil}} {
+			if err := forgetPeers(c.plan); err != nil {
+				return err
+			}
+			var got []string
+			for _, family := range []int{unix.AF_INET, unix.AF_BRIDGE} {
+				have, err := netlink.NeighList(tunnel.Attrs().Index, family)
+				if err != nil {
+					return err
+				}
+				for _, n := range have {
+					got = append(got, n.IP.String())
+				}
+			}
+			if slices.Sort(got); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("the tunnel knows %v, want %v", got, c.want)
+			}
+		}
+		return nil
+	})
 }
 
 // A pod sends from its own address alone, whatever policies there are.

@@ -2,14 +2,11 @@ package network
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // ensureRoutes sets the planned routes and removes those of nodes that left or
@@ -40,7 +37,7 @@ func (n *Network) ensureRoutes(plan []Route, podCIDR netip.Prefix, node netlink.
 			return fmt.Errorf("remove the stale route to %s: %w", h.Dst, err)
 		}
 	}
-	return nil
+	return forgetPeers(plan)
 }
 
 // each does something for every route. One that fails is that peer's matter, and tried
@@ -103,37 +100,4 @@ func stale(have []netlink.Route, wanted []netip.Prefix) []netlink.Route {
 		}
 	}
 	return out
-}
-
-// ensureTunnel makes the VXLAN link. It learns nothing by itself: where a peer
-// is, we know.
-func (n *Network) ensureTunnel(podCIDR netip.Prefix, node netlink.Link, mtu int) (netlink.Link, error) {
-	link, err := ensureLink(&netlink.Vxlan{
-		LinkAttrs: netlink.LinkAttrs{Name: config.VXLANLink, MTU: mtu, HardwareAddr: tunnelMAC(n.cfg.NodeIPs.V4())},
-		VxlanId:   tunnelID, VtepDevIndex: node.Attrs().Index, SrcAddr: n.cfg.NodeIPs.V4().AsSlice(), Port: config.VXLANPort,
-	})
-	if err != nil {
-		return nil, err
-	}
-	addr := &netlink.Addr{IPNet: single(podCIDR.Addr())}
-	if err := netlink.AddrReplace(link, addr); err != nil {
-		return nil, fmt.Errorf("give %s the address %s: %w", config.VXLANLink, addr, err)
-	}
-	return link, nil
-}
-
-// addNeighbour tells the kernel the hardware address of a peer's tunnel end and
-// the node behind it.
-func addNeighbour(tunnel netlink.Link, gw, node netip.Addr) error {
-	mac := tunnelMAC(node)
-	for _, n := range []*netlink.Neigh{
-		{Family: unix.AF_INET, IP: gw.AsSlice(), HardwareAddr: mac},
-		{Family: unix.AF_BRIDGE, Flags: netlink.NTF_SELF, IP: node.AsSlice(), HardwareAddr: mac},
-	} {
-		n.LinkIndex, n.State = tunnel.Attrs().Index, netlink.NUD_PERMANENT
-		if err := netlink.NeighSet(n); err != nil {
-			return fmt.Errorf("tell the tunnel where node %s is: %w", net.IP(node.AsSlice()), err)
-		}
-	}
-	return nil
 }

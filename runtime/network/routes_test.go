@@ -147,3 +147,33 @@ func TestWhichRoutesLeadToPods(t *testing.T) {
 		}
 	}
 }
+
+func TestWhichEntriesOfTheTunnelAreStale(t *testing.T) {
+	behind, onLink := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("192.0.2.8")
+	plan := []Route{
+		{To: netip.MustParsePrefix("10.244.1.0/24"), Via: behind, Tunnel: true},
+		{To: netip.MustParsePrefix("10.244.2.0/24"), Via: onLink},
+	}
+	entry := func(ip string, node netip.Addr) netlink.Neigh {
+		return netlink.Neigh{IP: net.ParseIP(ip), HardwareAddr: tunnelMAC(node), State: netlink.NUD_PERMANENT}
+	}
+	learnt := entry("10.244.9.0", onLink)
+	learnt.State = netlink.NUD_STALE
+	for what, tc := range map[string]struct {
+		have netlink.Neigh
+		want bool
+	}{
+		"a peer's end of the tunnel":       {entry("10.244.1.0", behind), false},
+		"the node behind it":               {entry("192.0.2.7", behind), false},
+		"the end of one that moved":        {entry("10.244.1.0", onLink), true},
+		"a node that has other pods":       {entry("10.244.3.0", behind), true},
+		"a node that left":                 {entry("192.0.2.9", netip.MustParseAddr("192.0.2.9")), true},
+		"one that is on the link now":      {entry("192.0.2.8", onLink), true},
+		"the end of one that is on it now": {entry("10.244.2.0", onLink), true},
+		"what the kernel found by itself":  {learnt, false},
+	} {
+		if got := strangers([]netlink.Neigh{tc.have}, plan); (len(got) == 1) != tc.want {
+			t.Errorf("%s is stale: %t, want %t", what, len(got) == 1, tc.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -27,7 +28,8 @@ func endpointsOf(node Node, all []*discoveryv1.EndpointSlice, port corev1.Servic
 			continue
 		}
 		for _, p := range s.Ports {
-			if p.Port == nil || deref(p.Name) != port.Name || cmp.Or(deref(p.Protocol), corev1.ProtocolTCP) != cmp.Or(port.Protocol, corev1.ProtocolTCP) {
+			// The API takes any number as a port of an endpoint.
+			if p.Port == nil || *p.Port < 1 || *p.Port > math.MaxUint16 || deref(p.Name) != port.Name || cmp.Or(deref(p.Protocol), corev1.ProtocolTCP) != cmp.Or(port.Protocol, corev1.ProtocolTCP) {
 				continue
 			}
 			for i := range s.Endpoints {

@@ -179,7 +179,7 @@ func (p *Proxy) sync(table kernelTable, rules *Ruleset, full bool) error {
 			return err
 		}
 	}
-	forgetUDP(before, change, p.log)
+	forgetStale(before, change, p.log)
 	rules.Applied(change)
 	p.metrics.frontends.Set(float64(len(rules.applied)))
 	p.metrics.duration.Observe(time.Since(start).Seconds())

@@ -5,6 +5,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
@@ -206,6 +207,86 @@ func TestAClientStaysWithItsEndpoint(t *testing.T) {
 			if got, err := dial(netip.AddrPortFrom(f.IP, f.Port)); got != left.String() {
 				t.Errorf("%v: stays with an endpoint that is gone: %q, %v; want %s", f, got, err, left)
 			}
+		}
+	})
+}
+
+// TestAConnectionThatIsNotOpenYetLeavesADeadEndpoint: the client asks again by itself,
+// and meets an endpoint that lives.
+func TestAConnectionThatIsNotOpenYetLeavesADeadEndpoint(t *testing.T) {
+	inNamespace(t, func() {
+		// What goes to the dead endpoint is sent, and nobody answers.
+		dead0 := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "dead0"}, PeerName: "dead1"}
+		_, dst, _ := net.ParseCIDR("10.245.0.0/24")
+		err := netlink.LinkAdd(dead0)
+		if err == nil {
+			err = netlink.LinkSetUp(dead0)
+		}
+		if err == nil { // a cable that leads nowhere is down
+			peer, found := netlink.LinkByName("dead1")
+			if err = found; err == nil {
+				err = netlink.LinkSetUp(peer)
+			}
+		}
+		if err == nil {
+			err = netlink.RouteAdd(&netlink.Route{LinkIndex: dead0.Attrs().Index, Dst: dst, Scope: unix.RT_SCOPE_LINK})
+		}
+		if err == nil {
+			err = netlink.NeighAdd(&netlink.Neigh{LinkIndex: dead0.Attrs().Index, IP: net.IPv4(10, 245, 0, 1), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1}, State: netlink.NUD_PERMANENT})
+		}
+		if err != nil {
+			t.Errorf("prepare a dead endpoint: %v", err)
+			return
+		}
+		alive, dead := at("10.244.0.1:8080"), at("10.245.0.1:8080")
+		listen(t, alive.String())
+		web := Frontend{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}
+		table, err := OpenTable(netip.MustParsePrefix("10.244.0.0/16"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer table.Close() // the test ends
+		before := Rules{web: {Endpoints: []netip.AddrPort{dead}}}
+		if err := table.Replace(before); err != nil {
+			t.Error(err)
+			return
+		}
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(fd)
+		opened := func(wait time.Duration) bool {
+			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			n, err := unix.Poll(ready, int(wait.Milliseconds()))
+			return err == nil && n == 1
+		}
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: web.IP.As4(), Port: int(web.Port)}); !errors.Is(err, unix.EINPROGRESS) || opened(100*time.Millisecond) {
+			t.Errorf("a connection to a dead endpoint: %v", err)
+			return
+		}
+		c := Change{Set: Rules{web: {Endpoints: []netip.AddrPort{alive}}}}
+		if err := table.Apply(c, before); err != nil {
+			t.Error(err)
+			return
+		}
+		forgetStale(before, c, slog.New(slog.DiscardHandler))
+		if !opened(10 * time.Second) {
+			t.Error("a connection that was asked for before the endpoint was known to be dead never opens")
+			return
+		}
+		buf := make([]byte, 64)
+		n := 0
+		for range 100 {
+			if n, err = unix.Read(fd, buf); !errors.Is(err, unix.EAGAIN) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if got := string(buf[:max(n, 0)]); got != alive.String() {
+			t.Errorf("it is answered by %q, %v", got, err)
 		}
 	})
 }

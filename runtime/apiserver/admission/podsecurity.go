@@ -20,7 +20,8 @@ import (
 )
 
 // PodSecurity holds pods to the Pod Security Standard that their namespace's labels
-// name, and warns of workloads whose pods would be refused. Nothing is exempt.
+// name, or its configuration where they name none, and warns of workloads whose pods
+// would be refused.
 //
 // https://kubernetes.io/docs/concepts/security/pod-security-admission/
 type PodSecurity struct{ library *podsecurity.Admission }
@@ -44,9 +45,10 @@ func (s PodSecuritySources) ListPods(ctx context.Context, namespace string) ([]*
 	return s.Pods(ctx, namespace)
 }
 
-// NewPodSecurity returns the plugin. register takes its metrics.
-func NewPodSecurity(from PodSecuritySources, register func(metrics.Registerable) error) (*PodSecurity, error) {
-	cfg, err := load.LoadFromData(nil)
+// NewPodSecurity returns the plugin with a PodSecurityConfiguration; without one, what is
+// not labelled is free, and nobody is exempt. register takes its metrics.
+func NewPodSecurity(configuration []byte, from PodSecuritySources, register func(metrics.Registerable) error) (*PodSecurity, error) {
+	cfg, err := load.LoadFromData(configuration)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func TestPodSecurity(t *testing.T) {
 	running := pod(privileged)
 	running.Namespace = "pods"
 	registered := 0
-	p, err := NewPodSecurity(PodSecuritySources{
+	p, err := NewPodSecurity(nil, PodSecuritySources{
 		Namespace: func(_ context.Context, name string) (*corev1.Namespace, error) {
 			l, ok := namespaces[name]
 			if !ok {
@@ -111,5 +111,65 @@ func TestPodSecurity(t *testing.T) {
 	err = p.Validate(t.Context(), write{resource: "pods", obj: in("baseline", privileged), user: &user.DefaultInfo{}}.attributes(t), nil)
 	if !apierrors.IsForbidden(err) || !strings.HasPrefix(err.Error(), `pods "p" is forbidden: violates PodSecurity`) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestPodSecurityConfiguration: the configuration says what holds where labels say
+// nothing, and who is exempt.
+func TestPodSecurityConfiguration(t *testing.T) {
+	const head = "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\n"
+	namespaces := map[string]map[string]string{"plain": nil, "free": {"pod-security.kubernetes.io/enforce": "privileged"}, "system": nil}
+	with := func(configuration string) (*PodSecurity, error) {
+		return NewPodSecurity([]byte(configuration), PodSecuritySources{
+			Namespace: func(_ context.Context, name string) (*corev1.Namespace, error) {
+				return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: namespaces[name]}}, nil
+			},
+			Pods: func(context.Context, string) ([]*corev1.Pod, error) { return nil, nil },
+		}, func(metrics.Registerable) error { return nil })
+	}
+	for bad, want := range map[string]string{
+		"kind: Policy":                              "'apiVersion' is missing",
+		head + "defaults: {enforce: high}":          "must be one of privileged, baseline, restricted",
+		head + "defaults: {enforce-version: \"1\"}": `must be "latest" or "v1.x"`,
+		head + "defaults: {enforced: baseline}":     "unknown field",
+		head + "exemptions: {namespaces: [a, a]}":   "Duplicate value",
+		head + "exemptions: {usernames: [\"\"]}":    "must not be empty",
+		head + "exemptions: {runtimeClasses: [A_]}": "a lowercase RFC 1123 subdomain",
+	} {
+		if _, err := with(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", bad, err, want)
+		}
+	}
+	p, err := with(head + "defaults: {enforce: baseline, enforce-version: v1.37, warn: restricted}\n" +
+		"exemptions: {usernames: [root], namespaces: [system], runtimeClasses: [virtual]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, namespace, user, class string
+		privileged                   bool
+		refused, warned              string
+	}{
+		{"without labels", "plain", "ann", "", true, `violates PodSecurity "baseline:v1.37": host namespaces`, ""},
+		{"within the default", "plain", "ann", "", false, "", `would violate PodSecurity "restricted:latest"`},
+		{"labels come first", "free", "ann", "", true, "", `would violate PodSecurity "restricted:latest"`},
+		{"an exempt user", "plain", "root", "", true, "", ""},
+		{"an exempt namespace", "system", "ann", "", true, "", ""},
+		{"an exempt class", "plain", "ann", "virtual", true, "", ""},
+		{"another class", "plain", "ann", "other", true, `violates PodSecurity "baseline:v1.37"`, ""},
+	} {
+		o := pod(corev1.PodSpec{HostPID: tt.privileged, Containers: []corev1.Container{{Name: "c"}}})
+		if o.Namespace = tt.namespace; tt.class != "" {
+			o.Spec.RuntimeClassName = &tt.class
+		}
+		h := &heard{}
+		w := write{resource: "pods", obj: o, user: &user.DefaultInfo{Name: tt.user}}
+		err := p.Validate(warning.WithWarningRecorder(t.Context(), h), w.attributes(t), nil)
+		if tt.refused == "" && err != nil || tt.refused != "" && (err == nil || !strings.Contains(err.Error(), tt.refused)) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if got := strings.Join(h.all, "\n"); tt.warned == "" && got != "" || !strings.Contains(got, tt.warned) {
+			t.Errorf("%s: warned %q", tt.name, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,24 @@ type snapshot struct {
 type grant struct {
 	namespace string
 	role      roleKey
-	name      string // of the binding, for the reason
+	// The binding's name and its subject are for the reason.
+	binding string
+	subject *rbacv1.Subject
+}
+
+// String says where it comes from, in upstream's words: audit logs are searched for them.
+func (g grant) String() string {
+	kind, name, role, to := "ClusterRoleBinding", g.binding, "ClusterRole", g.subject.Name
+	if g.namespace != "" {
+		kind, name = "RoleBinding", g.binding+"/"+g.namespace
+	}
+	if g.role.namespace != "" {
+		role = "Role"
+	}
+	if g.subject.Kind == rbacv1.ServiceAccountKind {
+		to += "/" + cmp.Or(g.subject.Namespace, g.namespace)
+	}
+	return fmt.Sprintf("%s %q of %s %q to %s %q", kind, name, role, g.role.name, g.subject.Kind, to)
 }
 
 // roleKey names a Role, or (namespace "") a ClusterRole.
@@ -139,9 +157,9 @@ func refKey(ref rbacv1.RoleRef, namespace string) roleKey {
 }
 
 func (s *snapshot) add(subjects []rbacv1.Subject, namespace string, role roleKey, binding string) {
-	for _, subject := range subjects {
-		if key, ok := keyOf(subject, namespace); ok {
-			s.bindings[key] = append(s.bindings[key], grant{namespace, role, binding})
+	for i := range subjects {
+		if key, ok := keyOf(subjects[i], namespace); ok {
+			s.bindings[key] = append(s.bindings[key], grant{namespace, role, binding, &subjects[i]})
 		}
 	}
 }
@@ -175,7 +193,7 @@ func (a *Authorizer) Authorize(_ context.Context, attrs authorizer.Attributes) (
 		if !allows(r, attrs) || g.namespace != "" && !attrs.IsResourceRequest() {
 			return true
 		}
-		decision, reason = authorizer.DecisionAllow, fmt.Sprintf("RBAC: allowed by binding %q", g.name)
+		decision, reason = authorizer.DecisionAllow, "RBAC: allowed by "+g.String()
 		return false
 	})
 	return decision, reason, nil

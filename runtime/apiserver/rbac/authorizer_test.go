@@ -30,6 +30,7 @@ func TestAuthorize(t *testing.T) {
 		bind("team", "lost", ref("Role", "gone"), userSubject("lost")),
 		bind("team", "paths", ref("ClusterRole", "reader"), userSubject("pat")),
 		bind("team", "robot", ref("Role", "reader"), rbacv1.Subject{Kind: "ServiceAccount", Name: "bot"}),
+		bind("team", "builder", ref("Role", "reader"), rbacv1.Subject{Kind: "ServiceAccount", Namespace: "build", Name: "bot"}),
 		bindEverywhere("eve everywhere", "reader", userSubject("eve")),
 		bindEverywhere("monitors", "reader", groupSubject("monitors")),
 		bindEverywhere("no namespace", "reader", rbacv1.Subject{Kind: "ServiceAccount", Name: "bot"}),
@@ -42,40 +43,41 @@ func TestAuthorize(t *testing.T) {
 		request authorizer.AttributesRecord
 		binding string // that allows, or none
 	}{
-		{"a user", person("ann"), ask("get", "", "pods", "", "team", "a"), "ann reads"},
-		{"the binding's second subject", person("bea"), ask("get", "", "pods", "", "team", "a"), "ann reads"},
-		{"the role's second rule", person("ann"), ask("list", "", "pods", "", "team", ""), "ann reads"},
+		{"a user", person("ann"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "ann reads/team" of Role "reader" to User "ann"`},
+		{"the binding's second subject", person("bea"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "ann reads/team" of Role "reader" to User "bea"`},
+		{"the role's second rule", person("ann"), ask("list", "", "pods", "", "team", ""), `RoleBinding "ann reads/team" of Role "reader" to User "ann"`},
 		{"no rule of it", person("ann"), ask("update", "", "pods", "", "team", "a"), ""},
 		{"nobody", person("nobody"), ask("get", "", "pods", "", "team", "a"), ""},
-		{"a group", person("x", "staff", "ops"), ask("get", "", "pods", "", "team", "a"), "ops read"},
-		{"another binding of the group", person("x", "ops"), ask("update", "", "pods", "", "team", "a"), "ops write"},
+		{"a group", person("x", "staff", "ops"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "ops read/team" of Role "reader" to Group "ops"`},
+		{"another binding of the group", person("x", "ops"), ask("update", "", "pods", "", "team", "a"), `RoleBinding "ops write/team" of ClusterRole "writer" to Group "ops"`},
 		{"a user and a group are apart", person("ops"), ask("get", "", "pods", "", "team", "a"), ""},
 		{"a group and a user are apart", person("x", "ann"), ask("get", "", "pods", "", "team", "a"), ""},
-		{"the user comes before the group", person("ann", "ops"), ask("get", "", "pods", "", "team", "a"), "ann reads"},
-		{"a service account", person("system:serviceaccount:team:bot"), ask("get", "", "pods", "", "team", "a"), "robot"},
+		{"the user comes before the group", person("ann", "ops"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "ann reads/team" of Role "reader" to User "ann"`},
+		{"a service account", person("system:serviceaccount:team:bot"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "robot/team" of Role "reader" to ServiceAccount "bot/team"`},
+		{"one of another namespace, named", person("system:serviceaccount:build:bot"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "builder/team" of Role "reader" to ServiceAccount "bot/build"`},
 		{"one of another namespace", person("system:serviceaccount:other:bot"), ask("get", "", "pods", "", "team", "a"), ""},
 
 		{"another namespace", person("ann"), ask("get", "", "pods", "", "other", "a"), ""},
 		{"all namespaces", person("ann"), ask("list", "", "pods", "", "", ""), ""},
-		{"a role of the same name in the namespace", person("eve"), ask("get", "", "secrets", "", "other", "a"), "eve reads"},
+		{"a role of the same name in the namespace", person("eve"), ask("get", "", "secrets", "", "other", "a"), `RoleBinding "eve reads/other" of Role "reader" to User "eve"`},
 		{"that role elsewhere", person("eve"), ask("get", "", "secrets", "", "team", "a"), ""},
-		{"everywhere, beside a binding elsewhere", person("eve"), ask("get", "", "pods", "", "team", "a"), "eve everywhere"},
-		{"everywhere, of no namespace", person("eve"), ask("get", "", "nodes", "", "", "n"), "eve everywhere"},
+		{"everywhere, beside a binding elsewhere", person("eve"), ask("get", "", "pods", "", "team", "a"), `ClusterRoleBinding "eve everywhere" of ClusterRole "reader" to User "eve"`},
+		{"everywhere, of no namespace", person("eve"), ask("get", "", "nodes", "", "", "n"), `ClusterRoleBinding "eve everywhere" of ClusterRole "reader" to User "eve"`},
 		{"a cluster role in a namespace grants nothing outside", person("x", "ops"), ask("update", "", "pods", "", "other", "a"), ""},
 		{"nor what has no namespace", person("pat"), ask("get", "", "nodes", "", "", "n"), ""},
 		{"a role that is gone", person("lost"), ask("get", "", "pods", "", "team", "a"), ""},
 
-		{"a path", person("x", "monitors"), askPath("get", "/metrics"), "monitors"},
+		{"a path", person("x", "monitors"), askPath("get", "/metrics"), `ClusterRoleBinding "monitors" of ClusterRole "reader" to Group "monitors"`},
 		{"a path by a binding in a namespace", person("pat"), askPath("get", "/metrics"), ""},
 		{"even if the request has it", person("pat"), inNamespace, ""},
-		{"a resource by that binding", person("pat"), ask("get", "", "pods", "", "team", "a"), "paths"},
+		{"a resource by that binding", person("pat"), ask("get", "", "pods", "", "team", "a"), `RoleBinding "paths/team" of ClusterRole "reader" to User "pat"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.request.User = tt.user
 			want, reason := authorizer.DecisionNoOpinion, ""
 			if tt.binding != "" {
-				want, reason = authorizer.DecisionAllow, `RBAC: allowed by binding "`+tt.binding+`"`
+				want, reason = authorizer.DecisionAllow, "RBAC: allowed by "+tt.binding
 			}
 			got, why, err := a.Authorize(t.Context(), tt.request)
 			if got != want || why != reason || err != nil {

@@ -1,6 +1,8 @@
 package rbac
 
 import (
+	"slices"
+
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -88,13 +90,14 @@ func BootstrapPolicy() Policy {
 		Verbs: read(), APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, ResourceNames: []string{"kubernetes"},
 	}}}
 	return Policy{
-		ClusterRoles: append(userRoles(), componentRoles()...),
+		ClusterRoles: slices.Concat(userRoles(), componentRoles(), addonRoles()),
 		ClusterRoleBindings: []rbacv1.ClusterRoleBinding{
 			bindCluster("cluster-admin", groupSubject(config.MastersGroup)),
 			bindCluster("system:discovery", authenticated),
 			bindCluster("system:basic-user", authenticated),
 			bindCluster("system:public-info-viewer", authenticated, unauthenticated),
 			bindCluster("system:service-account-issuer-discovery", groupSubject("system:serviceaccounts")),
+			bindCluster("system:cluster-trust-bundle-discovery", groupSubject("system:serviceaccounts")),
 			bindCluster("system:monitoring", groupSubject("system:monitoring")),
 			// What etcd asks about the clients of its health address.
 			bindCluster("system:auth-delegator", userSubject(config.EtcdHealthUser)),
@@ -106,7 +109,7 @@ func BootstrapPolicy() Policy {
 			bindCluster(selfNodeClient, groupSubject(config.NodesGroup)),
 		},
 		// Every client finds the masters in this one slice.
-		Roles: []rbacv1.Role{masters},
+		Roles: []rbacv1.Role{masters, authenticationReader()},
 		RoleBindings: []rbacv1.RoleBinding{{
 			ObjectMeta: bootstrapMeta(masters.Name, masters.Namespace), Subjects: []rbacv1.Subject{authenticated},
 			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: masters.Name},

@@ -52,7 +52,10 @@ func policed(t *testing.T) *Authorizer {
 	}
 	objects = append(objects,
 		bindEverywhere("node", "system:node", userSubject("old node")),
-		bindEverywhere("delegator", "system:auth-delegator", userSubject("delegator")))
+		bindEverywhere("delegator", "system:auth-delegator", userSubject("delegator")),
+		bindEverywhere("detector", "system:node-problem-detector", userSubject("detector")),
+		bindEverywhere("provisioner", "system:persistent-volume-provisioner", userSubject("provisioner")),
+		bind("kube-system", "extension", ref("Role", "extension-apiserver-authentication-reader"), userSubject("extension")))
 	return authorizerOf(t, objects...)
 }
 
@@ -66,6 +69,7 @@ func TestPolicyGrants(t *testing.T) {
 	manager, scheduler := person(config.ControllerManagerUser), person(config.SchedulerUser)
 	proxy, dns, server := person(config.ProxyUser), person(config.DNSUser), person(config.APIServerKubeletUser)
 	node, delegator := person("old node"), person("delegator")
+	detector, provisioner, extension := person("detector"), person("provisioner"), person("extension")
 	core := func(verb, resource, subresource, namespace string) authorizer.AttributesRecord {
 		return ask(verb, "", resource, subresource, namespace, "a")
 	}
@@ -150,6 +154,23 @@ func TestPolicyGrants(t *testing.T) {
 		{account, askPath("get", "/openid/v1/jwks"), true},
 		{account, askPath("get", "/.well-known/openid-configuration"), true},
 		{account, core("get", "secrets", "", "team"), false},
+		{account, ask("list", "certificates.k8s.io", "clustertrustbundles", "", "", ""), true},
+		{account, ask("create", "certificates.k8s.io", "clustertrustbundles", "", "", ""), false},
+		{anyone, ask("list", "certificates.k8s.io", "clustertrustbundles", "", "", ""), false},
+
+		{extension, ask("get", "", "configmaps", "", "kube-system", "extension-apiserver-authentication"), true},
+		{extension, ask("watch", "", "configmaps", "", "kube-system", "extension-apiserver-authentication"), true},
+		{extension, ask("get", "", "configmaps", "", "kube-system", "other"), false},
+		{extension, ask("update", "", "configmaps", "", "kube-system", "extension-apiserver-authentication"), false},
+		{extension, ask("get", "", "configmaps", "", "team", "extension-apiserver-authentication"), false},
+		{account, ask("get", "", "configmaps", "", "kube-system", "extension-apiserver-authentication"), false},
+		{detector, core("patch", "nodes", "status", ""), true},
+		{detector, core("patch", "nodes", "", ""), false},
+		{detector, core("create", "events", "", "default"), true},
+		{provisioner, core("create", "persistentvolumes", "", ""), true},
+		{provisioner, core("update", "persistentvolumes", "", ""), false},
+		{provisioner, core("update", "persistentvolumeclaims", "", "team"), true},
+		{provisioner, core("delete", "persistentvolumeclaims", "", "team"), false},
 
 		{monitor, askPath("get", "/metrics"), true},
 		{monitor, askPath("get", "/readyz/etcd"), true},

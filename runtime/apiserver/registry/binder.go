@@ -156,6 +156,8 @@ func (b *Binder) review(k kind.Kind) (rest.Storage, error) {
 		return SelfSubjectAccessReviews(b.with.Authorizer), nil
 	case kind.SelfSubjectRulesReview:
 		return SelfSubjectRulesReviews(b.with.Rules), nil
+	case kind.Bindings:
+		return NewBindings(b.pods), nil
 	}
 	return nil, fmt.Errorf("kind %s: nobody answers %q", k.GVK, k.Review)
 }

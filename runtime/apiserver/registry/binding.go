@@ -7,8 +7,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/util/dryrun"
@@ -45,11 +48,8 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 	if b.Name != "" && b.Name != name {
 		return nil, errors.NewBadRequest(fmt.Sprintf("the binding is for %q, the request for %q", b.Name, name))
 	}
-	if b.Target.Kind != "" && b.Target.Kind != "Node" {
-		return nil, errors.NewBadRequest(fmt.Sprintf("target.kind %q: pods are bound to a Node", b.Target.Kind))
-	}
-	if b.Target.Name == "" {
-		return nil, errors.NewBadRequest("target.name: a node is required")
+	if errs := validateTarget(&b.Target); len(errs) > 0 {
+		return nil, errors.NewBadRequest(errs.ToAggregate().Error())
 	}
 	if admit != nil {
 		if err := admit(ctx, b.DeepCopyObject()); err != nil {
@@ -94,6 +94,57 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 		return nil, err
 	}
 	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+}
+
+func validateTarget(t *corev1.ObjectReference) field.ErrorList {
+	path := field.NewPath("target")
+	node := t.Kind == "" || t.Kind == "Node"
+	var errs field.ErrorList
+	if !node {
+		errs = append(errs, field.NotSupported(path.Child("kind"), t.Kind, []string{"Node", "<empty>"}))
+	}
+	if t.Name == "" {
+		return append(errs, field.Required(path.Child("name"), ""))
+	}
+	if node {
+		for _, msg := range validation.NameIsDNSSubdomain(t.Name, false) {
+			errs = append(errs, field.Invalid(path.Child("name"), t.Name, msg))
+		}
+	}
+	return errs
+}
+
+// Bindings is the binding of a pod that the object names, in place of the path.
+type Bindings struct{ of *Binding }
+
+var (
+	_ rest.Creater              = &Bindings{}
+	_ rest.Scoper               = &Bindings{}
+	_ rest.SingularNameProvider = &Bindings{}
+)
+
+// NewBindings returns what serves objects of kind Binding.
+func NewBindings(pods *Store) *Bindings { return &Bindings{NewBinding(pods)} }
+
+// New returns an empty Binding.
+func (r *Bindings) New() runtime.Object { return r.of.New() }
+
+// Destroy does nothing: the storage belongs to pods.
+func (r *Bindings) Destroy() {}
+
+// NamespaceScoped is that of pods.
+func (r *Bindings) NamespaceScoped() bool { return true }
+
+// GetSingularName is the name for people.
+func (r *Bindings) GetSingularName() string { return "binding" }
+
+// Create is [Binding.Create] of the pod that has the object's name.
+func (r *Bindings) Create(ctx context.Context, obj runtime.Object, admit rest.ValidateObjectFunc, o *metav1.CreateOptions) (runtime.Object, error) {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return nil, errors.NewBadRequest(fmt.Sprintf("a Binding is expected, not a %T", obj))
+	}
+	return r.of.Create(ctx, m.GetName(), obj, admit, o)
 }
 
 // merged is a map with what another adds to it; neither is changed.

@@ -138,8 +138,12 @@ func bindings(t *testing.T, c *apitest.Cluster, ns string) {
 		return k.CoreV1().RESTClient().Post().Namespace(ns).Resource("pods").Name(name).SubResource("binding").Body(b).Do(t.Context()).Error()
 	}
 	refusal(t, "another name", bind("p", "n", func(b *corev1.Binding) { b.Name = "q" }), http.StatusBadRequest, "")
-	refusal(t, "no node", bind("p", "", nil), http.StatusBadRequest, "a node is required")
-	refusal(t, "no Node", bind("p", "n", func(b *corev1.Binding) { b.Target.Kind = "Pod" }), http.StatusBadRequest, "pods are bound to a Node")
+	refusal(t, "no node", bind("p", "", nil), http.StatusBadRequest, "target.name: Required value")
+	refusal(t, "no Node", bind("p", "n", func(b *corev1.Binding) { b.Target.Kind = "Pod" }), http.StatusBadRequest, `target.kind: Unsupported value: "Pod"`)
+	refusal(t, "the name of no node", bind("p", "N_", nil), http.StatusBadRequest, `target.name: Invalid value: "N_"`)
+	refusal(t, "no pod, by its name alone", k.CoreV1().RESTClient().Post().Namespace(ns).Resource("bindings").Body(&corev1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Name: "q", Namespace: ns}, Target: corev1.ObjectReference{Kind: "Node", Name: "n"},
+	}).Do(t.Context()).Error(), http.StatusNotFound, "not found")
 	refusal(t, "no pod", bind("q", "n", func(b *corev1.Binding) { b.Name = "q" }), http.StatusNotFound, "not found")
 	refusal(t, "another pod of the name", bind("p", "n", func(b *corev1.Binding) { b.UID = "other" }), http.StatusConflict, "")
 	refusal(t, "an older pod", bind("p", "n", func(b *corev1.Binding) { b.ResourceVersion = "1" }), http.StatusConflict, "")

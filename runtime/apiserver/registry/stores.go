@@ -82,14 +82,17 @@ func (s *Store) aliasRules(k kind.Kind, empty func() runtime.Object) kind.Kind {
 	rules := *s.kind
 	rules.GVK, rules.Resource, rules.ShortNames, rules.Categories = k.GVK, k.Resource, k.ShortNames, k.Categories
 	rules.CreateOnUpdate, rules.RequireResourceVersion = k.CreateOnUpdate, k.RequireResourceVersion
-	rules.Declared = nil
-	rules.Validate = func(obj runtime.Object) field.ErrorList {
-		o, errs := served(obj)
-		if errs != nil || k.Validate == nil {
-			return errs
+	rules.AnyFinalizer, rules.Declared = k.AnyFinalizer, nil
+	inServed := func(check func(runtime.Object) field.ErrorList) func(runtime.Object) field.ErrorList {
+		return func(obj runtime.Object) field.ErrorList {
+			o, errs := served(obj)
+			if errs != nil || check == nil {
+				return errs
+			}
+			return check(o)
 		}
-		return k.Validate(o)
 	}
+	rules.Validate, rules.ValidateCreate = inServed(k.Validate), inServed(k.ValidateCreate)
 	rules.ValidateUpdate = func(obj, old runtime.Object) field.ErrorList {
 		o, errs := served(obj)
 		if errs != nil || k.ValidateUpdate == nil {

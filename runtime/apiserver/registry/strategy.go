@@ -109,20 +109,9 @@ func (s strategy) Validate(ctx context.Context, obj runtime.Object) field.ErrorL
 	if err != nil {
 		return field.ErrorList{field.InternalError(field.NewPath("metadata"), err)}
 	}
-	// The rest of metadata is checked for every kind alike before this.
-	var errs field.ErrorList
-	if prefix := m.GetGenerateName(); prefix != "" {
-		for _, msg := range check(prefix, true) {
-			errs = append(errs, field.Invalid(field.NewPath("metadata", "generateName"), prefix, msg))
-		}
-	}
-	if m.GetName() == "" {
-		errs = append(errs, field.Required(field.NewPath("metadata", "name"), "name or generateName is required"))
-	} else {
-		for _, msg := range check(m.GetName(), false) {
-			errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), m.GetName(), msg))
-		}
-	}
+	// The library checks metadata of new objects only once a strategy finds nothing wrong: a
+	// client is told everything at once.
+	errs := validation.ValidateObjectMetaAccessor(m, s.kind.Namespaced, check, field.NewPath("metadata"))
 	errs = append(errs, s.finalizers(m)...)
 	errs = append(errs, s.kind.ErrorsOnCreate(ctx, obj)...)
 	if s.expressions != nil {

@@ -166,6 +166,7 @@ func TestNames(t *testing.T) {
 	} {
 		tt.obj.SetName(tt.name)
 		tt.obj.SetGenerateName(tt.generate)
+		inNamespace(tt.obj)
 		var got []string
 		for _, e := range strategyOf(t, tt.obj.(runtime.Object)).Validate(t.Context(), tt.obj.(runtime.Object)) {
 			if len(got) == 0 || got[len(got)-1] != e.Field {
@@ -242,6 +243,7 @@ func TestFinalizers(t *testing.T) {
 		{&coordinationv1.Lease{}, "a", 0},
 	} {
 		tt.obj.SetName("n")
+		inNamespace(tt.obj)
 		tt.obj.SetFinalizers([]string{tt.finalizer})
 		obj := tt.obj.(runtime.Object)
 		s := strategyOf(t, obj)
@@ -431,5 +433,12 @@ func TestResizeChangesResourcesOnly(t *testing.T) {
 		if errs := s.ValidateUpdate(t.Context(), p, old); (len(errs) > 0) != (cpu != "") { // it was best effort
 			t.Errorf("%q CPUs: %v", cpu, errs)
 		}
+	}
+}
+
+// inNamespace gives an object a namespace if its kind has any.
+func inNamespace(obj metav1.Object) {
+	if _, ok := obj.(*corev1.Namespace); !ok {
+		obj.SetNamespace("default")
 	}
 }

@@ -19,6 +19,8 @@ type Spec struct {
 	StdinOnce     bool // standard input ends with the first session that is attached
 	Mounts        []Mount
 	Devices       []Device
+	CDIDevices    []string          // see Edits
+	Annotations   map[string]string // see Edits
 	Namespaces    Namespaces
 	Users         Users
 	Hostname      string

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/cdi"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -37,6 +38,7 @@ func specOptions(s container.Spec, img ocispec.ImageConfig) ([]oci.SpecOpts, err
 		withEnv(img.Env, s.Env, s.TTY),
 		oci.WithHostname(s.Hostname),
 		oci.WithCgroup(s.Resources.CgroupPath),
+		oci.WithAnnotations(s.Annotations),
 		oci.WithAnnotations(map[string]string{shimGroup: s.ShimGroup}),
 		oci.WithoutRunMount,
 		withNamespaces(s.Namespaces),
@@ -50,7 +52,9 @@ func specOptions(s container.Spec, img ocispec.ImageConfig) ([]oci.SpecOpts, err
 		opts = append(opts, requireNonRoot)
 	}
 	opts = append(opts, securityOptions(s.Security)...)
-	return append(opts, deviceOptions(s.Devices)...), nil
+	opts = append(opts, deviceOptions(s.Devices)...)
+	// What CDI adds may be anything of the spec: nothing is set anew after it.
+	return append(opts, cdi.WithCDIDevices(s.CDIDevices...)), nil
 }
 
 // deviceOptions add device nodes, and let the container use them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,6 +43,12 @@ type Cgroups interface {
 	Container(pod *corev1.Pod, c *corev1.Container, id string) container.Resources
 }
 
+// Devices are those that containers were given.
+type Devices interface {
+	// Edits are what a container needs for them, which is made ready.
+	Edits(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]container.Edits, error)
+}
+
 // Generator makes the specs of this node's containers.
 type Generator struct {
 	NodeName string
@@ -54,6 +61,7 @@ type Generator struct {
 	Volumes       Volumes
 	Binds         Binds
 	Cgroups       Cgroups
+	Devices       Devices
 	Features      container.Features
 	// SeccompDefault confines containers that name no seccomp profile.
 	SeccompDefault bool
@@ -115,9 +123,13 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 	if err := g.addMounts(pod, c, in.Sandbox, &s); err != nil {
 		return container.Spec{}, err
 	}
-	// A container sees its host name in its environment, as everywhere; a variable of the
-	// pod's own comes later and wins. What the pod's fields refer to does not have it.
-	s.Env = append([]string{"HOSTNAME=" + hostname}, env...)
+	edits, err := g.Devices.Edits(ctx, pod, c)
+	if err != nil {
+		return container.Spec{}, err
+	}
+	// A container sees its host name and what its devices add in its environment; a variable
+	// of the pod's own comes later and wins. What the pod's fields refer to does not have them.
+	s.Env = slices.Concat([]string{"HOSTNAME=" + hostname}, applyEdits(&s, edits), env)
 	return s, nil
 }
 

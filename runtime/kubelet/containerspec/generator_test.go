@@ -27,8 +27,9 @@ import (
 
 // api has the ConfigMap and the Secret named "there".
 type api struct {
-	err   error
-	reads []string
+	err     error
+	reads   []string
+	devices devices
 }
 
 func (a *api) read(kind, name string) error {
@@ -99,7 +100,7 @@ func newGenerator(t *testing.T) (*Generator, *api) {
 	a := &api{}
 	return &Generator{
 		NodeName: "node", Layout: poddir.Layout{Root: t.TempDir(), Logs: "/logs"}, Objects: a, Services: corelisters.NewServiceLister(indexer),
-		Volumes: volumes{t.TempDir()}, Cgroups: cgroups{}, Binds: binds{}, SeccompDefault: true, Features: container.Features{RecursiveReadOnly: true},
+		Volumes: volumes{t.TempDir()}, Cgroups: cgroups{}, Binds: binds{}, Devices: &a.devices, SeccompDefault: true, Features: container.Features{RecursiveReadOnly: true},
 	}, a
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // imagesTimeout is within what the runtime lists its images. One that hangs, with its
@@ -16,7 +18,7 @@ func (r *Reporter) observe(ctx context.Context) facts {
 	version, away, overdue := r.runtime.observe(now)
 	f := facts{
 		now: now, age: now.Sub(r.started), addresses: r.cfg.Addresses, port: r.cfg.Port, version: r.cfg.Version, machine: r.cfg.Machine,
-		capacity: r.cfg.Capacity, allocatable: r.cfg.Allocatable, free: r.cfg.Stats.Node(),
+		own: resources{r.cfg.Capacity, r.cfg.Allocatable}, devices: r.devices(), free: r.cfg.Stats.Node(),
 		runtimeVersion: version, features: r.cfg.Features, networkErr: r.cfg.Network.Ready(),
 	}
 	if overdue {
@@ -32,4 +34,18 @@ func (r *Reporter) observe(ctx context.Context) facts {
 		}
 	}
 	return f
+}
+
+func (r *Reporter) devices() resources {
+	capacity, allocatable := r.cfg.Devices.Resources()
+	return resources{capacity, allocatable}
+}
+
+// Allocatable is what the node has for pods now.
+func (r *Reporter) Allocatable() corev1.ResourceList {
+	var known corev1.NodeStatus
+	if node, err := r.cfg.Nodes.Lister().Get(r.cfg.NodeName); err == nil {
+		known = node.Status
+	}
+	return resources{r.cfg.Capacity, r.cfg.Allocatable}.on(known, r.devices()).allocatable
 }

@@ -45,6 +45,11 @@ type Stats interface{ Node() stats.Node }
 // Network says why pods cannot be attached to it yet.
 type Network interface{ Ready() error }
 
+// Devices says what device plugins add to the node.
+type Devices interface {
+	Resources() (capacity, allocatable corev1.ResourceList)
+}
+
 // Config of a Reporter.
 type Config struct {
 	API       kubernetes.Interface
@@ -57,7 +62,8 @@ type Config struct {
 	Taints    []corev1.Taint // of a new node
 
 	Machine               stats.Machine
-	Capacity, Allocatable corev1.ResourceList
+	Capacity, Allocatable corev1.ResourceList // of the server itself
+	Devices               Devices
 	Features              container.Features // of the runtime
 
 	Images  Images

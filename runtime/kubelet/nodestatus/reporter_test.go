@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -29,6 +30,8 @@ import (
 type surroundings struct {
 	network atomic.Pointer[error]
 	looks   atomic.Int32
+
+	capacity, allocatable corev1.ResourceList // of devices
 }
 
 func (*surroundings) Images(context.Context) ([]container.Image, error) { return nil, nil }
@@ -43,12 +46,17 @@ func (s *surroundings) Ready() error {
 	return nil
 }
 
+// Resources implements Devices.
+func (s *surroundings) Resources() (capacity, allocatable corev1.ResourceList) {
+	return s.capacity, s.allocatable
+}
+
 func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
 	s := &surroundings{}
 	return New(Config{
 		API: api, Nodes: client.Informers(api).Core().V1().Nodes(), NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
 		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
-		Images: s, Stats: s, Network: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Images: s, Stats: s, Network: s, Devices: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), s
 }
 
@@ -235,4 +243,22 @@ func nextVersion(n *corev1.Node) string {
 		v = 0
 	}
 	return strconv.Itoa(v + 1)
+}
+
+// TestWhatPodsMayTake: also what somebody else says that the node has.
+func TestWhatPodsMayTake(t *testing.T) {
+	r, s := newReporter(fake.NewClientset())
+	one := resource.MustParse("1")
+	s.capacity, s.allocatable = corev1.ResourceList{"example.com/dev": one}, corev1.ResourceList{"example.com/dev": one}
+	r.cfg.Capacity, r.cfg.Allocatable = corev1.ResourceList{"cpu": one}, corev1.ResourceList{"cpu": one}
+	if got := r.Allocatable(); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Status: corev1.NodeStatus{Capacity: corev1.ResourceList{"example.com/dongle": one, "cpu": one, "memory": one}}}
+	if err := r.cfg.Nodes.Informer().GetStore().Add(node); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Allocatable(); len(got) != 3 || got["example.com/dongle"] != one {
+		t.Errorf("%v", got)
+	}
 }

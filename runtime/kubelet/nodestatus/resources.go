@@ -2,11 +2,13 @@ package nodestatus
 
 import (
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // ParseReserved reads quantities by the names of resources.
@@ -44,5 +46,23 @@ func Allocatable(capacity, reserved corev1.ResourceList) corev1.ResourceList {
 			out[name] = q
 		}
 	}
+	return out
+}
+
+// resources are what a node has, and what of that is for pods.
+type resources struct{ capacity, allocatable corev1.ResourceList }
+
+// on are those of a node: its own, those of device plugins, and extended resources that
+// somebody else has written into its status.
+// https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+func (own resources) on(prev corev1.NodeStatus, devices resources) resources {
+	out := resources{own.capacity.DeepCopy(), own.allocatable.DeepCopy()}
+	for name, q := range prev.Capacity {
+		if pod.IsExtendedResource(name) {
+			out.capacity[name], out.allocatable[name] = q, q
+		}
+	}
+	maps.Copy(out.capacity, devices.capacity)
+	maps.Copy(out.allocatable, devices.allocatable)
 	return out
 }

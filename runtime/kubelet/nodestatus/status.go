@@ -27,20 +27,21 @@ type facts struct {
 	version   string
 	machine   stats.Machine
 
-	capacity, allocatable corev1.ResourceList
-	free                  stats.Node
-	runtimeVersion        string // "": not known yet
-	runtimeErr            error  // why the runtime counts as away
-	networkErr            error  // why pods get no address
-	images                []container.Image
-	imagesKnown           bool
-	features              container.Features
+	own, devices   resources
+	free           stats.Node
+	runtimeVersion string // "": not known yet
+	runtimeErr     error  // why the runtime counts as away
+	networkErr     error  // why pods get no address
+	images         []container.Image
+	imagesKnown    bool
+	features       container.Features
 }
 
 // compute is the status of a node after prev. It is pure.
 func compute(prev corev1.NodeStatus, f facts) corev1.NodeStatus {
 	s := *prev.DeepCopy()
-	s.Capacity, s.Allocatable = f.capacity, f.allocatable
+	has := f.own.on(prev, f.devices)
+	s.Capacity, s.Allocatable = has.capacity, has.allocatable
 	s.Addresses = nil
 	for _, ip := range f.addresses {
 		s.Addresses = append(s.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/gantry-run/gantry/runtime/addr"
@@ -161,5 +162,31 @@ func TestRuntimeHandlers(t *testing.T) {
 	f.features.UserNamespaces = errors.New("none")
 	if *compute(s, f).RuntimeHandlers[0].Features.UserNamespaces {
 		t.Error("users of their own where there are none")
+	}
+}
+
+// TestExtendedResources: those of device plugins are as the plugins say, those that
+// somebody wrote into the status stay, and nothing else of it does.
+func TestExtendedResources(t *testing.T) {
+	list := func(pairs ...string) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		for i := 0; i < len(pairs); i += 2 {
+			out[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
+		}
+		return out
+	}
+	f := healthy()
+	f.own = resources{list("cpu", "4"), list("cpu", "3")}
+	f.devices = resources{list("example.com/dev", "2"), list("example.com/dev", "1")}
+	prev := corev1.NodeStatus{Capacity: list("cpu", "9", "old", "1", "example.com/dev", "7", "example.com/dongle", "5"), Allocatable: list("example.com/gone", "5")}
+	s := compute(prev, f)
+	if want := list("cpu", "4", "example.com/dev", "2", "example.com/dongle", "5"); !equality.Semantic.DeepEqual(s.Capacity, want) {
+		t.Errorf("capacity %v", s.Capacity)
+	}
+	if want := list("cpu", "3", "example.com/dev", "1", "example.com/dongle", "5"); !equality.Semantic.DeepEqual(s.Allocatable, want) {
+		t.Errorf("allocatable %v", s.Allocatable)
+	}
+	if len(f.own.capacity) != 1 || len(f.own.allocatable) != 1 {
+		t.Errorf("what the server has became %v", f.own)
 	}
 }

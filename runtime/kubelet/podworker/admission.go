@@ -21,7 +21,7 @@ import (
 type admission struct {
 	alone       admit.Handler // about the pod alone: it may ask the API, and holds nobody up
 	beside      admit.Handler // about the pod beside those that were admitted
-	allocatable corev1.ResourceList
+	allocatable func() corev1.ResourceList
 	kept        Allocations
 	events      Recorder
 	log         *slog.Logger
@@ -46,13 +46,13 @@ func (a *admission) remove(m *mailbox) {
 // admit says why a pod cannot run; nil admits it. Others give way to a critical pod that
 // lacks nothing but room: it is admitted, and starts once they have ended.
 func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) (yielding []*mailbox, r *admit.Rejection) {
-	if r := a.alone.Admit(ctx, admit.Attributes{Pod: p, Allocatable: a.allocatable}); r != nil {
+	if r := a.alone.Admit(ctx, admit.Attributes{Pod: p, Allocatable: a.allocatable()}); r != nil {
 		return nil, r
 	}
 	a.deciding.Lock()
 	defer a.deciding.Unlock()
 	others := a.admitted(nil)
-	beside := admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(others)), Allocatable: a.allocatable}
+	beside := admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(others)), Allocatable: a.allocatable()}
 	if r = a.beside.Admit(ctx, beside); r != nil {
 		if !admit.IsCritical(p) {
 			return nil, r
@@ -64,6 +64,10 @@ func (a *admission) admit(ctx context.Context, m *mailbox, p *corev1.Pod) (yield
 			}
 		}
 		if len(victims) == 0 { // it is not for lack of room
+			return nil, r
+		}
+		beside.Others = slices.DeleteFunc(beside.Others, func(p *corev1.Pod) bool { return slices.Contains(victims, p) })
+		if r = a.beside.Admit(ctx, beside); r != nil { // nor would it run in their place
 			return nil, r
 		}
 		for _, v := range victims {

@@ -26,6 +26,18 @@ type nothing struct{}
 func (nothing) Load(string) (r allocation.Resources, ok bool) { return r, false }
 func (nothing) Save(string, allocation.Resources) error       { return nil }
 
+func noCapacity() corev1.ResourceList { return nil }
+
+func has(list corev1.ResourceList) func() corev1.ResourceList {
+	return func() corev1.ResourceList { return list }
+}
+
+// noDevices are the devices of pods that have none.
+type noDevices struct{}
+
+func (noDevices) Health(string) map[string][]corev1.ResourceStatus { return nil }
+func (noDevices) Release(string)                                   {}
+
 // atMost admits that many pods.
 type atMost int
 
@@ -39,7 +51,7 @@ func (n atMost) Admit(_ context.Context, a admit.Attributes) *admit.Rejection {
 // TestPodsAreAdmittedOneAfterAnother: however many come at once, no more than fit are
 // admitted; those that have ended, or went, make room.
 func TestPodsAreAdmittedOneAfterAnother(t *testing.T) {
-	a := &admission{alone: admit.Chain{}, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
+	a := &admission{alone: admit.Chain{}, beside: atMost(3), kept: nothing{}, allocatable: noCapacity, pods: map[*mailbox]bool{}}
 	boxes := make([]*mailbox, 20)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -93,7 +105,7 @@ func (c asksTheAPI) Admit(_ context.Context, a admit.Attributes) *admit.Rejectio
 // TestASlowAPIHoldsUpNobodyElse: a pod about which the API is asked waits alone.
 func TestASlowAPIHoldsUpNobodyElse(t *testing.T) {
 	api := make(asksTheAPI)
-	a := &admission{alone: api, beside: atMost(3), kept: nothing{}, pods: map[*mailbox]bool{}}
+	a := &admission{alone: api, beside: atMost(3), kept: nothing{}, allocatable: noCapacity, pods: map[*mailbox]bool{}}
 	box := func(name string) *mailbox {
 		p := &corev1.Pod{}
 		p.Name = name
@@ -154,9 +166,9 @@ func TestANewPodFindsAllThatRunAdmitted(t *testing.T) {
 // TestOthersGiveWayToCriticalPods: it is admitted in their place, and woken as each of
 // them ends; they are chosen once, and others find no room for two.
 func TestOthersGiveWayToCriticalPods(t *testing.T) {
-	a := &admission{alone: admit.Chain{}, beside: admit.Chain{admit.PodCount{}, admit.NodeResources{}}, kept: nothing{}, pods: map[*mailbox]bool{}, allocatable: corev1.ResourceList{
+	a := &admission{alone: admit.Chain{}, beside: admit.Chain{admit.PodCount{}, admit.NodeResources{}}, kept: nothing{}, pods: map[*mailbox]bool{}, allocatable: has(corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourcePods: resource.MustParse("9"),
-	}}
+	})}
 	admitted := func(name, cpu string, priority int32) (m *mailbox, yielding []*mailbox, r *admit.Rejection) {
 		p := &corev1.Pod{Spec: corev1.PodSpec{Priority: &priority, Containers: []corev1.Container{{
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}},
@@ -207,7 +219,11 @@ func TestOthersGiveWayToCriticalPods(t *testing.T) {
 	if _, yielding, r := admitted("elsewhere", "1", high+1); r == nil || r.Reason != "Never" || len(yielding) != 0 || m.yielding() {
 		t.Errorf("a pod that does not belong here: %+v", r)
 	}
-	a.alone, a.beside = admit.Chain{}, never{}
+	a.alone, a.beside = admit.Chain{}, admit.Chain{admit.PodCount{}, admit.NodeResources{}, never{}}
+	if _, yielding, r := admitted("not even in their place", "2", high+1); r == nil || r.Reason != "Never" || len(yielding) != 0 || m.yielding() {
+		t.Errorf("a pod that lacks more than room: %+v", r)
+	}
+	a.beside = never{}
 	if _, yielding, r := admitted("other", "0", high+1); r == nil || r.Reason != "Never" || len(yielding) != 0 || m.yielding() {
 		t.Errorf("one that has room: %+v", r)
 	}

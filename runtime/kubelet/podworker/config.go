@@ -112,6 +112,14 @@ type Allocations interface {
 	Save(uid string, r allocation.Resources) error
 }
 
+// Devices keeps the devices that pods were given.
+type Devices interface {
+	// Health is that of a pod's devices, by container.
+	Health(uid string) map[string][]corev1.ResourceStatus
+	// Release takes back those of a pod.
+	Release(uid string)
+}
+
 // Specs makes the descriptions of containers.
 type Specs interface {
 	Generate(ctx context.Context, in containerspec.Incarnation) (container.Spec, error)
@@ -153,9 +161,10 @@ type Recorder interface {
 
 // Config is what the workers work with.
 type Config struct {
-	NodeIPs     addr.IPs
-	Allocatable corev1.ResourceList
-	Layout      poddir.Layout
+	NodeIPs addr.IPs
+	Layout  poddir.Layout
+	// Allocatable is what the node has for pods, as of now.
+	Allocatable func() corev1.ResourceList
 
 	Runtime   Runtime
 	Images    Images
@@ -168,6 +177,7 @@ type Config struct {
 	Cgroups      Cgroups
 	// Allocations outlive this process.
 	Allocations Allocations
+	Devices     Devices
 	Specs       Specs
 	Files       Files
 	Prober      Prober

@@ -74,6 +74,36 @@ func (f failures) start(name string, err error) bool {
 	return true
 }
 
+// The pauses between two times that one failure of the whole pod is told, which is tried
+// again each retryDelay.
+const (
+	firstSilence = 2 * time.Second
+	maxSilence   = 5 * time.Minute
+)
+
+// complaint is what was told of a pod that cannot be started or given back. Its zero value
+// is that of a pod of which nothing was told.
+type complaint struct {
+	message string
+	silence time.Duration
+	until   time.Time
+}
+
+// due says whether a failure is to be told now: another one at once, the same one again
+// after pauses that grow.
+func (c *complaint) due(now time.Time, message string) bool {
+	switch {
+	case message != c.message:
+		*c = complaint{message: message, silence: firstSilence}
+	case now.Before(c.until):
+		return false
+	default:
+		c.silence = min(2*c.silence, maxSilence)
+	}
+	c.until = now.Add(c.silence)
+	return true
+}
+
 // next is when a container may be tried again first, of those that may not yet (zero:
 // none). One that may be tried and is not waits for something else.
 func (f failures) next() (next time.Time) {

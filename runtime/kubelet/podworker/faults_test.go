@@ -57,7 +57,7 @@ func TestTheNetworkComesUpAfterTheKubelet(t *testing.T) {
 			t.Errorf("%d status updates while the network is away, events %v", n.api.version-writes, n.events.all)
 		}
 		pass(5 * time.Second)
-		if said := n.events.count("NetworkNotReady"); n.api.version != writes || said < 3 || said > 6 {
+		if said := n.events.count("NetworkNotReady"); n.api.version != writes || said < 1 || said > 3 {
 			t.Errorf("%d status updates while the network stays away, said %d times", n.api.version-writes, said)
 		}
 		n.held.set("ready", &n.held.fails, nil)
@@ -191,8 +191,11 @@ func TestARejectedPod(t *testing.T) {
 		n.reject = &admit.Rejection{Reason: "OutOfcpu", Message: "too much"}
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "too much" {
+		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "Pod was rejected: too much" {
 			t.Errorf("status %+v", s)
+		}
+		if told := n.events.count("OutOfcpu"); told != 1 {
+			t.Errorf("it is told %d times why", told)
 		}
 		if len(n.rt.Events()) > 0 || len(n.workers.admission.admitted(nil)) > 0 {
 			t.Error("it was started, or counts")
@@ -312,9 +315,19 @@ func TestWhatIsBusyIsTold(t *testing.T) {
 			pass(time.Minute)
 			n.held.set("volumes", &n.held.busy, errors.New("unmount /v: device or resource busy"))
 			end(n)
-			pass(10 * time.Second)
-			if told := n.events.count("FailedKillPod"); told < 5 || told > 12 {
-				t.Errorf("%s: told %d times in 10 s, tried each second", name, told)
+			for _, d := range []struct {
+				pass time.Duration
+				want int
+			}{{time.Second, 1}, {9 * time.Second, 3}, {5 * time.Minute, 7}, {time.Hour, 19}} {
+				pass(d.pass)
+				if told := n.events.count("FailedKillPod"); told < d.want-1 || told > d.want+1 {
+					t.Errorf("%s: told %d times after another %s of tries, want about %d", name, told, d.pass, d.want)
+				}
+			}
+			n.held.set("volumes", &n.held.busy, errors.New("unmount /w: device or resource busy"))
+			before := n.events.count("FailedKillPod")
+			if pass(2 * time.Second); n.events.count("FailedKillPod") != before+1 {
+				t.Errorf("%s: another reason is told %d times at once", name, n.events.count("FailedKillPod")-before)
 			}
 			n.held.set("volumes", &n.held.busy, nil)
 			pass(2 * time.Second)

@@ -60,6 +60,7 @@ func (w *worker) report(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	err := w.Status.Write(ctx, p, status.Compute(w.view(p), status.Facts{
 		HostIPs: w.NodeIPs, PodIPs: w.ips, StartTime: w.startTime, SandboxReady: w.sandbox.ID != "" || len(w.running()) > 0, Failed: w.failed, Terminated: w.terminated,
 		RecursiveReadOnly: w.Features.Of(w.sandbox.Handler).RecursiveReadOnly, Cgroup: w.resizer.cgroup, Resizes: w.resizer.conditions(),
+		Devices: w.Devices.Health(w.ref.UID),
 	}))
 	if err == nil || ctx.Err() != nil {
 		return time.Time{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,20 +26,25 @@ func (c *Config) release(ctx context.Context, uid string) error {
 	if err := c.Specs.ReleasePod(uid); err != nil {
 		return err
 	}
+	c.Devices.Release(uid)
 	if err := c.Volumes.TearDown(uid); err != nil {
 		return err
 	}
 	return c.Cgroups.RemovePod(uid)
 }
 
-// tellNotReleased tells why a pod stays: a volume that is still in use, say, which only who
-// uses it can end.
-func (c *Config) tellNotReleased(ctx context.Context, log *slog.Logger, p *corev1.Pod, err error) {
-	if ctx.Err() != nil {
-		return
+// giveBack is release, told where it fails: a volume may still be in use, say, which only
+// who uses it can end.
+func (w *worker) giveBack(ctx context.Context, p *corev1.Pod) error {
+	err := w.release(ctx, w.ref.UID)
+	switch {
+	case err == nil:
+		w.told = complaint{}
+	case ctx.Err() == nil && w.told.due(time.Now(), err.Error()):
+		w.log.Warn("a pod is not cleaned up yet", "error", err)
+		w.Events.Event(p, corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
 	}
-	log.Warn("a pod is not cleaned up yet", "error", err)
-	c.Events.Event(p, corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
+	return err
 }
 
 // removeOld removes incarnations that are older than the last two, with their logs.

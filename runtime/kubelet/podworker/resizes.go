@@ -37,7 +37,7 @@ func (a *admission) decide(ctx context.Context, m *mailbox) {
 		m.wait(nil) // it was taken back
 		return
 	}
-	r := a.beside.Admit(ctx, admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(a.admitted(m))), Allocatable: a.allocatable})
+	r := a.beside.Admit(ctx, admit.Attributes{Pod: p, Others: slices.Collect(maps.Keys(a.admitted(m))), Allocatable: a.allocatable()})
 	if r == nil {
 		a.give(m, p)
 		a.events.Event(p, corev1.EventTypeNormal, "ResizeStarted", resizeMessage("Pod resize started", p, p.Generation, ""))

@@ -43,6 +43,7 @@ type worker struct {
 
 	sandbox    container.Sandbox
 	resizer    *resizer
+	told       complaint
 	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
@@ -125,7 +126,8 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	case w.failed == nil:
 		var r *admit.Rejection
 		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
-			w.failed = &status.Failure{Reason: r.Reason, Message: r.Message}
+			w.failed = &status.Failure{Reason: r.Reason, Message: "Pod was rejected: " + r.Message}
+			w.Events.Event(p, corev1.EventTypeWarning, r.Reason, r.Message)
 		}
 	}
 	if w.failed == nil && w.yielding() {
@@ -158,12 +160,13 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		if adopting && time.Since(w.created) < adoptGrace {
 			return time.Now().Add(adoptDelay), false
 		}
-		if startCtx.Err() == nil {
+		if startCtx.Err() == nil && w.told.due(time.Now(), err.Error()) {
 			w.log.Warn("pod cannot start yet", "error", err)
 			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
 		}
 		return earliest(time.Now().Add(retryDelay), w.report(ctx, p)), false
 	}
+	w.told = complaint{}
 	next = earliest(next, refresh)
 	next = earliest(next, w.runContainers(ctx, startCtx, p))
 	return earliest(next, w.report(ctx, p)), false

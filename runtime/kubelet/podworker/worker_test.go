@@ -301,8 +301,12 @@ func TestAPodGivesWay(t *testing.T) {
 func TestACriticalPodWaitsForItsRoom(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		pass(time.Second)
-		n.reject = &admit.Rejection{Reason: "OutOfpods"}
-		n.workers.admission.allocatable = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)}
+		n.judge = func(a admit.Attributes) {
+			if n.reject = nil; len(a.Others) > 0 {
+				n.reject = &admit.Rejection{Reason: "OutOfpods"}
+			}
+		}
+		n.workers.admission.allocatable = has(corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)})
 		other := &mailbox{wakeC: make(chan struct{}, 1), pod: testPod(corev1.RestartPolicyAlways, "b"), admitted: true}
 		n.workers.admission.add(other)
 		began := time.Now()

@@ -76,6 +76,13 @@ func (ws *Workers) DeletePod(p *corev1.Pod) {
 	}
 }
 
+// Wake has the worker of a pod look at it: something that it does not watch has changed.
+func (ws *Workers) Wake(uid string) {
+	if w := ws.worker(uid); w != nil {
+		w.wake()
+	}
+}
+
 // Exited hands containers that have ended to the workers of their pods. To tell one
 // twice does no harm.
 func (ws *Workers) Exited(containers ...container.Container) {

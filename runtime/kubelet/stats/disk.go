@@ -7,7 +7,9 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/storage/ephemeral"
 	statsapi "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -29,7 +31,9 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 	for i := range out.Pods {
 		ps := &out.Pods[i]
 		p := of[ps.PodRef.UID]
-		bytes, files := usedBelow(s.Layout.Pod(ps.PodRef.UID))
+		ps.VolumeStats = s.volumes(now, p.Pod)
+		uid := ps.PodRef.UID
+		bytes, files := usedBelow(s.Layout.Pod(uid), filepath.Join(s.Layout.Volumes(uid), claimDir))
 		for j := range ps.Containers {
 			cs := &ps.Containers[j]
 			k := slices.IndexFunc(p.containers, func(c container.Container) bool { return c.Name == cs.Name })
@@ -44,6 +48,36 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 		}
 		ps.EphemeralStorage = used(out.Node.Fs, bytes, files)
 	}
+}
+
+// volumes are what each volume of a pod takes that is a directory of its own: a claim
+// its file system, any other what is below it. Of a directory of the server and of an
+// image nothing is told, as upstream tells nothing.
+func (s *Summarizer) volumes(at metav1.Time, p *corev1.Pod) []statsapi.VolumeStats {
+	var out []statsapi.VolumeStats
+	for i := range p.Spec.Volumes {
+		v := &p.Spec.Volumes[i]
+		dirs, err := filepath.Glob(filepath.Join(s.Layout.Volumes(string(p.UID)), "*", v.Name))
+		if err != nil || len(dirs) != 1 || v.HostPath != nil || v.Image != nil {
+			continue
+		}
+		fs := fileSystem(at, dirs[0])
+		if fs == nil {
+			continue
+		}
+		vs := statsapi.VolumeStats{Name: v.Name, FsStats: *fs}
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}
+		case v.Ephemeral != nil:
+			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: ephemeral.VolumeClaimName(p, v)}
+		default:
+			bytes, files := usedBelow(dirs[0])
+			vs.FsStats = *used(fs, bytes, files)
+		}
+		out = append(out, vs)
+	}
+	return out
 }
 
 // fileSystem is that of a directory as a whole.
@@ -70,9 +104,13 @@ func used(of *statsapi.FsStats, bytes, files uint64) *statsapi.FsStats {
 	return &out
 }
 
-// usedBelow is what files below a directory take on its file system. What is mounted
-// there is others'; what goes meanwhile is not counted.
-func usedBelow(dir string) (bytes, files uint64) {
+// claimDir has the volumes of a pod's claims. They outlive the pod, also where they lie on
+// the same file system.
+const claimDir = "claim"
+
+// usedBelow is what files below a directory take on its file system, but for those in
+// others. What is mounted there is others'; what goes meanwhile is not counted.
+func usedBelow(dir string, others ...string) (bytes, files uint64) {
 	var top unix.Stat_t
 	if unix.Lstat(dir, &top) != nil {
 		return 0, 0
@@ -83,7 +121,7 @@ func usedBelow(dir string) (bytes, files uint64) {
 			return nil //nolint:nilerr // it went
 		}
 		switch {
-		case st.Dev != top.Dev && d.IsDir():
+		case d.IsDir() && (st.Dev != top.Dev || slices.Contains(others, path)):
 			return fs.SkipDir
 		case st.Dev == top.Dev:
 			bytes, files = bytes+uint64(st.Blocks)*512, files+1

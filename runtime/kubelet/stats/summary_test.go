@@ -132,6 +132,41 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestVolumeStats: a claim is told by its file system, what is the pod's own by what it takes.
+func TestVolumeStats(t *testing.T) {
+	s, sum := newServer(t)
+	s.pods[1].Spec.Volumes = []corev1.Volume{
+		{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		{Name: "claimed", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}},
+		{Name: "generic", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
+		{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}},
+		{Name: "image", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{}}},
+		{Name: "not-yet", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{}}},
+	}
+	for _, dir := range []string{"csi/claimed", "csi/generic", "host-path/host", "image/image"} {
+		if err := os.MkdirAll(filepath.Join(sum.Layout.Volumes("u"), dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := summaryOf(t, sum, false)
+	want := map[string]*statsapi.PVCReference{"v": nil, "claimed": {Namespace: "ns", Name: "data"}, "generic": {Namespace: "ns", Name: "p-generic"}}
+	if len(out.Pods[0].VolumeStats) != len(want) {
+		t.Fatalf("%+v", out.Pods[0].VolumeStats)
+	}
+	for _, v := range out.Pods[0].VolumeStats {
+		ref, ok := want[v.Name]
+		if !ok || (ref == nil) != (v.PVCRef == nil) || ref != nil && *ref != *v.PVCRef || *v.CapacityBytes != *out.Node.Fs.CapacityBytes {
+			t.Errorf("%s: %+v of claim %+v", v.Name, v.FsStats, v.PVCRef)
+		}
+		if small := *v.UsedBytes >= 1<<20 && *v.UsedBytes < 2<<20 && *v.InodesUsed == 2; small != (v.Name == "v") {
+			t.Errorf("%s: %d bytes and %d files are used", v.Name, *v.UsedBytes, *v.InodesUsed)
+		}
+	}
+	if out := summaryOf(t, sum, true); out.Pods[0].VolumeStats != nil {
+		t.Errorf("without disks: %+v", out.Pods[0].VolumeStats)
+	}
+}
+
 // A rate is between two looks: another is needed only where there is none of lately.
 func TestRatesNeedTwoLooks(t *testing.T) {
 	s, sum := newServer(t)

@@ -33,6 +33,8 @@ type Facts struct {
 	Cgroup *corev1.Pod
 	// Resizes are the conditions of a resize that waits or is being carried out.
 	Resizes []corev1.PodCondition
+	// Devices are those of main containers by name, with their health.
+	Devices map[string][]corev1.ResourceStatus
 	// Terminated: the pod was deleted and nothing of it runs any more.
 	Terminated bool
 }

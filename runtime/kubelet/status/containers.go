@@ -17,6 +17,9 @@ const runtimeScheme = "containerd://"
 
 func (c *computation) container(kind pod.ContainerType, spec *corev1.Container) corev1.ContainerStatus {
 	s := corev1.ContainerStatus{Name: spec.Name, Image: spec.Image, Started: new(bool), VolumeMounts: c.volumeMounts(spec)}
+	if kind == pod.MainContainers {
+		s.AllocatedResourcesStatus = c.Devices[spec.Name]
+	}
 	newest := c.Containers[spec.Name]
 	if newest == nil {
 		s.State.Waiting = c.waiting(kind, spec.Name, nil)

@@ -140,3 +140,12 @@ func TestVolumeMounts(t *testing.T) {
 		}
 	}
 }
+
+// TestDevices: of main containers only, also before they run.
+func TestDevices(t *testing.T) {
+	health := map[string][]corev1.ResourceStatus{"a": {{Name: "example.com/dev"}}, "i": {{Name: "example.com/dev"}}}
+	s := Compute(viewOf(testPod(always, []string{"i"}, "a", "b")), Facts{Devices: health})
+	if len(s.ContainerStatuses[0].AllocatedResourcesStatus) != 1 || s.ContainerStatuses[1].AllocatedResourcesStatus != nil || s.InitContainerStatuses[0].AllocatedResourcesStatus != nil {
+		t.Errorf("%+v", s)
+	}
+}

@@ -22,12 +22,12 @@ func mutatingAdmissionPolicy() kind.Kind {
 		AnyFinalizer:           true,
 		Default: kind.On(func(p *admissionv1.MutatingAdmissionPolicy) {
 			kind.SetDefaultPtr(&p.Spec.FailurePolicy, admissionv1.Fail)
-			kind.SetDefault(&p.Spec.ReinvocationPolicy, admissionv1.NeverReinvocationPolicy)
 			defaultMatch(p.Spec.MatchConstraints)
 		}),
 		Validate: kind.Check(func(p *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
 			s, spec := &p.Spec, field.NewPath("spec")
 			errs := validatePolicy(s.ParamKind, s.MatchConstraints, s.FailurePolicy, s.Variables, s.MatchConditions, spec)
+			errs = append(errs, validateMutable(s.MatchConstraints, spec.Child("matchConstraints"))...)
 			errs = append(errs, validate.OneOf(s.ReinvocationPolicy, spec.Child("reinvocationPolicy"), admissionv1.NeverReinvocationPolicy, admissionv1.IfNeededReinvocationPolicy)...)
 			if len(s.Mutations) == 0 {
 				errs = append(errs, field.Required(spec.Child("mutations"), "mutations must contain at least one item"))
@@ -46,17 +46,29 @@ func mutatingAdmissionPolicy() kind.Kind {
 }
 
 func validateMutation(m *admissionv1.Mutation, path *field.Path) field.ErrorList {
+	apply, patch := path.Child("applyConfiguration"), path.Child("jsonPatch")
+	var errs field.ErrorList
 	switch m.PatchType {
 	case admissionv1.PatchTypeApplyConfiguration:
 		if m.ApplyConfiguration == nil {
-			return field.ErrorList{field.Required(path.Child("applyConfiguration"), "must be specified when patchType is ApplyConfiguration")}
+			errs = append(errs, field.Required(apply, "must be specified when patchType is ApplyConfiguration"))
+		} else {
+			errs = append(errs, validate.Required(strings.TrimSpace(m.ApplyConfiguration.Expression), apply.Child("expression"))...)
 		}
-		return validate.Required(strings.TrimSpace(m.ApplyConfiguration.Expression), path.Child("applyConfiguration", "expression"))
+		if m.JSONPatch != nil {
+			errs = append(errs, field.Invalid(patch, "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
+		}
+		return errs
 	case admissionv1.PatchTypeJSONPatch:
 		if m.JSONPatch == nil {
-			return field.ErrorList{field.Required(path.Child("jsonPatch"), "must be specified when patchType is JSONPatch")}
+			errs = append(errs, field.Required(patch, "must be specified when patchType is JSONPatch"))
+		} else {
+			errs = append(errs, validate.Required(strings.TrimSpace(m.JSONPatch.Expression), patch.Child("expression"))...)
 		}
-		return validate.Required(strings.TrimSpace(m.JSONPatch.Expression), path.Child("jsonPatch", "expression"))
+		if m.ApplyConfiguration != nil {
+			errs = append(errs, field.Invalid(apply, "{applyConfiguration}", "must not be specified when patchType is JSONPatch"))
+		}
+		return errs
 	}
 	return validate.OneOf(m.PatchType, path.Child("patchType"), admissionv1.PatchTypeApplyConfiguration, admissionv1.PatchTypeJSONPatch)
 }

@@ -20,13 +20,13 @@ func mutatingAdmissionPolicyBinding() kind.Kind {
 		Generation:             true,
 		AnyFinalizer:           true,
 		Default: kind.On(func(b *admissionv1.MutatingAdmissionPolicyBinding) {
-			defaultParamRef(b.Spec.ParamRef)
 			defaultMatch(b.Spec.MatchResources)
 		}),
 		Validate: kind.Check(func(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
 			s, spec := &b.Spec, field.NewPath("spec")
 			errs := validate.Required(s.PolicyName, spec.Child("policyName"))
-			return append(errs, validatePolicyBinding(s.ParamRef, s.MatchResources, spec)...)
+			errs = append(errs, validateMutable(s.MatchResources, spec.Child("matchResources"))...)
+			return append(errs, validatePolicyBinding(s.PolicyName, s.ParamRef, s.MatchResources, spec)...)
 		}),
 		Columns: printers.Columns("Name", "PolicyName", "ParamRef", "Age"),
 		Cells: kind.Cells(func(b *admissionv1.MutatingAdmissionPolicyBinding, now time.Time) []any {

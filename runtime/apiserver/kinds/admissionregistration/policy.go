@@ -5,7 +5,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -27,18 +27,11 @@ func defaultMatch(m *admissionv1.MatchResources) {
 	}
 }
 
-func defaultParamRef(r *admissionv1.ParamRef) {
-	if r != nil {
-		kind.SetDefaultPtr(&r.ParameterNotFoundAction, admissionv1.DenyAction)
-	}
-}
-
 func validatePolicy(param *admissionv1.ParamKind, match *admissionv1.MatchResources, failure *admissionv1.FailurePolicyType,
 	variables []admissionv1.Variable, conditions []admissionv1.MatchCondition, spec *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if param != nil {
-		errs = append(errs, validate.Required(param.APIVersion, spec.Child("paramKind", "apiVersion"))...)
-		errs = append(errs, validate.Required(param.Kind, spec.Child("paramKind", "kind"))...)
+		errs = append(errs, validateParamKind(param, spec.Child("paramKind"))...)
 	}
 	if match == nil {
 		errs = append(errs, field.Required(spec.Child("matchConstraints"), ""))
@@ -51,9 +44,8 @@ func validatePolicy(param *admissionv1.ParamKind, match *admissionv1.MatchResour
 	if failure == nil {
 		errs = append(errs, field.Required(spec.Child("failurePolicy"), ""))
 	} else {
-		errs = append(errs, validate.OneOf(*failure, spec.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
+		errs = append(errs, validate.Known(*failure, spec.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
 	}
-	names := sets.New[string]()
 	for i, v := range variables {
 		at := spec.Child("variables").Index(i)
 		switch {
@@ -62,8 +54,9 @@ func validatePolicy(param *admissionv1.ParamKind, match *admissionv1.MatchResour
 		case !identifier(v.Name):
 			errs = append(errs, field.Invalid(at.Child("name"), v.Name, "must be a valid CEL identifier"))
 		}
-		errs = append(errs, validate.UniqueName(v.Name, names, at)...)
-		errs = append(errs, validate.Required(strings.TrimSpace(v.Expression), at.Child("expression"))...)
+		if strings.TrimSpace(v.Expression) == "" {
+			errs = append(errs, field.Required(at.Child("expression"), "expression is not specified"))
+		}
 	}
 	return append(errs, validateMatchConditions(conditions, spec.Child("matchConditions"))...)
 }
@@ -72,7 +65,7 @@ func validateMatch(m *admissionv1.MatchResources, path *field.Path) field.ErrorL
 	errs := validate.LabelSelector(m.NamespaceSelector, path.Child("namespaceSelector"))
 	errs = append(errs, validate.LabelSelector(m.ObjectSelector, path.Child("objectSelector"))...)
 	if m.MatchPolicy != nil {
-		errs = append(errs, validate.OneOf(*m.MatchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
+		errs = append(errs, validate.Known(*m.MatchPolicy, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
 	}
 	for _, f := range []struct {
 		name  string
@@ -82,31 +75,94 @@ func validateMatch(m *admissionv1.MatchResources, path *field.Path) field.ErrorL
 		{"excludeResourceRules", m.ExcludeResourceRules},
 	} {
 		for i := range f.rules {
-			errs = append(errs, validateRule(&f.rules[i].RuleWithOperations, path.Child(f.name).Index(i))...)
+			errs = append(errs, validateNamedRule(&f.rules[i], path.Child(f.name).Index(i))...)
 		}
 	}
 	return errs
 }
 
-func validatePolicyBinding(ref *admissionv1.ParamRef, match *admissionv1.MatchResources, spec *field.Path) field.ErrorList {
+func validateParamKind(k *admissionv1.ParamKind, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if ref != nil {
-		at := spec.Child("paramRef")
-		switch {
-		case ref.Name == "" && ref.Selector == nil:
-			errs = append(errs, field.Required(at, "one of name or selector must be specified"))
-		case ref.Name != "" && ref.Selector != nil:
-			errs = append(errs, field.Forbidden(at.Child("name"), "name and selector are mutually exclusive"))
+	at := path.Child("apiVersion")
+	group, version, both := strings.Cut(k.APIVersion, "/")
+	if !both {
+		group, version = "", k.APIVersion
+	}
+	switch {
+	case k.APIVersion == "":
+		errs = append(errs, field.Required(at, ""))
+	case strings.Contains(version, "/"):
+		errs = append(errs, field.Invalid(at, k.APIVersion, "unexpected GroupVersion string: "+k.APIVersion))
+	default:
+		if group != "" {
+			errs = append(errs, invalidOnce(validation.IsDNS1123Subdomain(group), at, group, "")...)
 		}
-		errs = append(errs, validate.LabelSelector(ref.Selector, at.Child("selector"))...)
-		if ref.ParameterNotFoundAction == nil {
-			errs = append(errs, field.Required(at.Child("parameterNotFoundAction"), ""))
+		if version == "" {
+			errs = append(errs, field.Invalid(at, k.APIVersion, "version must be specified"))
 		} else {
-			errs = append(errs, validate.OneOf(*ref.ParameterNotFoundAction, at.Child("parameterNotFoundAction"), admissionv1.AllowAction, admissionv1.DenyAction)...)
+			errs = append(errs, invalidOnce(validation.IsDNS1035Label(version), at, version, "")...)
 		}
+	}
+	if k.Kind == "" {
+		return append(errs, field.Required(path.Child("kind"), ""))
+	}
+	return append(errs, invalidOnce(validation.IsDNS1035Label(strings.ToLower(k.Kind)), path.Child("kind"), k.Kind,
+		"may have mixed case, but should otherwise match: ")...)
+}
+
+// invalidOnce is one error for all that is wrong with a text.
+func invalidOnce(messages []string, path *field.Path, value, prefix string) field.ErrorList {
+	if len(messages) == 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, value, prefix+strings.Join(messages, ","))}
+}
+
+func validatePolicyBinding(policy string, ref *admissionv1.ParamRef, match *admissionv1.MatchResources, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if policy != "" {
+		errs = validate.DNSSubdomain(policy, spec.Child("policyName"))
+	}
+	if ref != nil {
+		errs = append(errs, validateParamRef(ref, spec.Child("paramRef"))...)
 	}
 	if match != nil {
 		errs = append(errs, validateMatch(match, spec.Child("matchResources"))...)
+	}
+	return errs
+}
+
+func validateParamRef(ref *admissionv1.ParamRef, path *field.Path) field.ErrorList {
+	const exclusive = "name and selector are mutually exclusive"
+	var errs field.ErrorList
+	if ref.Name != "" {
+		errs = append(errs, validate.InvalidIf(validate.PathSegmentName(ref.Name, false), path.Child("name"), ref.Name)...)
+	}
+	errs = append(errs, validate.LabelSelector(ref.Selector, path.Child("selector"))...)
+	switch {
+	case ref.Name == "" && ref.Selector == nil:
+		errs = append(errs, field.Required(path, "one of name or selector must be specified"))
+	case ref.Name != "" && ref.Selector != nil:
+		errs = append(errs, field.Forbidden(path.Child("name"), exclusive), field.Forbidden(path.Child("selector"), exclusive))
+	}
+	at := path.Child("parameterNotFoundAction")
+	if ref.ParameterNotFoundAction == nil {
+		return append(errs, field.Required(at, ""))
+	}
+	return append(errs, validate.OneOf(*ref.ParameterNotFoundAction, at, admissionv1.AllowAction, admissionv1.DenyAction)...)
+}
+
+// validateMutable: what is deleted cannot be changed any more.
+func validateMutable(m *admissionv1.MatchResources, path *field.Path) field.ErrorList {
+	if m == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, r := range m.ResourceRules {
+		for _, o := range r.Operations {
+			errs = append(errs, validate.Known(o, path.Child("resourceRules", "operations"), admissionv1.OperationAll, admissionv1.Connect,
+				admissionv1.Create, admissionv1.Update)...)
+		}
 	}
 	return errs
 }

@@ -21,16 +21,20 @@ func validatingAdmissionPolicyBinding() kind.Kind {
 		Generation:             true,
 		AnyFinalizer:           true,
 		Default: kind.On(func(b *admissionv1.ValidatingAdmissionPolicyBinding) {
-			defaultParamRef(b.Spec.ParamRef)
 			defaultMatch(b.Spec.MatchResources)
 		}),
 		Declared: kind.Declared(Validate_ValidatingAdmissionPolicyBinding),
 		Validate: kind.Check(func(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			s, spec := &b.Spec, field.NewPath("spec")
-			errs := validatePolicyBinding(s.ParamRef, s.MatchResources, spec)
-			actions := sets.New(s.ValidationActions...)
+			errs := validatePolicyBinding(s.PolicyName, s.ParamRef, s.MatchResources, spec)
+			actions := sets.New[admissionv1.ValidationAction]()
 			for i, a := range s.ValidationActions {
-				errs = append(errs, validate.OneOf(a, spec.Child("validationActions").Index(i), admissionv1.Deny, admissionv1.Warn, admissionv1.Audit)...)
+				at := spec.Child("validationActions").Index(i)
+				errs = append(errs, validate.Known(a, at, admissionv1.Audit, admissionv1.Deny, admissionv1.Warn)...)
+				if actions.Has(a) {
+					errs = append(errs, field.Duplicate(at, a))
+				}
+				actions.Insert(a)
 			}
 			if actions.HasAll(admissionv1.Deny, admissionv1.Warn) {
 				errs = append(errs, field.Invalid(spec.Child("validationActions"), s.ValidationActions, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"))

@@ -47,34 +47,51 @@ func defaultWebhook(w webhookView) {
 
 func validateWebhook(w webhookView, names sets.Set[string], path *field.Path) field.ErrorList {
 	errs := validation.IsFullyQualifiedName(path.Child("name"), w.name)
-	errs = append(errs, validate.UniqueName(w.name, names, path)...)
+	if w.name != "" {
+		errs = append(errs, validate.UniqueName(w.name, names, path)...)
+	}
 	for i := range w.rules {
 		errs = append(errs, validateRule(&w.rules[i], path.Child("rules").Index(i))...)
 	}
 	if *w.failure != nil {
-		errs = append(errs, validate.OneOf(**w.failure, path.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
+		errs = append(errs, validate.Known(**w.failure, path.Child("failurePolicy"), admissionv1.Ignore, admissionv1.Fail)...)
 	}
 	if *w.match != nil {
-		errs = append(errs, validate.OneOf(**w.match, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
+		errs = append(errs, validate.Known(**w.match, path.Child("matchPolicy"), admissionv1.Exact, admissionv1.Equivalent)...)
 	}
 	if w.effects == nil {
 		errs = append(errs, field.Required(path.Child("sideEffects"), "must specify one of None, NoneOnDryRun"))
 	} else {
-		errs = append(errs, validate.OneOf(*w.effects, path.Child("sideEffects"), admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun)...)
+		errs = append(errs, validate.Known(*w.effects, path.Child("sideEffects"), admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun)...)
 	}
 	if t := *w.timeout; t != nil && (*t < 1 || *t > 30) {
 		errs = append(errs, field.Invalid(path.Child("timeoutSeconds"), *t, "the timeout value must be between 1 and 30 seconds"))
 	}
 	errs = append(errs, validate.LabelSelector(*w.namespaces, path.Child("namespaceSelector"))...)
 	errs = append(errs, validate.LabelSelector(*w.objects, path.Child("objectSelector"))...)
-	switch {
-	case len(w.versions) == 0:
-		errs = append(errs, field.Required(path.Child("admissionReviewVersions"), "must specify one of v1, v1beta1"))
-	case !sets.New(w.versions...).HasAny("v1", "v1beta1"):
-		errs = append(errs, field.Invalid(path.Child("admissionReviewVersions"), w.versions, "must include at least one of v1, v1beta1"))
-	}
+	errs = append(errs, validateReviewVersions(w.versions, path.Child("admissionReviewVersions"))...)
 	errs = append(errs, validateMatchConditions(w.conditions, path.Child("matchConditions"))...)
 	return append(errs, validateWebhookClient(w.client, path.Child("clientConfig"))...)
+}
+
+func validateReviewVersions(versions []string, path *field.Path) field.ErrorList {
+	if len(versions) == 0 {
+		return field.ErrorList{field.Required(path, "must specify one of v1, v1beta1")}
+	}
+	var errs field.ErrorList
+	seen := sets.New[string]()
+	for i, v := range versions {
+		if seen.Has(v) {
+			errs = append(errs, field.Invalid(path.Index(i), v, "duplicate version"))
+			continue
+		}
+		seen.Insert(v)
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1035Label(v), path.Index(i), v)...)
+	}
+	if !seen.HasAny("v1", "v1beta1") {
+		errs = append(errs, field.Invalid(path, versions, "must include at least one of v1, v1beta1"))
+	}
+	return errs
 }
 
 func validateWebhookClient(c *admissionv1.WebhookClientConfig, path *field.Path) field.ErrorList {

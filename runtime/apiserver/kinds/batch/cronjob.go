@@ -33,11 +33,13 @@ func cronJob() kind.Kind {
 		Unsupported: kind.Check(func(c *batchv1.CronJob) field.ErrorList {
 			return core.UnsupportedPodTemplate(&c.Spec.JobTemplate.Spec.Template, field.NewPath("spec", "jobTemplate", "spec", "template"))
 		}),
-		Declared: kind.Declared(Validate_CronJob, "WorkloadWithJob"),
-		Validate: kind.Check(validateCronJob),
+		Declared:       kind.Declared(Validate_CronJob, "WorkloadWithJob"),
+		Validate:       kind.Check(validateCronJob),
+		ValidateCreate: kind.Check(validateNewCronJob),
+		ValidateUpdate: kind.CheckUpdate(validateCronJobUpdate),
 
 		Warnings: kind.Warnings(func(o *batchv1.CronJob) []string {
-			return core.TemplateWarnings(&o.Spec.JobTemplate.Spec.Template, field.NewPath("spec", "jobTemplate", "spec", "template"))
+			return jobWarnings(&o.Spec.JobTemplate.Spec, field.NewPath("spec", "jobTemplate", "spec"))
 		}),
 		WarnsOnChange:    true,
 		WarningsOnCreate: kind.Warnings(func(o *batchv1.CronJob) []string { return core.NameWarnings(o.Name) }),
@@ -69,34 +71,60 @@ func defaultCronJob(c *batchv1.CronJob) {
 	defaultJobTemplate(&s.JobTemplate.Spec)
 }
 
-func validateCronJob(c *batchv1.CronJob) field.ErrorList {
-	s, spec := &c.Spec, field.NewPath("spec")
+func validateNewCronJob(c *batchv1.CronJob) field.ErrorList {
+	spec := field.NewPath("spec")
 	var errs field.ErrorList
 	if len(c.Name) > maxCronJobName {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), c.Name, fmt.Sprintf("must be no more than %d characters", maxCronJobName)))
 	}
+	errs = append(errs, noZone(c.Spec.Schedule, spec.Child("schedule"))...)
+	return append(errs, validateTimeZone(c.Spec.TimeZone, spec.Child("timeZone"))...)
+}
+
+// validateCronJobUpdate: a zone in the schedule, which older clusters took, may stay.
+func validateCronJobUpdate(c, old *batchv1.CronJob) field.ErrorList {
+	s, was, spec := &c.Spec, &old.Spec, field.NewPath("spec")
+	var errs field.ErrorList
 	switch {
-	case s.Schedule == "":
-		// declared
-	case strings.Contains(s.Schedule, "TZ"):
-		errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"))
-	default:
+	case !strings.Contains(was.Schedule, "TZ"):
+		errs = noZone(s.Schedule, spec.Child("schedule"))
+	case strings.Contains(s.Schedule, "TZ") && s.TimeZone != nil:
+		errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, "cannot use both timeZone field and TZ or CRON_TZ in schedule"))
+	}
+	if !ptr.Equal(s.TimeZone, was.TimeZone) {
+		errs = append(errs, validateTimeZone(s.TimeZone, spec.Child("timeZone"))...)
+	}
+	return errs
+}
+
+func noZone(schedule string, path *field.Path) field.ErrorList {
+	if strings.Contains(schedule, "TZ") {
+		return field.ErrorList{field.Invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead")}
+	}
+	return nil
+}
+
+func validateCronJob(c *batchv1.CronJob) field.ErrorList {
+	s, spec := &c.Spec, field.NewPath("spec")
+	var errs field.ErrorList
+	if s.Schedule != "" { // that there is one is declared
 		if err := cronSyntax(s.Schedule); err != nil {
 			errs = append(errs, field.Invalid(spec.Child("schedule"), s.Schedule, err.Error()))
 		}
 	}
-	errs = append(errs, validateTimeZone(s.TimeZone, spec.Child("timeZone"))...)
 	errs = append(errs, validate.NonNegativePtr(s.StartingDeadlineSeconds, spec.Child("startingDeadlineSeconds"))...)
 	errs = append(errs, validate.OneOf(s.ConcurrencyPolicy, spec.Child("concurrencyPolicy"),
 		batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent)...)
 	errs = append(errs, validate.NonNegativePtr(s.SuccessfulJobsHistoryLimit, spec.Child("successfulJobsHistoryLimit"))...)
 	errs = append(errs, validate.NonNegativePtr(s.FailedJobsHistoryLimit, spec.Child("failedJobsHistoryLimit"))...)
 
-	template := spec.Child("jobTemplate")
-	errs = append(errs, validate.Labels(s.JobTemplate.Labels, template.Child("metadata", "labels"))...)
-	errs = append(errs, validateJobSpec(&s.JobTemplate.Spec, template.Child("spec"))...)
+	job := spec.Child("jobTemplate", "spec")
+	errs = append(errs, validateJobSpec(&s.JobTemplate.Spec, job)...)
+	if s.JobTemplate.Spec.Selector != nil {
+		errs = append(errs, field.Invalid(job.Child("selector"), s.JobTemplate.Spec.Selector, "`selector` will be auto-generated"))
+	}
 	if ptr.Deref(s.JobTemplate.Spec.ManualSelector, false) {
-		errs = append(errs, field.NotSupported(template.Child("spec", "manualSelector"), true, []string{"nil", "false"}))
+		errs = append(errs, field.NotSupported(job.Child("manualSelector"), true, []string{"nil", "false"}))
 	}
 	return errs
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -57,6 +58,9 @@ func validateEndpoints(e *corev1.Endpoints) field.ErrorList {
 				} else {
 					errs = append(errs, validate.EndpointIP(ip, p.Child("ip"))...)
 				}
+				if a.NodeName != nil {
+					errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*a.NodeName), p.Child("nodeName"), *a.NodeName)...)
+				}
 				if a.Hostname != "" {
 					errs = append(errs, validate.DNSLabel(a.Hostname, p.Child("hostname"))...)
 				}
@@ -72,6 +76,9 @@ func validateEndpoints(e *corev1.Endpoints) field.ErrorList {
 			}
 			errs = append(errs, validate.PortNumber(port.Port, p.Child("port"))...)
 			errs = append(errs, validate.Protocol(port.Protocol, p.Child("protocol"))...)
+			if port.AppProtocol != nil {
+				errs = append(errs, validate.QualifiedName(*port.AppProtocol, p.Child("appProtocol"))...)
+			}
 		}
 	}
 	return errs

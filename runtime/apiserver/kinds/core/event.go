@@ -1,6 +1,8 @@
 package core
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,15 +29,13 @@ func event() kind.Kind {
 		// of their TTL.
 		NoWatchCache: true,
 		TTL:          time.Hour,
-		Validate:     kind.Check(validateCoreEvent),
-		Columns:      printers.Columns(eventColumns()...),
-		Cells:        kind.Cells(coreeventCells),
+		Validate: kind.Check(func(e *corev1.Event) field.ErrorList {
+			return ValidateEvent(e, field.NewPath("reportingComponent"))
+		}),
+		Columns: printers.Columns(eventColumns()...),
+		Cells:   kind.Cells(coreeventCells),
 		Fields: kind.Fields(func(e *corev1.Event) fields.Set {
-			source := e.Source.Component
-			if source == "" {
-				source = e.ReportingController
-			}
-			return eventFields(e.InvolvedObject, e.Reason, e.Type, source, e.ReportingController)
+			return eventFields(e.InvolvedObject, e.Reason, e.Type, cmp.Or(e.Source.Component, e.ReportingController), e.ReportingController)
 		}),
 		CreateOnUpdate: true,
 	}
@@ -60,29 +60,49 @@ func eventFields(o corev1.ObjectReference, reason, eventType, source, reporter s
 
 // eventColumns are the same for both groups.
 func eventColumns() []string {
-	return []string{"Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+#Count", "+Name"}
+	return []string{"Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+Count", "+=Name"}
 }
 
-func validateCoreEvent(e *corev1.Event) field.ErrorList {
-	errs := EventNamespace(e.Namespace, e.InvolvedObject.Namespace, field.NewPath("involvedObject", "namespace"))
+// The longest texts of an event that has an eventTime, in bytes.
+const (
+	maxEventText = 128
+	maxEventNote = 1024
+)
+
+// ValidateEvent holds an event to what every version of it is held to. Those from before
+// eventTime were never held to more than their namespace. Paths are those of the stored form,
+// but for who reports, whose name differs between the versions.
+func ValidateEvent(e *corev1.Event, reporter *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	namespace, object := e.Namespace, e.InvolvedObject.Namespace
+	agrees := object == namespace || object == "" && namespace == metav1.NamespaceDefault
+	if !e.EventTime.IsZero() {
+		agrees = object != "" || namespace == metav1.NamespaceDefault || namespace == metav1.NamespaceSystem
+	}
+	if !agrees {
+		errs = append(errs, field.Invalid(field.NewPath("involvedObject", "namespace"), object, "does not match event.namespace"))
+	}
 	if e.EventTime.IsZero() {
-		// Events from before eventTime were never held to more.
 		return errs
 	}
-	errs = append(errs, validate.Required(e.ReportingController, field.NewPath("reportingController"))...)
-	errs = append(errs, validate.Required(e.ReportingInstance, field.NewPath("reportingInstance"))...)
-	errs = append(errs, validate.Required(e.Action, field.NewPath("action"))...)
-	errs = append(errs, validate.Required(e.Reason, field.NewPath("reason"))...)
-	return append(errs, validate.OneOf(e.Type, field.NewPath("type"), corev1.EventTypeNormal, corev1.EventTypeWarning)...)
+	errs = append(errs, validate.Required(e.ReportingController, reporter)...)
+	errs = append(errs, validate.QualifiedName(e.ReportingController, reporter)...)
+	for _, f := range []struct{ name, text string }{
+		{"reportingInstance", e.ReportingInstance},
+		{"action", e.Action},
+		{"reason", e.Reason},
+	} {
+		errs = append(errs, validate.Required(f.text, field.NewPath(f.name))...)
+		errs = append(errs, eventText(f.text, f.name, maxEventText)...)
+	}
+	return append(errs, eventText(e.Message, "message", maxEventNote)...)
 }
 
-// eventNamespace: an event lives in the namespace of what it is about, and in
-// default where that is a cluster-wide object.
-func EventNamespace(own, object string, path *field.Path) field.ErrorList {
-	if object == own || (object == "" && (own == metav1.NamespaceDefault || own == metav1.NamespaceSystem)) {
+func eventText(text, name string, max int) field.ErrorList {
+	if len(text) <= max {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(path, object, "does not match event.namespace")}
+	return field.ErrorList{field.Invalid(field.NewPath(name), "", fmt.Sprintf("can have at most %d characters", max))}
 }
 
 func coreeventCells(e *corev1.Event, now time.Time) []any {
@@ -100,12 +120,9 @@ func coreeventCells(e *corev1.Event, now time.Time) []any {
 	if first.IsZero() {
 		first = metav1.Time{Time: e.EventTime.Time}
 	}
-	source := e.Source.Component
-	if source == "" {
-		source = e.ReportingController
-	}
-	if e.Source.Host != "" {
-		source += ", " + e.Source.Host
+	source := cmp.Or(e.Source.Component, e.ReportingController)
+	if host := cmp.Or(e.Source.Host, e.ReportingInstance); host != "" {
+		source += ", " + host
 	}
 	return eventCells(e.Name, e.Type, e.Reason, e.InvolvedObject, source, e.Message, first, last, count, now)
 }

@@ -20,5 +20,6 @@ func Kinds() []kind.Kind {
 		limitRange(),
 		resourceQuota(),
 		event(),
+		binding(),
 	}
 }

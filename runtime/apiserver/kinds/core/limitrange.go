@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -82,7 +83,6 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 			for _, name := range slices.Sorted(maps.Keys(f.list)) {
 				key := at.Child(f.name).Key(string(name))
 				errs = append(errs, limitName(item.Type, name, key)...)
-				errs = append(errs, validate.NonNegativeQuantity(f.list[name], key)...)
 			}
 			if item.Type == corev1.LimitTypePod && strings.HasPrefix(f.name, "default") && len(f.list) > 0 {
 				errs = append(errs, field.Forbidden(at.Child(f.name), "may not be specified when `type` is 'Pod'"))
@@ -95,12 +95,16 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 				errs = append(errs, field.Required(at.Child("limits"), "either minimum or maximum storage value is required, but neither was provided"))
 			}
 		}
-		errs = append(errs, ordered(item.Min, item.Max, "min", "max", at)...)
-		errs = append(errs, ordered(item.Min, item.DefaultRequest, "min", "defaultRequest", at)...)
-		errs = append(errs, ordered(item.DefaultRequest, item.Max, "defaultRequest", "max", at)...)
-		errs = append(errs, ordered(item.DefaultRequest, item.Default, "defaultRequest", "default", at)...)
-		errs = append(errs, ordered(item.Min, item.Default, "min", "default", at)...)
-		errs = append(errs, ordered(item.Default, item.Max, "default", "max", at)...)
+		defaults, requests := item.Default, item.DefaultRequest
+		if item.Type == corev1.LimitTypePod { // they are refused already
+			defaults, requests = nil, nil
+		}
+		errs = append(errs, ordered(limits{"min", "min", item.Min}, limits{"max", "max", item.Max}, "min", at)...)
+		errs = append(errs, ordered(limits{"min", "min", item.Min}, limits{"defaultRequest", "default request", requests}, "defaultRequest", at)...)
+		errs = append(errs, ordered(limits{"defaultRequest", "default request", requests}, limits{"max", "max", item.Max}, "defaultRequest", at)...)
+		errs = append(errs, ordered(limits{"defaultRequest", "default request", requests}, limits{"default", "default limit", defaults}, "defaultRequest", at)...)
+		errs = append(errs, ordered(limits{"min", "min", item.Min}, limits{"default", "default", defaults}, "default", at)...)
+		errs = append(errs, ordered(limits{"default", "default", defaults}, limits{"max", "max", item.Max}, "default", at)...)
 		for _, name := range slices.Sorted(maps.Keys(item.Default)) {
 			limit := item.Default[name]
 			if request, ok := item.DefaultRequest[name]; ok && !overcommitable(name) && request.Cmp(limit) != 0 {
@@ -125,24 +129,28 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 
 // limitType checks what a range is for: one of Kubernetes' types, or one with a domain.
 func limitType(t corev1.LimitType, path *field.Path) field.ErrorList {
-	if t == "" {
-		return field.ErrorList{field.Required(path, "")}
-	}
-	errs := validate.QualifiedName(string(t), path)
+	errs := validate.InvalidIf(validation.IsQualifiedName(string(t)), path, t)
 	if len(errs) == 0 && !strings.Contains(string(t), "/") && t != corev1.LimitTypePod && t != corev1.LimitTypeContainer && t != corev1.LimitTypePersistentVolumeClaim {
 		errs = append(errs, field.Invalid(path, t, "must be a standard limit type or fully qualified"))
 	}
 	return errs
 }
 
-// ordered checks that no quantity of low is above the same one of high.
-func ordered(low, high corev1.ResourceList, lowName, highName string, path *field.Path) field.ErrorList {
+// limits are quantities, with the words that errors have for them.
+type limits struct {
+	name, text string
+	list       corev1.ResourceList
+}
+
+// ordered checks that no quantity of low is above the same one of high; blamed is the one
+// that is told to be wrong.
+func ordered(low, high limits, blamed string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(low)) {
-		q := low[name]
-		if top, ok := high[name]; ok && q.Cmp(top) > 0 {
-			errs = append(errs, field.Invalid(path.Child(lowName).Key(string(name)), q.String(),
-				fmt.Sprintf("%s value %s is greater than %s value %s", lowName, q.String(), highName, top.String())))
+	for _, name := range slices.Sorted(maps.Keys(low.list)) {
+		q := low.list[name]
+		if top, ok := high.list[name]; ok && q.Cmp(top) > 0 {
+			errs = append(errs, field.Invalid(path.Child(blamed).Key(string(name)), q.String(),
+				fmt.Sprintf("%s value %s is greater than %s value %s", low.text, q.String(), high.text, top.String())))
 		}
 	}
 	return errs

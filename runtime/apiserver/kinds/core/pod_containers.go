@@ -355,7 +355,7 @@ func validateRequirements(r *corev1.ResourceRequirements, path *field.Path) fiel
 // validateAmount: what is not divided comes whole.
 func validateAmount(name corev1.ResourceName, q resource.Quantity, path *field.Path) field.ErrorList {
 	errs := validate.NonNegativeQuantity(q, path)
-	if validate.ExtendedResource(name) && !whole(q) {
+	if podutil.IsExtendedResource(name) && !whole(q) {
 		errs = append(errs, field.Invalid(path, q.String(), "must be an integer"))
 	}
 	return errs

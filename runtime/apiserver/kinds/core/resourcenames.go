@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
+	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 // computeQuota are the resources of pods that every scope of pods may limit.
@@ -62,7 +63,7 @@ func quotaAmounts(list corev1.ResourceList, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(key, name, "must be a standard resource for quota"))
 		}
 		errs = append(errs, validate.NonNegativeQuantity(q, key)...)
-		if (objectQuota(name) || validate.ExtendedResource(name)) && !whole(q) {
+		if (objectQuota(name) || podutil.IsExtendedResource(name)) && !whole(q) {
 			errs = append(errs, field.Invalid(key, q.String(), "must be an integer"))
 		}
 	}

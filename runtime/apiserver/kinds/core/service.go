@@ -9,6 +9,8 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -35,13 +37,18 @@ func service() kind.Kind {
 		Default:          kind.On(SetObjectDefaults_Service, defaultService),
 		PrepareForCreate: kind.On(alignClusterIPs, defaultFamilyPolicy),
 		PrepareForUpdate: kind.OnUpdate(func(svc, old *corev1.Service) {
-			alignClusterIPs(svc)
 			keepAllocated(&svc.Spec, &old.Spec)
+			followClusterIP(&svc.Spec, &old.Spec)
+			alignClusterIPs(svc)
 			dropDependents(svc, &old.Spec)
 			defaultFamilyPolicy(svc)
 		}),
 		Validate:       kind.Check(validateService),
 		ValidateUpdate: kind.CheckUpdate(validateServiceUpdate),
+		ValidateStatusUpdate: kind.CheckUpdate(func(svc, _ *corev1.Service) field.ErrorList {
+			return validateServiceStatus(svc)
+		}),
+		Warnings:       kind.Warnings(serviceWarnings),
 		ValidateName:   apivalidation.NameIsDNSLabel,
 		CreateOnUpdate: true,
 
@@ -77,11 +84,65 @@ func defaultService(svc *corev1.Service) {
 	}
 	if s.Type == corev1.ServiceTypeLoadBalancer {
 		kind.SetDefaultPtr(&s.AllocateLoadBalancerNodePorts, true)
+		for i := range svc.Status.LoadBalancer.Ingress {
+			if in := &svc.Status.LoadBalancer.Ingress[i]; in.IP != "" {
+				kind.SetDefaultPtr(&in.IPMode, corev1.LoadBalancerIPModeVIP)
+			}
+		}
 	}
-	if s.Type == corev1.ServiceTypeExternalName {
-		return
+	if s.Type == corev1.ServiceTypeClusterIP || hasNodePorts(s.Type) {
+		kind.SetDefaultPtr(&s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	}
-	kind.SetDefaultPtr(&s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
+}
+
+// serviceWarnings tell of what is ignored, and of ways of writing an address that readers
+// understand differently.
+func serviceWarnings(svc *corev1.Service) []string {
+	s, spec := &svc.Spec, field.NewPath("spec")
+	var out []string
+	if _, ok := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]; ok {
+		out = append(out, fmt.Sprintf("annotation %s is deprecated, please use %s instead", corev1.DeprecatedAnnotationTopologyAwareHints, corev1.AnnotationTopologyMode))
+	}
+	if s.ClusterIP != "" && s.ClusterIP != corev1.ClusterIPNone {
+		for i, ip := range s.ClusterIPs {
+			out = append(out, ipWarnings(spec.Child("clusterIPs").Index(i), ip)...)
+		}
+	}
+	if headless(s) {
+		if s.LoadBalancerIP != "" {
+			out = append(out, "spec.loadBalancerIP is ignored for headless services")
+		}
+		if len(s.ExternalIPs) > 0 {
+			out = append(out, "spec.externalIPs is ignored for headless services")
+		}
+		if s.SessionAffinity != corev1.ServiceAffinityNone {
+			out = append(out, "spec.SessionAffinity is ignored for headless services")
+		}
+	}
+	for i, ip := range s.ExternalIPs {
+		out = append(out, ipWarnings(spec.Child("externalIPs").Index(i), ip)...)
+	}
+	if len(s.ExternalIPs) > 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
+		out = append(out, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+	}
+	if s.LoadBalancerIP != "" {
+		out = append(out, ipWarnings(spec.Child("loadBalancerIP"), s.LoadBalancerIP)...)
+	}
+	for i, cidr := range s.LoadBalancerSourceRanges {
+		if at := spec.Child("loadBalancerSourceRanges").Index(i); len(validation.IsValidCIDRForLegacyField(at, cidr, false, nil)) == 0 {
+			out = append(out, validation.GetWarningsForCIDR(at, cidr)...)
+		}
+	}
+	switch named := s.Type == corev1.ServiceTypeExternalName; {
+	case named && len(s.ExternalIPs) > 0:
+		out = append(out, fmt.Sprintf("spec.externalIPs is ignored when spec.type is %q", corev1.ServiceTypeExternalName))
+	case !named && s.ExternalName != "":
+		out = append(out, fmt.Sprintf("spec.externalName is ignored when spec.type is not %q", corev1.ServiceTypeExternalName))
+	}
+	if d := s.TrafficDistribution; d != nil && *d == corev1.ServiceTrafficDistributionPreferClose {
+		out = append(out, fmt.Sprintf("spec.trafficDistribution: %q is deprecated; use %q", corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone))
+	}
+	return out
 }
 
 // alignClusterIPs makes the first of the addresses and the one of old clients agree, whichever
@@ -102,6 +163,14 @@ func defaultFamilyPolicy(svc *corev1.Service) {
 	if svc.Spec.Type != corev1.ServiceTypeExternalName {
 		kind.SetDefaultPtr(&svc.Spec.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
 	}
+}
+
+// ipWarnings leaves out what is no address: not every field of them is checked.
+func ipWarnings(path *field.Path, ip string) []string {
+	if len(validation.IsValidIPForLegacyField(path, ip, false, nil)) > 0 {
+		return nil
+	}
+	return validation.GetWarningsForIP(path, ip)
 }
 
 func serviceCells(svc *corev1.Service, now time.Time) []any {

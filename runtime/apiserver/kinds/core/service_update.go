@@ -1,11 +1,59 @@
 package core
 
 import (
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
+
+func validateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
+	s, was, spec := &svc.Spec, &old.Spec, field.NewPath("spec")
+	var errs field.ErrorList
+	if checksHealth(s) && checksHealth(was) && s.HealthCheckNodePort != was.HealthCheckNodePort {
+		errs = append(errs, field.Forbidden(spec.Child("healthCheckNodePort"), "field is immutable"))
+	}
+	if s.Type == corev1.ServiceTypeLoadBalancer && was.Type == corev1.ServiceTypeLoadBalancer && !ptr.Equal(s.LoadBalancerClass, was.LoadBalancerClass) {
+		errs = append(errs, field.Invalid(spec.Child("loadBalancerClass"), s.LoadBalancerClass, "may not change once set"))
+	}
+	return append(errs, validateClusterIPsUpdate(s, was, spec)...)
+}
+
+// validateServiceStatus checks what a balancer says that it listens on.
+func validateServiceStatus(svc *corev1.Service) field.ErrorList {
+	path := field.NewPath("status", "loadBalancer", "ingress")
+	ingress := svc.Status.LoadBalancer.Ingress
+	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer && len(ingress) > 0 {
+		return field.ErrorList{field.Forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")}
+	}
+	var errs field.ErrorList
+	for i, in := range ingress {
+		at := path.Index(i)
+		if in.IP != "" {
+			errs = append(errs, validation.IsValidIPForLegacyField(at.Child("ip"), in.IP, false, nil)...)
+		}
+		switch mode := at.Child("ipMode"); {
+		case in.IPMode == nil && in.IP != "":
+			errs = append(errs, field.Required(mode, "must be specified when `ip` is set"))
+		case in.IPMode != nil && in.IP == "":
+			errs = append(errs, field.Forbidden(mode, "may not be specified when `ip` is not set"))
+		case in.IPMode != nil:
+			errs = append(errs, validate.Known(*in.IPMode, mode, corev1.LoadBalancerIPModeProxy, corev1.LoadBalancerIPModeVIP)...)
+		}
+		if in.Hostname != "" {
+			errs = append(errs, validate.DNSSubdomain(in.Hostname, at.Child("hostname"))...)
+			if _, err := netip.ParseAddr(in.Hostname); err == nil {
+				errs = append(errs, field.Invalid(at.Child("hostname"), in.Hostname, "must be a DNS name, not an IP address"))
+			}
+		}
+	}
+	return errs
+}
 
 // Both halves of an update are idempotent: they are applied before addresses are
 // allocated and again before the Service is stored.
@@ -38,7 +86,7 @@ func keepAllocated(s, was *corev1.ServiceSpec) {
 		if s.ClusterIP == "" {
 			s.ClusterIP = was.ClusterIP
 		}
-		if len(s.ClusterIPs) == 0 {
+		if len(s.ClusterIPs) == 0 && s.ClusterIP == was.ClusterIP {
 			s.ClusterIPs = slices.Clone(was.ClusterIPs)
 		}
 	}
@@ -58,6 +106,15 @@ func keepAllocated(s, was *corev1.ServiceSpec) {
 	}
 	if checksHealth(s) && checksHealth(was) && s.HealthCheckNodePort == 0 {
 		s.HealthCheckNodePort = was.HealthCheckNodePort
+	}
+}
+
+// followClusterIP is for clients that know one address only: where they change it, the first of
+// the addresses that they do not know follows.
+func followClusterIP(s, was *corev1.ServiceSpec) {
+	if s.ClusterIP != "" && s.ClusterIP != was.ClusterIP && len(s.ClusterIPs) > 0 && slices.Equal(s.ClusterIPs, was.ClusterIPs) {
+		s.ClusterIPs = slices.Clone(s.ClusterIPs)
+		s.ClusterIPs[0] = s.ClusterIP
 	}
 }
 

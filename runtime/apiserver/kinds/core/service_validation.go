@@ -9,52 +9,47 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 func validateService(svc *corev1.Service) field.ErrorList {
 	s, spec := &svc.Spec, field.NewPath("spec")
-	headless := s.ClusterIP == corev1.ClusterIPNone
 	errs := validate.OneOf(s.Type, spec.Child("type"), corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
-
-	if len(s.Ports) == 0 && !headless && s.Type != corev1.ServiceTypeExternalName {
+	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
+	if mode, ok := svc.Annotations[corev1.AnnotationTopologyMode]; ok && hinted && mode != hints {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "annotations").Key(corev1.AnnotationTopologyMode), mode,
+			fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints)))
+	}
+	if len(s.Ports) == 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, field.Required(spec.Child("ports"), ""))
 	}
 	errs = append(errs, validateServicePorts(s, spec.Child("ports"))...)
 	errs = append(errs, validate.Labels(s.Selector, spec.Child("selector"))...)
-	errs = append(errs, validate.OneOf(s.SessionAffinity, spec.Child("sessionAffinity"), corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)...)
+	errs = append(errs, validateSessionAffinity(s, spec)...)
+	if s.Type == corev1.ServiceTypeExternalName {
+		errs = append(errs, validateExternalName(s, spec)...)
+	} else {
+		errs = append(errs, validateClusterIPs(s, spec)...)
+	}
+	errs = append(errs, validateServiceAddresses(s, spec)...)
+	errs = append(errs, validateSourceRangesAnnotation(svc)...)
+	return append(errs, validateServicePolicies(s, spec)...)
+}
+
+// headless says whether names of a Service are names of its pods.
+func headless(s *corev1.ServiceSpec) bool {
+	return s.Type == corev1.ServiceTypeClusterIP && s.ClusterIP == corev1.ClusterIPNone
+}
+
+func validateSessionAffinity(s *corev1.ServiceSpec, spec *field.Path) field.ErrorList {
+	errs := validate.OneOf(s.SessionAffinity, spec.Child("sessionAffinity"), corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)
 	if c := s.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 		if n := *c.ClientIP.TimeoutSeconds; n <= 0 || n > maxAffinitySeconds {
 			errs = append(errs, field.Invalid(spec.Child("sessionAffinityConfig", "clientIP", "timeoutSeconds"), n,
 				fmt.Sprintf("must be greater than 0 and less than %d", maxAffinitySeconds)))
 		}
 	}
-
-	switch {
-	case s.Type == corev1.ServiceTypeExternalName:
-		if s.ClusterIP != "" {
-			errs = append(errs, field.Forbidden(spec.Child("clusterIPs"), "may not be set when `type` is 'ExternalName'"))
-		}
-		if s.ExternalName == "" {
-			errs = append(errs, field.Required(spec.Child("externalName"), ""))
-		} else {
-			errs = append(errs, validate.DNSSubdomain(strings.TrimSuffix(s.ExternalName, "."), spec.Child("externalName"))...)
-		}
-	case headless && hasNodePorts(s.Type):
-		errs = append(errs, field.Invalid(spec.Child("clusterIPs").Index(0), s.ClusterIP, fmt.Sprintf("may not be set to 'None' for %s services", s.Type)))
-	case s.ClusterIP != "" && !headless:
-		for i, ip := range s.ClusterIPs {
-			errs = append(errs, validation.IsValidIPForLegacyField(spec.Child("clusterIPs").Index(i), ip, true, nil)...)
-		}
-		if len(s.ClusterIPs) > 0 && s.ClusterIPs[0] != s.ClusterIP {
-			errs = append(errs, field.Invalid(spec.Child("clusterIPs"), s.ClusterIPs, "first value must match `clusterIP`"))
-		}
-	}
-	errs = append(errs, validateServiceAddresses(s, spec)...)
-	errs = append(errs, validateSourceRangesAnnotation(svc)...)
-	errs = append(errs, validateServicePolicies(s, spec)...)
 	return errs
 }
 
@@ -88,11 +83,9 @@ func validateServicePorts(s *corev1.ServiceSpec, path *field.Path) field.ErrorLi
 		if p.NodePort == 0 {
 			continue
 		}
-		if !hasNodePorts(s.Type) {
-			errs = append(errs, field.Forbidden(at.Child("nodePort"), fmt.Sprintf("may not be used when `type` is '%s'", s.Type)))
-			continue
+		if s.Type == corev1.ServiceTypeClusterIP {
+			errs = append(errs, field.Forbidden(at.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
 		}
-		errs = append(errs, validate.PortNumber(p.NodePort, at.Child("nodePort"))...)
 		if k := (key{p.Protocol, p.NodePort}); nodePorts.Has(k) {
 			errs = append(errs, field.Duplicate(at.Child("nodePort"), p.NodePort))
 		} else {
@@ -112,13 +105,12 @@ func validateServiceAddresses(s *corev1.ServiceSpec, spec *field.Path) field.Err
 			errs = append(errs, validate.EndpointIP(addr, at)...)
 		}
 	}
+	ranges := spec.Child("LoadBalancerSourceRanges") // upstream's spelling
+	if len(s.LoadBalancerSourceRanges) > 0 && s.Type != corev1.ServiceTypeLoadBalancer {
+		errs = append(errs, field.Forbidden(ranges, "may only be used when `type` is 'LoadBalancer'"))
+	}
 	for i, cidr := range s.LoadBalancerSourceRanges {
-		at := spec.Child("loadBalancerSourceRanges").Index(i)
-		if s.Type != corev1.ServiceTypeLoadBalancer {
-			errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-			continue
-		}
-		errs = append(errs, validation.IsValidCIDRForLegacyField(at, strings.TrimSpace(cidr), false, nil)...)
+		errs = append(errs, validation.IsValidCIDRForLegacyField(ranges.Index(i), strings.TrimSpace(cidr), false, nil)...)
 	}
 	return errs
 }
@@ -164,40 +156,15 @@ func validateServicePolicies(s *corev1.ServiceSpec, spec *field.Path) field.Erro
 	if s.AllocateLoadBalancerNodePorts != nil && s.Type != corev1.ServiceTypeLoadBalancer {
 		errs = append(errs, field.Forbidden(spec.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'"))
 	}
-	if s.Type == corev1.ServiceTypeExternalName {
-		return errs
-	}
-	if s.InternalTrafficPolicy == nil {
-		errs = append(errs, field.Required(spec.Child("internalTrafficPolicy"), ""))
-	} else {
-		errs = append(errs, validate.OneOf(*s.InternalTrafficPolicy, spec.Child("internalTrafficPolicy"), corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)...)
-	}
-	if s.IPFamilyPolicy != nil {
-		errs = append(errs, validate.OneOf(*s.IPFamilyPolicy, spec.Child("ipFamilyPolicy"), corev1.IPFamilyPolicySingleStack,
-			corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack)...)
-	}
-	for i, f := range s.IPFamilies {
-		errs = append(errs, validate.OneOf(f, spec.Child("ipFamilies").Index(i), corev1.IPv4Protocol, corev1.IPv6Protocol)...)
+	switch p, path := s.InternalTrafficPolicy, spec.Child("internalTrafficPolicy"); {
+	case p != nil:
+		errs = append(errs, validate.Known(*p, path, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)...)
+	case s.Type == corev1.ServiceTypeClusterIP || hasNodePorts(s.Type):
+		errs = append(errs, field.Required(path, ""))
 	}
 	if s.TrafficDistribution != nil {
-		errs = append(errs, validate.OneOf(*s.TrafficDistribution, spec.Child("trafficDistribution"),
+		errs = append(errs, validate.Known(*s.TrafficDistribution, spec.Child("trafficDistribution"),
 			corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)...)
 	}
 	return errs
-}
-
-func validateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
-	s, was := &svc.Spec, &old.Spec
-	spec := field.NewPath("spec")
-	var errs field.ErrorList
-	if checksHealth(s) && checksHealth(was) && s.HealthCheckNodePort != was.HealthCheckNodePort {
-		errs = append(errs, field.Forbidden(spec.Child("healthCheckNodePort"), "field is immutable"))
-	}
-	if s.Type == corev1.ServiceTypeLoadBalancer && was.Type == corev1.ServiceTypeLoadBalancer && !ptr.Equal(s.LoadBalancerClass, was.LoadBalancerClass) {
-		errs = append(errs, field.Invalid(spec.Child("loadBalancerClass"), s.LoadBalancerClass, "may not change once set"))
-	}
-	if s.Type == corev1.ServiceTypeExternalName || was.Type == corev1.ServiceTypeExternalName || was.ClusterIP == "" {
-		return errs
-	}
-	return append(errs, validate.Immutable(s.ClusterIP, was.ClusterIP, spec.Child("clusterIPs").Index(0))...)
 }

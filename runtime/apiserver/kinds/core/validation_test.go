@@ -69,12 +69,23 @@ func TestServiceValidation(t *testing.T) {
 		c("external name", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: a_b.example.com", "spec.externalName: Invalid value"),
 		c("external name with a dot", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: b.example.com.", ""),
 		c("no external name", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName", "spec.externalName: Required value"),
-		c("external name and address", "type: ClusterIP", "type: ExternalName\n  externalName: a.example.com", "may not be set when `type` is 'ExternalName'"),
+		c("external name and address", "type: ClusterIP", "type: ExternalName\n  externalName: a.example.com", "spec.clusterIPs: Forbidden: may not be set for ExternalName services"),
+		c("external name and family", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: a.example.com\n  ipFamilies: [IPv4]", "spec.ipFamilies: Forbidden"),
+		c("external name and policy", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: a.example.com\n  ipFamilyPolicy: SingleStack", "spec.ipFamilyPolicy: Forbidden"),
 		c("traffic policy", "type: ClusterIP", "externalTrafficPolicy: Local", "may only be set for externally-accessible services"),
 		c("source ranges", "type: ClusterIP", "loadBalancerSourceRanges: [10.0.0.0/8]", "may only be used when `type` is 'LoadBalancer'"),
 		c("node ports of a balancer", "type: ClusterIP", "allocateLoadBalancerNodePorts: false", "may only be used when `type` is 'LoadBalancer'"),
 		b("balancer", "", "", ""),
-		b("node port", "nodePort: 30001", "nodePort: 70000", "spec.ports[0].nodePort: Invalid value"),
+		c("family twice", "type: ClusterIP", "ipFamilies: [IPv4, IPv4]", "spec.ipFamilies[1]: Duplicate value"),
+		c("no family", "type: ClusterIP", "ipFamilies: ['']", "spec.ipFamilies[0]: Unsupported value"),
+		c("family policy", "type: ClusterIP", "ipFamilyPolicy: Any", "spec.ipFamilyPolicy: Unsupported value"),
+		c("another family's address", "type: ClusterIP", "ipFamilies: [IPv6]", "spec.clusterIPs[0]: Invalid value: \"10.96.0.20\": expected an IPv6 value as indicated by `ipFamilies[0]`"),
+		c("two addresses of a family", "type: ClusterIP", "clusterIPs: [10.96.0.20, 10.96.0.21]", "may specify no more than one IP for each IP family"),
+		c("an address of each family", "type: ClusterIP", "clusterIPs: [10.96.0.20, 'fd00::1']", ""),
+		c("three addresses", "type: ClusterIP", "clusterIPs: [10.96.0.20, 'fd00::1', 'fd00::2']", "may only hold up to 2 values"),
+		c("headless with an address", "clusterIP: 10.96.0.20", "clusterIP: None\n  clusterIPs: [None, 10.96.0.20]", "'None' must be the first and only value"),
+		c("topology", "namespace: default}", "namespace: default, annotations: {service.kubernetes.io/topology-mode: Auto, service.kubernetes.io/topology-aware-hints: auto}}", "must match annotations[service.kubernetes.io/topology-aware-hints]"),
+		b("distribution of nothing", "PreferClose", "''", "spec.trafficDistribution: Unsupported value"),
 		b("node port twice", "port: 81,", "port: 81, nodePort: 30001,", "spec.ports[1].nodePort: Duplicate value"),
 		b("app protocol", "example.com/h2", "'/'", "spec.ports[0].appProtocol: Invalid value"),
 		b("affinity for ever", "timeoutSeconds: 60", "timeoutSeconds: 86401", "must be greater than 0 and less than 86400"),
@@ -84,8 +95,8 @@ func TestServiceValidation(t *testing.T) {
 		b("external IP of nobody", "198.51.100.1", "0.0.0.0", "may not be unspecified"),
 		b("external IP of oneself", "198.51.100.1", "127.0.0.1", "may not be in the loopback range"),
 		b("external IP of the link", "198.51.100.1", "169.254.0.1", "may not be in the link-local range"),
-		b("source range", "10.0.0.0/8", "10.0.0.0/40", "spec.loadBalancerSourceRanges[0]: Invalid value"),
-		c("each source range", "type: ClusterIP", "loadBalancerSourceRanges: [10.0.0.0/8, 11.0.0.0/8]", "spec.loadBalancerSourceRanges[1]: Forbidden"),
+		b("source range", "10.0.0.0/8", "10.0.0.0/40", "spec.LoadBalancerSourceRanges[0]: Invalid value"),
+		c("each source range", "type: ClusterIP", "loadBalancerSourceRanges: [10.0.0.0/8, 11.0.0.0/8]", "spec.LoadBalancerSourceRanges: Forbidden"),
 		b("external IP of many", "198.51.100.1", "224.0.0.1", "may not be in the link-local multicast range"),
 		b("class", "example.com/lb", "'/'", "spec.loadBalancerClass: Invalid value"),
 		c("class of a ClusterIP", "type: ClusterIP", "loadBalancerClass: example.com/lb", "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'"),
@@ -96,10 +107,26 @@ func TestServiceValidation(t *testing.T) {
 		b("distribution", "PreferClose", "PreferFar", "spec.trafficDistribution: Unsupported value"),
 		kindtest.Change("external name without ports", "apiVersion: v1\nkind: Service\nspec: {type: ExternalName, externalName: a.example.com}", "", "", ""),
 	})
+	stored := strings.Replace(sampleService, "clusterIP: 10.96.0.20", "clusterIP: 10.96.0.20\n  clusterIPs: [10.96.0.20]\n  ipFamilies: [IPv4]", 1)
+	u := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, stored, from, to, want) }
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		kindtest.Change("a balancer's address", sampleBalancer, "", "status: {loadBalancer: {ingress: [{ip: 198.51.100.1}, {hostname: a.example.com}]}}", ""),
+		kindtest.Change("no address", sampleBalancer, "", "status: {loadBalancer: {ingress: [{ip: a}]}}", "status.loadBalancer.ingress[0].ip: Invalid value"),
+		kindtest.Change("no mode", sampleBalancer, "", "status: {loadBalancer: {ingress: [{ip: 198.51.100.1, ipMode: Far}]}}", "status.loadBalancer.ingress[0].ipMode: Unsupported value"),
+		kindtest.Change("a mode of nothing", sampleBalancer, "", "status: {loadBalancer: {ingress: [{hostname: a, ipMode: VIP}]}}", "status.loadBalancer.ingress[0].ipMode: Forbidden"),
+		kindtest.Change("no name", sampleBalancer, "", "status: {loadBalancer: {ingress: [{hostname: A_}]}}", "status.loadBalancer.ingress[0].hostname: Invalid value"),
+		kindtest.Change("an address for a name", sampleBalancer, "", "status: {loadBalancer: {ingress: [{hostname: 10.0.0.1}]}}", "must be a DNS name, not an IP address"),
+		kindtest.Change("without a balancer", sampleService, "", "status: {loadBalancer: {ingress: [{ip: 198.51.100.1}]}}", "may only be used when `spec.type` is 'LoadBalancer'"),
+	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{
-		c("address", "10.96.0.20", "10.96.0.21", "field is immutable"),
-		c("without address keeps it", "  clusterIP: 10.96.0.20\n", "", ""),
-		c("turned external", "type: ClusterIP\n  clusterIP: 10.96.0.20", "type: ExternalName\n  externalName: a.example.com", ""),
+		u("address", "clusterIP: 10.96.0.20\n  clusterIPs: [10.96.0.20]", "clusterIP: 10.96.0.21", "spec.clusterIPs[0]: Invalid value: [\"10.96.0.21\"]: may not change once set"),
+		u("address of old clients", "clusterIP: 10.96.0.20\n", "clusterIP: 10.96.0.21\n", "spec.clusterIPs[0]: Invalid value: [\"10.96.0.21\"]: may not change once set"),
+		u("without address keeps it", "  clusterIP: 10.96.0.20\n  clusterIPs: [10.96.0.20]\n", "", ""),
+		u("turned headless", "clusterIP: 10.96.0.20\n  clusterIPs: [10.96.0.20]", "clusterIP: None\n  clusterIPs: [None]", "may not change once set"),
+		u("another family", "ipFamilies: [IPv4]", "ipFamilies: [IPv6]", "spec.clusterIPs[0]"),
+		u("another family first", "ipFamilies: [IPv4]", "ipFamilies: [IPv6, IPv4]", "spec.ipFamilies[0]: Invalid value"),
+		u("a second family", "ipFamilies: [IPv4]", "ipFamilies: [IPv4, IPv6]", ""),
+		u("turned external", "type: ClusterIP\n  clusterIP: 10.96.0.20\n  clusterIPs: [10.96.0.20]\n  ipFamilies: [IPv4]", "type: ExternalName\n  externalName: a.example.com", ""),
 		b("balancer's class", "example.com/lb", "example.com/other", "spec.loadBalancerClass: Invalid value: \"example.com/other\": may not change once set"),
 		b("another health check port", "30009", "30010", "spec.healthCheckNodePort: Forbidden: field is immutable"),
 		b("no health check port keeps it", "  healthCheckNodePort: 30009\n", "", ""),
@@ -367,12 +394,12 @@ status: {hard: {pods: 1}, used: {pods: 0}}
 	q := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, quota, from, to, want) }
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		l("fine", "", "", ""),
-		l("type", "type: Container, ", "", "spec.limits[0].type: Required value"),
+		l("type", "type: Container, ", "", "spec.limits[0].type: Invalid value"),
 		l("type twice", "limits: [", "limits: [{type: Container}, ", "spec.limits[1].type: Duplicate value"),
 		l("default of a pod", "type: Container", "type: Pod", "may not be specified when `type` is 'Pod'"),
 		l("min above max", "min: {cpu: 1}", "min: {cpu: 5}", "min value 5 is greater than max value 4"),
-		l("min above request", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 500m}", "min value 1 is greater than defaultRequest value 500m"),
-		l("request above default", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 3500m}", "defaultRequest value 3500m is greater than default value 3"),
+		l("min above request", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 500m}", "min value 1 is greater than default request value 500m"),
+		l("request above default", "defaultRequest: {cpu: 2}", "defaultRequest: {cpu: 3500m}", "default request value 3500m is greater than default limit value 3"),
 		l("default above max", "default: {cpu: 3}", "default: {cpu: 5}", "default value 5 is greater than max value 4"),
 		l("all the same", "min: {cpu: 1}, max: {cpu: 4}, default: {cpu: 3}, defaultRequest: {cpu: 2}, maxLimitRequestRatio: {cpu: 2}",
 			"min: {cpu: 1}, max: {cpu: 1}, default: {cpu: 1}, defaultRequest: {cpu: 1}, maxLimitRequestRatio: {cpu: 1}", ""),
@@ -389,7 +416,6 @@ status: {hard: {pods: 1}, used: {pods: 0}}
 		l("no such resource", "max: {cpu: 4}", "max: {clowns: 4}", "must be a standard resource type or fully qualified"),
 		l("a quota's resource", "max: {cpu: 4}", "max: {requests.example.com/gpu: 4}", "doesn't follow extended resource name standard"),
 		l("devices", "default: {cpu: 3}, defaultRequest: {cpu: 2}", "default: {example.com/gpu: 3}, defaultRequest: {example.com/gpu: 2}", "default value 3 must equal to defaultRequest value 2 in example.com/gpu"),
-		l("negative", "max: {cpu: 4}", "max: {memory: -1}", "must be greater than or equal to 0"),
 		q("fine", "", "", ""),
 		q("hard", "spec: {hard: {pods: 1}", "spec: {hard: {pods: -1}", "spec.hard[pods]: Invalid value"),
 		q("scope", "[BestEffort, Terminating]", "[Good]", "spec.scopes: Invalid value: \"Good\": unsupported scope"),
@@ -430,6 +456,14 @@ status: {replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 2, availableReplic
 	e := func(name, from, to, want string) kindtest.Case {
 		return kindtest.Change(name, endpoints, from, to, want)
 	}
+	for _, x := range []struct{ name, from, to, want string }{
+		{"node", "hostname: a", "nodeName: N_1", "subsets[0].addresses[0].nodeName: Invalid value"},
+		{"no node", "hostname: a", "nodeName: ''", "subsets[0].addresses[0].nodeName: Invalid value"},
+		{"app protocol", "name: a, port: 80", "name: a, port: 80, appProtocol: '/'", "subsets[0].ports[0].appProtocol: Invalid value"},
+		{"an app protocol", "name: a, port: 80", "name: a, port: 80, appProtocol: http", ""},
+	} {
+		kindtest.Create(t, Kinds(), []kindtest.Case{e(x.name, x.from, x.to, x.want)})
+	}
 	v := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, event, from, to, want) }
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		r("fine", "", "", ""),
@@ -456,16 +490,19 @@ status: {replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 2, availableReplic
 		e("port name", "name: a, port", "name: A, port", "subsets[0].ports[0].name: Invalid value"),
 		e("protocol", "port: 80", "port: 80, protocol: X", "subsets[0].ports[0].protocol: Unsupported value"),
 		v("fine", "", "", ""),
-		v("of another namespace", "Pod, namespace: a", "Pod, namespace: b", "involvedObject.namespace: Invalid value"),
+		v("of another namespace", "Pod, namespace: a", "Pod, namespace: b", ""),
+		v("of no namespace", "Pod, namespace: a", "Pod", "involvedObject.namespace: Invalid value"),
+		kindtest.Change("an old one of another namespace", "apiVersion: v1\nkind: Event\nmetadata: {namespace: a}\ninvolvedObject: {kind: Pod, namespace: b}", "", "", "involvedObject.namespace: Invalid value"),
 		v("of a cluster's object", "Pod, namespace: a", "Node", "does not match event.namespace"),
-		v("controller", "reportingComponent: r\n", "", "reportingController: Required value"),
+		v("controller", "reportingComponent: r\n", "", "reportingComponent: Required value"),
 		v("instance", "reportingInstance: i\n", "", "reportingInstance: Required value"),
 		v("action", "action: x\n", "", "action: Required value"),
 		v("reason", "reason: y\n", "", "reason: Required value"),
-		v("type", "type: Normal", "type: Odd", "type: Unsupported value"),
+		v("any type", "type: Normal", "type: Odd", ""),
 		v("an old one is held to less", "eventTime: '2026-01-01T00:00:00.000000Z'\nreportingComponent: r\n", "", ""),
 		kindtest.Change("of a node", "apiVersion: v1\nkind: Event\nmetadata: {namespace: default}\ninvolvedObject: {kind: Node}", "", "", ""),
-		kindtest.Change("of a node, by the system", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}", "", "", ""),
+		kindtest.Change("of a node, by the system", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}", "", "", "involvedObject.namespace: Invalid value"),
+		kindtest.Change("of a node, by the system, with its time", "apiVersion: v1\nkind: Event\nmetadata: {namespace: kube-system}\ninvolvedObject: {kind: Node}\neventTime: '2026-01-01T00:00:00.000000Z'\nreportingComponent: r\nreportingInstance: i\naction: x\nreason: y\ntype: Normal", "", "", ""),
 	})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
 		r("fine", "", "", ""),
@@ -548,5 +585,24 @@ func TestServiceKeepsItsNodePort(t *testing.T) {
 	k.PrepareForUpdate(obj, old)
 	if s := obj.(*corev1.Service).Spec; s.Ports[0].NodePort != 0 || s.ExternalTrafficPolicy != "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestServiceWarnings(t *testing.T) {
+	for name, tt := range map[string]struct{ spec, want string }{
+		"none":               {"{clusterIP: 10.0.0.1, externalName: ''}", ""},
+		"headless":           {"{clusterIP: None, externalIPs: [198.51.100.1], loadBalancerIP: 198.51.100.1, sessionAffinity: ClientIP}", "spec.loadBalancerIP is ignored for headless services|spec.externalIPs is ignored for headless services|spec.SessionAffinity is ignored for headless services"},
+		"external IPs":       {"{externalIPs: [198.51.100.1]}", "spec.externalIPs is deprecated and may no longer be implemented in some clusters"},
+		"of another name":    {"{type: ExternalName, externalName: a, externalIPs: [198.51.100.1]}", `spec.externalIPs is ignored when spec.type is "ExternalName"`},
+		"another name":       {"{externalName: a}", `spec.externalName is ignored when spec.type is not "ExternalName"`},
+		"an older word":      {"{trafficDistribution: PreferClose}", `spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"`},
+		"ambiguous":          {"{loadBalancerIP: 010.1.2.3}", `spec.loadBalancerIP: non-standard IP address "010.1.2.3" is invalid: use "10.1.2.3"`},
+		"no address at all":  {"{loadBalancerIP: here, loadBalancerSourceRanges: [there]}", ""},
+		"ambiguous networks": {"{loadBalancerSourceRanges: [10.1.2.3/8]}", `spec.loadBalancerSourceRanges[0]: CIDR value "10.1.2.3/8" is ambiguous in this context (should be "10.0.0.0/8" or "10.1.2.3/32"?)`},
+	} {
+		k, obj := kindtest.Row(t, Kinds(), "apiVersion: v1\nkind: Service\nspec: "+tt.spec)
+		if got := strings.Join(k.Warnings(obj), "|"); got != tt.want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }

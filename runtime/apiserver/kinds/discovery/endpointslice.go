@@ -22,6 +22,7 @@ import (
 const (
 	maxEndpoints     = 1000
 	maxEndpointPorts = 20000
+	maxHints         = 8 // zones, or nodes, of an endpoint
 )
 
 func endpointSlice() kind.Kind {
@@ -110,9 +111,6 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 		} else {
 			errs = append(errs, validate.Protocol(*p.Protocol, at.Child("protocol"))...)
 		}
-		if p.Port != nil {
-			errs = append(errs, validate.PortNumber(*p.Port, at.Child("port"))...)
-		}
 		if p.AppProtocol != nil {
 			errs = append(errs, validate.QualifiedName(*p.AppProtocol, at.Child("appProtocol"))...)
 		}
@@ -125,27 +123,58 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	addresses := path.Child("addresses")
 	for i, a := range e.Addresses {
 		at := addresses.Index(i)
-		if t == discoveryv1.AddressTypeFQDN {
+		switch t {
+		case discoveryv1.AddressTypeFQDN:
 			errs = append(errs, validation.IsFullyQualifiedDomainName(at, a)...)
-			continue
-		}
-		ip, err := netip.ParseAddr(a)
-		switch {
-		case err != nil:
-			errs = append(errs, field.Invalid(at, a, "must be a valid IP address"))
-		case t == discoveryv1.AddressTypeIPv4 && !ip.Is4():
-			errs = append(errs, field.Invalid(at, a, "must be an IPv4 address"))
-		case t == discoveryv1.AddressTypeIPv6 && !ip.Is6():
-			errs = append(errs, field.Invalid(at, a, "must be an IPv6 address"))
-		default:
-			errs = append(errs, validate.EndpointIP(ip, at)...)
+		case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6: // of a type that is refused, nothing is known
+			errs = append(errs, validateAddress(a, t, at, addresses)...)
 		}
 	}
 	if e.NodeName != nil {
-		errs = append(errs, validate.DNSSubdomain(*e.NodeName, path.Child("nodeName"))...)
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*e.NodeName), path.Child("nodeName"), *e.NodeName)...)
 	}
 	if e.Hostname != nil {
-		errs = append(errs, validate.DNSLabel(*e.Hostname, path.Child("hostname"))...)
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Label(*e.Hostname), path.Child("hostname"), *e.Hostname)...)
+	}
+	if e.Hints != nil {
+		errs = append(errs, validateHints(e.Hints, path.Child("hints"))...)
+	}
+	return errs
+}
+
+func validateAddress(a string, t discoveryv1.AddressType, path, list *field.Path) field.ErrorList {
+	ip, err := netip.ParseAddr(a)
+	if err != nil {
+		return field.ErrorList{field.Invalid(path, a, "must be a valid IP address")}
+	}
+	var errs field.ErrorList
+	switch {
+	case t == discoveryv1.AddressTypeIPv4 && !ip.Is4():
+		errs = append(errs, field.Invalid(list, a, "must be an IPv4 address"))
+	case t == discoveryv1.AddressTypeIPv6 && !ip.Is6():
+		errs = append(errs, field.Invalid(list, a, "must be an IPv6 address"))
+	}
+	return append(errs, validate.EndpointIP(ip, path)...)
+}
+
+func validateHints(h *discoveryv1.EndpointHints, path *field.Path) field.ErrorList {
+	zones, nodes := path.Child("forZones"), path.Child("forNodes")
+	if len(h.ForZones) > maxHints {
+		return field.ErrorList{field.TooMany(zones, len(h.ForZones), maxHints)}
+	}
+	var errs field.ErrorList
+	seen := sets.New[string]()
+	for i, z := range h.ForZones {
+		errs = append(errs, validate.UniqueName(z.Name, seen, zones.Index(i))...)
+		errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(z.Name), zones.Index(i).Child("name"), z.Name)...)
+	}
+	if len(h.ForNodes) > maxHints {
+		return append(errs, field.TooMany(nodes, len(h.ForNodes), maxHints))
+	}
+	seen = sets.New[string]()
+	for i, n := range h.ForNodes {
+		errs = append(errs, validate.UniqueName(n.Name, seen, nodes.Index(i))...)
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(n.Name), nodes.Index(i).Child("name"), n.Name)...)
 	}
 	return errs
 }

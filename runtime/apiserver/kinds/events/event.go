@@ -1,10 +1,11 @@
 package events
 
 import (
-	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
@@ -12,18 +13,10 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
-// Limits of the text of an event of the newer group, in bytes.
-const (
-	maxEventText   = 128
-	maxEventReport = 253
-	maxEventNote   = 1024
-)
-
 func event() kind.Kind {
 	return kind.Kind{
 		GVK:          eventsv1.SchemeGroupVersion.WithKind("Event"),
 		Resource:     "events",
-		AnyFinalizer: true,
 		NoDependents: true,
 		ShortNames:   []string{"ev"},
 		Namespaced:   true,
@@ -36,45 +29,89 @@ func event() kind.Kind {
 				"reason": "reason", "reportingController": "reportingComponent", "type": "type",
 			},
 		},
-		Validate: kind.Check(validateEvent),
-		ValidateUpdate: kind.CheckUpdate(func(e, old *eventsv1.Event) field.ErrorList {
-			var errs field.ErrorList
-			for _, f := range []struct {
-				name     string
-				now, old any
-			}{
-				{"reportingController", e.ReportingController, old.ReportingController},
-				{"reportingInstance", e.ReportingInstance, old.ReportingInstance},
-				{"action", e.Action, old.Action}, {"reason", e.Reason, old.Reason}, {"note", e.Note, old.Note},
-				{"type", e.Type, old.Type}, {"regarding", e.Regarding, old.Regarding}, {"related", e.Related, old.Related},
-			} {
-				errs = append(errs, validate.Immutable(f.now, f.old, field.NewPath(f.name))...)
-			}
-			return errs
+		Validate: kind.Check(func(e *eventsv1.Event) field.ErrorList {
+			return core.ValidateEvent(stored(e), field.NewPath("reportingController"))
 		}),
+		ValidateCreate: kind.Check(validateNew),
+		ValidateUpdate: kind.CheckUpdate(validateUpdate),
 		CreateOnUpdate: true,
 	}
 }
 
-func validateEvent(e *eventsv1.Event) field.ErrorList {
-	errs := core.EventNamespace(e.Namespace, e.Regarding.Namespace, field.NewPath("regarding", "namespace"))
+// stored is the form of an event that rules and the paths of their errors are of.
+func stored(e *eventsv1.Event) *corev1.Event {
+	var out corev1.Event
+	_ = toCore(e, &out) // never fails: each field has its counterpart
+	return &out
+}
+
+// validateNew holds a new event to what this version is stricter about than the stored one.
+func validateNew(e *eventsv1.Event) field.ErrorList {
+	errs := validateSeries(e.Series)
 	if e.EventTime.IsZero() {
 		errs = append(errs, field.Required(field.NewPath("eventTime"), ""))
 	}
-	errs = append(errs, eventText(e.ReportingController, "reportingController", maxEventReport)...)
-	errs = append(errs, eventText(e.ReportingInstance, "reportingInstance", maxEventText)...)
-	errs = append(errs, eventText(e.Action, "action", maxEventText)...)
-	errs = append(errs, eventText(e.Reason, "reason", maxEventText)...)
-	if len(e.Note) > maxEventNote {
-		errs = append(errs, field.Invalid(field.NewPath("note"), "", fmt.Sprintf("can have at most %d bytes", maxEventNote)))
+	if e.Type != corev1.EventTypeNormal && e.Type != corev1.EventTypeWarning {
+		errs = append(errs, field.Invalid(field.NewPath("type"), "", "has invalid value: "+e.Type))
 	}
-	return append(errs, validate.OneOf(e.Type, field.NewPath("type"), corev1.EventTypeNormal, corev1.EventTypeWarning)...)
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"firstTimestamp", !e.DeprecatedFirstTimestamp.IsZero()},
+		{"lastTimestamp", !e.DeprecatedLastTimestamp.IsZero()},
+		{"count", e.DeprecatedCount != 0},
+		{"source", e.DeprecatedSource != corev1.EventSource{}},
+	} {
+		if f.set {
+			errs = append(errs, field.Invalid(field.NewPath(f.name), "", "needs to be unset"))
+		}
+	}
+	return errs
 }
 
-func eventText(s, name string, max int) field.ErrorList {
-	errs := validate.Required(s, field.NewPath(name))
-	if len(s) > max {
-		errs = append(errs, field.Invalid(field.NewPath(name), "", fmt.Sprintf("can have at most %d characters", max)))
+func validateSeries(s *eventsv1.EventSeries) field.ErrorList {
+	if s == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if s.Count < 2 {
+		errs = append(errs, field.Invalid(field.NewPath("series.count"), "", "should be at least 2"))
+	}
+	if s.LastObservedTime.IsZero() {
+		errs = append(errs, field.Required(field.NewPath("series.lastObservedTime"), ""))
+	}
+	return errs
+}
+
+// validateUpdate: of an event only its series goes on. Clients may write its time with less
+// precision than they read.
+func validateUpdate(e, old *eventsv1.Event) field.ErrorList {
+	var errs field.ErrorList
+	if !equality.Semantic.DeepEqual(e.Series, old.Series) {
+		errs = validateSeries(e.Series)
+	}
+	for _, f := range []struct {
+		name     string
+		now, old any
+	}{
+		{"reportingController", e.ReportingController, old.ReportingController},
+		{"reportingInstance", e.ReportingInstance, old.ReportingInstance},
+		{"action", e.Action, old.Action},
+		{"reason", e.Reason, old.Reason},
+		{"message", e.Note, old.Note},
+		{"type", e.Type, old.Type},
+		{"involvedObject", e.Regarding, old.Regarding},
+		{"related", e.Related, old.Related},
+		{"source", e.DeprecatedSource, old.DeprecatedSource},
+		{"firstTimestamp", e.DeprecatedFirstTimestamp, old.DeprecatedFirstTimestamp},
+		{"lastTimestamp", e.DeprecatedLastTimestamp, old.DeprecatedLastTimestamp},
+		{"count", e.DeprecatedCount, old.DeprecatedCount},
+	} {
+		errs = append(errs, validate.Immutable(f.now, f.old, field.NewPath(f.name))...)
+	}
+	if !e.EventTime.Truncate(time.Microsecond).Equal(old.EventTime.Truncate(time.Microsecond)) {
+		errs = append(errs, validate.Immutable(e.EventTime, old.EventTime, field.NewPath("eventTime"))...)
 	}
 	return errs
 }

@@ -21,10 +21,10 @@ const (
 )
 
 // Review names the question that objects of a kind are: they are created, answered
-// in their status, and never stored.
+// in their status, and never stored. One is an order.
 type Review string
 
-// The reviews.
+// The reviews, and the order.
 const (
 	NoReview                 Review = ""
 	TokenReview              Review = "whose token"
@@ -33,6 +33,7 @@ const (
 	LocalSubjectAccessReview Review = "may a user in a namespace"
 	SelfSubjectAccessReview  Review = "may I"
 	SelfSubjectRulesReview   Review = "what may I"
+	Bindings                 Review = "bind a pod"
 )
 
 // Subresource is a path below that of an object, and what serves it.

@@ -33,7 +33,7 @@ func Roots(table []kind.Kind) ([]reflect.Type, error) {
 		}
 	}
 	for _, obj := range []any{
-		corev1.Binding{}, policyv1.Eviction{}, authenticationv1.TokenRequest{}, autoscalingv1.Scale{},
+		policyv1.Eviction{}, authenticationv1.TokenRequest{}, autoscalingv1.Scale{},
 		corev1.PodLogOptions{}, corev1.PodExecOptions{}, corev1.PodAttachOptions{}, corev1.PodPortForwardOptions{},
 		corev1.PodProxyOptions{}, corev1.ServiceProxyOptions{}, corev1.NodeProxyOptions{},
 		metav1.GetOptions{}, metav1.ListOptions{}, metav1.CreateOptions{}, metav1.UpdateOptions{}, metav1.PatchOptions{}, metav1.DeleteOptions{},

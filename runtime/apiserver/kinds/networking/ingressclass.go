@@ -4,9 +4,9 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -54,8 +54,16 @@ func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 	if p.APIGroup != nil {
 		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*p.APIGroup), path.Child("apiGroup"), *p.APIGroup)...)
 	}
-	scope := ptr.Deref(p.Scope, "")
-	errs = append(errs, validate.OneOf(scope, path.Child("scope"),
+	for _, f := range []struct{ name, text string }{{"kind", p.Kind}, {"name", p.Name}} {
+		if f.text != "" { // that there is one is declared
+			errs = append(errs, validate.InvalidIf(content.IsPathSegmentName(f.text), path.Child(f.name), f.text)...)
+		}
+	}
+	if p.Scope == nil {
+		return append(errs, field.Required(path.Child("scope"), ""))
+	}
+	scope := *p.Scope
+	errs = append(errs, validate.Known(scope, path.Child("scope"),
 		networkingv1.IngressClassParametersReferenceScopeCluster, networkingv1.IngressClassParametersReferenceScopeNamespace)...)
 	switch {
 	case scope == networkingv1.IngressClassParametersReferenceScopeNamespace && p.Namespace == nil:

@@ -91,7 +91,7 @@ func validatePolicyPorts(ports []networkingv1.NetworkPolicyPort, path *field.Pat
 		}
 		switch {
 		case p.Port == nil:
-			errs = append(errs, field.Required(at.Child("port"), "may not be empty when `endPort` is specified"))
+			errs = append(errs, field.Invalid(at.Child("endPort"), *p.EndPort, "may not be specified when `port` is not specified"))
 		case p.Port.Type == intstr.String:
 			errs = append(errs, field.Invalid(at.Child("endPort"), *p.EndPort, "may not be specified when `port` is non-numeric"))
 		case *p.EndPort < p.Port.IntVal:
@@ -125,10 +125,10 @@ func validateIPBlock(b *networkingv1.IPBlock, path *field.Path) field.ErrorList 
 	if b.CIDR == "" {
 		return nil // declared as required
 	}
-	if errs := validation.IsValidCIDRForLegacyField(path.Child("cidr"), b.CIDR, false, nil); len(errs) > 0 {
+	errs := validation.IsValidCIDRForLegacyField(path.Child("cidr"), b.CIDR, false, nil)
+	if len(errs) > 0 {
 		return errs
 	}
-	var errs field.ErrorList
 	outer, err := netip.ParsePrefix(b.CIDR)
 	for i, e := range b.Except {
 		at := path.Child("except").Index(i)

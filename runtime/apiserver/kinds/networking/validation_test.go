@@ -49,7 +49,7 @@ func TestNetworkPolicyValidation(t *testing.T) {
 		c("type", "[Ingress, Egress]", "[Sideways]", "spec.policyTypes[0]: Unsupported value"),
 		c("port", "port: 80, endPort", "port: 0, endPort", "spec.ingress[0].ports[0].port: Invalid value"),
 		c("protocol", "protocol: UDP", "protocol: X", "ports[1].protocol: Unsupported value"),
-		c("end without a beginning", "port: 80, endPort: 90", "endPort: 90", "may not be empty when `endPort` is specified"),
+		c("end without a beginning", "port: 80, endPort: 90", "endPort: 90", "may not be specified when `port` is not specified"),
 		c("end of a name", "port: 80, endPort: 90", "port: web, endPort: 90", "may not be specified when `port` is non-numeric"),
 		c("end before the beginning", "endPort: 90", "endPort: 79", "must be greater than or equal to `port`"),
 		c("end at the beginning", "endPort: 90", "endPort: 80", ""),

@@ -21,6 +21,8 @@ func podDisruptionBudget() kind.Kind {
 		ShortNames:             []string{"pdb"},
 		Namespaced:             true,
 		Status:                 true,
+		AnyFinalizer:           true,
+		ValidateName:           validate.PathSegmentName, // it is the name of nothing else
 		Validate:               kind.Check(validatePDB),
 		ValidateStatusUpdate: kind.CheckUpdate(func(b, _ *policyv1.PodDisruptionBudget) field.ErrorList {
 			s, path := &b.Status, field.NewPath("status")
@@ -48,7 +50,7 @@ func validatePDB(b *policyv1.PodDisruptionBudget) field.ErrorList {
 	errs = append(errs, validate.IntOrPercent(s.MaxUnavailable, 100, spec.Child("maxUnavailable"))...)
 	errs = append(errs, validate.LabelSelector(s.Selector, spec.Child("selector"))...)
 	if p := s.UnhealthyPodEvictionPolicy; p != nil {
-		errs = append(errs, validate.OneOf(*p, spec.Child("unhealthyPodEvictionPolicy"), policyv1.IfHealthyBudget, policyv1.AlwaysAllow)...)
+		errs = append(errs, validate.Known(*p, spec.Child("unhealthyPodEvictionPolicy"), policyv1.AlwaysAllow, policyv1.IfHealthyBudget)...)
 	}
 	return errs
 }

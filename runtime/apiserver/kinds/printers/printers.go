@@ -20,7 +20,7 @@ const (
 
 // Columns builds column definitions from names. A name that starts with "+" is
 // shown only in wide output; then "#" makes it an integer, "?" a boolean and "@" a date.
-// "Name" has the format by which kubectl finds an object's name.
+// "Name" has the format by which kubectl finds an object's name, and so has what starts with "=".
 func Columns(names ...string) []metav1.TableColumnDefinition {
 	out := make([]metav1.TableColumnDefinition, len(names))
 	for i, name := range names {
@@ -34,9 +34,10 @@ func Columns(names ...string) []metav1.TableColumnDefinition {
 				break
 			}
 		}
+		name, named := strings.CutPrefix(name, "=")
 		c.Name = name
 		c.Description = describe(name)
-		if name == "Name" && c.Priority == 0 {
+		if named || name == "Name" && c.Priority == 0 {
 			c.Format = "name"
 		}
 		out[i] = c

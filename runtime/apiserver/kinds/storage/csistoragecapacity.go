@@ -32,13 +32,9 @@ func csiStorageCapacity() kind.Kind {
 			}
 			return errs
 		}),
-		Columns: printers.Columns("Name", "StorageClassName", "Capacity"),
+		Columns: printers.Columns("Name", "@Created At"),
 		Cells: kind.Cells(func(c *storagev1.CSIStorageCapacity, _ time.Time) []any {
-			capacity := printers.Unset
-			if c.Capacity != nil {
-				capacity = c.Capacity.String()
-			}
-			return []any{c.Name, c.StorageClassName, capacity}
+			return []any{c.Name, printers.CreatedAt(c.ObjectMeta)}
 		}),
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // AtMost checks a count that may not be negative or above another one.
@@ -144,18 +146,10 @@ func ContainerResourceName(name corev1.ResourceName, path *field.Path) field.Err
 		if name != corev1.ResourceCPU && name != corev1.ResourceMemory && name != corev1.ResourceEphemeralStorage && !strings.HasPrefix(n, corev1.ResourceHugePagesPrefix) {
 			errs = append(errs, field.Invalid(path, name, "must be a standard resource for containers"))
 		}
-	case !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !ExtendedResource(name):
+	case !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !pod.IsExtendedResource(name):
 		errs = append(errs, field.Invalid(path, name, "doesn't follow extended resource name standard"))
 	}
 	return errs
-}
-
-// ExtendedResource says whether a name is neither Kubernetes' own nor a quota's name for one
-// that is not.
-func ExtendedResource(name corev1.ResourceName) bool {
-	n := string(name)
-	return strings.Contains(n, "/") && !strings.Contains(n, corev1.ResourceDefaultNamespacePrefix) && !strings.HasPrefix(n, corev1.DefaultResourceRequestsPrefix) &&
-		len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+n)) == 0
 }
 
 // standardResource are the names without a domain that Kubernetes has.

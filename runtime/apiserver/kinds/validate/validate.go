@@ -175,20 +175,26 @@ func LabelSelector(s *metav1.LabelSelector, path *field.Path) field.ErrorList {
 func WorkloadSelector(s *metav1.LabelSelector, template map[string]string, spec *field.Path) field.ErrorList {
 	path := spec.Child("selector")
 	if s == nil {
-		return field.ErrorList{field.Required(path, "")}
+		return append(field.ErrorList{field.Required(path, "")}, SelectsTemplate(s, template, spec)...)
 	}
 	errs := LabelSelector(s, path)
 	if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
 		return append(errs, field.Invalid(path, s, "empty selector is invalid for this kind"))
 	}
-	selector, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil {
+	if _, err := metav1.LabelSelectorAsSelector(s); err != nil {
 		return append(errs, field.Invalid(path, s, "invalid label selector"))
 	}
-	if !selector.Matches(labels.Set(template)) {
-		errs = append(errs, field.Invalid(spec.Child("template", "metadata", "labels"), template, "`selector` does not match template `labels`"))
+	return append(errs, SelectsTemplate(s, template, spec)...)
+}
+
+// SelectsTemplate refuses a selector that does not select what the template makes: one that is
+// missing selects nothing. What is wrong with a selector itself is told by [LabelSelector].
+func SelectsTemplate(s *metav1.LabelSelector, template map[string]string, spec *field.Path) field.ErrorList {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil || selector.Matches(labels.Set(template)) {
+		return nil
 	}
-	return errs
+	return field.ErrorList{field.Invalid(spec.Child("template", "metadata", "labels"), template, "`selector` does not match template `labels`")}
 }
 
 // Protocol checks the protocol of a port.

@@ -112,7 +112,7 @@ func TestWorkloadSelector(t *testing.T) {
 		selector *metav1.LabelSelector
 		errors   int
 	}{
-		"none":        {nil, 1},
+		"none":        {nil, 2},
 		"empty":       {&metav1.LabelSelector{}, 1},
 		"matches":     {&metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, 0},
 		"does not":    {&metav1.LabelSelector{MatchLabels: map[string]string{"a": "c"}}, 1},

@@ -1,0 +1,25 @@
+package containerspec
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/container"
+)
+
+// applyEdits adds what devices need to a spec, and returns the variables among it.
+func applyEdits(s *container.Spec, edits []container.Edits) (env []string) {
+	for _, e := range edits {
+		for _, name := range slices.Sorted(maps.Keys(e.Env)) {
+			env = append(env, name+"="+e.Env[name])
+		}
+		s.Mounts = append(s.Mounts, e.Mounts...)
+		s.Devices = append(s.Devices, e.Devices...)
+		s.CDIDevices = append(s.CDIDevices, e.CDIDevices...)
+		if s.Annotations == nil && len(e.Annotations) > 0 {
+			s.Annotations = map[string]string{}
+		}
+		maps.Copy(s.Annotations, e.Annotations)
+	}
+	return env
+}
