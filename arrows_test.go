@@ -115,6 +115,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats", "runtime/pod"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
+	"runtime/kubelet/podcertificate": {},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},
 	"runtime/kubelet/podlog":         {},
@@ -130,15 +131,18 @@ var arrows = map[string][]string{
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
-	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/poddir", "runtime/pod"},
+	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},
 	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
 	"chaos":       {"e2e", "lab", "runtime/config"},
 	"chaos/judge": {},
-	"bench":       {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
-	"examples":    {},
+	// It runs upstream's suite, which is a program of its own.
+	"conformance":        {"e2e", "lab", "runtime/config"},
+	"conformance/images": {},
+	"bench":              {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
+	"examples":           {},
 	// The oracle sends requests and knows no kinds.
 	"differential":         {"bench/master", "runtime/config"},
 	"differential/corpus":  {},

@@ -108,7 +108,7 @@ type masterFiles struct {
 
 func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 	files, err := m.Host.ReadFiles(ctx, append(append(install.AuthorityFiles(), install.APIServerFiles()...), install.IdentityFile,
-		config.APIServer.ConfigFile(), config.ControllerManager.ConfigFile())...)
+		config.APIServer.ConfigFile(), config.ControllerManager.ConfigFile(), config.Proxy.ConfigFile())...)
 	if err != nil {
 		return masterFiles{}, err
 	}
@@ -127,7 +127,8 @@ func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 	}
 	var server config.APIServerConfig
 	var manager config.ControllerManagerConfig
-	for path, c := range map[string]any{config.APIServer.ConfigFile(): &server, config.ControllerManager.ConfigFile(): &manager} {
+	var proxy config.ProxyConfig
+	for path, c := range map[string]any{config.APIServer.ConfigFile(): &server, config.ControllerManager.ConfigFile(): &manager, config.Proxy.ConfigFile(): &proxy} {
 		if len(files[path]) == 0 {
 			return masterFiles{}, fmt.Errorf("%s: %s is missing", m.Title(), path)
 		}
@@ -136,6 +137,9 @@ func readMaster(ctx context.Context, m *fleet.Member) (masterFiles, error) {
 		}
 	}
 	out.network = spec.Network{PodCIDRs: manager.ClusterCIDRs, ServiceCIDRs: server.ServiceCIDRs, DNSDomain: server.ClusterDomain}
+	if proxy.ServiceLocality != config.LocalityWeighted {
+		out.network.ServiceLocality = string(proxy.ServiceLocality)
+	}
 	if out.lifetime = manager.Certificates.Lifetime.Duration; out.lifetime == config.DefaultCertificateLifetime {
 		out.lifetime = 0
 	}

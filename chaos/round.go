@@ -111,6 +111,9 @@ func summary(f judge.Fault) string {
 	if f.Late != "" {
 		fmt.Fprintf(&out, " (after 10 s: %s)", f.Late)
 	}
+	if f.Backoff > time.Second {
+		fmt.Fprintf(&out, " (containers that were killed again backed off for %.1f s more)", f.Backoff.Seconds())
+	}
 	for _, l := range slices.Concat(f.Leftovers, f.Plan, f.Lost) {
 		out.WriteString("\n                   " + l)
 	}

@@ -2,20 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/chaos/judge"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 const (
@@ -41,10 +38,12 @@ func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Durati
 				err = fmt.Errorf("no new connection from %s is answered", c.host.Name)
 			}
 		}
+		// Upstream's back-off, which is waited for and not held against the cluster.
+		backingOff := errors.Is(err, errBackoff)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil:
+		case err == nil || backingOff:
 			if !well {
 				now, err := loadOf(s.flow.Lab)
 				if err != nil {
@@ -52,14 +51,18 @@ func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Durati
 				}
 				well, f.Ready, f.Others = true, began, now.others(healed)
 			}
+			if f.Backoff = began - f.Ready; backingOff {
+				break
+			}
 			if began >= until {
 				return nil
 			}
 			continue
+		default:
+			well = false
 		}
-		well = false
 		waited := s.r.now() - f.Heal
-		if waited > 10*time.Second && f.Late == "" {
+		if waited > 10*time.Second && f.Late == "" && !well {
 			f.Late = err.Error()
 		}
 		if waited > settleLimit {
@@ -146,108 +149,55 @@ func (c *cluster) settled(ctx context.Context, masters []*master) error {
 	if err := api.get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/deployments/"+application, &app); err != nil {
 		return err
 	}
+	var amiss error
 	if s := app.Status; s.ObservedGeneration != app.Generation || s.AvailableReplicas != replicas || s.Replicas != replicas || s.UpdatedReplicas != replicas {
-		return fmt.Errorf("the Deployment has %d replicas, %d available", s.Replicas, s.AvailableReplicas)
+		amiss = fmt.Errorf("the Deployment has %d replicas, %d available", s.Replicas, s.AvailableReplicas)
 	}
 	var db appsv1.StatefulSet
 	if err := api.get(ctx, "/apis/apps/v1/namespaces/"+namespace+"/statefulsets/db", &db); err != nil {
 		return err
 	}
 	if s := db.Status; s.ReadyReplicas != identities || s.Replicas != identities {
-		return fmt.Errorf("the StatefulSet has %d replicas, %d ready", s.Replicas, s.ReadyReplicas)
+		amiss = fmt.Errorf("the StatefulSet has %d replicas, %d ready", s.Replicas, s.ReadyReplicas)
 	}
-	return nil
-}
-
-// leftovers lists what is of pods, nodes or members that are no more.
-func (c *cluster) leftovers(ctx context.Context, api *master) ([]string, error) {
+	if amiss == nil {
+		return nil
+	}
 	var pods corev1.PodList
-	if err := api.get(ctx, "/api/v1/pods", &pods); err != nil {
-		return nil, err
+	if err := api.get(ctx, "/api/v1/namespaces/"+namespace+"/pods", &pods); err != nil {
+		return err
 	}
-	known := map[string]map[string]bool{} // by node: UIDs and names of links
-	for _, n := range c.nodes() {
-		known[n] = map[string]bool{}
+	if backsOff(pods.Items) {
+		return fmt.Errorf("%w: %w", amiss, errBackoff)
 	}
-	for _, p := range pods.Items {
-		if known[p.Spec.NodeName] != nil {
-			known[p.Spec.NodeName][string(p.UID)] = true
-			known[p.Spec.NodeName][config.PodLink(string(p.UID))] = true
-		}
-	}
-	var out []string
-	for _, name := range c.nodes() {
-		found, err := c.ofPods(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range found {
-			if id := f[strings.LastIndex(f, " ")+1:]; !known[name][id] {
-				out = append(out, "on "+name+": "+f)
-			}
-		}
-	}
-	var leases coordinationv1.LeaseList
-	if err := api.get(ctx, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", &leases); err != nil {
-		return nil, err
-	}
-	for _, l := range leases.Items {
-		if known[l.Name] == nil {
-			out = append(out, "the lease of node "+l.Name)
-		}
-	}
-	members, err := c.members(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Equal(members, slices.Sorted(slices.Values(c.flow.Masters))) {
-		out = append(out, fmt.Sprintf("members of the store are %v", members))
-	}
-	return out, nil
+	return amiss
 }
 
-// ofPods lists what a host has of pods: a kind, and the UID or the name of a link.
-func (c *cluster) ofPods(ctx context.Context, host string) ([]string, error) {
-	h, err := c.flow.Lab.Host(host)
-	if err != nil {
-		return nil, err
+// errBackoff: what is amiss is only that containers that were killed more than once in
+// ten minutes are not started again yet.
+var errBackoff = errors.New("containers back off")
+
+// backsOff reports whether all pods of the application and of the StatefulSet that are
+// not ready wait for the end of a back-off.
+func backsOff(pods []corev1.Pod) bool {
+	some := false
+	for i := range pods {
+		p := &pods[i]
+		if o := metav1.GetControllerOf(p); o == nil || o.Kind == "Job" || podReady(p) {
+			continue
+		}
+		some = true
+		if p.DeletionTimestamp != nil || !slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+			return c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff"
+		}) {
+			return false
+		}
 	}
-	out, err := h.Run(ctx, strings.Join([]string{
-		"ls " + config.KubeletDir + "/pods | sed 's/^/directory /'",
-		"ls " + config.NamespaceDir + " 2>/dev/null | sed 's/^/namespaces /'",
-		"find /sys/fs/cgroup -path '*" + config.CgroupRoot + "*' -type d -name 'pod*' -printf '%f\\n' | sort -u | sed 's/^pod/cgroup /'",
-		"sed -nE 's#.* " + config.KubeletDir + "/pods/([^/ ]+).*#mount \\1#p' /proc/mounts | sort -u",
-		"ip -o link | grep -o '" + config.PodLinkPrefix + "[a-z2-7]*' | grep -v '" + config.LinkPrefix + "proxy' | sort -u | sed 's/^/link /'",
-	}, "; "))
-	if err != nil {
-		return nil, err
-	}
-	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' }), nil
+	return some
 }
 
-// members are the voters of the store, by name, as a master's own status tells.
-func (c *cluster) members(ctx context.Context) ([]string, error) {
-	h, err := c.flow.Lab.Host(c.flow.Masters[0])
-	if err != nil {
-		return nil, err
-	}
-	out, err := h.Run(ctx, config.Binary("gantry")+" cluster status -o json")
-	var status struct {
-		Store []struct {
-			Name, Role, Problem string
-		}
-		StoreProblem string
-	}
-	if bad := json.Unmarshal(out, &status); bad != nil {
-		return nil, errors.Join(err, bad)
-	}
-	var names []string
-	for _, m := range status.Store {
-		if m.Role == "learner" || m.Problem != "" {
-			m.Name += " (" + m.Role + " " + m.Problem + ")"
-		}
-		names = append(names, m.Name)
-	}
-	slices.Sort(names)
-	return names, nil
+func podReady(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }

@@ -19,7 +19,6 @@ func exceptions() compare.Exceptions {
 		meant("DaemonSet*", "", `deprecated\.daemonset\.template\.generation`, "upstream leaves the annotation out of metadata alone, where it converts nothing to a version"),
 		meant("(discovery)", "", `^object .storageVersionHash: `, "it is stored in another version"),
 		meant("SelfSubjectRulesReview*", "", `^object .status.(nonR|r)esourceRules`, "the rules are the same, told in another order and with the paths that everybody may read as rules of their own"),
-		meant("SubjectAccessReview*", "", `^object .status.(allowed: false / true|reason: .* "what everybody)`, "paths that everybody may read are so for users without groups too: no binding is asked"),
 		meant("", "create*", `^code 500 / 400: .*target\.`, "a binding to what is no node is the client's fault: upstream answers 500"),
 		meant("IPAddress*", "*table*", `^object .rows\[\].cells`, "upstream gives rows a cell more than the table has columns"),
 		meant("", "apply*", `^code 500 / 400: `, "an apply that the schema does not have, or that does not decode, is the client's fault: upstream answers 500"),

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,8 +190,13 @@ func (c *Cluster) ImportImage(ctx context.Context, nodes ...string) error {
 	return nil
 }
 
+// asked is how often ServedByOwnNode asks from each node: where four of five answers stay
+// there, all of so many would, or fewer than half, once in a million runs.
+const asked = 60
+
 // ServedByOwnNode asks the Service by its DNS name from one pod on each of the
-// nodes: every answer must come from the asking pod's own node.
+// nodes: where half of the pods are on the asking pod's own node, most answers must come
+// from there, and some from elsewhere as long as there are others.
 func (c *Cluster) ServedByOwnNode(ctx context.Context, nodes ...string) error {
 	pods, err := c.Pods(ctx)
 	if err != nil {
@@ -202,15 +208,24 @@ func (c *Cluster) ServedByOwnNode(ctx context.Context, nodes ...string) error {
 			return fmt.Errorf("no ready pod of the application is on node %s: %v", node, pods)
 		}
 		url := "http://hello.default.svc.cluster.local"
-		out, err := c.Kubectl(ctx, "exec", pods[i].Name, "--", "/hello", "get", "-n", "6", url)
+		out, err := c.Kubectl(ctx, "exec", pods[i].Name, "--", "/hello", "get", "-n", strconv.Itoa(asked), url)
 		if err != nil {
 			return err
 		}
+		answers, own := strings.Count(out, "pod="), strings.Count(out, "node="+node+" ")
 		if c.show != nil {
-			fmt.Fprintf(c.show, "\n$ kubectl exec %s -- /hello get -n 6 %s    # on node %s\n%s", pods[i].Name, url, node, out)
+			fmt.Fprintf(c.show, "\n$ kubectl exec %s -- /hello get -n %d %s    # on node %s: %d answers are of this node\n", pods[i].Name, asked, url, node, own)
 		}
-		if answers := strings.Count(out, "pod="); answers != 6 || strings.Count(out, "node="+node+" ") != 6 {
-			return fmt.Errorf("asked from node %s, not all 6 answers came from that node:\n%s", node, out)
+		there, ready := 0, 0
+		for _, p := range pods {
+			if p.Ready {
+				if ready++; p.Node == node {
+					there++
+				}
+			}
+		}
+		if answers != asked || own == 0 || 2*there >= ready && own < asked/2 || there < ready && own == asked {
+			return fmt.Errorf("asked %d times from node %s, %d of %d answers came from that node, which has %d of %d pods: most should, and some from the others\n%s", asked, node, own, answers, there, ready, out)
 		}
 	}
 	return nil

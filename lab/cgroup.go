@@ -78,7 +78,7 @@ func (h *Host) makeCgroups() ([]string, error) {
 		if err := h.limitMemory(dir); err != nil {
 			return nil, err
 		}
-		if err := h.lab.weigh(root); err != nil {
+		if err := weigh(h.lab, root); err != nil {
 			return nil, err
 		}
 		out = append(out, dir)
@@ -89,7 +89,7 @@ func (h *Host) makeCgroups() ([]string, error) {
 // weigh has a lab's hosts weigh as much as a process each. By itself a group weighs as
 // much as one, whatever is in it: beside a compiler on each CPU all servers of all labs
 // together would have a third of a CPU.
-func (l *Lab) weigh(root string) error {
+func weigh(l *Lab, root string) error {
 	hosts, err := filepath.Glob(groupDir(root, "*", "*", "cgroup.procs"))
 	if err != nil {
 		return err

@@ -97,10 +97,28 @@ const unpackTimeout = 8 * time.Minute
 // unpack makes the root file system of a release in dir. It tries twice: a mirror may
 // fail once, or stand still.
 func (of release) unpack(ctx context.Context, r recipe, dir string) error {
-	args := append([]string{"--variant=minbase", "--format=directory", "--include=" + r.include(of.distribution)}, unread...)
-	args = append(append(args, of.suite, dir), of.sources...)
+	return of.make(ctx, "directory", r.include(of.distribution), dir)
+}
+
+// WriteRoot writes an archive of a root file system of this machine's own release,
+// with these packages beside the essential ones: what images of containers are made of.
+func WriteRoot(ctx context.Context, file string, packages ...string) error {
+	own, err := ownRelease()
+	if err != nil {
+		return err
+	}
+	if err := own.make(ctx, "tar", strings.Join(packages, ","), file); err != nil {
+		return fmt.Errorf("make a root file system (%s %s): %w", own.distribution, own.suite, err)
+	}
+	return nil
+}
+
+// make runs mmdebstrap; target is a directory or a file, by the format.
+func (of release) make(ctx context.Context, format, packages, target string) error {
+	args := append([]string{"--variant=minbase", "--format=" + format, "--include=" + packages}, unread...)
+	args = append(append(args, of.suite, target), of.sources...)
 	for try := 1; ; try++ {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(target); err != nil {
 			return err
 		}
 		attempt, cancel := context.WithTimeout(ctx, unpackTimeout)

@@ -295,11 +295,13 @@ func (l *Lab) find(name string) *Host {
 	return l.Hosts[i]
 }
 
-func labDir(name string) string    { return filepath.Join(baseDir, "labs", name) }
-func (l *Lab) dir() string         { return labDir(l.Name) }
-func (l *Lab) KeyFile() string     { return filepath.Join(l.dir(), "id_ed25519") }
-func (l *Lab) bridge() string      { return fmt.Sprintf("gtylab%d", l.Index) }
-func (l *Lab) gateway() netip.Addr { return l.address(1) }
+func labDir(name string) string { return filepath.Join(baseDir, "labs", name) }
+func (l *Lab) dir() string      { return labDir(l.Name) }
+func (l *Lab) KeyFile() string  { return filepath.Join(l.dir(), "id_ed25519") }
+func (l *Lab) bridge() string   { return fmt.Sprintf("gtylab%d", l.Index) }
+
+// Gateway is this machine's address on the lab's bridge.
+func (l *Lab) Gateway() netip.Addr { return l.address(1) }
 
 func (l *Lab) address(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 231, byte(l.Index), byte(n)})

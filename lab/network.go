@@ -23,7 +23,7 @@ func (l *Lab) makeBridge() error {
 	if err := netlink.LinkAdd(br); err != nil {
 		return fmt.Errorf("make bridge %s: %w", l.bridge(), err)
 	}
-	addr := &netlink.Addr{IPNet: &net.IPNet{IP: l.gateway().AsSlice(), Mask: net.CIDRMask(24, 32)}}
+	addr := &netlink.Addr{IPNet: &net.IPNet{IP: l.Gateway().AsSlice(), Mask: net.CIDRMask(24, 32)}}
 	if err := netlink.AddrAdd(br, addr); err != nil {
 		return fmt.Errorf("address bridge %s: %w", l.bridge(), err)
 	}

@@ -49,12 +49,16 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 			"name": schema.StringAttribute{Required: true, PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}, MarkdownDescription: "Name of the cluster."},
 			"network": schema.SingleNestedAttribute{
 				Optional: true, Computed: true, Default: objectdefault.StaticValue(model.NetworkDefault()),
-				PlanModifiers:       []planmodifier.Object{objectplanmodifier.RequiresReplace()},
-				MarkdownDescription: "Address ranges and DNS domain. They cannot be changed in a living cluster.",
+				PlanModifiers: []planmodifier.Object{objectplanmodifier.RequiresReplaceIf(replacedByNetwork,
+					"Other ranges or another domain replace the cluster.", "Other ranges or another domain replace the cluster.")},
+				MarkdownDescription: "Address ranges, DNS domain and how Services choose. Ranges and domain cannot be changed in a living cluster.",
 				Attributes: map[string]schema.Attribute{
 					"pod_cidr":     with("Range of pod addresses; each node takes a /24 of it", spec.DefaultPodCIDR),
 					"service_cidr": with("Range of Service addresses", spec.DefaultServiceCIDR),
 					"dns_domain":   with("Domain of cluster DNS", spec.DefaultDNSDomain),
+					"service_locality": with("How a Service that names no `trafficDistribution` prefers endpoints on the caller's own node: "+
+						"`weighted` keeps most connections there, so that every endpoint still takes as many as the others; `same-node` keeps all there; "+
+						"`none` spreads them evenly", spec.DefaultServiceLocality),
 				},
 			},
 			"masters": hostsAttribute("The servers that hold the control plane."),
@@ -79,6 +83,10 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 				MarkdownDescription: "What pools and kubeconfigs need of the cluster. It holds no secret."},
 		},
 	}
+}
+
+func replacedByNetwork(ctx context.Context, req planmodifier.ObjectRequest, resp *objectplanmodifier.RequiresReplaceIfFuncResponse) {
+	resp.RequiresReplace = model.OtherNetwork(ctx, req.PlanValue, req.StateValue, &resp.Diagnostics)
 }
 
 // ValidateConfig refuses what cannot be right before anything is contacted.

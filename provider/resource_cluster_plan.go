@@ -35,7 +35,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	known := len(hosts.unknown) == 0
 	// Of a replacement Terraform asks twice: for a change, which says that it is one,
 	// and then as if the cluster were new, with an ID that is not known.
-	stays := !create && m.Name.Equal(state.Name) && m.Network.Equal(state.Network) && known
+	stays := !create && m.Name.Equal(state.Name) && !model.OtherNetwork(ctx, m.Network, state.Network, diags) && known
 	if stays && !plan.MasterStays(hosts.prior, hosts.have, hosts.want) {
 		diags.AddAttributeError(path.Root("masters"), "No master would remain",
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")

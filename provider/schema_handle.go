@@ -25,6 +25,7 @@ func handleAttributes(computed bool) map[string]schema.Attribute {
 		"dns_domain":   str("Domain of cluster DNS."),
 
 		"certificate_lifetime": opt("How long certificates live, where it is not a year."),
+		"service_locality":     opt("How endpoints on the caller's own node are preferred, where it is not `weighted`."),
 		"masters": schema.MapNestedAttribute{
 			Computed: computed, Required: !computed, MarkdownDescription: "The masters, by name.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

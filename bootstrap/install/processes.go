@@ -129,7 +129,7 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{
 			NodeName: n.Host.Name, NodeIPs: n.Host.IPs(), Client: apiClient(n, config.ProxyCert), Health: health(config.ProxyCert),
-			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs,
+			ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs, ServiceLocality: config.ServiceLocality(n.Network.ServiceLocality),
 		}, []config.Credential{config.CA, config.ProxyCert}},
 		{config.DNS, &config.DNSConfig{
 			Client: apiClient(n, config.DNSCert), Health: health(config.DNSCert), Addresses: n.Network.ClusterDNS(),

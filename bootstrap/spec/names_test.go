@@ -9,7 +9,7 @@ import (
 )
 
 func TestANodeCannotHaveAnothersName(t *testing.T) {
-	network := Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}
+	network := Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain, ""}
 	cluster := func(hosts ...Host) error {
 		return Cluster{Name: "demo", Network: network, Masters: hosts}.Validate()
 	}
@@ -55,7 +55,7 @@ func TestHowLongCertificatesMayLive(t *testing.T) {
 	for lifetime, ok := range map[time.Duration]bool{
 		0: true, time.Minute: false, 10*time.Minute - time.Second: false, 10 * time.Minute: true, 8760 * time.Hour: true, 8760*time.Hour + time.Second: false, -time.Hour: false,
 	} {
-		c := Cluster{Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}, Masters: []Host{{Name: "m1", Address: "192.0.2.1"}}, CertificateLifetime: lifetime}
+		c := Cluster{Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain, ""}, Masters: []Host{{Name: "m1", Address: "192.0.2.1"}}, CertificateLifetime: lifetime}
 		if err := c.Validate(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "certificate_lifetime: ") {
 			t.Errorf("%s: %v", lifetime, err)
 		}

@@ -31,7 +31,7 @@ func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 		{manager: ControllerManager{NodeMonitorGracePeriod: 19 * time.Second}, want: "19s is too short"},
 		{manager: ControllerManager{TerminatedPodThreshold: -1}, want: "is negative"},
 	} {
-		c := Cluster{Name: "c", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}, Masters: []Host{{Name: "m", Address: "192.0.2.1"}},
+		c := Cluster{Name: "c", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain, ""}, Masters: []Host{{Name: "m", Address: "192.0.2.1"}},
 			Kubelet: tc.kubelet, ControllerManager: tc.manager}
 		err := c.Validate()
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {

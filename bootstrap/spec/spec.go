@@ -80,6 +80,9 @@ type Network struct {
 	PodCIDRs     addr.Prefixes `json:"podCIDR"`
 	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
 	DNSDomain    string        `json:"dnsDomain"`
+	// ServiceLocality is how endpoints on the caller's own node are preferred where a
+	// Service says nothing; empty is the default.
+	ServiceLocality string `json:"serviceLocality,omitempty"`
 }
 
 // Defaults of a network.
@@ -87,7 +90,12 @@ const (
 	DefaultPodCIDR     = "10.244.0.0/16"
 	DefaultServiceCIDR = "10.96.0.0/16"
 	DefaultDNSDomain   = "cluster.local"
+
+	DefaultServiceLocality = "weighted"
 )
+
+// ServiceLocalities are those that there are.
+func ServiceLocalities() []string { return []string{DefaultServiceLocality, "same-node", "none"} }
 
 // ServiceIPs returns the n-th address of each service range: the first are the
 // kubernetes Service's, the tenth those of cluster DNS.

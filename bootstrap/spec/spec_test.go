@@ -9,7 +9,7 @@ import (
 
 func valid() Cluster {
 	return Cluster{
-		Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain},
+		Name: "demo", Network: Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain, ""},
 		Masters: []Host{{Name: "m1", Address: "192.0.2.1"}, {Name: "m2", Address: "192.0.2.2"}, {Name: "m3", Address: "m3.example.org", NodeIPs: addr.MustIPs("192.0.2.3")}},
 	}
 }

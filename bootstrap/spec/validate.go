@@ -69,6 +69,9 @@ func (n Network) Validate() error {
 	if msgs := validation.IsDNS1123Subdomain(n.DNSDomain); len(msgs) > 0 {
 		err = errors.Join(err, fmt.Errorf("dns_domain: %q: %s", n.DNSDomain, strings.Join(msgs, "; ")))
 	}
+	if n.ServiceLocality != "" && !slices.Contains(ServiceLocalities(), n.ServiceLocality) {
+		err = errors.Join(err, fmt.Errorf("service_locality: %q is none of %s", n.ServiceLocality, strings.Join(ServiceLocalities(), ", ")))
+	}
 	if errPod == nil && errService == nil && pod.Overlaps(service) {
 		err = errors.Join(err, fmt.Errorf("pod_cidr %s and service_cidr %s overlap", pod, service))
 	}

@@ -29,21 +29,23 @@ func TestWhatIsWrongWithANetworkIsTold(t *testing.T) {
 		network Network
 		want    []string
 	}{
-		"the defaults":               {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain}, nil},
-		"the smallest":               {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/28"), "a"}, nil},
-		"side by side":               {Network{addr.MustPrefixes("10.0.0.0/17"), addr.MustPrefixes("10.0.128.0/17"), "a.b"}, nil},
-		"no room for a node":         {Network{addr.MustPrefixes("10.1.0.0/25"), addr.MustPrefixes("10.2.0.0/28"), "a"}, []string{"pod_cidr 10.1.0.0/25 is too small"}},
-		"no room for Services":       {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/29"), "a"}, []string{"service_cidr 10.2.0.0/29 is too small"}},
-		"one within the other":       {Network{addr.MustPrefixes("10.0.0.0/8"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"overlap"}},
-		"the same":                   {Network{addr.MustPrefixes("10.2.0.0/16"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"overlap"}},
-		"host bits":                  {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.3.0.0/16"), "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set; did you mean 10.2.0.0/16?"}},
-		"host bits, and overlapping": {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: 10.2.0.1/16 has host bits set"}},
-		"host bits in a small one":   {Network{addr.MustPrefixes("10.1.0.0/16"), addr.MustPrefixes("10.2.0.1/30"), "a"}, []string{"service_cidr: 10.2.0.1/30 has host bits set"}},
-		"IPv6":                       {Network{addr.MustPrefixes("fd00::/48"), addr.MustPrefixes("fd01::/112"), "a"}, []string{"pod_cidr: fd00::/48 is not IPv4", "service_cidr: fd01::/112 is not IPv4"}},
-		"two families":               {Network{addr.MustPrefixes("10.1.0.0/16,fd00::/48"), addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: 10.1.0.0/16,fd00::/48: a second address (family) is not supported yet"}},
-		"no CIDR":                    {Network{nil, addr.MustPrefixes("10.2.0.0/16"), "a"}, []string{"pod_cidr: required"}},
+		"the defaults":               {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), DefaultDNSDomain, ""}, nil},
+		"the smallest":               {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/28"), "a", ""}, nil},
+		"side by side":               {Network{addr.MustPrefixes("10.0.0.0/17"), addr.MustPrefixes("10.0.128.0/17"), "a.b", ""}, nil},
+		"no room for a node":         {Network{addr.MustPrefixes("10.1.0.0/25"), addr.MustPrefixes("10.2.0.0/28"), "a", ""}, []string{"pod_cidr 10.1.0.0/25 is too small"}},
+		"no room for Services":       {Network{addr.MustPrefixes("10.1.0.0/24"), addr.MustPrefixes("10.2.0.0/29"), "a", ""}, []string{"service_cidr 10.2.0.0/29 is too small"}},
+		"one within the other":       {Network{addr.MustPrefixes("10.0.0.0/8"), addr.MustPrefixes("10.2.0.0/16"), "a", ""}, []string{"overlap"}},
+		"the same":                   {Network{addr.MustPrefixes("10.2.0.0/16"), addr.MustPrefixes("10.2.0.0/16"), "a", ""}, []string{"overlap"}},
+		"host bits":                  {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.3.0.0/16"), "a", ""}, []string{"pod_cidr: 10.2.0.1/16 has host bits set; did you mean 10.2.0.0/16?"}},
+		"host bits, and overlapping": {Network{addr.MustPrefixes("10.2.0.1/16"), addr.MustPrefixes("10.2.0.0/16"), "a", ""}, []string{"pod_cidr: 10.2.0.1/16 has host bits set"}},
+		"host bits in a small one":   {Network{addr.MustPrefixes("10.1.0.0/16"), addr.MustPrefixes("10.2.0.1/30"), "a", ""}, []string{"service_cidr: 10.2.0.1/30 has host bits set"}},
+		"IPv6":                       {Network{addr.MustPrefixes("fd00::/48"), addr.MustPrefixes("fd01::/112"), "a", ""}, []string{"pod_cidr: fd00::/48 is not IPv4", "service_cidr: fd01::/112 is not IPv4"}},
+		"two families":               {Network{addr.MustPrefixes("10.1.0.0/16,fd00::/48"), addr.MustPrefixes("10.2.0.0/16"), "a", ""}, []string{"pod_cidr: 10.1.0.0/16,fd00::/48: a second address (family) is not supported yet"}},
+		"no CIDR":                    {Network{nil, addr.MustPrefixes("10.2.0.0/16"), "a", ""}, []string{"pod_cidr: required"}},
 		"nothing":                    {Network{}, []string{"pod_cidr: required", "service_cidr: required", "dns_domain"}},
-		"a domain in capitals":       {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), "Cluster"}, []string{`dns_domain: "Cluster"`}},
+		"a locality":                 {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), "a", "same-node"}, nil},
+		"a locality that is none":    {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), "a", "near"}, []string{`service_locality: "near" is none of weighted, same-node, none`}},
+		"a domain in capitals":       {Network{addr.MustPrefixes(DefaultPodCIDR), addr.MustPrefixes(DefaultServiceCIDR), "Cluster", ""}, []string{`dns_domain: "Cluster"`}},
 	} {
 		told(t, what, tc.network.Validate(), tc.want...)
 	}

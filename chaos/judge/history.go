@@ -166,6 +166,9 @@ type Fault struct {
 	// Ready is when all was as it should be again, and Over the end of the round.
 	Ready time.Duration `json:"ready"`
 	Over  time.Duration `json:"over"`
+	// Backoff is for how long after that containers waited that had been killed more
+	// than once in ten minutes.
+	Backoff time.Duration `json:"backoff,omitempty"`
 	// Others is which part of the machine's CPUs, from 0 to 1, others than the lab's
 	// hosts had from the heal until all was as it should be.
 	Others float64 `json:"others,omitempty"`

@@ -82,18 +82,43 @@ func heals(faults []Fault) []Violation {
 }
 
 // connections that do not end at a host with a fault, on either side, stay and answer.
-// A new one may meet an endpoint that is not out of the Service yet, a held one not.
+// A new one may meet an endpoint that is not out of the Service yet, a held one not. What
+// was late while the machine stood still is nobody's fault.
 func connections(all []Connection, faults []Fault) []Violation {
 	var out []Violation
+	stood := standstills(all)
 	for _, c := range all {
 		if c.Error == "" || !c.Held {
 			continue
 		}
-		i := slices.IndexFunc(faults, func(f Fault) bool {
+		excused := slices.ContainsFunc(faults, func(f Fault) bool {
 			return f.Cuts && f.Begin <= c.At+c.Took && c.At <= f.Over && (slices.Contains(f.Targets, c.From) || slices.Contains(f.Targets, c.Node))
-		})
-		if i < 0 {
+		}) || slices.ContainsFunc(stood, func(s standstill) bool { return s.from < c.At+c.Took && c.At < s.to })
+		if !excused {
 			out = append(out, Violation{"connection", c.At, fmt.Sprintf("a connection from %s to a pod on %s broke, and neither had a fault: %s", c.From, c.Node, c.Error)})
+		}
+	}
+	return out
+}
+
+// standstill is a time in which the machine that has all hosts did nothing for the run.
+type standstill struct{ from, to time.Duration }
+
+// noticed is how long nothing is heard of any host before that is a standstill: each asks
+// three times a second, and gives up after one.
+const noticed = 2 * time.Second
+
+// standstills are the times in which no connection from any host was answered or given up.
+func standstills(all []Connection) []standstill {
+	var ends []time.Duration
+	for _, c := range all {
+		ends = append(ends, c.At+c.Took)
+	}
+	slices.Sort(ends)
+	var out []standstill
+	for i := 1; i < len(ends); i++ {
+		if ends[i]-ends[i-1] > noticed {
+			out = append(out, standstill{ends[i-1], ends[i]})
 		}
 	}
 	return out

@@ -206,6 +206,21 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// TestStandstill: nobody is heard of for a while, and then everybody is late.
+func TestStandstill(t *testing.T) {
+	broke := Connection{At: 3 * s, Took: 5 * s, From: "w2", Node: "w3", Held: true, Error: "timeout"}
+	asked := func(ends ...time.Duration) []Connection {
+		out := []Connection{broke}
+		for _, e := range ends {
+			out = append(out, Connection{At: e, From: "w1"})
+		}
+		return out
+	}
+	check(t, &History{Connections: asked(2*s, 4*s, 6*s, 8*s)}, "connection")
+	check(t, &History{Connections: asked(2*s, 4*s, 6*s+1, 8*s)})
+	check(t, &History{Connections: asked(0, 3*s, 5*s, 7*s, 8*s, 20*s)}, "connection") // before, and after
+}
+
 func TestHeals(t *testing.T) {
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 20 * s}}})
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 20*s + 1}}}, "ready")

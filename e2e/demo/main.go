@@ -79,7 +79,7 @@ func up(ctx context.Context, tools e2e.Tools, dir string) error {
 			}
 			return f.Cluster.Show(ctx, "get", "nodes,pods,services", "-o", "wide")
 		}},
-		{"The Service by DNS name, from a pod on each worker: served by its own node", func(ctx context.Context) error {
+		{"The Service by DNS name, from a pod on each worker: served mostly by its own node", func(ctx context.Context) error {
 			return f.Cluster.ServedByOwnNode(ctx, f.Workers...)
 		}},
 		{"The Service by cluster IP from each server, and by node port", func(ctx context.Context) error {

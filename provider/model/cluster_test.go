@@ -59,7 +59,7 @@ func TestAClusterIsReadAsItWasWritten(t *testing.T) {
 func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 	kind := NetworkDefault().AttributeTypes(t.Context())
 	all := spec.Network{PodCIDRs: addr.MustPrefixes(spec.DefaultPodCIDR), ServiceCIDRs: addr.MustPrefixes(spec.DefaultServiceCIDR), DNSDomain: spec.DefaultDNSDomain}
-	own := spec.Network{PodCIDRs: addr.MustPrefixes("10.2.0.0/16,fd00::/56"), ServiceCIDRs: addr.MustPrefixes("10.3.0.0/16"), DNSDomain: "d"}
+	own := spec.Network{PodCIDRs: addr.MustPrefixes("10.2.0.0/16,fd00::/56"), ServiceCIDRs: addr.MustPrefixes("10.3.0.0/16"), DNSDomain: "d", ServiceLocality: "none"}
 	some := all
 	some.ServiceCIDRs = own.ServiceCIDRs
 	for name, tc := range map[string]struct {
@@ -67,7 +67,7 @@ func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 		want    spec.Network
 	}{
 		"none": {types.ObjectNull(kind), all}, "its own": {NetworkOf(own), own}, "the default": {NetworkDefault(), all},
-		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": str("10.3.0.0/16"), "dns_domain": types.StringNull()}), some},
+		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": str("10.3.0.0/16"), "dns_domain": types.StringNull(), "service_locality": types.StringNull()}), some},
 	} {
 		m := clusterOf(t, demo())
 		m.Network = tc.network
@@ -83,7 +83,7 @@ func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 func TestAddressesThatAreNone(t *testing.T) {
 	kind := NetworkDefault().AttributeTypes(t.Context())
 	m := clusterOf(t, demo())
-	m.Network = types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": str("pods"), "service_cidr": str("10.3.0.0/16,services"), "dns_domain": str("d")})
+	m.Network = types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": str("pods"), "service_cidr": str("10.3.0.0/16,services"), "dns_domain": str("d"), "service_locality": str("none")})
 	var diags diag.Diagnostics
 	m.ConfigSpec(t.Context(), &diags)
 	Host{Address: str("a"), NodeIP: str("here")}.Spec(t.Context(), "m1", "", &diags)
@@ -94,6 +94,30 @@ func TestAddressesThatAreNone(t *testing.T) {
 	want := []string{`pod_cidr: "pods" is not a CIDR such as 10.244.0.0/16`, `service_cidr: "services" is not a CIDR such as 10.244.0.0/16`, `host "m1": node_ip: "here" is not an IP address such as 192.0.2.1`}
 	if !slices.Equal(said, want) {
 		t.Errorf("%q", said)
+	}
+}
+
+// Only what a living cluster cannot take replaces it: not how Services choose, nor that a
+// state of an earlier release does not say it.
+func TestOtherNetwork(t *testing.T) {
+	base := spec.Network{PodCIDRs: addr.MustPrefixes("10.2.0.0/16"), ServiceCIDRs: addr.MustPrefixes("10.3.0.0/16"), DNSDomain: "d"}
+	for name, tc := range map[string]struct {
+		change func(*spec.Network)
+		want   bool
+	}{
+		"nothing":      {func(*spec.Network) {}, false},
+		"the locality": {func(n *spec.Network) { n.ServiceLocality = "none" }, false},
+		"the pods":     {func(n *spec.Network) { n.PodCIDRs = addr.MustPrefixes("10.4.0.0/16") }, true},
+		"the Services": {func(n *spec.Network) { n.ServiceCIDRs = addr.MustPrefixes("10.4.0.0/16") }, true},
+		"the domain":   {func(n *spec.Network) { n.DNSDomain = "e" }, true},
+	} {
+		now := base
+		tc.change(&now)
+		var diags diag.Diagnostics
+		if got := OtherNetwork(t.Context(), NetworkOf(now), NetworkOf(base), &diags); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		fine(t, diags)
 	}
 }
 

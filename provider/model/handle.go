@@ -25,6 +25,7 @@ type Handle struct {
 	Masters     types.Map    `tfsdk:"masters"`
 
 	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
+	ServiceLocality     types.String `tfsdk:"service_locality"`
 }
 
 // HandleMaster is one master of a handle.
@@ -50,20 +51,20 @@ func HandleType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
 		"cluster_id": types.StringType, "cluster_name": types.StringType, "pod_cidr": types.StringType,
 		"service_cidr": types.StringType, "dns_domain": types.StringType, "masters": types.MapType{ElemType: HandleMasterType()},
-		"certificate_lifetime": types.StringType,
+		"certificate_lifetime": types.StringType, "service_locality": types.StringType,
 	}}
 }
 
 // HandleOf is the handle of a cluster, whose certificates live for lifetime. What is not
 // known of the cluster is not known of it either.
 func HandleOf(ctx context.Context, id, name types.String, network types.Object, lifetime types.String, masters types.Map, diags *diag.Diagnostics) types.Object {
-	n := Network{types.StringUnknown(), types.StringUnknown(), types.StringUnknown()}
+	n := Network{types.StringUnknown(), types.StringUnknown(), types.StringUnknown(), types.StringUnknown()}
 	if !network.IsUnknown() {
 		diags.Append(network.As(ctx, &n, basetypes.ObjectAsOptions{})...)
 	}
 	out, d := types.ObjectValueFrom(ctx, HandleType().AttrTypes, Handle{
 		ClusterID: id, ClusterName: name, PodCIDR: n.PodCIDR, ServiceCIDR: n.ServiceCIDR, DNSDomain: n.DNSDomain, Masters: masters,
-		CertificateLifetime: lifetime,
+		CertificateLifetime: lifetime, ServiceLocality: exceptDefault(n.ServiceLocality),
 	})
 	diags.Append(d...)
 	return out
@@ -99,7 +100,7 @@ func Connection(ctx context.Context, o types.Object, diags *diag.Diagnostics) sp
 	masters := m.masters(ctx, diags)
 	c := spec.Connection{
 		ClusterID: m.ClusterID.ValueString(), ClusterName: m.ClusterName.ValueString(),
-		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain}.spec(diags), CertificateLifetime: Duration(m.CertificateLifetime),
+		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.ServiceLocality}.spec(diags), CertificateLifetime: Duration(m.CertificateLifetime),
 	}
 	for _, name := range slices.Sorted(maps.Keys(masters)) {
 		h := masters[name]
@@ -128,7 +129,7 @@ func DecidesWorkers(ctx context.Context, o types.Object, diags *diag.Diagnostics
 	}
 	var m Handle
 	As(ctx, o, &m, diags)
-	if !Known(ctx, m.ClusterName, m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.CertificateLifetime) || m.Masters.IsUnknown() {
+	if !Known(ctx, m.ClusterName, m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.CertificateLifetime, m.ServiceLocality) || m.Masters.IsUnknown() {
 		return false
 	}
 	for _, h := range m.masters(ctx, diags) {

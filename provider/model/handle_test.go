@@ -68,6 +68,7 @@ func TestWhatOfAHandleDecidesWorkers(t *testing.T) {
 		"no name":         {handle(t, func(h *Handle, _ *HandleMaster) { h.ClusterName = unknown }), false},
 		"no pod range":    {handle(t, func(h *Handle, _ *HandleMaster) { h.PodCIDR = unknown }), false},
 		"no Services":     {handle(t, func(h *Handle, _ *HandleMaster) { h.ServiceCIDR = unknown }), false},
+		"no locality":     {handle(t, func(h *Handle, _ *HandleMaster) { h.ServiceLocality = unknown }), false},
 		"no domain":       {handle(t, func(h *Handle, _ *HandleMaster) { h.DNSDomain = unknown }), false},
 		"no masters":      {handle(t, func(h *Handle, _ *HandleMaster) { h.Masters = types.MapUnknown(HandleMasterType()) }), false},
 		"no address":      {handle(t, func(_ *Handle, m *HandleMaster) { m.Address = unknown }), false},
@@ -107,7 +108,7 @@ func TestAPoolOfAnotherCluster(t *testing.T) {
 func TestTheHandleOfAClusterThatIsNotKnown(t *testing.T) {
 	ctx := t.Context()
 	kind := NetworkDefault().AttributeTypes(ctx)
-	partly := types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringUnknown(), "service_cidr": str("s"), "dns_domain": str("d")})
+	partly := types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringUnknown(), "service_cidr": str("s"), "dns_domain": str("d"), "service_locality": types.StringUnknown()})
 	for _, tc := range []struct {
 		network  types.Object
 		pod, dns types.String

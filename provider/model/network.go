@@ -17,14 +17,18 @@ type Network struct {
 	PodCIDR     types.String `tfsdk:"pod_cidr"`
 	ServiceCIDR types.String `tfsdk:"service_cidr"`
 	DNSDomain   types.String `tfsdk:"dns_domain"`
+
+	ServiceLocality types.String `tfsdk:"service_locality"`
 }
 
 // NetworkOf is the attribute with these ranges.
 func NetworkOf(n spec.Network) types.Object {
-	return types.ObjectValueMust(map[string]attr.Type{"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType},
-		map[string]attr.Value{
-			"pod_cidr": types.StringValue(n.PodCIDRs.String()), "service_cidr": types.StringValue(n.ServiceCIDRs.String()), "dns_domain": types.StringValue(n.DNSDomain),
-		})
+	return types.ObjectValueMust(map[string]attr.Type{
+		"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType, "service_locality": types.StringType,
+	}, map[string]attr.Value{
+		"pod_cidr": types.StringValue(n.PodCIDRs.String()), "service_cidr": types.StringValue(n.ServiceCIDRs.String()), "dns_domain": types.StringValue(n.DNSDomain),
+		"service_locality": types.StringValue(cmp.Or(n.ServiceLocality, spec.DefaultServiceLocality)),
+	})
 }
 
 // NetworkDefault is the attribute where it is left out.
@@ -49,6 +53,15 @@ func networkSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) s
 	return m.spec(diags)
 }
 
+// OtherNetwork reports whether a cluster's ranges or its domain are to be others, which
+// a living cluster cannot take.
+func OtherNetwork(ctx context.Context, plan, state types.Object, diags *diag.Diagnostics) bool {
+	var now, was Network
+	As(ctx, plan, &now, diags)
+	As(ctx, state, &was, diags)
+	return !now.PodCIDR.Equal(was.PodCIDR) || !now.ServiceCIDR.Equal(was.ServiceCIDR) || !now.DNSDomain.Equal(was.DNSDomain)
+}
+
 // spec is the network as far as it is known. Each range is a text that may hold one
 // of each family, joined by a comma as in upstream's flags.
 func (m Network) spec(diags *diag.Diagnostics) spec.Network {
@@ -56,6 +69,8 @@ func (m Network) spec(diags *diag.Diagnostics) spec.Network {
 		PodCIDRs:     list("pod_cidr", m.PodCIDR, addr.ParsePrefixes, diags),
 		ServiceCIDRs: list("service_cidr", m.ServiceCIDR, addr.ParsePrefixes, diags),
 		DNSDomain:    m.DNSDomain.ValueString(),
+
+		ServiceLocality: exceptDefault(m.ServiceLocality).ValueString(),
 	}
 }
 
@@ -66,4 +81,13 @@ func list[L any](name string, v types.String, parse func(string) (L, error), dia
 		diags.AddError("Invalid address", name+": "+err.Error())
 	}
 	return out
+}
+
+// exceptDefault is a locality that is not the default. Clusters of earlier releases name
+// none.
+func exceptDefault(locality types.String) types.String {
+	if locality.ValueString() == spec.DefaultServiceLocality {
+		return types.StringNull()
+	}
+	return locality
 }

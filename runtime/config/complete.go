@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -233,7 +234,12 @@ func (c *KubeletConfig) completeRuntimes() error {
 
 // Complete fills defaults and validates.
 func (c *ProxyConfig) Complete() error {
-	return errors.Join(c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
+	setDefault(&c.ServiceLocality, LocalityWeighted)
+	var locality error
+	if all := []ServiceLocality{LocalityWeighted, LocalitySameNode, LocalityNone}; !slices.Contains(all, c.ServiceLocality) {
+		locality = fmt.Errorf("serviceLocality: %q is none of %v", c.ServiceLocality, all)
+	}
+	return errors.Join(locality, c.Client.complete(), c.Health.complete(Proxy), checkAll("nodeIP", c.NodeIPs),
 		checkAll("clusterCIDR", c.ClusterCIDRs), checkAll("serviceCIDR", c.ServiceCIDRs),
 		required(map[string]string{"nodeName": c.NodeName}))
 }

@@ -234,6 +234,7 @@ func TestWhatFollowsMastersIsCompleted(t *testing.T) {
 		"a proxy without pods":                    {proxy(func(c *ProxyConfig) { c.ClusterCIDRs = nil }), []string{"clusterCIDR: "}},
 		"a proxy without Services":                {proxy(func(c *ProxyConfig) { c.ServiceCIDRs = nil }), []string{"serviceCIDR: "}},
 		"a proxy without name":                    {proxy(func(c *ProxyConfig) { c.NodeName = "" }), []string{"nodeName: required"}},
+		"a proxy that prefers what nobody knows":  {proxy(func(c *ProxyConfig) { c.ServiceLocality = "near" }), []string{`serviceLocality: "near" is none of [weighted same-node none]`}},
 		"cluster DNS":                             {dns(func(*DNSConfig) {}), nil},
 		"cluster DNS without client":              {dns(func(c *DNSConfig) { c.Client.KeyFile = "" }), []string{"client.keyFile"}},
 		"cluster DNS without health":              {dns(func(c *DNSConfig) { c.Health.KeyFile = "" }), []string{"health.keyFile"}},

@@ -300,7 +300,23 @@ type ProxyConfig struct {
 	Health       Health        `json:"health"`
 	ClusterCIDRs addr.Prefixes `json:"clusterCIDR"`
 	ServiceCIDRs addr.Prefixes `json:"serviceCIDR"`
+	// ServiceLocality is what is preferred where a Service names no traffic distribution.
+	ServiceLocality ServiceLocality `json:"serviceLocality,omitempty"`
 }
+
+// ServiceLocality says how endpoints on the caller's own node are preferred.
+type ServiceLocality string
+
+// The localities.
+const (
+	// LocalityWeighted keeps most connections on the node, so that every endpoint still
+	// takes as many as the others.
+	LocalityWeighted ServiceLocality = "weighted"
+	// LocalitySameNode keeps all on the node where it has an endpoint.
+	LocalitySameNode ServiceLocality = "same-node"
+	// LocalityNone spreads evenly.
+	LocalityNone ServiceLocality = "none"
+)
 
 // DNSConfig configures the dns process.
 type DNSConfig struct {

@@ -33,6 +33,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
 	"github.com/gantry-run/gantry/runtime/controller/servicecidrs"
 	"github.com/gantry-run/gantry/runtime/controller/statefulset"
+	"github.com/gantry-run/gantry/runtime/controller/storageversionmigrator"
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
 	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
 	"github.com/gantry-run/gantry/runtime/controller/ttlafterfinished"
@@ -84,6 +85,7 @@ func controllers() []controller {
 		{maker(pvprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
 		{maker(localvolume.New), 1},
+		{maker(storageversionmigrator.New), 1},
 	}
 }
 

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,6 +33,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/podcertificate"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
 	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
@@ -133,16 +135,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// certificateJitter spreads the renewals of pods' certificates, as upstream's.
+const certificateJitter = 5 * time.Minute
+
 // workerConfig makes the rooms that pods are run with.
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.recorder()
-	refs, tokens, writer := objects.NewManager(k.api), token.NewManager(k.api), status.NewWriter(k.api)
+	refs, tokens, writer := objects.NewManager(k.api, k.cfg.NodeName), token.NewManager(k.api), status.NewWriter(k.api)
+	certificates := podcertificate.NewManager(k.api, k.getNode, time.Now, func() time.Duration { return rand.N(certificateJitter) })
 	pulls := images.NewManager(runtime, refs, events, images.Access{
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
 	users := userns.NewManager(k.layout)
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, append(volume.Plugins(mount.Table{}, refs, tokens, allocatable, runtime), volume.NewClaim(volume.ClaimConfig{
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, append(volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime), volume.NewClaim(volume.ClaimConfig{
 		Layout: k.layout, Mounts: mount.Table{}, Binder: mount.Table{}, Claims: refs, Local: k.local, Node: k.getNode,
 	})))
 	hostname := func(pod *corev1.Pod) (string, error) {
@@ -173,6 +179,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Forget: func(uid string) {
 			pulls.Forget(uid)
 			tokens.Forget(uid)
+			certificates.Forget(uid)
 			writer.Forget(types.UID(uid))
 			users.Forget(uid)
 		},

@@ -12,19 +12,27 @@ func AppArmorProfile(p *corev1.Pod, c *corev1.Container) *corev1.AppArmorProfile
 	if c.SecurityContext != nil && c.SecurityContext.AppArmorProfile != nil {
 		return c.SecurityContext.AppArmorProfile
 	}
-	if value, ok := p.Annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+c.Name]; ok {
-		name, local := strings.CutPrefix(value, corev1.DeprecatedAppArmorBetaProfileNamePrefix)
-		switch {
-		case value == corev1.DeprecatedAppArmorBetaProfileRuntimeDefault:
-			return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
-		case value == corev1.DeprecatedAppArmorBetaProfileNameUnconfined:
-			return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}
-		case local:
-			return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
-		}
+	if asked := AnnotatedAppArmor(p.Annotations, c.Name); asked != nil {
+		return asked
 	}
 	if p.Spec.SecurityContext != nil {
 		return p.Spec.SecurityContext.AppArmorProfile
+	}
+	return nil
+}
+
+// AnnotatedAppArmor is the profile that the older annotation asks for; nil if it is not
+// there or says nothing.
+func AnnotatedAppArmor(annotations map[string]string, container string) *corev1.AppArmorProfile {
+	value := annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+container]
+	name, local := strings.CutPrefix(value, corev1.DeprecatedAppArmorBetaProfileNamePrefix)
+	switch {
+	case value == corev1.DeprecatedAppArmorBetaProfileRuntimeDefault:
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
+	case value == corev1.DeprecatedAppArmorBetaProfileNameUnconfined:
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}
+	case local && name != "":
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ func TestAppArmorProfile(t *testing.T) {
 		{"the annotation's before the pod's", local("p"), nil, "localhost/a", "Localhost/a", true},
 		{"the default by annotation", nil, nil, "runtime/default", "RuntimeDefault/", true},
 		{"none by annotation", nil, nil, "unconfined", "Unconfined/", false},
+		{"an annotation of no name", local("p"), nil, "localhost/", "Localhost/p", true},
 		{"an annotation that says nothing", nil, nil, "what", "", true},
 		{"none by the pod", unconfined, nil, "", "Unconfined/", false},
 		{"none by the pod, one by the container", unconfined, local("c"), "", "Localhost/c", true},

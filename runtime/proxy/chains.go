@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
@@ -54,37 +55,74 @@ func (t *Table) removeChains() {
 	}
 }
 
-// spread is the chain that spreads connections over so many endpoints of a plane.
-func (t *Table) spread(p plane, endpoints int, masquerade bool, affinity time.Duration, sign int) string {
+// spread is how a chain spreads connections over the endpoints of a plane.
+type spread struct {
+	endpoints  int
+	weight     Weight
+	masquerade bool
+	affinity   time.Duration
+}
+
+func (s spread) name(p plane) string {
 	kind := "n"
-	if masquerade {
+	if s.masquerade {
 		kind = "m"
 	}
-	name := fmt.Sprintf("%s%s%d", p.prefix, kind, endpoints)
-	if affinity > 0 {
-		name += fmt.Sprintf("-affinity%d", int(affinity.Seconds()))
+	name := fmt.Sprintf("%s%s%d", p.prefix, kind, s.endpoints)
+	if s.weight.Local > 0 {
+		name += fmt.Sprintf("-local%d-%d", s.weight.Local, s.weight.Percent)
 	}
+	if s.affinity > 0 {
+		name += fmt.Sprintf("-affinity%d", int(s.affinity.Seconds()))
+	}
+	return name
+}
+
+// choices are rules' beginnings, tried in order, that put the key of one of the
+// frontend's endpoints into the registers. The first may let the rest of them be tried.
+func (s spread) choices() [][]expr.Any {
+	among := func(from, count int) []expr.Any {
+		return append(loadFrontend(), &expr.Numgen{Register: regKey3, Modulus: uint32(count), Offset: uint32(from), Type: unix.NFT_NG_RANDOM})
+	}
+	local := s.weight.Local
+	if local == 0 {
+		return [][]expr.Any{among(0, s.endpoints)}
+	}
+	stays := []expr.Any{
+		&expr.Numgen{Register: regKey, Modulus: 100, Type: unix.NFT_NG_RANDOM},
+		&expr.Byteorder{SourceRegister: regKey, DestRegister: regKey, Op: expr.ByteorderHton, Len: 4, Size: 4},
+		&expr.Cmp{Op: expr.CmpOpLt, Register: regKey, Data: binaryutil.BigEndian.PutUint32(uint32(s.weight.Percent))},
+	}
+	return [][]expr.Any{append(stays, among(0, local)...), among(local, s.endpoints-local)}
+}
+
+// spread is the chain that spreads connections so.
+func (t *Table) spread(p plane, how spread, sign int) string {
+	name := how.name(p)
 	t.use(name, sign, func(chain *nftables.Chain) {
-		if masquerade {
+		if how.masquerade {
 			t.rule(chain, setMark()...)
 		}
-		choose := append(loadFrontend(), &expr.Numgen{Register: regKey3, Modulus: uint32(endpoints), Type: unix.NFT_NG_RANDOM})
-		if affinity == 0 {
-			t.rule(chain, append(choose, lookup(p.endpoints, regKey, regAddr), dnat(regAddr, regPort))...)
+		if how.affinity == 0 {
+			for _, choose := range how.choices() {
+				t.rule(chain, append(choose, lookup(p.endpoints, regKey, regAddr), dnat(regAddr, regPort))...)
+			}
 			return
 		}
 		remember := func(endpoint uint32) expr.Any {
 			return &expr.Dynset{SetName: t.affinity.Name, SetID: t.affinity.ID, Operation: unix.NFT_DYNSET_OP_UPDATE,
-				SrcRegKey: regKey, SrcRegData: endpoint, Timeout: affinity}
+				SrcRegKey: regKey, SrcRegData: endpoint, Timeout: how.affinity}
 		}
 		t.rule(chain, append(loadClient(),
 			lookup(t.affinity, regKey, regStickyAddr),
 			&expr.Lookup{SourceRegister: regFrontend, SetName: p.sticky.Name, SetID: p.sticky.ID},
 			remember(regStickyAddr),
 			dnat(regStickyAddr, regStickyPort))...)
-		choose = append(choose, lookup(p.endpoints, regKey, regChosen))
-		choose = append(choose, loadClient()...)
-		t.rule(chain, append(choose, remember(regChosen), dnat(regChosenAddr, regChosenPort))...)
+		for _, choose := range how.choices() {
+			choose = append(choose, lookup(p.endpoints, regKey, regChosen))
+			choose = append(choose, loadClient()...)
+			t.rule(chain, append(choose, remember(regChosen), dnat(regChosenAddr, regChosenPort))...)
+		}
 	})
 	return name
 }

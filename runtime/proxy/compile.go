@@ -12,6 +12,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/gantry-run/gantry/runtime/addr"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // serviceProxyName is the well-known label of a Service that another proxy serves,
@@ -26,6 +27,8 @@ type Node struct {
 	// Pods and Services are the cluster's ranges: no Service takes an address of them
 	// by naming it as an external one.
 	Pods, Services addr.Prefixes
+	// Locality is what is preferred where a Service says nothing.
+	Locality config.ServiceLocality
 	// IsNode reports whether an address is that of a node; nil: only IPs are known.
 	IsNode func(netip.Addr) bool
 }
@@ -49,7 +52,7 @@ func Compile(node Node, svc *corev1.Service, slices []*discoveryv1.EndpointSlice
 				healthy[e.addr.Addr()] = true
 			}
 		}
-		outside := outsideBackend(eps, svc)
+		outside := node.outside(eps, svc)
 		// From the weakest claim to the strongest: an address may be named twice.
 		for _, ip := range external {
 			out.add(ip, port.Protocol, port.Port, ExternalIP, outside)
@@ -64,7 +67,7 @@ func Compile(node Node, svc *corev1.Service, slices []*discoveryv1.EndpointSlice
 				out.add(ip, port.Protocol, port.NodePort, NodePort, outside)
 			}
 		}
-		internal := backend(eps, localOnly(svc.Spec.InternalTrafficPolicy), svc.Spec.TrafficDistribution)
+		internal := node.backend(eps, localOnly(svc.Spec.InternalTrafficPolicy), svc.Spec.TrafficDistribution)
 		internal.Affinity = affinity(svc)
 		for _, ip := range clusterIPs(svc) {
 			out.add(ip, port.Protocol, port.Port, ClusterIP, internal)
@@ -87,9 +90,9 @@ func (s Service) add(ip netip.Addr, protocol corev1.Protocol, port int32, rank R
 	}
 }
 
-// outsideBackend is what connections to node ports and external addresses meet.
-func outsideBackend(eps []endpoint, svc *corev1.Service) Backend {
-	b := backend(eps, externalLocal(svc), svc.Spec.TrafficDistribution)
+// outside is what connections to node ports and external addresses meet.
+func (n Node) outside(eps []endpoint, svc *corev1.Service) Backend {
+	b := n.backend(eps, externalLocal(svc), svc.Spec.TrafficDistribution)
 	b.Affinity = affinity(svc)
 	if !externalLocal(svc) {
 		b.Masquerade = true
@@ -97,8 +100,8 @@ func outsideBackend(eps []endpoint, svc *corev1.Service) Backend {
 	}
 	// The policy is about clients outside of the cluster: a pod's or the node's own
 	// connection goes to whoever serves, as by the cluster IP.
-	if all := backend(eps, false, svc.Spec.TrafficDistribution).Endpoints; !slices.Equal(all, b.Endpoints) {
-		b.Inside = all
+	if all := n.backend(eps, false, svc.Spec.TrafficDistribution); !slices.Equal(all.Endpoints, b.Endpoints) {
+		b.Inside, b.Weight = all.Endpoints, all.Weight
 	}
 	return b
 }

@@ -65,8 +65,8 @@ func TestCompile(t *testing.T) {
 		eps  []*discoveryv1.EndpointSlice
 		want Rules
 	}{
-		"the caller's own node is preferred": {service(nil), slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here")),
-			clusterIP(Backend{Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}})},
+		"the caller's own node is preferred": {service(nil), slice(ep("10.0.0.1", "there"), ep("10.0.1.1", "here")),
+			clusterIP(Backend{Endpoints: []netip.AddrPort{at("10.0.1.1:8080"), at("10.0.0.1:8080")}, Weight: Weight{Local: 1, Percent: 80}})},
 		"without a local endpoint, all share": {service(nil), slice(ep("10.0.3.1", "there"), ep("10.0.2.1", "there")),
 			clusterIP(Backend{Endpoints: []netip.AddrPort{at("10.0.2.1:8080"), at("10.0.3.1:8080")}})},
 		"a local endpoint that is not ready is passed over": {service(nil), slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here", unready)),
@@ -96,8 +96,9 @@ func TestCompile(t *testing.T) {
 				s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 			}), slice(ep("10.0.1.1", "here"), ep("10.0.2.1", "there")),
 			Rules{
-				{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}: {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
-				{here.IPs[0], corev1.ProtocolTCP, 30000}:                   {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")}},
+				{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}: {Endpoints: []netip.AddrPort{at("10.0.1.1:8080"), at("10.0.2.1:8080")}, Weight: Weight{Local: 1, Percent: 80}},
+				{here.IPs[0], corev1.ProtocolTCP, 30000}: {Endpoints: []netip.AddrPort{at("10.0.1.1:8080")},
+					Inside: []netip.AddrPort{at("10.0.1.1:8080"), at("10.0.2.1:8080")}, Weight: Weight{Local: 1, Percent: 80}},
 			}},
 		"session affinity": {
 			service(func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP }), slice(ep("10.0.2.1", "there")),

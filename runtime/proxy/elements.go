@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -31,23 +30,26 @@ func (e *elements) frontend(f Frontend, b Backend, sign int) {
 	if b.Sources != nil {
 		e.add(t.sources, nftables.SetElement{Key: key(f), VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: t.only(b.Sources, sign)}})
 	}
+	weight := b.Weight
 	if len(b.Inside) > 0 {
 		e.add(t.inside, nftables.SetElement{Key: key(f)})
-		e.plane(t.inner, f, b.Inside, false, b.Affinity, sign)
+		e.plane(t.inner, f, b.Inside, spread{weight: weight, affinity: b.Affinity}, sign)
+		weight = Weight{}
 	}
 	if len(b.Endpoints) == 0 {
 		e.add(t.refused, nftables.SetElement{Key: key(f), VerdictData: refusal(b.Refuse)})
 		return
 	}
-	e.plane(t.outer, f, b.Endpoints, b.Masquerade, b.Affinity, sign)
+	e.plane(t.outer, f, b.Endpoints, spread{weight: weight, masquerade: b.Masquerade, affinity: b.Affinity}, sign)
 }
 
-func (e *elements) plane(p plane, f Frontend, endpoints []netip.AddrPort, masquerade bool, affinity time.Duration, sign int) {
+func (e *elements) plane(p plane, f Frontend, endpoints []netip.AddrPort, how spread, sign int) {
+	how.endpoints = len(endpoints)
 	e.add(p.services, nftables.SetElement{Key: key(f),
-		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.table.spread(p, len(endpoints), masquerade, affinity, sign)}})
+		VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.table.spread(p, how, sign)}})
 	for i, ep := range endpoints {
 		e.loops[ep.Addr()] += sign
-		if affinity > 0 {
+		if how.affinity > 0 {
 			e.add(p.sticky, nftables.SetElement{Key: slices.Concat(key(f), value(ep))})
 		}
 		e.add(p.endpoints, nftables.SetElement{Key: append(key(f), binaryutil.NativeEndian.PutUint32(uint32(i))...), Val: value(ep)})

@@ -13,6 +13,7 @@ import (
 // endpoint is one of an EndpointSlice that may take connections.
 type endpoint struct {
 	addr     netip.AddrPort
+	node     string
 	local    bool
 	sameZone bool
 	// ready: else it is terminating, and serves until it has ended.
@@ -69,6 +70,7 @@ func usable(node Node, ep *discoveryv1.Endpoint, port uint16) (endpoint, bool) {
 	}
 	return endpoint{
 		addr:     netip.AddrPortFrom(ip, port),
+		node:     deref(ep.NodeName),
 		local:    deref(ep.NodeName) == node.Name,
 		sameZone: node.Zone != "" && deref(ep.Zone) == node.Zone,
 		ready:    ready,
@@ -76,9 +78,8 @@ func usable(node Node, ep *discoveryv1.Endpoint, port uint16) (endpoint, bool) {
 }
 
 // backend picks the endpoints that this node sends connections to: ready ones, where
-// none is, those that end and serve. The caller's own node is preferred, unless the
-// Service asks for the same zone instead.
-func backend(eps []endpoint, localOnly bool, distribution *string) Backend {
+// none is, those that end and serve; and of them, those that are near.
+func (n Node) backend(eps []endpoint, localOnly bool, distribution *string) Backend {
 	if len(eps) == 0 {
 		return Backend{Refuse: reject}
 	}
@@ -87,14 +88,8 @@ func backend(eps []endpoint, localOnly bool, distribution *string) Backend {
 			return Backend{Refuse: drop}
 		}
 	}
-	eps = prefer(eps, func(e endpoint) bool { return e.ready })
-	switch deref(distribution) {
-	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
-		eps = prefer(eps, func(e endpoint) bool { return e.sameZone })
-	default:
-		eps = prefer(eps, func(e endpoint) bool { return e.local })
-	}
-	b := Backend{}
+	eps, weight := near(prefer(eps, func(e endpoint) bool { return e.ready }), distribution, n.Locality)
+	b := Backend{Weight: weight}
 	for _, e := range eps {
 		b.Endpoints = append(b.Endpoints, e.addr)
 	}

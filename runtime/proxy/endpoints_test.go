@@ -98,8 +98,9 @@ func TestTrafficPolicies(t *testing.T) {
 		"both everywhere": {&everywhere, "Cluster", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), masqueraded("10.0.2.1:8080")},
 		"internal local":  {&local, "Cluster", slice(ep("10.0.2.1", "there")), Backend{Refuse: drop}, masqueraded("10.0.2.1:8080")},
 		"external local":  {&everywhere, "Local", slice(ep("10.0.2.1", "there")), to("10.0.2.1:8080"), Backend{Refuse: drop, Inside: to("10.0.2.1:8080").Endpoints}},
-		"both local":      {&local, "Local", slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here")), to("10.0.1.1:8080"), to("10.0.1.1:8080")},
-		"nobody serves":   {&local, "Local", nil, Backend{Refuse: reject}, Backend{Refuse: reject}},
+		"both local": {&local, "Local", slice(ep("10.0.2.1", "there"), ep("10.0.1.1", "here")), to("10.0.1.1:8080"),
+			Backend{Endpoints: to("10.0.1.1:8080").Endpoints, Inside: to("10.0.1.1:8080", "10.0.2.1:8080").Endpoints, Weight: Weight{Local: 1, Percent: 80}}},
+		"nobody serves": {&local, "Local", nil, Backend{Refuse: reject}, Backend{Refuse: reject}},
 		"local, not ready": {&local, "Local", slice(ep("10.0.1.1", "here", unready), ep("10.0.2.1", "there")), Backend{Refuse: drop},
 			Backend{Refuse: drop, Inside: to("10.0.2.1:8080").Endpoints}},
 		"local, and ends": {&local, "Local", slice(ep("10.0.1.1", "here", terminating), ep("10.0.2.1", "there")), to("10.0.1.1:8080"),
@@ -238,7 +239,14 @@ func TestWhichConditionsAreUsable(t *testing.T) {
 }
 
 func TestBackend(t *testing.T) {
-	near, zoned, far := endpoint{addr: at("10.0.0.1:1"), local: true, ready: true}, endpoint{addr: at("10.0.0.2:1"), sameZone: true, ready: true}, endpoint{addr: at("10.0.0.3:1"), ready: true}
+	near := endpoint{addr: at("10.0.0.1:1"), node: "a", local: true, ready: true}
+	zoned := endpoint{addr: at("10.0.0.2:1"), node: "b", sameZone: true, ready: true}
+	far := endpoint{addr: at("10.0.0.3:1"), node: "c", ready: true}
+	weighted := func(percent int, eps ...string) Backend {
+		b := to(eps...)
+		b.Weight = Weight{Local: 1, Percent: percent}
+		return b
+	}
 	ends := func(e endpoint) endpoint { e.ready = false; return e }
 	all := []endpoint{near, zoned, far}
 	for name, tc := range map[string]struct {
@@ -247,23 +255,26 @@ func TestBackend(t *testing.T) {
 		distribution *string
 		want         Backend
 	}{
-		"none":                        {nil, false, nil, Backend{Refuse: reject}},
-		"none, local wanted":          {nil, true, nil, Backend{Refuse: reject}},
-		"none is local":               {[]endpoint{zoned, far}, true, nil, Backend{Refuse: drop}},
-		"only the local":              {all, true, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.1:1")},
-		"the local first":             {all, false, nil, to("10.0.0.1:1")},
-		"the same zone first":         {all, false, ptr(corev1.ServiceTrafficDistributionPreferSameZone), to("10.0.0.2:1")},
-		"the old name of it":          {all, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.2:1")},
-		"the same node":               {all, false, ptr(corev1.ServiceTrafficDistributionPreferSameNode), to("10.0.0.1:1")},
-		"none in the zone":            {[]endpoint{near, far}, false, ptr(corev1.ServiceTrafficDistributionPreferSameZone), to("10.0.0.1:1", "10.0.0.3:1")},
-		"none is near":                {[]endpoint{zoned, far}, false, nil, to("10.0.0.2:1", "10.0.0.3:1")},
-		"ready before near":           {[]endpoint{ends(near), ends(zoned), far}, false, nil, to("10.0.0.3:1")},
-		"all end, the local first":    {[]endpoint{ends(near), ends(far)}, false, nil, to("10.0.0.1:1")},
-		"all end, the zone first":     {[]endpoint{ends(near), ends(zoned)}, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.2:1")},
-		"ready before the same zone":  {[]endpoint{ends(zoned), far}, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.3:1")},
-		"the local one ends, and far": {[]endpoint{ends(near), far}, true, nil, to("10.0.0.1:1")},
+		"none":                                {nil, false, nil, Backend{Refuse: reject}},
+		"none, local wanted":                  {nil, true, nil, Backend{Refuse: reject}},
+		"none is local":                       {[]endpoint{zoned, far}, true, nil, Backend{Refuse: drop}},
+		"only the local":                      {all, true, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.1:1")},
+		"most to the local":                   {all, false, nil, weighted(80, "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1")},
+		"most to the local one of two":        {[]endpoint{zoned, {addr: at("10.0.0.9:1"), node: "a", local: true, ready: true}}, false, nil, weighted(80, "10.0.0.9:1", "10.0.0.2:1")},
+		"the same zone first":                 {all, false, ptr(corev1.ServiceTrafficDistributionPreferSameZone), to("10.0.0.2:1")},
+		"the old name of it":                  {all, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.2:1")},
+		"the same node":                       {all, false, ptr(corev1.ServiceTrafficDistributionPreferSameNode), to("10.0.0.1:1")},
+		"not on the node, in the zone":        {[]endpoint{zoned, far}, false, ptr(corev1.ServiceTrafficDistributionPreferSameNode), to("10.0.0.2:1")},
+		"neither on the node nor in the zone": {[]endpoint{far, {addr: at("10.0.0.4:1"), node: "d", ready: true}}, false, ptr(corev1.ServiceTrafficDistributionPreferSameNode), to("10.0.0.3:1", "10.0.0.4:1")},
+		"none in the zone":                    {[]endpoint{near, far}, false, ptr(corev1.ServiceTrafficDistributionPreferSameZone), to("10.0.0.1:1", "10.0.0.3:1")},
+		"none is near":                        {[]endpoint{zoned, far}, false, nil, to("10.0.0.2:1", "10.0.0.3:1")},
+		"ready before near":                   {[]endpoint{ends(near), ends(zoned), far}, false, nil, to("10.0.0.3:1")},
+		"all end, most to the local":          {[]endpoint{ends(near), ends(far)}, false, nil, weighted(80, "10.0.0.1:1", "10.0.0.3:1")},
+		"all end, the zone first":             {[]endpoint{ends(near), ends(zoned)}, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.2:1")},
+		"ready before the same zone":          {[]endpoint{ends(zoned), far}, false, ptr(corev1.ServiceTrafficDistributionPreferClose), to("10.0.0.3:1")},
+		"the local one ends, and far":         {[]endpoint{ends(near), far}, true, nil, to("10.0.0.1:1")},
 	} {
-		if got := backend(tc.eps, tc.localOnly, tc.distribution); !got.equal(tc.want) {
+		if got := here.backend(tc.eps, tc.localOnly, tc.distribution); !got.equal(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}

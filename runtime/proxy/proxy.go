@@ -70,7 +70,7 @@ func New(cfg config.ProxyConfig, c *client.Client, log *slog.Logger) (*Proxy, er
 	p := &Proxy{
 		cfg: cfg, api: c, trackMasters: c.TrackMasters, log: log,
 		open: func() (kernelTable, error) { return OpenTable(cfg.ClusterCIDRs.V4()) }, verifyPeriod: verifyPeriod,
-		node:  Node{Name: cfg.NodeName, IPs: cfg.NodeIPs, Pods: cfg.ClusterCIDRs, Services: cfg.ServiceCIDRs},
+		node:  Node{Name: cfg.NodeName, IPs: cfg.NodeIPs, Pods: cfg.ClusterCIDRs, Services: cfg.ServiceCIDRs, Locality: cfg.ServiceLocality},
 		told:  map[types.NamespacedName][]string{},
 		dirty: map[types.NamespacedName]struct{}{},
 		wake:  make(chan struct{}, 1),

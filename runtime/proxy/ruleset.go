@@ -22,11 +22,14 @@ type Frontend struct {
 
 // Backend is what a packet to a frontend meets.
 type Backend struct {
-	// Endpoints share the connections evenly, in this order in the kernel's map.
+	// Endpoints share the connections, in this order in the kernel's map.
 	Endpoints []netip.AddrPort
 	// Inside are the endpoints for connections from pods and from this node, where
 	// they are others; nil: they are the same.
 	Inside []netip.AddrPort
+	// Weight is that of Inside where there are any (the Endpoints are then this node's
+	// alone), else that of Endpoints.
+	Weight Weight
 	// Masquerade replaces the client's address by the node's, so that the reply
 	// comes back this way (traffic from outside the cluster).
 	Masquerade bool
@@ -50,7 +53,7 @@ const (
 )
 
 func (b Backend) equal(o Backend) bool {
-	return b.Masquerade == o.Masquerade && b.Affinity == o.Affinity && b.Refuse == o.Refuse &&
+	return b.Masquerade == o.Masquerade && b.Affinity == o.Affinity && b.Weight == o.Weight && b.Refuse == o.Refuse &&
 		slices.Equal(b.Endpoints, o.Endpoints) && slices.Equal(b.Inside, o.Inside) &&
 		(b.Sources == nil) == (o.Sources == nil) && slices.Equal(b.Sources, o.Sources)
 }

@@ -23,7 +23,8 @@ const (
 )
 
 // Table is the node's nftables table: a few maps carry all services, and a chain
-// exists per number of endpoints (and affinity time), not per service.
+// exists per number of endpoints (and of those on this node with their share, and affinity
+// time), not per service.
 //
 //	services:  (ip, protocol, port) → goto chain n<count> (m<count> masquerades)
 //	endpoints: (ip, protocol, port, random mod count) → (ip, port)

@@ -160,6 +160,55 @@ func TestTableForwardsConnections(t *testing.T) {
 	})
 }
 
+// With one of three endpoints on the node and most of the connections, the others take
+// what is left alike; with session affinity too, where a client is remembered.
+func TestTableWeighsEndpoints(t *testing.T) {
+	inNamespace(t, func() {
+		eps := []netip.AddrPort{at("10.244.0.1:8080"), at("10.244.0.1:8081"), at("10.244.0.1:8082")}
+		for _, ep := range eps {
+			listen(t, ep.String())
+		}
+		web := Frontend{netip.MustParseAddr("10.96.0.5"), corev1.ProtocolTCP, 80}
+		sticky := Frontend{netip.MustParseAddr("10.96.0.6"), corev1.ProtocolTCP, 80}
+		table, err := OpenTable(netip.MustParsePrefix("10.244.0.0/16"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer table.Close() // the test ends
+		weight := Weight{Local: 1, Percent: 80}
+		if err := table.Replace(Rules{web: {Endpoints: eps, Weight: weight}, sticky: {Endpoints: eps, Weight: weight, Affinity: time.Minute}}); err != nil {
+			t.Error(err)
+			return
+		}
+		answers := map[string]int{}
+		for range 1000 {
+			got, err := dial(netip.AddrPortFrom(web.IP, web.Port))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answers[got]++
+		}
+		// Six standard deviations of what is drawn: 76, 57 and 57.
+		if a := answers[eps[0].String()]; a < 724 || a > 876 {
+			t.Errorf("800 of 1000 should stay: %v", answers)
+		}
+		for _, ep := range eps[1:] {
+			if a := answers[ep.String()]; a < 43 || a > 157 {
+				t.Errorf("100 of 1000 should go to each of the others: %v", answers)
+			}
+		}
+		first, err := dial(netip.AddrPortFrom(sticky.IP, sticky.Port))
+		for range 20 {
+			if got, again := dial(netip.AddrPortFrom(sticky.IP, sticky.Port)); err != nil || again != nil || got != first {
+				t.Errorf("a client went from %s (%v) to %s (%v)", first, err, got, again)
+				return
+			}
+		}
+	})
+}
+
 func TestAClientStaysWithItsEndpoint(t *testing.T) {
 	inNamespace(t, func() {
 		a, b := at("10.244.0.1:8080"), at("10.244.0.1:8081")
@@ -325,6 +374,21 @@ func BenchmarkTable(b *testing.B) {
 		run(b, func(t *Table) {
 			for b.Loop() {
 				if err := t.Replace(rules); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	b.Run("replace 10,000 services by weight", func(b *testing.B) {
+		run(b, func(t *Table) {
+			weighted := Rules{}
+			for f, backend := range rules {
+				backend.Weight = Weight{Local: 1, Percent: 46}
+				weighted[f] = backend
+			}
+			for b.Loop() {
+				if err := t.Replace(weighted); err != nil {
 					b.Error(err)
 					return
 				}

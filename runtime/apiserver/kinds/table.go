@@ -22,6 +22,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/rbac"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/scheduling"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/storage"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/storagemigration"
 )
 
 // Table returns the rows of all groups.
@@ -39,6 +40,7 @@ func Table() []kind.Kind {
 		node.Kinds(),
 		scheduling.Kinds(),
 		storage.Kinds(),
+		storagemigration.Kinds(),
 		rbac.Kinds(),
 		authentication.Kinds(),
 		authorization.Kinds(),

@@ -39,13 +39,17 @@ func observe(old *heartbeat, n *corev1.Node, lease *coordinationv1.Lease, grace 
 		if old != nil {
 			h.seen = old.seen
 		}
-	case old == nil, h.lease.After(old.lease), h.renewed.After(old.renewed.Time):
+	case old == nil, changed(old.lease, h.lease), changed(old.renewed.Time, h.renewed.Time):
 		h.seen = now
 	default:
 		h.seen = old.seen
 	}
 	return h
 }
+
+// changed reports whether a node has spoken since: also when its clock was set back, so
+// that it says an earlier time than before.
+func changed(old, now time.Time) bool { return !now.IsZero() && !now.Equal(old) }
 
 // silent says whether the node has been silent for too long, and if not, when it will be.
 func (h heartbeat) silent(now time.Time) (bool, time.Duration) {

@@ -45,6 +45,28 @@ func TestSilenceIsMeasuredByOurClock(t *testing.T) {
 	}
 }
 
+func TestAClockThatWasSetBackIsNoSilence(t *testing.T) {
+	const grace = 40 * time.Second
+	speaking := nodeWith(corev1.ConditionTrue)
+	earlier := speaking.DeepCopy()
+	earlier.Status.Conditions[0].LastHeartbeatTime = metav1.NewTime(t0.Add(-5 * time.Minute))
+	for what, c := range map[string]struct {
+		node  *corev1.Node
+		lease *coordinationv1.Lease
+		seen  time.Time
+	}{
+		"the lease is renewed, five minutes earlier":  {speaking, leaseAt(t0.Add(-5 * time.Minute)), t0.Add(39 * time.Second)},
+		"the status is written, five minutes earlier": {earlier, leaseAt(t0), t0.Add(39 * time.Second)},
+		"neither": {speaking, leaseAt(t0), t0},
+		"the lease is gone, which nobody says by that": {speaking, nil, t0},
+	} {
+		h := observe(nil, speaking, leaseAt(t0), grace, t0)
+		if h = observe(&h, c.node, c.lease, grace, t0.Add(39*time.Second)); !h.seen.Equal(c.seen) {
+			t.Errorf("%s: it was heard of %s after the first look, want %s", what, h.seen.Sub(t0), c.seen.Sub(t0))
+		}
+	}
+}
+
 func TestNewNodeGetsTimeToStart(t *testing.T) {
 	h := observe(nil, nodeWith(""), nil, 40*time.Second, t0.Add(time.Second))
 	if silent, _ := h.silent(t0.Add(59 * time.Second)); silent {

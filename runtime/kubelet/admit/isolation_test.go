@@ -75,11 +75,11 @@ func TestWhatTheNodeCannotEnforceIsRejected(t *testing.T) {
 		pod             *corev1.Pod
 		reason, message string
 	}{
-		{"no label", SELinux{}, withContainer(&corev1.SecurityContext{}), "", ""},
-		{"an empty label", SELinux{}, withPod(&corev1.PodSecurityContext{SELinuxOptions: empty}), "", ""},
-		{"the pod's label", SELinux{}, withPod(&corev1.PodSecurityContext{SELinuxOptions: level}), "SELinux", "Cannot enforce SELinux: SELinux is not enabled on the host"},
-		{"a container's label", SELinux{}, withContainer(&corev1.SecurityContext{SELinuxOptions: level}), "SELinux", ""},
-		{"a label where there is SELinux", SELinux{Enabled: true}, withPod(&corev1.PodSecurityContext{SELinuxOptions: level}), "SELinux", "Cannot enforce SELinux: this node does not label containers; remove seLinuxOptions"},
+		{"no label", SELinux{Enabled: true}, withContainer(&corev1.SecurityContext{}), "", ""},
+		{"an empty label", SELinux{Enabled: true}, withPod(&corev1.PodSecurityContext{SELinuxOptions: empty}), "", ""},
+		{"a pod's label where there is no SELinux", SELinux{}, withPod(&corev1.PodSecurityContext{SELinuxOptions: level}), "", ""},
+		{"a container's label", SELinux{Enabled: true}, withContainer(&corev1.SecurityContext{SELinuxOptions: level}), "SELinux", ""},
+		{"a pod's label", SELinux{Enabled: true}, withPod(&corev1.PodSecurityContext{SELinuxOptions: level}), "SELinux", "Cannot enforce SELinux: this node does not label containers; remove seLinuxOptions"},
 		{"no profile", AppArmor{}, withContainer(nil), "", ""},
 		{"a profile", AppArmor{}, withContainer(&corev1.SecurityContext{AppArmorProfile: profile}), "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"},
 		{"a profile by annotation", AppArmor{}, annotated, "AppArmor", ""},

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
@@ -131,8 +134,9 @@ func (s *imageStore) Pull(ctx context.Context, name string, auth []container.Reg
 		return "", "", nil
 	}
 	hosts := dockerconfig.ConfigureHosts(ctx, dockerconfig.HostOptions{
-		HostDir:     dockerconfig.HostDirFromRoot(s.registries),
-		Credentials: credentials,
+		HostDir:      dockerconfig.HostDirFromRoot(s.registries),
+		Credentials:  credentials,
+		UpdateClient: noticesSilence,
 	})
 	key := fmt.Sprint(full, auth) // other credentials may see other images
 	v, err, _ := s.pulling.Do(key, func() (any, error) {
@@ -143,6 +147,25 @@ func (s *imageStore) Pull(ctx context.Context, name string, auth []container.Reg
 		return container.Image{}, fmt.Errorf("pull image %s: %w", full, err)
 	}
 	return s.describe(ctx, v.(containerd.Image))
+}
+
+// noticesSilence has a client see within twenty seconds that a registry is gone: one that
+// lost power in the middle of a layer says nothing, and by itself the client would listen
+// for minutes.
+func noticesSilence(c *http.Client) error {
+	t, ok := c.Transport.(*http.Transport)
+	if !ok || t.DialContext == nil {
+		return fmt.Errorf("the client of registries (%T) dials by itself: its connections cannot be watched", c.Transport)
+	}
+	dial := t.DialContext // with the timeout that the registry's configuration gives it
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+			err = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3})
+		}
+		return conn, err
+	}
+	return nil
 }
 
 // RemoveImage takes an image's name out of the store; what no other name refers to is

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,15 +21,16 @@ import (
 // is in the volume at once, and a node may watch no more than those, which is why
 // there is no informer.
 type Manager struct {
-	api kubernetes.Interface
+	api  kubernetes.Interface
+	node string
 
 	mu      sync.Mutex
 	watched map[Key]*watched
 }
 
-// NewManager returns a manager that watches nothing yet.
-func NewManager(api kubernetes.Interface) *Manager {
-	return &Manager{api: api, watched: map[Key]*watched{}}
+// NewManager returns a manager on a node, that watches nothing yet.
+func NewManager(api kubernetes.Interface, node string) *Manager {
+	return &Manager{api: api, node: node, watched: map[Key]*watched{}}
 }
 
 // Kind of an object.
@@ -38,6 +40,11 @@ type Kind string
 const (
 	ConfigMap Kind = "ConfigMap"
 	Secret    Kind = "Secret"
+	// ClusterTrustBundle stands for all of them, without a name: they are chosen by signer
+	// and labels, and one that comes or goes counts too.
+	ClusterTrustBundle Kind = "ClusterTrustBundle"
+	// PodCertificateRequest is one that this node has made.
+	PodCertificateRequest Kind = "PodCertificateRequest"
 )
 
 // Key names an object.
@@ -113,10 +120,17 @@ func (m *Manager) follow(ctx context.Context, key Key, w *watched) {
 }
 
 func (m *Manager) watch(ctx context.Context, key Key) (watch.Interface, error) {
+	if key.Kind == ClusterTrustBundle {
+		return m.api.CertificatesV1().ClusterTrustBundles().Watch(ctx, metav1.ListOptions{})
+	}
 	// Without a version the watch begins with the object as it is.
 	opts := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", key.Name).String()}
-	if key.Kind == Secret {
+	switch key.Kind {
+	case Secret:
 		return m.api.CoreV1().Secrets(key.Namespace).Watch(ctx, opts)
+	case PodCertificateRequest:
+		opts.FieldSelector += "," + fields.OneTermEqualSelector("spec.nodeName", m.node).String() // a node sees no others
+		return m.api.CertificatesV1().PodCertificateRequests(key.Namespace).Watch(ctx, opts)
 	}
 	return m.api.CoreV1().ConfigMaps(key.Namespace).Watch(ctx, opts)
 }
@@ -124,7 +138,8 @@ func (m *Manager) watch(ctx context.Context, key Key) (watch.Interface, error) {
 // tell wakes the pods that have read an earlier version.
 func (m *Manager) tell(w *watched, e watch.Event) {
 	o, err := meta.Accessor(e.Object)
-	if err != nil || e.Type == watch.Deleted { // what was mounted stays
+	_, bundle := e.Object.(*certificatesv1.ClusterTrustBundle)
+	if err != nil || e.Type == watch.Deleted && !bundle { // what was mounted stays
 		return
 	}
 	m.mu.Lock()
@@ -142,6 +157,8 @@ func immutable(o runtime.Object) bool {
 		return ptr.Deref(o.Immutable, false)
 	case *corev1.Secret:
 		return ptr.Deref(o.Immutable, false)
+	case *certificatesv1.PodCertificateRequest:
+		return len(o.Status.Conditions) > 0 // each of them is final
 	}
 	return false
 }

@@ -18,7 +18,7 @@ func TestObjectsTellOfLaterVersions(t *testing.T) {
 	api := fake.NewClientset()
 	events := watch.NewFake()
 	api.PrependWatchReactor("configmaps", func(clienttesting.Action) (bool, watch.Interface, error) { return true, events, nil })
-	o := NewManager(api)
+	o := NewManager(api, "n")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	told := make(chan string, 8)

@@ -191,7 +191,7 @@ func TestARejectedPod(t *testing.T) {
 		n.reject = &admit.Rejection{Reason: "OutOfcpu", Message: "too much"}
 		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
 		pass(time.Minute)
-		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "Pod was rejected: too much" {
+		if s := n.api.current().Status; s.Phase != corev1.PodFailed || s.Reason != "OutOfcpu" || s.Message != "Pod was rejected: too much" || len(s.ContainerStatuses) > 0 {
 			t.Errorf("status %+v", s)
 		}
 		if told := n.events.count("OutOfcpu"); told != 1 {

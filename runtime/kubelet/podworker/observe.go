@@ -36,7 +36,7 @@ func (w *worker) observeEnded() {
 func (w *worker) view(p *corev1.Pod) plan.View {
 	v := plan.View{
 		Pod: p, Sandbox: w.sandbox.Incarnation(), Restarting: w.restarting, Containers: w.newest, Previous: w.previous, Failures: w.failures,
-		Health: map[string]container.Health{}, Now: time.Now(),
+		Health: map[string]container.Health{}, Now: time.Now(), Deadline: w.deadline(p),
 	}
 	for _, c := range w.newest {
 		h, ok := w.Prober.Health(c.ID)

@@ -47,6 +47,7 @@ type worker struct {
 	lost       string // the sandbox of which it was told that it is lost
 	ips        addr.IPs
 	created    time.Time // when this worker was
+	deletion   deletion
 	startTime  metav1.Time
 	seen       *corev1.Pod     // whose metadata the volumes show
 	failed     *status.Failure // for which the pod ends
@@ -126,7 +127,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	case w.failed == nil:
 		var r *admit.Rejection
 		if w.awaited, r = w.admission.admit(ctx, &w.mailbox, p); r != nil {
-			w.failed = &status.Failure{Reason: r.Reason, Message: "Pod was rejected: " + r.Message}
+			w.failed = &status.Failure{Reason: r.Reason, Message: "Pod was rejected: " + r.Message, Rejected: true}
 			w.Events.Event(p, corev1.EventTypeWarning, r.Reason, r.Message)
 		}
 	}

@@ -16,6 +16,9 @@ import (
 // longer than it may, or had to give way.
 type Failure struct {
 	Reason, Message string
+	// Rejected: nothing of the pod was begun here, so that its containers have no status;
+	// with one, clients would show that they are being created.
+	Rejected bool
 	// Disruption is the message of its condition DisruptionTarget; "": it has none.
 	Disruption string
 }
@@ -54,6 +57,9 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	s.QOSClass = pod.QOSClass(v.Pod)
 	s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses = nil, nil, nil
 	for kind, spec := range pod.Containers(&v.Pod.Spec, pod.AllContainers) {
+		if f.Failed != nil && f.Failed.Rejected {
+			break
+		}
 		list := map[pod.ContainerType]*[]corev1.ContainerStatus{
 			pod.InitContainers: &s.InitContainerStatuses, pod.MainContainers: &s.ContainerStatuses, pod.EphemeralContainers: &s.EphemeralContainerStatuses,
 		}[kind]

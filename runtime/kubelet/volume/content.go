@@ -15,9 +15,10 @@ import (
 
 // content computes the files of volumes whose content comes from the API.
 type content struct {
-	objects     Objects
-	tokens      Tokens
-	allocatable corev1.ResourceList
+	objects      Objects
+	tokens       Tokens
+	certificates Certificates
+	allocatable  corev1.ResourceList
 }
 
 const defaultMode fs.FileMode = 0o644

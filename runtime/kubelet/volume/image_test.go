@@ -44,7 +44,7 @@ func TestImageVolume(t *testing.T) {
 	table := &mounts{tmpfs: map[string]int64{}, busy: map[string]bool{}}
 	images := &imageMounts{mounts: table, held: map[string]string{}}
 	layout := poddir.Layout{Root: t.TempDir()}
-	m := NewManager(layout, table, &refs{}, Plugins(table, &refs{}, tokens{}, nil, images))
+	m := NewManager(layout, table, &refs{}, Plugins(table, &refs{}, tokens{}, nil, nil, images))
 	p := &corev1.Pod{Spec: corev1.PodSpec{Volumes: []corev1.Volume{
 		{Name: "data", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "i"}}}, {Name: "other", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 	}}}

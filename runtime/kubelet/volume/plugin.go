@@ -5,7 +5,9 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
@@ -61,6 +63,8 @@ type Mounts interface {
 type Objects interface {
 	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	TrustBundle(ctx context.Context, name string) (*certificatesv1.ClusterTrustBundle, error)
+	TrustBundles(ctx context.Context, signer string, with labels.Selector) ([]certificatesv1.ClusterTrustBundle, error)
 	Follow(ctx context.Context, key objects.Key, uid, version string, changed func())
 	Release(uid string)
 }

@@ -3,9 +3,9 @@ package volume
 import corev1 "k8s.io/api/core/v1"
 
 // Plugins are the kinds of volumes that a node has. allocatable is what it has for pods.
-func Plugins(mounts Mounts, objects Objects, tokens Tokens, allocatable corev1.ResourceList, images ImageMounts) []Plugin {
+func Plugins(mounts Mounts, objects Objects, tokens Tokens, certificates Certificates, allocatable corev1.ResourceList, images ImageMounts) []Plugin {
 	dir := directory{mounts}
-	c := content{objects: objects, tokens: tokens, allocatable: allocatable}
+	c := content{objects: objects, tokens: tokens, certificates: certificates, allocatable: allocatable}
 	return []Plugin{
 		emptyDir{directory: dir, memory: allocatable.Memory().Value()},
 		hostPath{},

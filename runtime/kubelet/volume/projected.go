@@ -26,7 +26,7 @@ func (p projected) SetUp(ctx context.Context, m Mounting) error {
 	var all []File
 	def := fileMode(m.Volume.Projected.DefaultMode)
 	for i := range m.Volume.Projected.Sources {
-		files, err := p.source(ctx, m, &m.Volume.Projected.Sources[i], def)
+		files, err := p.source(ctx, m, i, def)
 		if err != nil {
 			return err
 		}
@@ -36,14 +36,18 @@ func (p projected) SetUp(ctx context.Context, m Mounting) error {
 	return err
 }
 
-func (p projected) source(ctx context.Context, m Mounting, s *corev1.VolumeProjection, def fs.FileMode) ([]File, error) {
-	switch {
+func (p projected) source(ctx context.Context, m Mounting, index int, def fs.FileMode) ([]File, error) {
+	switch s := &m.Volume.Projected.Sources[index]; {
 	case s.ConfigMap != nil:
 		return p.configMap(ctx, m, s.ConfigMap, def)
 	case s.Secret != nil:
 		return p.secret(ctx, m, s.Secret, def)
 	case s.DownwardAPI != nil:
 		return p.downward(m, s.DownwardAPI.Items, def)
+	case s.ClusterTrustBundle != nil:
+		return p.trustBundle(ctx, m, s.ClusterTrustBundle, def)
+	case s.PodCertificate != nil:
+		return p.podCertificate(ctx, m, index, s.PodCertificate, def)
 	case s.ServiceAccountToken != nil:
 		return p.token(ctx, m, s.ServiceAccountToken)
 	}

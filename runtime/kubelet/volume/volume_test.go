@@ -2,22 +2,27 @@ package volume
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
+	"github.com/gantry-run/gantry/runtime/kubelet/podcertificate"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
@@ -68,6 +73,7 @@ type refs struct {
 	secrets    map[string]*corev1.Secret
 	follows    map[objects.Key]string // versions
 	changed    map[objects.Key]func()
+	bundles    []certificatesv1.ClusterTrustBundle
 	reads      int
 	released   []string
 }
@@ -92,6 +98,25 @@ func (r *refs) Secret(_ context.Context, _, name string) (*corev1.Secret, error)
 	return nil, notFound("secrets", name)
 }
 
+func (r *refs) TrustBundle(_ context.Context, name string) (*certificatesv1.ClusterTrustBundle, error) {
+	for i := range r.bundles {
+		if r.bundles[i].Name == name {
+			return &r.bundles[i], nil
+		}
+	}
+	return nil, notFound("clustertrustbundles", name)
+}
+
+func (r *refs) TrustBundles(_ context.Context, signer string, with labels.Selector) ([]certificatesv1.ClusterTrustBundle, error) {
+	var out []certificatesv1.ClusterTrustBundle
+	for _, b := range r.bundles {
+		if b.Spec.SignerName == signer && with.Matches(labels.Set(b.Labels)) {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
 func (r *refs) Follow(_ context.Context, key objects.Key, _, version string, changed func()) {
 	r.follows[key], r.changed[key] = version, changed
 }
@@ -101,6 +126,32 @@ type tokens struct{ err error }
 
 func (t tokens) Token(_ context.Context, _ *corev1.Pod, p *corev1.ServiceAccountTokenProjection) (string, error) {
 	return "token for " + p.Audience, t.err
+}
+
+// certificates have issued what is asked of signer a, and are asked of others.
+type certificates struct{}
+
+func (certificates) Credential(_ context.Context, _ *corev1.Pod, s podcertificate.Source, p *corev1.PodCertificateProjection, follow func(*certificatesv1.PodCertificateRequest)) (podcertificate.Credential, error) {
+	if p.SignerName == "a" {
+		return podcertificate.Credential{Key: fmt.Appendf(nil, "key %s/%d;", s.Volume, s.Index), Chain: []byte("chain")}, nil
+	}
+	follow(&certificatesv1.PodCertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "req-1", ResourceVersion: "3"}})
+	return podcertificate.Credential{}, podcertificate.ErrPending
+}
+
+// bundle is one of a signer, with certificates whose bytes are these texts.
+func bundle(name, signer, label string, certificates ...string) certificatesv1.ClusterTrustBundle {
+	b := certificatesv1.ClusterTrustBundle{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"l": label}}}
+	b.Spec.SignerName = signer
+	for _, c := range certificates {
+		b.Spec.TrustBundle += "a note\n" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Headers: map[string]string{"H": "x"}, Bytes: []byte(c)}))
+	}
+	return b
+}
+
+// anchor is a certificate as a file has it.
+func anchor(certificate string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(certificate)}))
 }
 
 // node is a manager with all plugins, in a directory of the test.
@@ -118,6 +169,7 @@ func newNode(t *testing.T) *node {
 		refs: &refs{
 			configMaps: map[string]*corev1.ConfigMap{"cm": {ObjectMeta: metav1.ObjectMeta{ResourceVersion: "5"}, Data: map[string]string{"a": "1", "b": "2"}, BinaryData: map[string][]byte{"c": {3}}}},
 			secrets:    map[string]*corev1.Secret{"s": {ObjectMeta: metav1.ObjectMeta{ResourceVersion: "6"}, Data: map[string][]byte{"k": []byte("v")}}},
+			bundles:    []certificatesv1.ClusterTrustBundle{bundle("one", "s", "x", "B", "A", "B"), bundle("two", "s", "y", "C", "B"), bundle("other", "o", "y", "D")},
 			follows:    map[objects.Key]string{}, changed: map[objects.Key]func(){},
 		},
 	}
@@ -128,7 +180,7 @@ func newNode(t *testing.T) *node {
 // restart forgets what the manager knew.
 func (n *node) restart() {
 	allocatable := corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
-	n.manager = NewManager(n.layout, n.mounts, n.refs, Plugins(n.mounts, n.refs, tokens{}, allocatable, nil))
+	n.manager = NewManager(n.layout, n.mounts, n.refs, Plugins(n.mounts, n.refs, tokens{}, certificates{}, allocatable, nil))
 }
 
 func testPod(volumes ...corev1.Volume) *corev1.Pod {
@@ -186,6 +238,14 @@ func volume(name string, source corev1.VolumeSource) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: source}
 }
 
+func projection(sources ...corev1.VolumeProjection) corev1.VolumeSource {
+	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}
+}
+
+func trust(p corev1.ClusterTrustBundleProjection) corev1.VolumeSource {
+	return projection(corev1.VolumeProjection{ClusterTrustBundle: &p})
+}
+
 func ref(name string) corev1.LocalObjectReference { return corev1.LocalObjectReference{Name: name} }
 
 // TestContent: what files there are, with which modes, and what is in memory.
@@ -230,6 +290,22 @@ func TestContent(t *testing.T) {
 			edit: func(p *corev1.Pod) {
 				p.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr.To(int64(os.Getgid()))}
 			}, memory: true, want: "token=token for  640"},
+		{name: "trust bundle", source: trust(corev1.ClusterTrustBundleProjection{Name: ptr.To("one"), Path: "t"}), memory: true, want: "t=" + anchor("A") + anchor("B") + " 644"},
+		{name: "missing trust bundle", source: trust(corev1.ClusterTrustBundleProjection{Name: ptr.To("no"), Path: "t"}), memory: true, err: `clustertrustbundles "no" not found`},
+		{name: "optional trust bundle", source: trust(corev1.ClusterTrustBundleProjection{Name: ptr.To("no"), Path: "t", Optional: ptr.To(true)}), memory: true, want: "t= 644"},
+		{name: "trust bundles of a signer, each certificate once", source: trust(corev1.ClusterTrustBundleProjection{SignerName: ptr.To("s"), LabelSelector: &metav1.LabelSelector{}, Path: "t"}),
+			memory: true, want: "t=" + anchor("A") + anchor("B") + anchor("C") + " 644"},
+		{name: "trust bundles with a label", source: trust(corev1.ClusterTrustBundleProjection{SignerName: ptr.To("s"), LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"l": "y"}}, Path: "t"}),
+			memory: true, want: "t=" + anchor("B") + anchor("C") + " 644"},
+		{name: "trust bundles without a selector", source: trust(corev1.ClusterTrustBundleProjection{SignerName: ptr.To("s"), Path: "t"}), memory: true, err: "no cluster trust bundle of signer s has the labels"},
+		{name: "optional trust bundles", source: trust(corev1.ClusterTrustBundleProjection{SignerName: ptr.To("s"), Path: "t", Optional: ptr.To(true)}), memory: true, want: "t= 644"},
+		{name: "certificate", source: projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "a", CredentialBundlePath: "b", KeyPath: "k", CertificateChainPath: "c"}}),
+			memory: true, want: "b=key v/0;chain 644, c=chain 644, k=key v/0; 644"},
+		{name: "certificate of a group", source: projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "a", KeyPath: "k"}}),
+			edit: func(p *corev1.Pod) {
+				p.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr.To(int64(os.Getgid()))}
+			}, memory: true, want: "k=key v/0; 640"},
+		{name: "certificate that is not there yet", source: projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "b", KeyPath: "k"}}), memory: true, err: "has not issued the certificate yet"},
 		{name: "unknown source", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{}}}}, memory: true, err: "a kind that this node does not have"},
 		{name: "unknown kind", source: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{}}, err: "a kind that this node does not have"},
 	} {
@@ -254,6 +330,19 @@ func TestContent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsFollowed: a pod is told of trust bundles, whichever, and of its request.
+func TestWhatIsFollowed(t *testing.T) {
+	n, p := newNode(t), testPod(volume("v", trust(corev1.ClusterTrustBundleProjection{Name: ptr.To("one"), Path: "t"})),
+		volume("w", projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "b", KeyPath: "k"}})))
+	if err := n.setUp(p); !errors.Is(err, podcertificate.ErrPending) {
+		t.Fatal(err)
+	}
+	want := map[objects.Key]string{{Kind: objects.ClusterTrustBundle}: "", {Kind: objects.PodCertificateRequest, Namespace: "ns", Name: "req-1"}: "3"}
+	if !reflect.DeepEqual(n.refs.follows, want) {
+		t.Errorf("follows %v, want %v", n.refs.follows, want)
 	}
 }
 

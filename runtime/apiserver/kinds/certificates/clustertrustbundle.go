@@ -4,11 +4,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"strings"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
-	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -43,12 +41,10 @@ func clusterTrustBundle() kind.Kind {
 	}
 }
 
-// validateBundleName ties the name to the signer, so that nobody takes a name that
-// another signer's users look up.
 func validateBundleName(b *certificatesv1.ClusterTrustBundle) field.ErrorList {
 	var errs field.ErrorList
 	check := func(name string, prefix bool, path *field.Path) {
-		for _, msg := range bundleName(b.Spec.SignerName, name, prefix) {
+		for _, msg := range validate.TrustBundleName(b.Spec.SignerName, name, prefix) {
 			errs = append(errs, field.Invalid(path, name, msg))
 		}
 	}
@@ -57,24 +53,9 @@ func validateBundleName(b *certificatesv1.ClusterTrustBundle) field.ErrorList {
 	}
 	check(b.Name, false, field.NewPath("metadata", "name"))
 	if b.Spec.SignerName != "" {
-		errs = append(errs, validateSignerName(b.Spec.SignerName, field.NewPath("spec", "signerName"))...)
+		errs = append(errs, validate.SignerName(b.Spec.SignerName, field.NewPath("spec", "signerName"))...)
 	}
 	return errs
-}
-
-func bundleName(signer, name string, prefix bool) []string {
-	if signer == "" {
-		if strings.Contains(name, ":") {
-			return []string{`ClusterTrustBundle without signer name must not have ":" in its name`}
-		}
-		return validation.NameIsDNSSubdomain(name, prefix)
-	}
-	begin := strings.ReplaceAll(signer, "/", ":") + ":"
-	rest, ok := strings.CutPrefix(name, begin)
-	if !ok {
-		return []string{fmt.Sprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, begin)}
-	}
-	return validation.NameIsDNSSubdomain(rest, prefix)
 }
 
 func validateBundleUpdate(b, old *certificatesv1.ClusterTrustBundle) field.ErrorList {

@@ -42,7 +42,7 @@ func validateCSR(r *certificatesv1.CertificateSigningRequest) field.ErrorList {
 		}
 		seen.Insert(u)
 	}
-	errs = append(errs, validateSignerName(s.SignerName, spec.Child("signerName"))...)
+	errs = append(errs, validate.SignerName(s.SignerName, spec.Child("signerName"))...)
 	if e := s.ExpirationSeconds; e != nil && *e < minExpirationSeconds {
 		errs = append(errs, field.Invalid(spec.Child("expirationSeconds"), *e, "may not specify a duration less than 600 seconds (10 minutes)"))
 	}

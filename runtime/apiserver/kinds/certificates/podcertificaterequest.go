@@ -86,7 +86,7 @@ func pcrOutcomes() []string {
 
 func validatePCR(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 	s, spec := &r.Spec, field.NewPath("spec")
-	errs := validateSignerName(s.SignerName, spec.Child("signerName"))
+	errs := validate.SignerName(s.SignerName, spec.Child("signerName"))
 	for _, k := range slices.Sorted(maps.Keys(s.UnverifiedUserAnnotations)) {
 		errs = append(errs, utilvalidation.IsDomainPrefixedKey(spec.Child("unverifiedUserAnnotations"), strings.ToLower(k))...)
 	}
@@ -108,7 +108,7 @@ func validatePCR(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 		return append(errs, field.Required(spec.Child("maxExpirationSeconds"), "must be set"))
 	}
 	longest := int32(maxPodCertificateSeconds)
-	if isKubernetesSigner(s.SignerName) {
+	if validate.IsKubernetesSigner(s.SignerName) {
 		longest = maxKubernetesSignerSeconds
 	}
 	if n := *s.MaxExpirationSeconds; n < minPodCertificateSeconds || n > longest {

@@ -50,8 +50,10 @@ func pod() kind.Kind {
 		ValidateUpdate:       kind.CheckUpdate(validatePodUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(validatePodStatusUpdate),
 		Warnings:             kind.Warnings(podWarnings),
-		WarningsOnCreate:     kind.Warnings(func(p *corev1.Pod) []string { return nameWarnings(p.Name, "the Pod's hostname") }),
-		GracePeriod:          podGracePeriod,
+		WarningsOnCreate: kind.Warnings(func(p *corev1.Pod) []string {
+			return append(nameWarnings(p.Name, "the Pod's hostname"), appArmorWarnings(p.Annotations, &p.Spec, nil)...)
+		}),
+		GracePeriod: podGracePeriod,
 
 		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
 		Cells:   kind.Cells(podCells),
@@ -72,6 +74,7 @@ func pod() kind.Kind {
 }
 
 func preparePod(p *corev1.Pod) {
+	fieldsOfAppArmor(p)
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: podutil.ComputeQOSClass(p)}
 	if len(p.Spec.SchedulingGates) > 0 {
 		p.Status.Conditions = []corev1.PodCondition{{
@@ -125,7 +128,7 @@ func validatePod(p *corev1.Pod) field.ErrorList {
 // authorized and looked at by, what the scheduler never gets to see, and a mirror of what
 // no node runs.
 func validatePodCreate(p *corev1.Pod) field.ErrorList {
-	spec := field.NewPath("spec")
+	spec, annotations := field.NewPath("spec"), field.NewPath("metadata", "annotations")
 	var errs field.ErrorList
 	if len(p.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "cannot be set on create"))
@@ -134,9 +137,10 @@ func validatePodCreate(p *corev1.Pod) field.ErrorList {
 		errs = append(errs, field.Forbidden(spec.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
 	}
 	if value, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; mirror && p.Spec.NodeName == "" {
-		errs = append(errs, field.Invalid(mirrorPath, value, "must set spec.nodeName if mirror pod annotation is set"))
+		errs = append(errs, field.Invalid(annotations.Key(corev1.MirrorPodAnnotationKey), value, "must set spec.nodeName if mirror pod annotation is set"))
 	}
-	return errs
+	errs = append(errs, validateAppArmorAnnotations(p.Annotations, &p.Spec, annotations)...)
+	return append(errs, appArmorAgrees(p.Annotations, &p.Spec, spec)...)
 }
 
 // podGracePeriod: a pod that no node runs is removed at once; others get the

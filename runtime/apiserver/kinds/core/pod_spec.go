@@ -30,7 +30,9 @@ func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path, restart ..
 	// Upstream leaves metadata out of this path.
 	errs := validate.Labels(t.Labels, path.Child("labels"))
 	spec := path.Child("spec")
+	errs = append(errs, validateAppArmorAnnotations(t.Annotations, &t.Spec, path.Child("annotations"))...)
 	errs = append(errs, validatePodSpec(&t.Spec, spec)...)
+	errs = append(errs, appArmorAgrees(t.Annotations, &t.Spec, spec)...)
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}
@@ -189,15 +191,7 @@ func validatePodSecurity(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	}
 	errs = append(errs, validateSeccomp(sc.SeccompProfile, path.Child("seccompProfile"))...)
 	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
-	names := sets.New[string]()
-	for i, ctl := range sc.Sysctls {
-		p := path.Child("sysctls").Index(i).Child("name")
-		errs = append(errs, validate.Required(ctl.Name, p)...)
-		if names.Has(ctl.Name) {
-			errs = append(errs, field.Duplicate(p, ctl.Name))
-		}
-		names.Insert(ctl.Name)
-	}
+	errs = append(errs, validateSysctls(s, path.Child("sysctls"))...)
 	if s.ShareProcessNamespace != nil && *s.ShareProcessNamespace && s.HostPID {
 		errs = append(errs, field.Invalid(path.Child("shareProcessNamespace"), true, "ShareProcessNamespace and HostPID cannot both be enabled"))
 	}
@@ -237,21 +231,13 @@ func validateSeccomp(p *corev1.SeccompProfile, path *field.Path) field.ErrorList
 	return append(errs, localhostProfile(p.LocalhostProfile, p.Type == corev1.SeccompProfileTypeLocalhost, path)...)
 }
 
-func validateAppArmor(p *corev1.AppArmorProfile, path *field.Path) field.ErrorList {
-	if p == nil {
-		return nil
-	}
-	errs := validate.OneOf(p.Type, path.Child("type"), corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
-	return append(errs, localhostProfile(p.LocalhostProfile, p.Type == corev1.AppArmorProfileTypeLocalhost, path)...)
-}
-
 func localhostProfile(profile *string, local bool, path *field.Path) field.ErrorList {
 	path = path.Child("localhostProfile")
 	switch {
 	case local && (profile == nil || *profile == ""):
-		return field.ErrorList{field.Required(path, "must be set when type is Localhost")}
+		return field.ErrorList{field.Required(path, "must be set when seccomp type is Localhost")}
 	case !local && profile != nil:
-		return field.ErrorList{field.Invalid(path, *profile, "can only be set when type is Localhost")}
+		return field.ErrorList{field.Invalid(path, *profile, "can only be set when seccomp type is Localhost")}
 	case local:
 		return relativePath(*profile, path)
 	}

@@ -75,17 +75,6 @@ func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList
 			errs = append(errs, unsupported(path.Child(source.name), "its nodes have no driver of such volumes"))
 		}
 	}
-	if s.Projected != nil {
-		for i, p := range s.Projected.Sources {
-			at := path.Child("projected", "sources").Index(i)
-			if p.ClusterTrustBundle != nil {
-				errs = append(errs, unsupported(at.Child("clusterTrustBundle"), "its nodes do not project trust bundles"))
-			}
-			if p.PodCertificate != nil {
-				errs = append(errs, unsupported(at.Child("podCertificate"), "its nodes ask for no certificates of pods"))
-			}
-		}
-	}
 	return errs
 }
 
@@ -151,6 +140,12 @@ func dropDisabledOfVolume(s *corev1.VolumeSource) {
 		}
 		if p.ServiceAccountToken != nil {
 			p.ServiceAccountToken.User = nil
+		}
+		if p.ClusterTrustBundle != nil {
+			p.ClusterTrustBundle.User = nil
+		}
+		if p.PodCertificate != nil {
+			p.PodCertificate.User = nil
 		}
 	}
 }

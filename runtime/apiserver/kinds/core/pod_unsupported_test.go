@@ -25,10 +25,9 @@ func TestUnsupportedPodSpec(t *testing.T) {
 		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:                            "",
 		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {ephemeral: {}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
 		`{resourceClaims: [{name: a}]}`: "resourceClaims",
-		`{initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{volumeDevices: [{name: a}]}]}`:            "initContainers[1].resources.claims containers[0].volumeDevices",
-		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                    "containers[1].env[1].valueFrom.fileKeyRef",
-		`{ephemeralContainers: [{volumeDevices: [{name: a}]}, {targetContainerName: c}]}`:                                   "ephemeralContainers[0].volumeDevices",
-		`{volumes: [{projected: {sources: [{secret: {name: s}}, {clusterTrustBundle: {path: p}}, {podCertificate: {}}]}}]}`: "volumes[0].projected.sources[1].clusterTrustBundle volumes[0].projected.sources[2].podCertificate",
+		`{initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{volumeDevices: [{name: a}]}]}`: "initContainers[1].resources.claims containers[0].volumeDevices",
+		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:         "containers[1].env[1].valueFrom.fileKeyRef",
+		`{ephemeralContainers: [{volumeDevices: [{name: a}]}, {targetContainerName: c}]}`:                        "ephemeralContainers[0].volumeDevices",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, manifest), nil)); got != want {
 			t.Errorf("%s\n got %q\nwant %q", manifest, got, want)
@@ -68,7 +67,8 @@ volumes:
 - {configMap: {name: kept, defaultUser: 777, items: [{key: kept, path: kept, mode: 1, user: 777}]}}
 - {downwardAPI: {defaultUser: 777, items: [{path: kept, mode: 1, user: 777}]}}
 - {projected: {defaultUser: 777, defaultMode: 1, sources: [{secret: {name: kept, items: [{key: kept, path: kept, user: 777}]}}, {configMap: {name: kept, items: [{key: kept, path: kept, user: 777}]}},
-    {downwardAPI: {items: [{path: kept, user: 777}]}}, {serviceAccountToken: {path: kept, user: 777}}]}}
+    {downwardAPI: {items: [{path: kept, user: 777}]}}, {serviceAccountToken: {path: kept, user: 777}},
+    {clusterTrustBundle: {name: kept, path: kept, user: 777}}, {podCertificate: {signerName: a.b/kept, keyPath: kept, user: 777}}]}}
 - {name: kept}
 initContainers:
 - {lifecycle: {stopSignal: DROPPED}, volumeMounts: [{name: kept, bindMountOptions: [DROPPED]}]}

@@ -12,7 +12,7 @@ import (
 
 func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := mirrorKept(p, old)
+	errs := annotationsKept(p, old)
 	if len(p.Spec.Containers) != len(old.Spec.Containers) || len(p.Spec.InitContainers) != len(old.Spec.InitContainers) {
 		return append(errs, field.Forbidden(spec.Child("containers"), "pod updates may not add or remove containers"))
 	}
@@ -47,19 +47,6 @@ func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 			"`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"))
 	}
 	return errs
-}
-
-var mirrorPath = field.NewPath("metadata", "annotations").Key(corev1.MirrorPodAnnotationKey)
-
-// mirrorKept refuses to make a pod a mirror, or to make it none: what admission looks at
-// in one it does not in the other.
-func mirrorKept(p, old *corev1.Pod) field.ErrorList {
-	now, is := p.Annotations[corev1.MirrorPodAnnotationKey]
-	before, was := old.Annotations[corev1.MirrorPodAnnotationKey]
-	if is == was && now == before {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(mirrorPath, now, "may not add, remove or update mirror pod annotation")}
 }
 
 // deadlineUpdate lets a deadline be set or made shorter.
@@ -120,7 +107,7 @@ func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	for i, ip := range p.Status.PodIPs {
 		errs = append(errs, validation.IsValidIPForLegacyField(status.Child("podIPs").Index(i), ip.IP, false, nil)...)
 	}
-	errs = append(errs, mirrorKept(p, old)...)
+	errs = append(errs, annotationsKept(p, old)...)
 	if old.Status.QOSClass != "" {
 		errs = append(errs, validate.Immutable(p.Status.QOSClass, old.Status.QOSClass, status.Child("qosClass"))...)
 	}

@@ -77,7 +77,7 @@ spec:
   - {name: sec, secret: {secretName: secret, defaultMode: 0400}}
   - {name: host, hostPath: {path: /var/x, type: Directory}}
   - {name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}, {path: cpu, resourceFieldRef: {containerName: web, resource: requests.cpu}}]}}
-  - {name: all, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 600}}, {secret: {name: s}}]}}
+  - {name: all, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 600}}, {secret: {name: s}}, {clusterTrustBundle: {name: "example.com:a:b", path: t}}, {podCertificate: {signerName: example.com/a, keyType: ED25519, keyPath: key}}]}}
   - {name: disk, persistentVolumeClaim: {claimName: c}}
   - {name: share, nfs: {server: s, path: /x}}
   - {name: img, image: {reference: a, pullPolicy: Never}}
@@ -125,11 +125,14 @@ func TestPodValidation(t *testing.T) {
 		c("groups policy", "supplementalGroupsPolicy: Strict", "supplementalGroupsPolicy: Loose", "supplementalGroupsPolicy: Unsupported value"),
 		c("seccomp type", "{type: Localhost, localhostProfile: profiles/a.json}", "{type: None}", "seccompProfile.type: Unsupported value"),
 		c("seccomp without profile", ", localhostProfile: profiles/a.json", "", "seccompProfile.localhostProfile: Required value"),
-		c("seccomp with a profile too many", "type: Localhost", "type: Unconfined", "can only be set when type is Localhost"),
+		c("seccomp with a profile too many", "type: Localhost", "type: Unconfined", "can only be set when seccomp type is Localhost"),
 		c("seccomp profile", "profiles/a.json", "/a.json", "must be a relative path"),
 		c("seccomp profile above", "profiles/a.json", "a/../../b", "must not contain '..'"),
 		c("app armor", "appArmorProfile: {type: RuntimeDefault}", "appArmorProfile: {type: X}", "appArmorProfile.type: Unsupported value"),
 		c("sysctl twice", "[{name: a, value: b}]", "[{name: a, value: b}, {name: a, value: c}]", "sysctls[1].name: Duplicate value"),
+		c("sysctl name", "{name: a, value: b}", "{name: net/ipv4.x_y-z, value: b}", ""),
+		c("sysctl ends in a hyphen", "{name: a, value: b}", "{name: foo-, value: b}", "sysctls[0].name: Invalid value: \"foo-\": must have at most 253 characters and match regex"),
+		c("sysctl of empty segments", "{name: a, value: b}", "{name: bar.., value: b}", "sysctls[0].name: Invalid value: \"bar..\""),
 		c("sysctl", "{name: a, value: b}", "{value: b}", "sysctls[0].name: Required value"),
 		c("shared processes and the host's", "  hostname: web", "  shareProcessNamespace: true\n  hostPID: true", "ShareProcessNamespace and HostPID cannot both be enabled"),
 		c("the host's processes alone", "  hostname: web", "  hostPID: true", ""),
@@ -300,6 +303,25 @@ func TestVolumeValidation(t *testing.T) {
 		c("downward container", "containerName: web, ", "", "containerName: Required value"),
 		c("token life", "expirationSeconds: 600", "expirationSeconds: 599", "may not specify a duration less than 10 minutes"),
 		c("token path", "path: token,", "path: /token,", "serviceAccountToken.path: Invalid value"),
+		c("bundle of no name", `{name: "example.com:a:b", path: t}`, "{path: t}", "clusterTrustBundle: Required value: either name or signerName must be specified"),
+		c("bundle of both", `{name: "example.com:a:b", path: t}`, "{name: a, signerName: example.com/a, path: t}", "only one of name and signerName may be used"),
+		c("bundle name", `{name: "example.com:a:b", path: t}`, "{name: A_B, path: t}", "clusterTrustBundle.name: Invalid value: \"A_B\": not a valid clustertrustbundlename"),
+		c("bundle with labels", `{name: "example.com:a:b", path: t}`, "{name: a, labelSelector: {}, path: t}", "labelSelector must be unset if name is specified"),
+		c("bundles of a signer", `{name: "example.com:a:b", path: t}`, "{signerName: example.com/a, labelSelector: {matchLabels: {a: b}}, path: t}", ""),
+		c("bundles of nobody", `{name: "example.com:a:b", path: t}`, "{signerName: a, path: t}", "signerName: Invalid value: \"a\": must be a fully qualified domain and path"),
+		c("bundles' labels", `{name: "example.com:a:b", path: t}`, "{signerName: example.com/a, labelSelector: {matchLabels: {a: /}}, path: t}", "labelSelector.matchLabels: Invalid value"),
+		c("bundle path", `b", path: t}`, `b"}`, "clusterTrustBundle.path: Required value"),
+		c("certificate key type", "keyType: ED25519", "keyType: RSA2048", "podCertificate.keyType: Unsupported value: \"RSA2048\""),
+		c("certificate signer", "signerName: example.com/a, keyType", "signerName: a, keyType", "podCertificate.signerName: Invalid value"),
+		c("certificate life", "keyPath: key", "keyPath: key, maxExpirationSeconds: 3600", ""),
+		c("certificate too short", "keyPath: key", "keyPath: key, maxExpirationSeconds: 3599", "if provided, maxExpirationSeconds must be >= 3600"),
+		c("certificate too long", "keyPath: key", "keyPath: key, maxExpirationSeconds: 7862401", "if provided, maxExpirationSeconds must be <= 7862400"),
+		c("certificate of Kubernetes too long", "signerName: example.com/a, keyType: ED25519, keyPath: key", "signerName: kubernetes.io/a, keyType: ED25519, keyPath: key, maxExpirationSeconds: 86401", "if provided, maxExpirationSeconds must be <= 86400"),
+		c("certificate in no file", ", keyPath: key", "", "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"),
+		c("certificate's file elsewhere", "keyPath: key", "certificateChainPath: ../x", "certificateChainPath: Invalid value"),
+		c("certificate's notes", "keyPath: key", "keyPath: key, userAnnotations: {a: b}", "userAnnotations: Invalid value"),
+		c("a file twice", "keyPath: key", "keyPath: key, credentialBundlePath: t", "projected: Invalid value: \"t\": conflicting duplicate paths"),
+		c("an item twice", "{secret: {name: s}}", "{secret: {name: s, items: [{key: a, path: t}]}}", "projected: Invalid value: \"t\": conflicting duplicate paths"),
 		c("projected of nothing", "{secret: {name: s}}", "{}", "must specify exactly 1 volume type"),
 		c("projected of two", "{secret: {name: s}}", "{secret: {name: s}, configMap: {name: c}}", "must specify exactly 1 volume type"),
 		c("projected name", "{secret: {name: s}}", "{secret: {}}", "sources[1].secret.name: Required value"),
@@ -330,10 +352,11 @@ func TestWhatANewPodHasNot(t *testing.T) {
 
 func TestAMirrorStaysOne(t *testing.T) {
 	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {annotations: {a: b}}\nspec: {nodeName: n, containers: [{name: a, image: b}]}\nstatus: {qosClass: BestEffort}"
-	const refused = "may not add, remove or update mirror pod annotation"
+	const path = `metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not `
+	const refused, refusedNew = path + "remove or update mirror pod annotation", path + "add mirror pod annotation"
 	mirror := strings.Replace(pod, "a: b}", "kubernetes.io/config.mirror: x}", 1)
 	cases := []kindtest.Case{
-		kindtest.Change("added", pod, "a: b}", "kubernetes.io/config.mirror: ''}", refused),
+		kindtest.Change("added", pod, "a: b}", "kubernetes.io/config.mirror: ''}", refusedNew),
 		kindtest.Change("removed", mirror, "kubernetes.io/config.mirror: x", "a: b", refused),
 		kindtest.Change("changed", mirror, "mirror: x", "mirror: z", refused),
 		kindtest.Change("kept", mirror, "mirror: x", "mirror: x, a: b", ""),

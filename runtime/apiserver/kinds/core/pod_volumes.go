@@ -209,18 +209,17 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 		}
 		if c := s.ClusterTrustBundle; c != nil {
 			n++
-			errs = append(errs, filePath(c.Path, p.Child("clusterTrustBundle", "path"))...)
+			errs = append(errs, validateTrustBundle(c, p.Child("clusterTrustBundle"))...)
 		}
 		if c := s.PodCertificate; c != nil {
 			n++
-			errs = append(errs, validate.Required(c.SignerName, p.Child("podCertificate", "signerName"))...)
-			errs = append(errs, validate.Required(c.KeyType, p.Child("podCertificate", "keyType"))...)
+			errs = append(errs, validatePodCertificate(c, p.Child("podCertificate"))...)
 		}
 		if n != 1 {
 			errs = append(errs, field.Forbidden(p, "must specify exactly 1 volume type"))
 		}
 	}
-	return errs
+	return append(errs, samePaths(v, at)...)
 }
 
 // validateMounts checks where a container mounts the pod's volumes.

@@ -18,7 +18,7 @@ import (
 func TemplateWarnings(t *corev1.PodTemplateSpec, path *field.Path) []string {
 	w := &warner{}
 	w.pod(&t.Spec, t.Annotations, path)
-	return w.out
+	return append(w.out, appArmorWarnings(t.Annotations, &t.Spec, path)...)
 }
 
 // NameWarnings tells of the name of an object of which pods make theirs.

@@ -247,7 +247,11 @@ func TestBackingOff(t *testing.T) {
 	if d := Decide(m.v); len(d.BackingOff) != 1 || d.BackingOff[0] != ended || !d.WakeAt.Equal(m.v.Now.Add(10*time.Second)) {
 		t.Errorf("one that ended: %+v", d)
 	}
-	m.v.Now = m.v.Now.Add(10 * time.Second)
+	m.v.Now = m.v.Now.Add(-5 * time.Minute)
+	if d := Decide(m.v); len(d.BackingOff) != 0 || len(d.Start) != 1 {
+		t.Errorf("after the clock was set back: %+v", d)
+	}
+	m.v.Now = ended.Exit.At.Add(10 * time.Second)
 	if d := Decide(m.v); len(d.BackingOff) != 0 || len(d.Start) != 1 || d.Start[0].Restarts != 1 || d.Start[0].Backoff != 20*time.Second {
 		t.Errorf("when it is due: %+v", d)
 	}

@@ -30,10 +30,12 @@ func (v *View) Restarts(c *corev1.Container, ended *container.Container) bool {
 	return v.Restarting[ended.ID] || Restarts(v.Pod, c, ended.Exit)
 }
 
-// Due is when a container may be started.
+// Due is when a container may be started. One that ended in the future did so before the
+// clock was set back: nobody knows how long it has waited, and it is not waited for until
+// then.
 func (v *View) Due(name string) time.Time {
 	due := v.Failures[name].Until
-	if c := v.Current(name); c != nil && c.Exit != nil {
+	if c := v.Current(name); c != nil && c.Exit != nil && !c.Exit.At.After(v.Now) {
 		if at := c.Exit.At.Add(RestartDelay(c)); at.After(due) {
 			due = at
 		}

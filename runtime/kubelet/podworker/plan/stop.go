@@ -37,7 +37,7 @@ func ToStop(v View) []*container.Container {
 		return first
 	}
 	sidecars := runningSidecars(v)
-	if len(sidecars) == 0 || graceIsOver(v.Pod, v.Now) {
+	if len(sidecars) == 0 || graceIsOver(v.Deadline, v.Now) {
 		return sidecars
 	}
 	return sidecars[:1]
@@ -66,13 +66,13 @@ func Grace(p *corev1.Pod) time.Duration {
 	return defaultGrace
 }
 
-// StopGrace is what a container that is told to end now has, of a grace that runs from
-// when the pod was deleted: also of sidecars, which wait for the others.
-func StopGrace(p *corev1.Pod, grace time.Duration, now time.Time) time.Duration {
-	if p.DeletionTimestamp == nil || grace <= 0 {
+// StopGrace is what a container that is told to end now has, of a grace that ends at the
+// deadline (zero: it has none): also of sidecars, which wait for the others.
+func StopGrace(deadline time.Time, grace time.Duration, now time.Time) time.Duration {
+	if deadline.IsZero() || grace <= 0 {
 		return grace
 	}
-	return max(min(grace, deadline(p).Sub(now)), minGrace)
+	return max(min(grace, deadline.Sub(now)), minGrace)
 }
 
 // KillGrace is that of a container that is killed alone: a probe may have one of its own.
@@ -87,9 +87,6 @@ func KillGrace(p *corev1.Pod, name string) time.Duration {
 	return Grace(p)
 }
 
-// deadline of a pod that was deleted. The API's time is cut to whole seconds.
-func deadline(p *corev1.Pod) time.Time { return p.DeletionTimestamp.Add(time.Second) }
-
-func graceIsOver(p *corev1.Pod, now time.Time) bool {
-	return p.DeletionTimestamp != nil && !now.Before(deadline(p))
+func graceIsOver(deadline, now time.Time) bool {
+	return !deadline.IsZero() && !now.Before(deadline)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
@@ -18,32 +17,30 @@ func TestToStop(t *testing.T) {
 		p.Spec.InitContainers[i].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
 	}
 	now := time.Unix(1_800_000_000, 0)
-	over := p.DeepCopy()
-	over.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(-time.Second)))
-	notYet := p.DeepCopy()
-	notYet.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(-time.Second + time.Millisecond)))
+	over, notYet := now, now.Add(time.Millisecond)
 	always := p.DeepCopy()
 	for i := range always.Spec.Containers {
 		always.Spec.Containers[i].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
 	}
 	for _, c := range []struct {
-		pod     *corev1.Pod
-		running string
-		want    string
+		pod      *corev1.Pod
+		deadline time.Time
+		running  string
+		want     string
 	}{
-		{p, "", ""},
-		{p, "s1 s2 a b", "a b"},
-		{p, "s1 s2 b", "b"},
-		{p, "s1 init s2", "init"},
-		{p, "s1 unknown", "unknown"}, // of another version of the spec
-		{p, "s1 s2", "s2"},
-		{p, "s1", "s1"},
-		{over, "s1 s2 a", "a"},
-		{over, "s1 s2", "s2 s1"}, // the grace is over: nobody waits for another one
-		{notYet, "s1 s2", "s2"},
-		{always, "s1 a", "a"}, // a main container that restarts as a sidecar does is none
+		{p, time.Time{}, "", ""},
+		{p, time.Time{}, "s1 s2 a b", "a b"},
+		{p, time.Time{}, "s1 s2 b", "b"},
+		{p, time.Time{}, "s1 init s2", "init"},
+		{p, time.Time{}, "s1 unknown", "unknown"}, // of another version of the spec
+		{p, time.Time{}, "s1 s2", "s2"},
+		{p, time.Time{}, "s1", "s1"},
+		{p, over, "s1 s2 a", "a"},
+		{p, over, "s1 s2", "s2 s1"}, // the grace is over: nobody waits for another one
+		{p, notYet, "s1 s2", "s2"},
+		{always, time.Time{}, "s1 a", "a"}, // a main container that restarts as a sidecar does is none
 	} {
-		v := View{Pod: c.pod, Now: now, Containers: map[string]*container.Container{"done": {Name: "done", State: container.StateExited}}}
+		v := View{Pod: c.pod, Now: now, Deadline: c.deadline, Containers: map[string]*container.Container{"done": {Name: "done", State: container.StateExited}}}
 		for _, name := range strings.Fields(c.running) {
 			v.Containers[name] = &container.Container{Name: name}
 		}
@@ -80,22 +77,21 @@ func TestGrace(t *testing.T) {
 	check(0, map[string]time.Duration{"plain": 0})
 }
 
-// TestStopGrace: of a pod that is to be gone by the 10th second, cut as the API cuts it.
+// TestStopGrace: of a pod that is to be gone by the 10th second.
 func TestStopGrace(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	p := &corev1.Pod{}
-	if got := StopGrace(p, 5*time.Second, now); got != 5*time.Second {
+	if got := StopGrace(time.Time{}, 5*time.Second, now); got != 5*time.Second {
 		t.Errorf("of a pod that was not deleted %s", got)
 	}
-	p.DeletionTimestamp = ptr.To(metav1.NewTime(now.Add(10 * time.Second)))
+	deadline := now.Add(10 * time.Second)
 	for at, want := range map[time.Duration]time.Duration{
-		0: 10 * time.Second, time.Second: 10 * time.Second, 5 * time.Second: 6 * time.Second, 10 * time.Second: time.Second, time.Minute: time.Second,
+		-time.Second: 10 * time.Second, 0: 10 * time.Second, 5 * time.Second: 5 * time.Second, 10 * time.Second: time.Second, time.Minute: time.Second,
 	} {
-		if got := StopGrace(p, 10*time.Second, now.Add(at)); got != want {
+		if got := StopGrace(deadline, 10*time.Second, now.Add(at)); got != want {
 			t.Errorf("after %s: %s, want %s", at, got, want)
 		}
 	}
-	if got := StopGrace(p, 0, now); got != 0 {
+	if got := StopGrace(deadline, 0, now); got != 0 {
 		t.Errorf("without a grace %s", got)
 	}
 }

@@ -23,6 +23,9 @@ type View struct {
 	// Health of running containers, by ID.
 	Health map[string]container.Health
 	Now    time.Time
+	// Deadline is when the grace of a pod that was deleted is over, by this server's
+	// clock; zero: it was not.
+	Deadline time.Time
 }
 
 // Failure is why a container is not there.

@@ -1,9 +1,10 @@
-package certificates
+package validate
 
 import (
 	"fmt"
 	"strings"
 
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -11,8 +12,8 @@ import (
 // maxSignerPath leaves room for <namespace>.<name> behind the domain.
 const maxSignerPath = validation.DNS1123SubdomainMaxLength + validation.DNS1123LabelMaxLength + 1
 
-// validateSignerName checks domain/path, where the domain has at least two labels.
-func validateSignerName(name string, path *field.Path) field.ErrorList {
+// SignerName checks domain/path, where the domain has at least two labels.
+func SignerName(name string, path *field.Path) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}
 	}
@@ -52,8 +53,25 @@ func firstInvalid(labels []string, check func(string) []string, whole string, pa
 	return nil
 }
 
-// isKubernetesSigner reports whether the signer is one of Kubernetes' own.
-func isKubernetesSigner(name string) bool {
+// IsKubernetesSigner reports whether the signer is one of Kubernetes' own.
+func IsKubernetesSigner(name string) bool {
 	domain, _, _ := strings.Cut(name, "/")
 	return domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io")
+}
+
+// TrustBundleName ties the name of a ClusterTrustBundle to its signer ("": none), so that
+// nobody takes a name that another signer's users look up.
+func TrustBundleName(signer, name string, prefix bool) []string {
+	if signer == "" {
+		if strings.Contains(name, ":") {
+			return []string{`ClusterTrustBundle without signer name must not have ":" in its name`}
+		}
+		return apivalidation.NameIsDNSSubdomain(name, prefix)
+	}
+	begin := strings.ReplaceAll(signer, "/", ":") + ":"
+	rest, ok := strings.CutPrefix(name, begin)
+	if !ok {
+		return []string{fmt.Sprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, begin)}
+	}
+	return apivalidation.NameIsDNSSubdomain(rest, prefix)
 }

@@ -1,0 +1,10 @@
+package storagemigration
+
+import "github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
+
+// Kinds are the rows of the group.
+func Kinds() []kind.Kind {
+	return []kind.Kind{
+		storageVersionMigration(),
+	}
+}
