@@ -111,6 +111,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
 	"runtime/kubelet/images":         {"runtime/durable", "runtime/kubelet/container"},
 	"runtime/kubelet/lifecycle":      {"runtime/kubelet/probe"},
+	"runtime/kubelet/localvolume":    {"runtime/client", "runtime/config"},
 	"runtime/kubelet/mount":          {},
 	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats", "runtime/pod"},
 	"runtime/kubelet/objects":        {},

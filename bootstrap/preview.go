@@ -36,7 +36,34 @@ func (e *Engine) PreviewPool(ctx context.Context, c spec.Connection, leaving []s
 	return describe(f, fleet.Names(leaving)), err
 }
 
-// PreviewCluster says the same of masters, and what becomes of etcd's quorum.
+// PreviewVolumes names the volumes whose data goes with these hosts, with their claims and
+// pods. It changes nothing; ctx bounds it.
+func (e *Engine) PreviewVolumes(ctx context.Context, c spec.Connection, leaving []spec.Host) ([]string, error) {
+	a, err := access.Reach(ctx, e.access(), c)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	api, err := a.Kubernetes(c)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := drain.Volumes(ctx, api, fleet.Names(leaving))
+	var out []string
+	for _, v := range lost {
+		text := fmt.Sprintf("%s: volume %s (%s)", v.Node, v.Name, v.Size)
+		if v.Claim != "" {
+			text += ", claim " + v.Claim
+		}
+		if len(v.Pods) > 0 {
+			text += ", used by pod " + strings.Join(v.Pods, ", ")
+		}
+		out = append(out, text)
+	}
+	return out, err
+}
+
+// PreviewCluster says what the removal of masters would do to the pods, and what becomes of etcd's quorum.
 // Have is the cluster as it is, want what it is to be.
 func (e *Engine) PreviewCluster(ctx context.Context, have, want spec.Cluster, leaving []spec.Host) ([]string, error) {
 	c := have.Connection()

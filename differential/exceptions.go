@@ -9,7 +9,6 @@ import (
 // exceptions are the differences that are meant. An exception that no difference needs any
 // more fails a full run.
 func exceptions() compare.Exceptions {
-	const protection = "StorageObjectInUseProtection is not there: no controller takes its finalizers away (docs/admission.md)"
 	meant := func(kind, operation, difference, reason string) *compare.Exception {
 		return &compare.Exception{Kind: kind, Operation: operation, Matches: regexp.MustCompile(difference), Reason: reason}
 	}
@@ -18,11 +17,6 @@ func exceptions() compare.Exceptions {
 		meant("", "", `^causes: only upstream \[\], only ours \[(Unsupported [^ ]+ ?)+\]$`, "what the cluster does not do is refused, with the reason (docs/kubernetes.md)"),
 		meant("", "", `^causes: only upstream \[[^\]]*(\[\][^\]]*)*\], only ours \[.*Unsupported `, "of what is refused anyway the rules are not told"),
 		meant("", "", `^warnings: .*/ \["N - \\"not supported by this cluster yet: `, "kinds that are kept and that nothing acts on yet are answered with a warning"),
-		meant("PersistentVolume*", "", `^object .*finalizers.*: .*kubernetes\.io/pvc?-protection`, protection),
-		meant("PersistentVolume*", "*delete*", `^(object|code 200 / 404)`, protection),
-		meant("PersistentVolume*", "get", `^(object .metadata.deletion|code 200 / 404)`, protection),
-		meant("PersistentVolume*", "list", `^object .items: .* / \[\]$`, protection),
-		meant("PersistentVolume*", "watch", `^object .events`, protection),
 		meant("DaemonSet*", "", `deprecated\.daemonset\.template\.generation`, "upstream leaves the annotation out of metadata alone, where it converts nothing to a version"),
 		meant("(discovery)", "", `^object .storageVersionHash: `, "it is stored in another version"),
 		meant("SelfSubjectRulesReview*", "", `^object .status.(nonR|r)esourceRules`, "the rules are the same, told in another order and with the paths that everybody may read as rules of their own"),

@@ -54,6 +54,9 @@ func (s importedState) setHosts(field string, hosts []spec.Host, k spec.Kubelet,
 	if kubelet := model.KubeletOf(s.ctx, k, &s.resp.Diagnostics); kubelet != nil {
 		s.set("kubelet", *kubelet)
 	}
+	if storage := model.StorageOf(k.Storage); storage != nil {
+		s.set("storage", *storage)
+	}
 	s.set("drain_timeout", model.DefaultDrainTimeout)
 	s.set("on_drain_timeout", model.KeepNode)
 }

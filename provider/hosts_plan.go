@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/provider/diagnose"
@@ -90,4 +91,15 @@ func (p *providerData) preview(ctx context.Context, summary string, look func(co
 	defer cancel()
 	found, err := look(ctx)
 	diagnose.Preview(summary, found, err, diags)
+}
+
+// volumes refuses to take servers out with the data of volumes, unless that is allowed.
+func (p *providerData) volumes(ctx context.Context, title string, c spec.Connection, leaving []spec.Host, allowed types.Bool, diags *diag.Diagnostics) {
+	if p.incomplete || len(leaving) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	lost, err := p.engine(ctx, 0).PreviewVolumes(ctx, c, leaving)
+	plan.LoseVolumes(title, lost, err, allowed, diags)
 }

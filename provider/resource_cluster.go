@@ -68,6 +68,8 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 			"on_drain_timeout": onDrainTimeoutAttribute(),
 
 			"kubelet":            kubeletAttribute("the masters"),
+			"storage":            storageAttribute("each master"),
+			"allow_volume_loss":  allowVolumeLossAttribute("masters"),
 			"controller_manager": controllerManagerAttribute(),
 			"api_server":         apiServerAttribute(),
 
@@ -91,7 +93,7 @@ func replacedByNetwork(ctx context.Context, req planmodifier.ObjectRequest, resp
 func (*clusterResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var m model.Cluster
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
+	if resp.Diagnostics.HasError() || !model.Known(ctx, m.Name, m.Network, m.Masters, m.Kubelet, m.Storage, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
 		return
 	}
 	c := m.ConfigSpec(ctx, &resp.Diagnostics)

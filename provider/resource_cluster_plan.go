@@ -54,6 +54,12 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	})
 	if stays {
 		r.preview(ctx, hosts, state, c, diags)
+		model.SameStoragePath(ctx, m.Storage, state.Storage, diags)
+		have, _ := state.Spec(ctx, diags)
+		r.provider.volumes(ctx, hosts.group.TitleAtStart(), have.Connection(), plan.Leaving(hosts.have, hosts.want), m.AllowVolumeLoss, diags)
+		if diags.HasError() {
+			return
+		}
 	}
 	status := hosts.status(ctx, m.Node(ctx, diags), stays)
 	set("status", model.StatusValue(ctx, status, diags))

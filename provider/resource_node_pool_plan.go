@@ -32,6 +32,9 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if !create && model.OtherCluster(ctx, m.Cluster, state.Cluster, diags) {
 		resp.RequiresReplace, replaced = append(resp.RequiresReplace, path.Root("cluster")), true
 	}
+	if !create && !replaced {
+		model.SameStoragePath(ctx, m.Storage, state.Storage, diags)
+	}
 	hosts := r.provider.planHosts(ctx, "hosts", m.Group(), state.Group(), create, diags)
 	var c spec.Connection
 	if model.DecidesWorkers(ctx, m.Cluster, diags) {
@@ -60,7 +63,12 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		}
 		// A name is not leaving, whose new address is still to come.
 		if replaced || len(hosts.unknown) == 0 {
-			r.preview(ctx, state, plan.Leaving(hosts.have, stay), replaced, diags)
+			leaving := plan.Leaving(hosts.have, stay)
+			r.preview(ctx, state, leaving, replaced, diags)
+			r.provider.volumes(ctx, state.Group().TitleAtStart(), model.Connection(ctx, state.Cluster, diags), leaving, m.AllowVolumeLoss, diags)
+			if diags.HasError() {
+				return
+			}
 		}
 	}
 	status := hosts.status(ctx, m.Node(ctx, diags), !create && !replaced)
@@ -74,6 +82,7 @@ func (r *nodePoolResource) planDestroy(ctx context.Context, req resource.ModifyP
 	plan.LimitRemoval(state.Name.ValueString(), have, nil, state.RemovalLimit, diags)
 	if !diags.HasError() && r.provider != nil {
 		r.preview(ctx, &state, have, true, diags)
+		r.provider.volumes(ctx, state.Group().TitleAtStart(), model.Connection(ctx, state.Cluster, diags), have, state.AllowVolumeLoss, diags)
 	}
 }
 

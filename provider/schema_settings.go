@@ -32,6 +32,16 @@ func kubeletAttribute(of string) schema.SingleNestedAttribute {
 	}
 }
 
+func storageAttribute(of string) schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional: true, MarkdownDescription: "What of " + of + " is for the cluster's own volumes, those of StorageClass `local`.",
+		Attributes: map[string]schema.Attribute{
+			"path":    schema.StringAttribute{Optional: true, MarkdownDescription: "A directory for data, such as where a disk is mounted: volumes lie in `gantry-volumes` in it (default: in `/var/lib/gantry/volumes`). It cannot be changed once servers have joined."},
+			"reserve": schema.StringAttribute{Optional: true, MarkdownDescription: "What of its file system is not for volumes: a percentage, or a quantity such as `50Gi` (default `20%`)."},
+		},
+	}
+}
+
 func controllerManagerAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true, MarkdownDescription: "Settings of the controller-manager. A change restarts it, on one master at a time.",
@@ -58,6 +68,11 @@ func onDrainTimeoutAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(model.KeepNode), Validators: []validator.String{stringvalidator.OneOf(model.KeepNode, model.ForceNode)},
 		MarkdownDescription: "What happens to a leaving server whose pods are not gone within `drain_timeout`: `keep` (the default): the removal fails, and the server stays and takes pods again; " +
 			"`force`: it is taken out with them, whatever their disruption budgets say. For a pool that is destroyed, what was applied last counts: where a budget holds that up, delete the budget, or apply `force` first."}
+}
+
+func allowVolumeLossAttribute(of string) schema.BoolAttribute {
+	return schema.BoolAttribute{Optional: true,
+		MarkdownDescription: "Whether " + of + " may leave with the data of volumes that lie on them and nowhere else (default no: a plan that takes one out names the volumes, their claims and pods, and is refused; so is the destroy or replacement of a pool, for which what was applied last counts)."}
 }
 
 func removalLimitAttribute() schema.Int64Attribute {

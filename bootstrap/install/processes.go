@@ -124,6 +124,7 @@ func workerProcesses(n spec.Node, upstreams []string) []process {
 			AllowedUnsafeSysctls: n.Kubelet.AllowedUnsafeSysctls, RuntimeHandlers: n.Kubelet.RuntimeHandlers,
 			ImagePullCredentialsVerification: n.Kubelet.ImagePullCredentialsVerification,
 			Network:                          config.NetworkConfig{ClusterCIDRs: n.Network.PodCIDRs, ServiceCIDRs: n.Network.ServiceCIDRs},
+			Storage:                          config.StorageConfig{Path: n.Kubelet.Storage.VolumesDir(), Reserve: n.Kubelet.Storage.Reserve},
 			Certificates:                     certificates(n),
 		}, []config.Credential{config.CA, config.KubeletCert}},
 		{config.Proxy, &config.ProxyConfig{

@@ -26,6 +26,8 @@ type Kubelet struct {
 	RuntimeHandlers map[string]string `json:"runtimeHandlers,omitempty"`
 	// ImagePullCredentialsVerification is one of [ImagePullCredentialsVerifications].
 	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
+	// Storage is what of the server is for the cluster's own volumes.
+	Storage Storage `json:"storage,omitzero"`
 }
 
 // ImagePullCredentialsVerifications say for which images that a node has a pod shows
@@ -80,7 +82,7 @@ func (k Kubelet) validate() error {
 	for _, s := range k.AllowedUnsafeSysctls {
 		err = errors.Join(err, validateSysctl(s))
 	}
-	return err
+	return errors.Join(err, k.Storage.validate())
 }
 
 // Bounds of the lifetime of leaf certificates: the least is what a request for a

@@ -32,6 +32,9 @@ type Cluster struct {
 	Kubelet           types.Object `tfsdk:"kubelet"`
 	ControllerManager types.Object `tfsdk:"controller_manager"`
 	APIServer         types.Object `tfsdk:"api_server"`
+	Storage           types.Object `tfsdk:"storage"`
+	// AllowVolumeLoss lets masters leave with the data of volumes.
+	AllowVolumeLoss types.Bool `tfsdk:"allow_volume_loss"`
 
 	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
 }
@@ -54,6 +57,7 @@ func (m *Cluster) Spec(ctx context.Context, diags *diag.Diagnostics) (spec.Clust
 		APIServer:           apiServerSpec(ctx, m.APIServer, diags),
 		CertificateLifetime: Duration(m.CertificateLifetime),
 	}
+	c.Kubelet.Storage = storageSpec(ctx, m.Storage, diags)
 	var unknown []string
 	c.Masters, unknown = m.Group().Specs(ctx, diags)
 	return c, unknown
@@ -71,7 +75,7 @@ func (m *Cluster) ConfigSpec(ctx context.Context, diags *diag.Diagnostics) spec.
 // depends on all masters: a client knows them all.
 func (m *Cluster) Node(ctx context.Context, diags *diag.Diagnostics) func(name string) (spec.Node, bool) {
 	c, unknown := m.Spec(ctx, diags)
-	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
+	if len(unknown) > 0 || !Known(ctx, m.WorkloadsOnMasters, m.Kubelet, m.Storage, m.ControllerManager, m.APIServer, m.CertificateLifetime) {
 		return unknownNode
 	}
 	return c.Master

@@ -26,7 +26,10 @@ type Pool struct {
 	Annotations    types.Map    `tfsdk:"annotations"`
 	OnDrainTimeout types.String `tfsdk:"on_drain_timeout"`
 	RemovalLimit   types.Int64  `tfsdk:"removal_limit"`
-	Kubelet        types.Object `tfsdk:"kubelet"`
+	// AllowVolumeLoss lets servers leave with the data of volumes.
+	AllowVolumeLoss types.Bool   `tfsdk:"allow_volume_loss"`
+	Kubelet         types.Object `tfsdk:"kubelet"`
+	Storage         types.Object `tfsdk:"storage"`
 }
 
 // Taint is one entry of taints.
@@ -51,6 +54,7 @@ func (m *Pool) Spec(ctx context.Context, diags *diag.Diagnostics) (spec.Pool, []
 		Name: m.Name.ValueString(), Kubelet: kubeletSpec(ctx, m.Kubelet, diags),
 		Labels: readStrings(ctx, m.Labels, diags), Annotations: readStrings(ctx, m.Annotations, diags),
 	}
+	p.Kubelet.Storage = storageSpec(ctx, m.Storage, diags)
 	var taints []Taint
 	if isSet(m.Taints) {
 		diags.Append(m.Taints.ElementsAs(ctx, &taints, true)...)
@@ -74,7 +78,7 @@ func TaintsOf(taints []spec.Taint) []Taint {
 
 // Known reports whether all is known that the pool's hosts have in common.
 func (m *Pool) Known(ctx context.Context) bool {
-	return Known(ctx, m.Name, m.Labels, m.Annotations, m.Taints, m.Kubelet)
+	return Known(ctx, m.Name, m.Labels, m.Annotations, m.Taints, m.Kubelet, m.Storage)
 }
 
 // Node returns what a host is to become, and false as long as that is not known.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,6 +149,40 @@ func TestTheRemovalLimit(t *testing.T) {
 		var diags diag.Diagnostics
 		LimitRemoval("p", state, tc.stay, tc.limit, &diags)
 		if diags.HasError() != (tc.want != "") || tc.want != "" && !strings.HasPrefix(diags[0].Detail(), tc.want) {
+			t.Errorf("%s: %v", name, diags)
+		}
+	}
+}
+
+func TestVolumesAreNotLostUnasked(t *testing.T) {
+	lost := []string{"w1: volume v (1Gi), claim n/c, used by pod n/p"}
+	var many []string
+	for range 25 {
+		many = append(many, "w1: volume v")
+	}
+	for name, tc := range map[string]struct {
+		lost     []string
+		err      error
+		allowed  types.Bool
+		refused  bool
+		warnings int
+		want     string
+	}{
+		"none":            {nil, nil, types.BoolNull(), false, 0, ""},
+		"some":            {lost, nil, types.BoolNull(), true, 0, "w1: volume v (1Gi), claim n/c, used by pod n/p"},
+		"not allowed":     {lost, nil, types.BoolValue(false), true, 0, "set allow_volume_loss = true"},
+		"allowed":         {lost, nil, types.BoolValue(true), false, 1, "w1: volume v (1Gi), claim n/c"},
+		"many":            {many, nil, types.BoolNull(), true, 0, "and 5 more"},
+		"who knows":       {nil, errors.New("no master answers"), types.BoolNull(), false, 1, "could not be foreseen: no master answers"},
+		"some, and more?": {lost, errors.New("no"), types.BoolNull(), true, 1, ""},
+	} {
+		var diags diag.Diagnostics
+		LoseVolumes("Pool p", tc.lost, tc.err, tc.allowed, &diags)
+		text := ""
+		for _, d := range diags {
+			text += d.Detail()
+		}
+		if diags.HasError() != tc.refused || diags.WarningsCount() != tc.warnings || !strings.Contains(text, tc.want) {
 			t.Errorf("%s: %v", name, diags)
 		}
 	}

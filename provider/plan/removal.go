@@ -26,6 +26,31 @@ func LimitRemoval(pool string, state, stay []spec.Host, limit types.Int64, diags
 	}
 }
 
+// volumesNamed is how many volumes a refusal calls by name.
+const volumesNamed = 20
+
+// LoseVolumes refuses to take servers out with which volumes would go, unless that is
+// allowed; then it warns. Where it is not known whether there are any, err is why.
+func LoseVolumes(title string, lost []string, err error, allowed types.Bool, diags *diag.Diagnostics) {
+	if err != nil {
+		diags.AddWarning(title+": volumes on leaving servers are not known", fmt.Sprintf("What data goes with them could not be foreseen: %v", err))
+	}
+	if len(lost) == 0 {
+		return
+	}
+	named := strings.Join(lost[:min(volumesNamed, len(lost))], "\n")
+	if more := len(lost) - volumesNamed; more > 0 {
+		named += fmt.Sprintf("\nand %d more", more)
+	}
+	if allowed.ValueBool() {
+		diags.AddWarning(title+": the data of volumes will be lost", named)
+		return
+	}
+	diags.AddAttributeError(path.Root("allow_volume_loss"), "The data of volumes would be lost",
+		title+": these volumes lie on servers that would leave, and nowhere else:\n"+named+
+			"\nMove or delete their claims first, or set allow_volume_loss = true: for a destroy, apply that first.")
+}
+
 // EvenMasters warns of a number of masters that has one machine more than it needs.
 func EvenMasters(n int, diags *diag.Diagnostics) {
 	if n > 0 && n%2 == 0 {

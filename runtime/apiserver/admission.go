@@ -44,6 +44,7 @@ func plugins() []plugin {
 		{name: "DefaultTolerationSeconds", make: maker.defaultTolerations},
 		{name: config.EventRateLimit, make: maker.eventRateLimit, optional: true},
 		{name: "DefaultStorageClass", make: maker.defaultStorageClass},
+		{name: "StorageObjectInUseProtection", make: storageProtection},
 		{name: "PersistentVolumeClaimResize", make: maker.claimResize},
 		{name: "RuntimeClass", make: maker.runtimeClass},
 		{name: "CertificateApproval", make: maker.certificateApproval},

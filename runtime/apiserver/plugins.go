@@ -168,6 +168,10 @@ func (a maker) defaultStorageClass() (admission.Interface, error) {
 	}}, nil
 }
 
+func storageProtection(maker) (admission.Interface, error) {
+	return ours.StorageObjectInUseProtection{}, nil
+}
+
 func (a maker) claimResize() (admission.Interface, error) {
 	return &ours.PersistentVolumeClaimResize{Class: func(ctx context.Context, name string) (*storagev1.StorageClass, error) {
 		return readThrough[*storagev1.StorageClass](ctx, a.objects.storageClasses, "", name)

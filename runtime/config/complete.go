@@ -200,6 +200,8 @@ func (c *KubeletConfig) Complete() error {
 	setDefault(&c.MaxPods, DefaultMaxPods)
 	setDefault(&c.ClusterDomain, DefaultClusterDomain)
 	setDefault(&c.ImagePullCredentialsVerification, NeverVerifyPreloadedImages)
+	setDefault(&c.Storage.Path, VolumesDir)
+	setDefault(&c.Storage.Reserve, DefaultStorageReserve)
 	if c.SeccompDefault == nil {
 		c.SeccompDefault = new(true)
 	}

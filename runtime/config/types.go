@@ -141,6 +141,9 @@ type APIServerConfig struct {
 	GoawayChance float64 `json:"goawayChance,omitempty"`
 	// Admission switches plugins on that are off by default.
 	Admission Admission `json:"admission,omitzero"`
+	// DisableLocalStorageClass takes away the StorageClass of the cluster's own volumes,
+	// which is the default one where nobody says otherwise (default: no).
+	DisableLocalStorageClass bool `json:"disableLocalStorageClass,omitempty"`
 	// Profile serves Go's profiles at /debug/pprof to who may read that path
 	// (default: no).
 	Profile bool `json:"profile,omitempty"`
@@ -267,6 +270,8 @@ type KubeletConfig struct {
 	ImagePullCredentialsVerification string `json:"imagePullCredentialsVerification,omitempty"`
 
 	Network NetworkConfig `json:"network"`
+	// Storage is where the cluster's own volumes lie on this server.
+	Storage StorageConfig `json:"storage,omitzero"`
 
 	// Certificates are those of all processes of the server, which the kubelet renews.
 	Certificates Certificates `json:"certificates,omitzero"`
@@ -280,6 +285,14 @@ type NetworkConfig struct {
 	// MTU of pod interfaces; 0 takes that of the link that holds the node's IP,
 	// less the tunnel's overhead.
 	MTU int `json:"mtu,omitempty"`
+}
+
+// StorageConfig says what of a server is for volumes.
+type StorageConfig struct {
+	// Path is the directory of the volumes (default /var/lib/gantry/volumes).
+	Path string `json:"path,omitempty"`
+	// Reserve is kept of its file system for others: a percentage (default 20%) or a quantity.
+	Reserve string `json:"reserve,omitempty"`
 }
 
 // ProxyConfig configures the proxy process.

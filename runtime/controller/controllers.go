@@ -14,13 +14,18 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/endpoints"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslicemirroring"
 	"github.com/gantry-run/gantry/runtime/controller/endpointslices"
+	"github.com/gantry-run/gantry/runtime/controller/ephemeralvolume"
 	"github.com/gantry-run/gantry/runtime/controller/gc"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/controller/job"
+	"github.com/gantry-run/gantry/runtime/controller/localvolume"
 	"github.com/gantry-run/gantry/runtime/controller/namespace"
 	"github.com/gantry-run/gantry/runtime/controller/nodelifecycle"
+	"github.com/gantry-run/gantry/runtime/controller/persistentvolume"
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
+	"github.com/gantry-run/gantry/runtime/controller/pvcprotection"
+	"github.com/gantry-run/gantry/runtime/controller/pvprotection"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
 	"github.com/gantry-run/gantry/runtime/controller/replicationcontroller"
 	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
@@ -75,6 +80,11 @@ func controllers() []controller {
 		{maker(csrcleaner.New), 1},
 		{maker(trustbundle.New), 1},
 		{maker(resourcequota.New), 3},
+		{maker(persistentvolume.New), 4},
+		{maker(pvcprotection.New), 2},
+		{maker(pvprotection.New), 1},
+		{maker(ephemeralvolume.New), 2},
+		{maker(localvolume.New), 1},
 		{maker(storageversionmigrator.New), 1},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
+	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
@@ -70,6 +71,7 @@ type Kubelet struct {
 	devices  *devices.Manager
 	pleg     *pleg.Generator
 	workers  *podworker.Workers
+	local    *localvolume.Manager
 	server   server.Config
 	serving  atomic.Bool
 }
@@ -118,6 +120,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	defer k.services.Shutdown()
 	k.devices.Load()
 	running.Go(func() { k.node.Run(ctx) })
+	running.Go(func() { k.local.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {
 			k.log.Error("device plugins are not taken up", "error", err)

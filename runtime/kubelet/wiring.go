@@ -29,6 +29,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
+	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
@@ -89,6 +90,11 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		k.memoryLimit = allocatable.Memory().Value() // what is reserved stays the server's
 	}
 	k.pleg = &pleg.Generator{Runtime: runtime, State: k.node.Runtime(), Log: log}
+	room, err := localvolume.Capacity(cfg.Storage.Path, cfg.Storage.Reserve)
+	if err != nil {
+		return nil, err
+	}
+	k.local = k.localVolumes(nodes, room)
 	sysctls, err := admit.NewSysctls(machine.Kernel, cfg.AllowedUnsafeSysctls)
 	if err != nil {
 		return nil, err
@@ -99,6 +105,22 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime), Log: log,
 	}
 	return k, nil
+}
+
+// localVolumes keeps the cluster's own volumes on this server.
+func (k *Kubelet) localVolumes(nodes coreinformers.NodeInformer, capacity int64) *localvolume.Manager {
+	return localvolume.New(localvolume.Config{
+		API: k.api, Nodes: nodes, NodeName: k.cfg.NodeName, Path: k.cfg.Storage.Path, Capacity: capacity,
+		InUse: func(f *os.File) (bool, error) {
+			users, err := volume.Users(k.layout, f)
+			return len(users) > 0, err
+		},
+		RemoveAll: mount.Table{}.RemoveAll, Events: k.recorder(), Log: k.log,
+	})
+}
+
+func (k *Kubelet) recorder() record.EventRecorder {
+	return k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
 }
 
 // summarizer tells what pods use.
@@ -125,7 +147,7 @@ const certificateJitter = 5 * time.Minute
 
 // workerConfig makes the rooms that pods are run with.
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
-	events := k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
+	events := k.recorder()
 	refs, tokens := objects.NewManager(k.api, k.cfg.NodeName), token.NewManager(k.api)
 	certificates := podcertificate.NewManager(k.api, k.getNode, time.Now, func() time.Duration { return rand.N(certificateJitter) })
 	pulls := images.NewManager(runtime, refs, events, images.Access{
@@ -133,7 +155,9 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
 	users := userns.NewManager(k.layout)
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime))
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, append(volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime), volume.NewClaim(volume.ClaimConfig{
+		Layout: k.layout, Mounts: mount.Table{}, Binder: mount.Table{}, Claims: refs, Local: k.local, Node: k.getNode,
+	})))
 	hostname := func(pod *corev1.Pod) (string, error) {
 		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)
 	}

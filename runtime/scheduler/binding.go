@@ -19,12 +19,34 @@ type binding struct {
 	decision *core.Decision
 }
 
-// run prepares and writes the binding.
-func (b *binding) run(ctx context.Context) {
-	if status := b.decision.PreBind(ctx); !status.IsSuccess() {
-		b.failed(ctx, status)
+// start prepares and writes the binding in a slot. Whoever waits for volumes holds none:
+// those may take as long as their provisioner does.
+func (b *binding) start(ctx, bindings context.Context) {
+	if !b.decision.Waits() {
+		b.inSlot(ctx, func() {
+			if b.prepare(bindings) {
+				b.write(bindings)
+			}
+		})
 		return
 	}
+	b.wg.Go(func() {
+		if b.prepare(bindings) {
+			b.inSlot(ctx, func() { b.write(bindings) })
+		}
+	})
+}
+
+// prepare says whether the pod can be bound now; when not, it is back in the queue.
+func (b *binding) prepare(ctx context.Context) bool {
+	status := b.decision.PreBind(ctx)
+	if !status.IsSuccess() {
+		b.failed(ctx, status)
+	}
+	return status.IsSuccess()
+}
+
+func (b *binding) write(ctx context.Context) {
 	o, node := b.decision.Pod.Pod, b.decision.Node
 	err := b.client.CoreV1().Pods(o.Namespace).Bind(ctx, &corev1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: o.UID},

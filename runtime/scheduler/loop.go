@@ -154,10 +154,10 @@ func (l *loop) scheduleOne(ctx, bindings context.Context, qp *queuedPod, pod *co
 				b.failed(bindings, status)
 				return
 			}
-			l.inSlot(ctx, func() { b.run(bindings) })
+			b.start(ctx, bindings)
 		})
 	default:
-		l.inSlot(ctx, func() { b.run(bindings) })
+		b.start(ctx, bindings)
 	}
 }
 

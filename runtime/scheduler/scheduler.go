@@ -23,22 +23,20 @@ const Lease = "gantry-scheduler"
 // when another master's scheduler does that and this one stands by.
 type Scheduler struct {
 	*readiness.Status
-	cfg      config.SchedulerConfig
-	profiles map[string]*core.Profile
-	client   *client.Client
-	log      *slog.Logger
+	cfg    config.SchedulerConfig
+	client *client.Client
+	log    *slog.Logger
 }
 
 // New returns the scheduler, or what is wrong with its profiles. It does nothing
 // until Run.
 func New(cfg config.SchedulerConfig, c *client.Client, log *slog.Logger) (*Scheduler, error) {
-	profiles, err := newProfiles(cfg.Profiles, core.DefaultPlugins())
-	if err != nil {
+	if _, err := newProfiles(cfg.Profiles, core.DefaultPlugins(core.Volumes{})); err != nil {
 		return nil, err
 	}
 	return &Scheduler{
 		Status: readiness.NotReady("no leader of the schedulers is known yet: the API may not answer"),
-		cfg:    cfg, profiles: profiles, client: c, log: log,
+		cfg:    cfg, client: c, log: log,
 	}, nil
 }
 
@@ -65,8 +63,14 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	// Events and caches outlive the last binding.
 	ambient, stop := context.WithCancel(context.WithoutCancel(ctx))
 	factory := client.Informers(s.client)
-	l := newLoop(s.client, client.Events(ambient, s.client, corev1.DefaultSchedulerName), clock.RealClock{}, s.profiles, rand.IntN, s.log)
-	synced := l.addEventHandlers(factory)
+	binder := newVolumeBinder(s.client, factory, clock.RealClock{})
+	profiles, err := newProfiles(s.cfg.Profiles, core.DefaultPlugins(volumesOf(factory, binder)))
+	if err != nil {
+		stop()
+		return err
+	}
+	l := newLoop(s.client, client.Events(ambient, s.client, corev1.DefaultSchedulerName), clock.RealClock{}, profiles, rand.IntN, s.log)
+	synced := append(l.addEventHandlers(factory), l.addVolumeHandlers(factory, binder)...)
 	factory.StartWithContext(ambient)
 	defer factory.Shutdown()
 	defer stop()

@@ -63,6 +63,8 @@ func (p *NodeRestriction) Validate(ctx context.Context, a admission.Attributes, 
 		return n.node()
 	case corev1.Resource("persistentvolumeclaims"):
 		return n.claimStatus()
+	case corev1.Resource("persistentvolumes"):
+		return n.localVolume()
 	case corev1.Resource("serviceaccounts"):
 		return n.token(ctx)
 	case schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}:

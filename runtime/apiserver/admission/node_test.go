@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -228,6 +229,53 @@ func TestNodesAndClaims(t *testing.T) {
 	}
 	verdict(t, p, "the claim itself", write{op: admission.Update, resource: "persistentvolumeclaims", obj: claim(plain), old: claim(plain)}, "may only update PVC status")
 	verdict(t, p, "a new claim", write{resource: "persistentvolumeclaims", obj: claim(plain)}, "may only update PVC status")
+}
+
+func TestNodesAndTheirVolumes(t *testing.T) {
+	p := &NodeRestriction{Objects: site{}, All: nothing}
+	const plain = "metadata: {name: v, labels: {local.gantry.run/node: a}, annotations: {x: y}, finalizers: [local.gantry.run/data, e/f], resourceVersion: '1'}\nspec: {storageClassName: s}\nstatus: {phase: Released}"
+	volume := func(text string) *corev1.PersistentVolume { return of(t, &corev1.PersistentVolume{}, text) }
+	const not = "is not allowed to update fields other than annotation local.gantry.run/made and finalizer local.gantry.run/data"
+	for name, tt := range map[string]struct{ old, from, to, want string }{
+		"as it is":                 {plain, "", "", ""},
+		"that it was made":         {plain, "{x: y}", "{x: y, local.gantry.run/made: now}", ""},
+		"that it was made, again":  {strings.Replace(plain, "{x: y}", "{x: y, local.gantry.run/made: then}", 1), "then", "now", not},
+		"that it was never made":   {strings.Replace(plain, "{x: y}", "{x: y, local.gantry.run/made: then}", 1), ", local.gantry.run/made: then", "", not},
+		"another annotation":       {plain, "x: y", "x: z", not},
+		"removed":                  {strings.Replace(plain, "name: v", "name: v, deletionTimestamp: '2026-01-01T00:00:00Z'", 1), "local.gantry.run/data, ", "", ""},
+		"removed, and not deleted": {plain, "local.gantry.run/data, ", "", not},
+		"another's finalizer":      {strings.Replace(plain, "name: v", "name: v, deletionTimestamp: '2026-01-01T00:00:00Z'", 1), ", e/f", "", not},
+		"one more finalizer":       {plain, "e/f]", "e/f, g/h]", not},
+		"a label":                  {plain, "node: a", "node: b", not},
+		"what it is":               {plain, "storageClassName: s", "storageClassName: s2", not},
+		"another node's":           {strings.Replace(plain, "node: a", "node: b", 1), "{x: y}", "{x: y, local.gantry.run/made: now}", "can only update persistent volumes with label local.gantry.run/node set to itself"},
+		"nobody's":                 {strings.Replace(plain, "local.gantry.run/node: a", "x: a", 1), "", "", "with label local.gantry.run/node set to itself"},
+	} {
+		verdict(t, p, name, write{op: admission.Update, resource: "persistentvolumes", obj: volume(strings.Replace(tt.old, tt.from, tt.to, 1)), old: volume(tt.old)}, tt.want)
+	}
+	verdict(t, p, "its status", write{op: admission.Update, resource: "persistentvolumes", subresource: "status", obj: volume(plain), old: volume(plain)}, "can only update persistent volumes")
+	verdict(t, p, "a new one", write{resource: "persistentvolumes", obj: volume(plain)}, "can only update persistent volumes")
+}
+
+func TestStorageObjectsAreProtected(t *testing.T) {
+	for name, tt := range map[string]struct {
+		obj  metav1.Object
+		want []string
+	}{
+		"a claim":         {&corev1.PersistentVolumeClaim{}, []string{"kubernetes.io/pvc-protection"}},
+		"a volume":        {&corev1.PersistentVolume{}, []string{"kubernetes.io/pv-protection"}},
+		"one with others": {&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{"a/b"}}}, []string{"a/b", "kubernetes.io/pv-protection"}},
+		"one that has it": {&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{"kubernetes.io/pvc-protection"}}}, []string{"kubernetes.io/pvc-protection"}},
+		"something else":  {&corev1.Pod{}, nil},
+	} {
+		a := write{resource: "things", obj: tt.obj.(runtime.Object)}.attributes(t)
+		if err := (StorageObjectInUseProtection{}).Admit(t.Context(), a, nil); err != nil || !slices.Equal(tt.obj.GetFinalizers(), tt.want) {
+			t.Errorf("%s: %v, %v", name, tt.obj.GetFinalizers(), err)
+		}
+	}
+	if p := (StorageObjectInUseProtection{}); !p.Handles(admission.Create) || p.Handles(admission.Update) {
+		t.Error("it looks at others than new objects")
+	}
 }
 
 func TestNodesAndPods(t *testing.T) {

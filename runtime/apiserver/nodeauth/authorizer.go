@@ -130,7 +130,10 @@ func (n *Authorizer) allowed(ctx context.Context, node string, a authorizer.Attr
 	case resource{"", "persistentvolumeclaims", "status"}:
 		return n.used(ctx, node, a, write, usesClaim)
 	case resource{"", "persistentvolumes", ""}:
-		return n.volume(ctx, node, a, verb == "get")
+		if verb == "list" || verb == "watch" {
+			return selectsOwnVolumes(a, node), nil
+		}
+		return n.volume(ctx, node, a, verb == "get", write)
 	case resource{"storage.k8s.io", "volumeattachments", ""}:
 		return n.attachment(ctx, node, a, verb == "get")
 	}

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -128,6 +129,12 @@ func volume(name, namespace, claim string) corev1.PersistentVolume {
 	if claim != "" {
 		v.Spec.ClaimRef = &corev1.ObjectReference{Namespace: namespace, Name: claim}
 	}
+	return v
+}
+
+// onNode is one of the cluster's own that lies on a node.
+func onNode(v corev1.PersistentVolume, node string) corev1.PersistentVolume {
+	v.Labels = map[string]string{config.LocalVolumeNode: node}
 	return v
 }
 
@@ -363,6 +370,14 @@ func TestAuthorize(t *testing.T) {
 		{"get core/persistentvolumes - volume-other", no},
 		{"get core/persistentvolumes - volume-free", no},
 		{"get core/persistentvolumes - gone", no},
+		{"get core/persistentvolumes - volume-on-a", yes},
+		{"update core/persistentvolumes - volume-on-a", yes},
+		{"patch core/persistentvolumes - volume-on-a", yes},
+		{"delete core/persistentvolumes - volume-on-a", no},
+		{"update core/persistentvolumes/status - volume-on-a", no},
+		{"list core/persistentvolumes - volume-on-a", no},
+		{"get core/persistentvolumes - volume-on-b", no},
+		{"update core/persistentvolumes - volume-on-b", no},
 		{"get core/persistentvolumes - -", no},
 		// The secrets that those are mounted with.
 		{"get core/secrets team mount-a", yes},
@@ -406,6 +421,7 @@ func TestAuthorize(t *testing.T) {
 		claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "volume-a"), claim("team", "claim-b", "volume-b"), claim("other", "claim-a", "volume-other"),
 			claim("team", "claim-thief", "volume-stolen")},
 		volumes: []corev1.PersistentVolume{withSecret(volume("volume-a", "team", "claim-a"), "mount-a"), withSecret(volume("volume-b", "team", "claim-b"), "mount-b"),
+			onNode(volume("volume-on-a", "other", "claim-a"), "a"), onNode(volume("volume-on-b", "", ""), "b"),
 			volume("volume-other", "other", "claim-a"), volume("volume-free", "", ""), withSecret(volume("volume-stolen", "team", "claim-of-another"), "mount-stolen")},
 	}
 	a := New(m)
@@ -590,5 +606,37 @@ func TestAuthorizeWithoutAnswers(t *testing.T) {
 				t.Errorf("%v, %q, %v", got, why, err)
 			}
 		})
+	}
+}
+
+// TestVolumesOfTheNode: a node lists and watches the cluster's own volumes that lie on it,
+// and no others.
+func TestVolumesOfTheNode(t *testing.T) {
+	for selector, want := range map[string]bool{
+		config.LocalVolumeNode + "=a":         true,
+		config.LocalVolumeNode + "==a":        true,
+		config.LocalVolumeNode + " in (a)":    true,
+		config.LocalVolumeNode + "=a,x=y":     true,
+		config.LocalVolumeNode + "=b":         false,
+		config.LocalVolumeNode + " in (a, b)": false,
+		config.LocalVolumeNode + "!=b":        false,
+		config.LocalVolumeNode + " notin (a)": false,
+		config.LocalVolumeNode:                false,
+		"x=a":                                 false,
+		"":                                    false,
+	} {
+		parsed, err := labels.Parse(selector)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requirements, _ := parsed.Requirements()
+		for _, verb := range []string{"list", "watch"} {
+			r := request(t, verb+" core/persistentvolumes - -")
+			r.User, r.LabelSelectorRequirements = nodeUser("a"), requirements
+			got, _, err := New(&model{}).Authorize(t.Context(), r)
+			if err != nil || (got == authorizer.DecisionAllow) != want {
+				t.Errorf("%s %q: %v, %v", verb, selector, got, err)
+			}
+		}
 	}
 }

@@ -2,10 +2,15 @@ package nodeauth
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // used allows what a pod of the node refers to. The cache is asked first; only
@@ -87,17 +92,36 @@ func unlessGone(err error) error {
 	return err
 }
 
-// volume allows one that is bound to a claim of one of the node's pods.
-func (n *Authorizer) volume(ctx context.Context, node string, a authorizer.Attributes, verbOK bool) (bool, error) {
-	if !verbOK || a.GetName() == "" {
+// volume allows one that is bound to a claim of one of the node's pods, and one of the
+// cluster's own that lies on the node: of that the node tells, too. What it may write of
+// it, admission sees.
+func (n *Authorizer) volume(ctx context.Context, node string, a authorizer.Attributes, read, write bool) (bool, error) {
+	if !read && !write || a.GetName() == "" {
 		return false, nil
 	}
 	v, err := n.cluster.Volume(ctx, a.GetName())
-	if err != nil || v.Spec.ClaimRef == nil {
+	if err != nil {
 		return false, unlessGone(err)
+	}
+	if v.Labels[config.LocalVolumeNode] == node {
+		return true, nil
+	}
+	if write || v.Spec.ClaimRef == nil {
+		return false, nil
 	}
 	return n.anyPod(ctx, node, func(p *corev1.Pod) (bool, error) {
 		return p.Namespace == v.Spec.ClaimRef.Namespace && usesClaim(p, v.Spec.ClaimRef.Name), nil
+	})
+}
+
+// selectsOwnVolumes reports whether a list or watch is restricted to the cluster's own
+// volumes that lie on the node.
+func selectsOwnVolumes(a authorizer.Attributes, node string) bool {
+	requirements, err := a.GetLabelSelector()
+	return err == nil && slices.ContainsFunc(requirements, func(r labels.Requirement) bool {
+		values := r.ValuesUnsorted()
+		return r.Key() == config.LocalVolumeNode && len(values) == 1 && values[0] == node &&
+			(r.Operator() == selection.Equals || r.Operator() == selection.DoubleEquals || r.Operator() == selection.In)
 	})
 }
 

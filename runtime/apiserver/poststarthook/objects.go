@@ -1,7 +1,7 @@
 // Package poststarthook makes the objects that every cluster has, when they are
 // missing: the system namespaces, the ranges of cluster IPs, the kubernetes and DNS
-// Services, the system priority classes, and the ConfigMap that tells the cluster's
-// identity. Whichever master is first makes them, once it serves. It may import
+// Services, the system priority classes, the StorageClass of the cluster's own volumes,
+// and the ConfigMap that tells the cluster's identity. Whichever master is first makes them, once it serves. It may import
 // runtime/config.
 package poststarthook
 
@@ -52,6 +52,9 @@ func EnsureObjects(ctx context.Context, c kubernetes.Interface, cfg config.APISe
 		if err := ensure(ctx, pc.Name, pc, c.SchedulingV1().PriorityClasses()); err != nil {
 			return err
 		}
+	}
+	if err := localStorage(ctx, c, cfg.DisableLocalStorageClass); err != nil {
+		return err
 	}
 	return identity(ctx, c, cfg)
 }

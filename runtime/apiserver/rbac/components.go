@@ -43,7 +43,7 @@ func controllerManager() rbacv1.ClusterRole {
 		on([]string{"create"}, "apps", "replicasets", "controllerrevisions", "deployments", "daemonsets", "statefulsets"),
 		on([]string{"create"}, "batch", "jobs"),
 		on([]string{"create"}, "discovery.k8s.io", "endpointslices"),
-		on([]string{"create"}, "storage.k8s.io", "volumeattachments"),
+		on([]string{"create"}, "storage.k8s.io", "volumeattachments", "csistoragecapacities"),
 		on([]string{"create"}, certificatesv1.GroupName, "clustertrustbundles"),
 		on([]string{"update", "patch"}, "", "namespaces/finalize", "namespaces/status", "nodes/status", "pods/status"),
 		signers("approve", certificatesv1.KubeAPIServerClientKubeletSignerName, ownSigners),

@@ -32,7 +32,8 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 		ps := &out.Pods[i]
 		p := of[ps.PodRef.UID]
 		ps.VolumeStats = s.volumes(now, p.Pod)
-		bytes, files := usedBelow(s.Layout.Pod(ps.PodRef.UID))
+		uid := ps.PodRef.UID
+		bytes, files := usedBelow(s.Layout.Pod(uid), filepath.Join(s.Layout.Volumes(uid), claimDir))
 		for j := range ps.Containers {
 			cs := &ps.Containers[j]
 			k := slices.IndexFunc(p.containers, func(c container.Container) bool { return c.Name == cs.Name })
@@ -103,9 +104,13 @@ func used(of *statsapi.FsStats, bytes, files uint64) *statsapi.FsStats {
 	return &out
 }
 
-// usedBelow is what files below a directory take on its file system. What is mounted
-// there is others'; what goes meanwhile is not counted.
-func usedBelow(dir string) (bytes, files uint64) {
+// claimDir has the volumes of a pod's claims. They outlive the pod, also where they lie on
+// the same file system.
+const claimDir = "claim"
+
+// usedBelow is what files below a directory take on its file system, but for those in
+// others. What is mounted there is others'; what goes meanwhile is not counted.
+func usedBelow(dir string, others ...string) (bytes, files uint64) {
 	var top unix.Stat_t
 	if unix.Lstat(dir, &top) != nil {
 		return 0, 0
@@ -116,7 +121,7 @@ func usedBelow(dir string) (bytes, files uint64) {
 			return nil //nolint:nilerr // it went
 		}
 		switch {
-		case st.Dev != top.Dev && d.IsDir():
+		case d.IsDir() && (st.Dev != top.Dev || slices.Contains(others, path)):
 			return fs.SkipDir
 		case st.Dev == top.Dev:
 			bytes, files = bytes+uint64(st.Blocks)*512, files+1

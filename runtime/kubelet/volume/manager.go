@@ -150,7 +150,7 @@ func (m *Manager) Open(pod *corev1.Pod, name string) (container.Volume, error) {
 	for _, w := range all {
 		if w.volume.Name == name {
 			v, err := w.plugin.Open(w.volume, w.dir)
-			v.ReadOnly = w.plugin.Traits().ReadOnly
+			v.ReadOnly = v.ReadOnly || w.plugin.Traits().ReadOnly
 			return v, err
 		}
 	}

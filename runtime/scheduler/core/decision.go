@@ -56,6 +56,16 @@ func (d *Decision) Permit(ctx context.Context) (wait map[string]time.Duration, s
 	return wait, nil
 }
 
+// Waits says whether PreBind may wait for long.
+func (d *Decision) Waits() bool {
+	for _, pl := range d.profile.preBind {
+		if w, ok := pl.plugin.(PreBindWaiter); ok && w.Waits(d.states[pl.index]) {
+			return true
+		}
+	}
+	return false
+}
+
 // PreBind runs the plugins' PreBind until one fails.
 func (d *Decision) PreBind(ctx context.Context) *framework.Status {
 	for _, pl := range d.profile.preBind {

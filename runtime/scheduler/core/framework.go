@@ -105,6 +105,13 @@ type PreBindPlugin interface {
 	PreBind(ctx context.Context, state State, p *PodInfo, nodeName string) *framework.Status
 }
 
+// PreBindWaiter is a PreBindPlugin that waits for others, for some pods.
+type PreBindWaiter interface {
+	PreBindPlugin
+	// Waits says whether PreBind will, once the pod is reserved.
+	Waits(state State) bool
+}
+
 // EnqueueExtensions names the events after which a pod that the plugin rejected is
 // worth another attempt. The events of a plugin without it are all.
 type EnqueueExtensions interface {

@@ -21,6 +21,7 @@ type PodInfo struct {
 	hostPorts                 []hostPort
 	owner                     types.UID // controller; empty: none
 	images                    []string
+	claims                    []string // namespace/name
 
 	hasNodeAffinity       bool
 	requiredNodeAffinity  nodeaffinity.RequiredNodeAffinity
@@ -33,7 +34,7 @@ type PodInfo struct {
 
 // NewPodInfo compiles a pod. It fails for selectors that cannot be parsed.
 func NewPodInfo(obj *corev1.Pod) (*PodInfo, error) {
-	p := &PodInfo{Pod: obj, hostPorts: hostPortsOf(obj)}
+	p := &PodInfo{Pod: obj, hostPorts: hostPortsOf(obj), claims: claimKeys(obj)}
 	if obj.Spec.Priority != nil {
 		p.Priority = *obj.Spec.Priority
 	}

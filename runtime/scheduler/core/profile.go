@@ -46,7 +46,7 @@ type Points struct {
 
 // DefaultPlugins are the plugins of the default profile, by upstream's order and with
 // its weights, each for all extension points that it implements.
-func DefaultPlugins() []WeightedPlugin {
+func DefaultPlugins(v Volumes) []WeightedPlugin {
 	return []WeightedPlugin{
 		{newNodeUnschedulable(), 1},
 		{newNodeName(), 1},
@@ -54,6 +54,9 @@ func DefaultPlugins() []WeightedPlugin {
 		{newNodeAffinity(), 2},
 		{newNodePorts(), 1},
 		{newNodeResourcesFit(), 1},
+		{newVolumeRestrictions(v), 1},
+		{newVolumeBinding(v), 1},
+		{newVolumeZone(v), 1},
 		{newPodTopologySpread(), 2},
 		{newInterPodAffinity(), 2},
 		{defaultPreemption{}, 1},

@@ -21,6 +21,8 @@ type Snapshot struct {
 	// they think of a newcomer.
 	antiAffine, affine map[types.UID]*assignedPod
 	namespaces         map[string]labels.Set
+	// claimUsers counts the assigned pods that name a claim, by namespace/name.
+	claimUsers map[string]int
 	// ownedInZone counts the pods of one owner in each zone.
 	ownedInZone map[types.UID]map[string]int
 	nominated   map[types.UID]*assignedPod
@@ -46,7 +48,7 @@ func NewSnapshot() *Snapshot {
 		byName: map[string]*NodeInfo{}, pods: map[types.UID]*assignedPod{}, byNamespace: map[string]map[types.UID]*assignedPod{},
 		antiAffine: map[types.UID]*assignedPod{}, affine: map[types.UID]*assignedPod{},
 		namespaces: map[string]labels.Set{}, ownedInZone: map[types.UID]map[string]int{}, nominated: map[types.UID]*assignedPod{},
-		Budgets: DisruptionBudgets{}, priorities: map[int32]int{},
+		Budgets: DisruptionBudgets{}, priorities: map[int32]int{}, claimUsers: map[string]int{},
 	}
 }
 
@@ -144,6 +146,9 @@ func (s *Snapshot) AddPod(p *PodInfo, nodeName string) {
 	}
 	s.countOwned(p.owner, n.zone, 1)
 	count(s.priorities, p.Priority, 1)
+	for _, key := range p.claims {
+		count(s.claimUsers, key, 1)
+	}
 	s.Unnominate(uid)
 }
 
@@ -163,6 +168,9 @@ func (s *Snapshot) RemovePod(uid types.UID) {
 	}
 	s.countOwned(at.owner, at.node.zone, -1)
 	count(s.priorities, at.Priority, -1)
+	for _, key := range at.claims {
+		count(s.claimUsers, key, -1)
+	}
 	s.dropIfEmpty(at.node)
 }
 

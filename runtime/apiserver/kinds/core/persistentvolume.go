@@ -65,7 +65,7 @@ func persistentVolume() kind.Kind {
 			return errs
 		}),
 
-		Warnings: kind.NotYet("nothing binds or mounts PersistentVolumes"),
+		Warnings: kind.Warnings(volumeWarnings),
 		Columns: printers.Columns("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass",
 			"VolumeAttributesClass", "Reason", "Age", "+VolumeMode"),
 		Cells: kind.Cells(func(v *corev1.PersistentVolume, now time.Time) []any {

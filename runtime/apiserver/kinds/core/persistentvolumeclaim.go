@@ -39,7 +39,7 @@ func persistentVolumeClaim() kind.Kind {
 			return validate.ResourceList(c.Status.Capacity, field.NewPath("status", "capacity"))
 		}),
 
-		Warnings: kind.NotYet("nothing binds PersistentVolumeClaims, and pods that use them do not start"),
+		Warnings: kind.Warnings(claimWarnings),
 		Columns:  printers.Columns("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "+VolumeMode"),
 		Cells:    kind.Cells(claimCells),
 	}

@@ -22,8 +22,8 @@ func podSpec(t *testing.T, manifest string) *corev1.PodSpec {
 
 func TestUnsupportedPodSpec(t *testing.T) {
 	for manifest, want := range map[string]string{
-		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:           "",
-		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
+		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:                            "",
+		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {ephemeral: {}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
 		`{resourceClaims: [{name: a}]}`: "resourceClaims",
 		`{initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{volumeDevices: [{name: a}]}]}`: "initContainers[1].resources.claims containers[0].volumeDevices",
 		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:         "containers[1].env[1].valueFrom.fileKeyRef",
@@ -35,7 +35,7 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	}
 	for _, source := range []string{
 		"gcePersistentDisk", "awsElasticBlockStore", "gitRepo", "nfs", "iscsi", "glusterfs", "rbd", "flexVolume", "cinder", "cephfs", "flocker", "fc",
-		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi", "ephemeral",
+		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, "{volumes: [{emptyDir: {}}, {"+source+": {}}]}"), field.NewPath("spec"))); got != "spec.volumes[1]."+source {
 			t.Errorf("%s: %q", source, got)

@@ -36,7 +36,6 @@ func csiStorageCapacity() kind.Kind {
 		Cells: kind.Cells(func(c *storagev1.CSIStorageCapacity, _ time.Time) []any {
 			return []any{c.Name, printers.CreatedAt(c.ObjectMeta)}
 		}),
-		Warnings: kind.NotYet("no pod is placed by the capacity of its volumes' drivers"),
 	}
 }
 
