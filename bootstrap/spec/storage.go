@@ -43,7 +43,7 @@ func (s Storage) validate() error {
 		inSystem := func(dir string) bool { return s.Path == dir || strings.HasPrefix(s.Path, dir+"/") }
 		switch {
 		case !path.IsAbs(s.Path) || path.Clean(s.Path) != s.Path:
-			err = fmt.Errorf("storage: path %q is not an absolute path without . and ..", s.Path)
+			err = fmt.Errorf("storage: path %q is not an absolute path, or has . or .. in it", s.Path)
 		case s.Path == "/" || slices.ContainsFunc(systemDirs(), inSystem):
 			err = fmt.Errorf("storage: path %s is a directory of the system: name one for data, such as /srv or where a disk is mounted", s.Path)
 		}

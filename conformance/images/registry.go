@@ -26,7 +26,7 @@ func Serve(ctx context.Context, ln net.Listener, images map[string]v1.Image) (st
 			err = remote.Write(tag, img, remote.WithContext(ctx))
 		}
 		if err != nil {
-			srv.Close() //nolint:errcheck // the first error tells
+			srv.Close()
 			return nil, fmt.Errorf("serve image %s: %w", ref, err)
 		}
 	}

@@ -54,8 +54,11 @@ func (s *statuses) Delete(ctx context.Context, p *corev1.Pod) error {
 		return errAway
 	}
 	have, err := s.api.CoreV1().Pods(p.Namespace).Get(ctx, p.Name, metav1.GetOptions{})
-	if err != nil || have.UID != p.UID {
+	if apierrors.IsNotFound(err) || err == nil && have.UID != p.UID {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return s.api.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{})
 }

@@ -67,7 +67,7 @@ func (pl *volumeBinding) checkBound(claims []*corev1.PersistentVolumeClaim, n *c
 		if err != nil {
 			return false, false, err
 		}
-		if volumehelpers.CheckNodeAffinity(v, n.Labels) != nil {
+		if reached := volumehelpers.CheckNodeAffinity(v, n.Labels) == nil; !reached {
 			return false, true, nil
 		}
 	}
