@@ -14,5 +14,6 @@ func Plugins(mounts Mounts, objects Objects, tokens Tokens, certificates Certifi
 		projected{directory: dir, content: c},
 		downwardAPI{directory: dir, content: c},
 		image{directory: dir, images: images},
+		csi{},
 	}
 }

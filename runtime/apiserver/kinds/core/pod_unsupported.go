@@ -69,7 +69,6 @@ func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList
 		{"flocker", s.Flocker != nil}, {"fc", s.FC != nil}, {"azureFile", s.AzureFile != nil}, {"vsphereVolume", s.VsphereVolume != nil},
 		{"quobyte", s.Quobyte != nil}, {"azureDisk", s.AzureDisk != nil}, {"photonPersistentDisk", s.PhotonPersistentDisk != nil},
 		{"portworxVolume", s.PortworxVolume != nil}, {"scaleIO", s.ScaleIO != nil}, {"storageos", s.StorageOS != nil},
-		{"csi", s.CSI != nil},
 	} {
 		if source.set {
 			errs = append(errs, unsupported(path.Child(source.name), "its nodes have no driver of such volumes"))

@@ -35,7 +35,7 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	}
 	for _, source := range []string{
 		"gcePersistentDisk", "awsElasticBlockStore", "gitRepo", "nfs", "iscsi", "glusterfs", "rbd", "flexVolume", "cinder", "cephfs", "flocker", "fc",
-		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos", "csi",
+		"azureFile", "vsphereVolume", "quobyte", "azureDisk", "photonPersistentDisk", "portworxVolume", "scaleIO", "storageos",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, "{volumes: [{emptyDir: {}}, {"+source+": {}}]}"), field.NewPath("spec"))); got != "spec.volumes[1]."+source {
 			t.Errorf("%s: %q", source, got)

@@ -332,6 +332,8 @@ func TestVolumeValidation(t *testing.T) {
 		c("own claim", "accessModes: [ReadWriteOnce], resources", "resources", "volumeClaimTemplate.spec.accessModes: Required value"),
 		c("no template", "ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}", "ephemeral: {}", "volumeClaimTemplate: Required value"),
 		c("driver", "nfs: {server: s, path: /x}", "csi: {}", "csi.driver: Required value"),
+		c("name of a driver", "nfs: {server: s, path: /x}", "csi: {driver: a_b}", "csi.driver: Invalid value"),
+		c("secret of a driver", "nfs: {server: s, path: /x}", "csi: {driver: a, nodePublishSecretRef: {}}", "csi.nodePublishSecretRef.name: Required value"),
 	})
 }
 

@@ -101,7 +101,14 @@ func validateVolumeSource(s *corev1.VolumeSource, at *field.Path) field.ErrorLis
 		}
 		return errs
 	})
-	one("csi", s.CSI != nil, func() field.ErrorList { return validate.Required(s.CSI.Driver, at.Child("csi", "driver")) })
+	one("csi", s.CSI != nil, func() field.ErrorList {
+		p := at.Child("csi")
+		errs := validate.CSIDriverName(s.CSI.Driver, p.Child("driver"))
+		if ref := s.CSI.NodePublishSecretRef; ref != nil {
+			errs = append(errs, validate.DNSSubdomain(ref.Name, p.Child("nodePublishSecretRef", "name"))...)
+		}
+		return errs
+	})
 	one("ephemeral", s.Ephemeral != nil, func() field.ErrorList {
 		p := at.Child("ephemeral", "volumeClaimTemplate")
 		if s.Ephemeral.VolumeClaimTemplate == nil {
