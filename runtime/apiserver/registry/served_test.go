@@ -403,7 +403,7 @@ func reviews(t *testing.T, c *apitest.Cluster, ns string) {
 	await("ann gets pods elsewhere", false, func() (bool, error) {
 		return ask("ann", &authorizationv1.ResourceAttributes{Verb: "get", Resource: "pods", Namespace: "default"}, nil)
 	})
-	await("anyone gets the version", true, func() (bool, error) { return ask("bob", nil, path) })
+	await("bob, of no group, gets the version", false, func() (bool, error) { return ask("bob", nil, path) })
 	await("bob posts to it", false, func() (bool, error) {
 		return ask("bob", nil, &authorizationv1.NonResourceAttributes{Verb: "get", Path: "/metrics"})
 	})
