@@ -49,6 +49,21 @@ WantedBy=multi-user.target
 	}
 }
 
+func TestTheKubeletWaitsForItsVolumesDisk(t *testing.T) {
+	n := spec.Node{ClusterName: "demo"}
+	n.Kubelet.Storage.Path = "/mnt/100% data"
+	got, err := unitFile(config.Kubelet, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nRequiresMountsFor=\"/mnt/100%% data\"\nStartLimitIntervalSec=0\n"; !strings.Contains(string(got), want) {
+		t.Errorf("got:\n%s", got)
+	}
+	if got, err = unitFile(config.Proxy, n); err != nil || strings.Contains(string(got), "RequiresMountsFor") {
+		t.Errorf("proxy: %v\n%s", err, got)
+	}
+}
+
 func TestNoUnitStopsAnother(t *testing.T) {
 	for _, c := range append(config.MasterComponents(), config.WorkerComponents()...) {
 		got, err := unitFile(c, spec.Node{})

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"strconv"
+	"strings"
 	"text/template"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -59,13 +61,17 @@ func unitFile(c config.Component, n spec.Node) ([]byte, error) {
 	case config.Kubelet:
 		after, wants = []string{config.Containerd.Unit()}, []string{config.Containerd.Unit()}
 	}
+	mountsFor := ""
+	if c == config.Kubelet && n.Kubelet.Storage.Path != "" {
+		mountsFor = strings.ReplaceAll(strconv.Quote(n.Kubelet.Storage.Path), "%", "%%") // of units, a specifier
+	}
 	exec := config.Binary("gantry") + " " + string(c) + " --config " + c.ConfigFile()
 	if c == config.Containerd {
 		exec = config.Binary("containerd") + " --config " + c.ConfigFile()
 	}
 	return render(c.Unit(), unitText, map[string]any{
 		"Component": c, "Cluster": n.ClusterName, "After": after, "Wants": wants, "Exec": exec, "BinDir": config.BinDir,
-		"Pods": c == config.Containerd, "Sandbox": sandbox(c),
+		"MountsFor": mountsFor, "Pods": c == config.Containerd, "Sandbox": sandbox(c),
 	})
 }
 
