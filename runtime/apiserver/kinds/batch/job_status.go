@@ -49,7 +49,7 @@ func validateCounts(j, old *batchv1.Job) field.ErrorList {
 	if n := s.Terminating; finished(j) && ptr.Deref(n, 0) > 0 && (ends || !ptr.Equal(n, was.Terminating)) {
 		errs = append(errs, field.Invalid(path.Child("terminating"), n, "terminating>0 is invalid for finished job"))
 	}
-	if n := s.Ready; ptr.Deref(n, 0) > s.Active && (!ptr.Equal(n, was.Ready) || s.Active != was.Active) {
+	if n := s.Ready; n != nil && *n > s.Active && (!ptr.Equal(n, was.Ready) || s.Active != was.Active) {
 		errs = append(errs, field.Invalid(path.Child("ready"), *n, "cannot set more ready pods than active"))
 	}
 	if s.Failed < was.Failed {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -30,6 +31,7 @@ func Properties(t *testing.T, rows []kind.Kind) {
 		"columns and cells agree":    columnsAndCellsAgree,
 		"fields are constant":        fieldsAreConstant,
 		"validation changes nothing": validationChangesNothing,
+		"validation survives it":     validationSurvives,
 		"preparation keeps old":      preparationKeepsOld,
 		"scale sets what it reads":   scaleSetsWhatItReads,
 		"errors come in order":       errorsComeInOrder,
@@ -186,6 +188,23 @@ func validationChangesNothing(t *testing.T, rows []kind.Kind) {
 		if !equality.Semantic.DeepEqual(before, obj) || !equality.Semantic.DeepEqual(before, old) {
 			t.Fatal("validation changed an object")
 		}
+	})
+}
+
+// validationSurvives: an update and a write to status may change anything to anything.
+func validationSurvives(t *testing.T, rows []kind.Kind) {
+	last := map[schema.GroupVersionKind]runtime.Object{}
+	forEachRow(t, rows, func(t *testing.T, k kind.Kind, obj runtime.Object) {
+		if k.Default != nil {
+			k.Default(obj)
+		}
+		old := last[k.GVK]
+		last[k.GVK] = obj
+		if old == nil {
+			return
+		}
+		k.ErrorsOnUpdate(t.Context(), obj, old)
+		k.ErrorsOnStatusUpdate(t.Context(), obj, old)
 	})
 }
 
