@@ -79,7 +79,7 @@ func (n *node) restart() { n.stop(); n.start() }
 func (n *node) wantNode(want string) {
 	n.t.Helper()
 	var got string
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
 		capacity, allocatable := n.Resources()
 		all, usable := capacity["example.com/dev"], allocatable["example.com/dev"]
 		if got = fmt.Sprintf("%d of %d, %d", usable.Value(), all.Value(), len(capacity)); got == want {
@@ -96,7 +96,7 @@ func (n *node) wantNode(want string) {
 // wantTold waits until it was told of a pod.
 func (n *node) wantTold(uid string) {
 	n.t.Helper()
-	for deadline := time.After(10 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
 		select {
 		case got := <-n.told:
 			if got == uid {
