@@ -32,8 +32,8 @@ containers:
   args: [write, /proc/1/exe, other]
   securityContext: {capabilities: {add: [SYS_PTRACE]}}`,
 		logs: map[string][]string{
-			"looks":  {"!etc", "!opt", "!hold"},
-			"reads":  {"Uid:\t65535\t65535\t65535\t65535\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", " / / ro,"},
+			"looks": {"!etc", "!opt", "!hold"},
+			"reads": {"Uid:\t65535\t65535\t65535\t65535\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n", "NoNewPrivs:\t1\n", " / / ro,"},
 		},
 		// The file system is read-only; where the kernel has AppArmor, it refuses before, and the look too.
 		status: map[string]string{
