@@ -2,10 +2,7 @@ package resourcequota
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/controller/internal/served"
 )
 
 // counters watch the kinds that some quota counts, and keep of each object its name
@@ -78,37 +76,10 @@ func (k *counter) list(namespace string) ([]runtime.Object, error) {
 }
 
 // find looks a kind up in discovery: it must be in namespaces, and be created,
-// listed, watched and deleted. Parts of the API that do not answer are no error,
-// unless the kind may be one of theirs.
+// listed, watched and deleted.
 func (c *counters) find(gr schema.GroupResource) (schema.GroupVersionResource, error) {
 	lists, err := discovery.ServerPreferredNamespacedResources(c.discovery)
-	for _, list := range lists {
-		gv, bad := schema.ParseGroupVersion(list.GroupVersion)
-		if bad != nil || gv.Group != gr.Group {
-			continue
-		}
-		for _, res := range list.APIResources {
-			if res.Name == gr.Resource && !strings.Contains(res.Name, "/") && hasAll(res.Verbs, "create", "list", "watch", "delete") {
-				return gv.WithResource(res.Name), nil
-			}
-		}
-	}
-	if failed, ok := discovery.GroupDiscoveryFailedErrorGroups(err); ok {
-		err = nil
-		for gv, why := range failed {
-			if gv.Group == gr.Group {
-				err = why
-			}
-		}
-	}
-	if err != nil {
-		return schema.GroupVersionResource{}, fmt.Errorf("discover %s: %w", gr, err)
-	}
-	return schema.GroupVersionResource{}, nil
-}
-
-func hasAll(verbs metav1.Verbs, want ...string) bool {
-	return !slices.ContainsFunc(want, func(v string) bool { return !slices.Contains(verbs, v) })
+	return served.Find(lists, err, gr, "create", "list", "watch", "delete")
 }
 
 func (c *counters) start(ctx context.Context, gvr schema.GroupVersionResource) *counter {

@@ -59,7 +59,6 @@ func (r *Controller) reconcile(ctx context.Context, name string) (time.Duration,
 	if m == nil || ended(m) {
 		return 0, err
 	}
-	m = m.DeepCopy()
 	gvr, err := r.migrator.find(m.Spec.Resource)
 	if err != nil {
 		return 0, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
+
+	"github.com/gantry-run/gantry/runtime/controller/internal/served"
 )
 
 // pageSize is how many objects are listed at a time; only their metadata is.
@@ -24,32 +25,10 @@ type migrator struct {
 }
 
 // find is the version by which a resource is best read and written; empty where it is not
-// served or cannot be. A group that does not answer may have it: that is an error.
+// served or cannot be.
 func (m migrator) find(gr metav1.GroupResource) (schema.GroupVersionResource, error) {
 	lists, err := discovery.ServerPreferredResources(m.discovery)
-	for _, list := range lists {
-		gv, bad := schema.ParseGroupVersion(list.GroupVersion)
-		if bad != nil || gv.Group != gr.Group {
-			continue
-		}
-		for _, r := range list.APIResources {
-			if r.Name == gr.Resource && slices.Contains(r.Verbs, "list") && slices.Contains(r.Verbs, "patch") {
-				return gv.WithResource(r.Name), nil
-			}
-		}
-	}
-	if failed, ok := discovery.GroupDiscoveryFailedErrorGroups(err); ok {
-		err = nil
-		for gv, why := range failed {
-			if gv.Group == gr.Group {
-				err = why
-			}
-		}
-	}
-	if err != nil {
-		return schema.GroupVersionResource{}, fmt.Errorf("discover %s: %w", gr.String(), err)
-	}
-	return schema.GroupVersionResource{}, nil
+	return served.Find(lists, err, schema.GroupResource(gr), "list", "patch")
 }
 
 // version is the one of a list of now: what is written later needs no migration.
