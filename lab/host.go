@@ -40,7 +40,7 @@ type Host struct {
 	HostKey string `json:"host_key"`
 	// Memory is its limit in bytes, 0 for none.
 	Memory int64 `json:"memory,omitempty"`
-	// Disk is the size of its own file system in bytes, 0 for the machine's.
+	// Disk is the size of its own file system in bytes, 0 of a virtual machine.
 	Disk int64 `json:"disk,omitempty"`
 	// Virtual: it is a virtual machine.
 	Virtual bool `json:"virtual,omitempty"`
