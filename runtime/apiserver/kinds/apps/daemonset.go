@@ -36,6 +36,7 @@ func daemonSet() kind.Kind {
 			}
 			setTemplateGeneration(d, n)
 		}),
+		Drop: kind.On(func(d *appsv1.DaemonSet) { core.DropDisabled(&d.Spec.Template) }),
 		Unsupported: kind.Check(func(d *appsv1.DaemonSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
 		}),

@@ -39,6 +39,7 @@ func job() kind.Kind {
 
 		Default:          kind.On(SetObjectDefaults_Job, defaultJob),
 		PrepareForCreate: kind.On(selectOwnPods),
+		Drop:             kind.On(func(j *batchv1.Job) { core.DropDisabled(&j.Spec.Template) }),
 		Unsupported: kind.Check(func(j *batchv1.Job) field.ErrorList {
 			return core.UnsupportedPodTemplate(&j.Spec.Template, field.NewPath("spec", "template"))
 		}),

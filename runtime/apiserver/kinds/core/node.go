@@ -29,7 +29,11 @@ func node() kind.Kind {
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
 
-		Default:                kind.On(defaultNode),
+		Default: kind.On(defaultNode),
+		Drop: kind.On(func(n *corev1.Node) {
+			n.Spec.PodPreemptionPolicy = nil // InPlacePodVerticalScalingSchedulerPreemption
+			n.Spec.ConfigSource = nil        // dynamic kubelet configuration, which is gone
+		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
 		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
 		Validate:               kind.Check(validateNode),

@@ -39,7 +39,6 @@ func defaultPod(p *corev1.Pod) {
 func DefaultPodTemplate(t *corev1.PodTemplateSpec) { defaultPodSpec(&t.Spec) }
 
 func defaultPodSpec(s *corev1.PodSpec) {
-	dropDisabled(s)
 	kind.SetDefault(&s.RestartPolicy, corev1.RestartPolicyAlways)
 	kind.SetDefault(&s.DNSPolicy, corev1.DNSClusterFirst)
 	kind.SetDefault(&s.SchedulerName, defaultSchedulerName)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -105,14 +106,17 @@ func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, path *field.Path) field
 	}
 	for i, r := range t.MatchFields {
 		p := path.Child("matchFields").Index(i)
-		if r.Key != "metadata.name" {
-			errs = append(errs, field.Invalid(p.Child("key"), r.Key, "not a valid field selector key"))
-		}
 		if r.Operator != corev1.NodeSelectorOpIn && r.Operator != corev1.NodeSelectorOpNotIn {
 			errs = append(errs, field.Invalid(p.Child("operator"), r.Operator, "not a valid selector operator"))
-		}
-		if len(r.Values) != 1 {
+		} else if len(r.Values) != 1 {
 			errs = append(errs, field.Required(p.Child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+		}
+		if r.Key != "metadata.name" {
+			errs = append(errs, field.Invalid(p.Child("key"), r.Key, "not a valid field selector key"))
+			continue
+		}
+		for k, name := range r.Values {
+			errs = append(errs, validate.InvalidIf(apivalidation.NameIsDNSSubdomain(name, false), p.Child("values").Index(k), name)...)
 		}
 	}
 	return errs
