@@ -42,6 +42,8 @@ func node() kind.Kind {
 			return validateNodeStatus(&n.Status, field.NewPath("status"))
 		}),
 
+		Warnings: kind.Warnings(nodeWarnings),
+
 		Columns: printers.Columns("Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"),
 		Cells:   kind.Cells(nodeCells),
 		Fields: kind.Fields(func(n *corev1.Node) fields.Set {
@@ -130,9 +132,23 @@ func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 		errs = append(errs, field.Forbidden(spec.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid"))
 	}
 	if old.Spec.ProviderID != "" && n.Spec.ProviderID != old.Spec.ProviderID {
-		errs = append(errs, field.Forbidden(spec.Child("providerID"), "node updates may not change providerID except from \"\" to valid"))
+		done := "modified"
+		if n.Spec.ProviderID == "" {
+			done = "cleared"
+		}
+		errs = append(errs, field.Invalid(spec.Child("providerID"), nil, "field cannot be "+done+" once set"))
+	}
+	if n.Spec.DoNotUseExternalID != old.Spec.DoNotUseExternalID {
+		errs = append(errs, field.Forbidden(spec.Child("externalID"), "may not be updated"))
 	}
 	return errs
+}
+
+func nodeWarnings(n *corev1.Node) []string {
+	if n.Spec.DoNotUseExternalID != "" {
+		return []string{"spec.externalID: this field is deprecated, and is unused by Kubernetes"}
+	}
+	return nil
 }
 
 func nodeCells(n *corev1.Node, now time.Time) []any {

@@ -64,7 +64,7 @@ func validateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
 		for i, t := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 			tp := p.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
 			errs = append(errs, weight(t.Weight, tp.Child("weight"))...)
-			errs = append(errs, validateNodeSelectorTerm(t.Preference, tp.Child("preference"))...)
+			errs = append(errs, validateNodeSelectorTerm(t.Preference, false, tp.Child("preference"))...)
 		}
 	}
 	if pa := a.PodAffinity; pa != nil {
@@ -92,17 +92,24 @@ func validateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorL
 	}
 	var errs field.ErrorList
 	for i, t := range s.NodeSelectorTerms {
-		errs = append(errs, validateNodeSelectorTerm(t, terms.Index(i))...)
+		errs = append(errs, validateNodeSelectorTerm(t, true, terms.Index(i))...)
 	}
 	return errs
 }
 
-func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, path *field.Path) field.ErrorList {
+// validateNodeSelectorTerm holds values to what labels may have where they are required: a
+// preference for what cannot be is none.
+func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, required bool, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, r := range t.MatchExpressions {
 		p := path.Child("matchExpressions").Index(i)
 		errs = append(errs, validateNodeRequirement(r, p)...)
 		errs = append(errs, validate.QualifiedName(r.Key, p.Child("key"))...)
+		for k, v := range r.Values {
+			if required {
+				errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(v), p.Child("values").Index(k), v)...)
+			}
+		}
 	}
 	for i, r := range t.MatchFields {
 		p := path.Child("matchFields").Index(i)
