@@ -303,8 +303,8 @@ func (h *Host) SSH(ctx context.Context, args ...string) *exec.Cmd {
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@" + h.Address}, args)...)
 }
 
-// NetNS is the path of the host's network namespace, to look at what a host has
-// no tool to show (its nftables).
+// NetNS is the path of the host's network namespace, to do from there what a host has
+// no tool for.
 func (h *Host) NetNS() (string, error) {
 	pid, err := h.leader()
 	if err == nil && h.Virtual {
