@@ -101,6 +101,9 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}
+	if s.kind.StampUpdate != nil {
+		s.kind.StampUpdate(obj, old, time.Now())
+	}
 	if s.kind.Generation && !s.layout.sameContent(obj, old) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)

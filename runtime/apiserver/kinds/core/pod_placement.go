@@ -59,7 +59,7 @@ func validateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
 	if n := a.NodeAffinity; n != nil {
 		p := path.Child("nodeAffinity")
 		if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
-			errs = append(errs, validateNodeSelector(r, p.Child("requiredDuringSchedulingIgnoredDuringExecution"))...)
+			errs = append(errs, ValidateNodeSelector(r, p.Child("requiredDuringSchedulingIgnoredDuringExecution"))...)
 		}
 		for i, t := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 			tp := p.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
@@ -85,7 +85,8 @@ func weight(w int32, path *field.Path) field.ErrorList {
 	return nil
 }
 
-func validateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
+// ValidateNodeSelector checks terms of which a node has to match one.
+func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
 	terms := path.Child("nodeSelectorTerms")
 	if len(s.NodeSelectorTerms) == 0 {
 		return field.ErrorList{field.Required(terms, "must have at least one node selector term")}

@@ -85,6 +85,8 @@ type Kind struct {
 	Stamp func(obj, old runtime.Object, now time.Time)
 	// StampNew sets the times of a new object.
 	StampNew func(obj runtime.Object, now time.Time)
+	// StampUpdate sets those that the writer of an update left out, after PrepareForUpdate.
+	StampUpdate func(obj, old runtime.Object, now time.Time)
 	// SetRequester writes who creates the object into it, after PrepareForCreate.
 	SetRequester func(obj runtime.Object, by Requester)
 
