@@ -261,7 +261,7 @@ func TestTheGroupOfAVolume(t *testing.T) {
 		}
 		return out
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeAlways); err != nil {
+	if err := SetGroup(f, group, corev1.FSGroupChangeAlways); err != nil {
 		t.Fatal(err)
 	}
 	got := modes()
@@ -280,13 +280,13 @@ func TestTheGroupOfAVolume(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o600 {
+	if err := SetGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o600 {
 		t.Errorf("%v, %v", err, modes())
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o660 {
+	if err := SetGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o660 {
 		t.Errorf("%v, %v", err, modes())
 	}
 }
