@@ -117,6 +117,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/nodestatus":     {"runtime/addr", "runtime/client", "runtime/kubelet/container", "runtime/kubelet/stats", "runtime/pod"},
 	"runtime/kubelet/objects":        {},
 	"runtime/kubelet/pleg":           {"runtime/kubelet/container"},
+	"runtime/kubelet/plugins":        {},
 	"runtime/kubelet/podcertificate": {},
 	"runtime/kubelet/poddir":         {"runtime/kubelet/container"},
 	"runtime/kubelet/podfiles":       {"runtime/kubelet/poddir"},

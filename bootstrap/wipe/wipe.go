@@ -64,7 +64,7 @@ func Steps() []step.Step {
 		{Name: "remove files", Changes: []step.Change{
 			step.Remove{Paths: []string{config.RunDir, "/opt/gantry", install.ModulesFile, install.ModulesFile + host.NewSuffix}},
 			step.Remove{Paths: []string{config.PodLogDir}},
-			removeDevicePlugins(),
+			removePlugins(),
 			step.Remove{Paths: []string{config.StateDir}},
 			step.Remove{Paths: []string{config.ConfigDir}},
 		}},
@@ -88,13 +88,14 @@ func removeUnits(files []string) step.Change {
 	}
 }
 
-// removeDevicePluginsScript leaves the directory that others may use too, unless it is empty.
-const removeDevicePluginsScript = `rm -rf --one-file-system -- "$1"; rmdir -- "$2" 2>/dev/null; [ ! -e "$1" ]`
+// removePluginsScript leaves the directory that others may use too, unless it is empty.
+const removePluginsScript = `shared=$1; shift; rm -rf --one-file-system -- "$@"; rmdir -- "$shared" 2>/dev/null; for dir; do [ ! -e "$dir" ] || exit 1; done`
 
-func removeDevicePlugins() step.Change {
-	dirs := []string{config.DevicePluginDir}
+// removePlugins removes what the drivers of a node had there.
+func removePlugins() step.Change {
+	dirs := []string{config.DevicePluginDir, config.PluginRegistryDir, config.PluginDir}
 	return step.Command{
-		Name: "remove " + config.DevicePluginDir, Command: host.Shell("remove-device-plugins", removeDevicePluginsScript, config.DevicePluginDir, config.SharedKubeletDir),
+		Name: "remove " + config.SharedKubeletDir, Command: host.Shell("remove-plugins", removePluginsScript, append([]string{config.SharedKubeletDir}, dirs...)...),
 		Needs: step.Watch{Files: dirs},
 		Check: step.Remove{Paths: dirs}.Done,
 	}
