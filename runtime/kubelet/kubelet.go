@@ -25,6 +25,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/plugins"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
@@ -79,6 +80,7 @@ type Kubelet struct {
 	tokens   *token.Manager
 	drivers  *csi.Drivers
 	csi      *csi.Volumes
+	plugins  *plugins.Manager
 	server   server.Config
 	serving  atomic.Bool
 }
@@ -101,6 +103,9 @@ func (k *Kubelet) Ready() error {
 // Run runs the node until ctx is done. Containers go on running after it.
 func (k *Kubelet) Run(ctx context.Context) error {
 	if err := k.layout.Make(); err != nil {
+		return err
+	}
+	if err := csi.MakeDirs(config.SharedKubeletDir); err != nil {
 		return err
 	}
 	if err := k.binds.Make(); err != nil {
@@ -133,6 +138,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	running.Go(func() { k.local.Run(ctx) })
 	running.Go(func() { k.drivers.Run(ctx) })
 	running.Go(func() { k.csi.Run(ctx) })
+	running.Go(func() { k.plugins.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {
 			k.log.Error("device plugins are not taken up", "error", err)

@@ -26,6 +26,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
@@ -34,6 +35,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/plugins"
 	"github.com/gantry-run/gantry/runtime/kubelet/podcertificate"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podfiles"
@@ -82,6 +84,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		NodeChanged: func() { k.node.Wake() }, PodChanged: func(uid string) { k.workers.Wake(uid) },
 	})
 	k.makeCSI(nodes)
+	k.plugins = plugins.New(plugins.Config{Dir: config.PluginRegistryDir, Handlers: map[string]plugins.Handler{csi.PluginType: k.drivers}, Log: log})
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,

@@ -3,6 +3,7 @@ package csi
 import (
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -10,6 +11,17 @@ import (
 type paths struct{ shared string }
 
 func (p paths) plugin() string { return filepath.Join(p.shared, "plugins", "kubernetes.io", "csi") }
+
+// MakeDirs makes the directories that manifests of drivers mount: they are there before the
+// first volume is.
+func MakeDirs(shared string) error {
+	for _, dir := range []string{"pods", "plugins"} {
+		if err := os.MkdirAll(filepath.Join(shared, dir), 0o750); err != nil {
+			return fmt.Errorf("make a directory for CSI drivers: %w", err)
+		}
+	}
+	return nil
+}
 
 // target is where a pod's volume is published: a directory, or the file of a device.
 func (p paths) target(uid, volume string, block bool) string {
