@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 
+	"github.com/gantry-run/gantry/runtime/controller/attachdetach"
 	"github.com/gantry-run/gantry/runtime/controller/certificaterenewal"
 	"github.com/gantry-run/gantry/runtime/controller/cronjob"
 	"github.com/gantry-run/gantry/runtime/controller/csrapproving"
@@ -87,6 +88,7 @@ func controllers() []controller {
 		{maker(vacprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
 		{maker(localvolume.New), 1},
+		{maker(attachdetach.New), 1},
 		{maker(storageversionmigrator.New), 1},
 	}
 }
