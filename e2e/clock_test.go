@@ -50,39 +50,6 @@ func TestClock(t *testing.T) {
 	step("destroy leaves every server clean", f.Down)
 }
 
-// TestMasterClock does the same to a master: the clock by which the API has its times,
-// nodes are silent and tokens are good is five minutes ahead, and then behind.
-func TestMasterClock(t *testing.T) {
-	masters, workers := []string{"master-1"}, []string{"worker-1"}
-	f := newFlowOn(t, "quickstart", lab.Options{Name: "e2e-master-clock", Hosts: workers, Virtual: masters}, masters, workers)
-	step := stepper(t)
-	step("apply", f.Apply)
-	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, workers...) })
-	master, err := f.Lab.Host("master-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := f.Cluster.Pods(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, by := range []string{"+5 minutes", "-10 minutes", "+5 minutes"} {
-		steppedClock(t, f, master, i+1, by, before)
-	}
-	step("its processes start with a clock that is wrong", func(ctx context.Context) error {
-		if _, err := master.Run(ctx, "date -s '+5 minutes' && systemctl restart gantry-etcd gantry-apiserver gantry-controller-manager gantry-scheduler"); err != nil {
-			return err
-		}
-		return Eventually(ctx, 90*time.Second, func(ctx context.Context) error {
-			if err := f.NodesReady(ctx); err != nil {
-				return err
-			}
-			return f.Cluster.ServedByOwnNode(ctx, "worker-1")
-		})
-	})
-	step("destroy leaves every server clean", f.Down)
-}
-
 // steppedClock steps a host's clock: nodes stay Ready for longer than one may be silent,
 // their pods run on, a new one starts, and there is nothing to plan.
 func steppedClock(t *testing.T, f *Flow, host *lab.Host, n int, by string, before []Pod) {
