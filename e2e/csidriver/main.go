@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	spec "github.com/container-storage-interface/spec/lib/go/csi"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 )
@@ -28,9 +29,18 @@ func main() {
 	socket := flag.String("socket", "/csi/csi.sock", "where the driver is served")
 	endpoint := flag.String("endpoint", "", "what that is to the kubelet")
 	register := flag.String("register", "", "socket by which it registers; none: it does not")
+	own := flag.Bool("operate", false, "provision, attach and expand as the API asks for, which the public sidecars do else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if *own {
+		go func() {
+			if err := operate(ctx, d); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}()
+	}
 	if err := run(ctx, d, *socket, *endpoint, *register); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -51,19 +61,15 @@ func run(ctx context.Context, d *driver, socket, endpoint, register string) erro
 	if d.node != "" {
 		spec.RegisterNodeServer(s, node{driver: d})
 	}
-	failed := make(chan error, 2)
-	go func() { failed <- serve(ctx, s, socket) }()
+	// With its socket the driver's registration ends: it goes before the process does.
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serve(ctx, s, socket) })
 	if register != "" {
 		r := grpc.NewServer()
 		registration.RegisterRegistrationServer(r, &announcer{name: d.name, endpoint: endpoint})
-		go func() { failed <- serve(ctx, r, register) }()
+		g.Go(func() error { return serve(ctx, r, register) })
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-failed:
-		return err
-	}
+	return g.Wait()
 }
 
 // serve serves on a socket, in place of what an earlier process left, and removes it.

@@ -50,9 +50,6 @@ func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList
 	if len(c.Resources.Claims) > 0 {
 		errs = append(errs, unsupported(path.Child("resources", "claims"), "it has no dynamic resource allocation"))
 	}
-	if len(c.VolumeDevices) > 0 {
-		errs = append(errs, unsupported(path.Child("volumeDevices"), "it has no block volumes"))
-	}
 	return errs
 }
 

@@ -69,8 +69,13 @@ func csiDriver() kind.Kind {
 			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachRequired"))
 			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
 		}),
-		Warnings: kind.NotYet("no node runs CSI drivers"),
-		Columns:  printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
+		Warnings: kind.Warnings(func(d *storagev1.CSIDriver) []string {
+			if !ptr.Deref(d.Spec.SELinuxMount, false) {
+				return nil
+			}
+			return []string{field.NewPath("spec", "seLinuxMount").String() + ": not supported by this cluster yet: volumes are not mounted with an SELinux context"}
+		}),
+		Columns: printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
 		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
 			var tokens, modes []string
 			for _, t := range d.Spec.TokenRequests {

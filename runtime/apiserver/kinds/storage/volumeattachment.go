@@ -39,8 +39,7 @@ func volumeAttachment() kind.Kind {
 			}
 			return errs
 		}),
-		Warnings: kind.NotYet("nothing attaches volumes"),
-		Columns:  printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
+		Columns: printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
 			return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName,
 				a.Status.Attached, printers.Age(a.ObjectMeta, now)}
