@@ -35,8 +35,8 @@ func (j judge) RoundTrip(req *http.Request) (*http.Response, error) {
 		select {
 		case <-req.Context().Done():
 			// Not the error of the connection: of one that was refused reflectors wait out
-			// their back-off before they see that they are to end.
-			return nil, fmt.Errorf("%w (%w: %v)", context.Cause(req.Context()), ErrNoMaster, err) //nolint:errorlint // what it wraps is to be hidden
+			// their back-off before they see that they are to end, so that it is only told.
+			return nil, fmt.Errorf("%w (%w: %v)", context.Cause(req.Context()), ErrNoMaster, err)
 		case <-accepts: // of another request's
 		case <-time.After(redial):
 		}
