@@ -64,7 +64,7 @@ func Steps() []step.Step {
 		{Name: "remove files", Changes: []step.Change{
 			step.Remove{Paths: []string{config.RunDir, "/opt/gantry", install.ModulesFile, install.ModulesFile + host.NewSuffix}},
 			step.Remove{Paths: []string{config.PodLogDir}},
-			removeDevicePlugins(),
+			removePlugins(),
 			step.Remove{Paths: []string{config.StateDir}},
 			step.Remove{Paths: []string{config.ConfigDir}},
 		}},
@@ -88,13 +88,17 @@ func removeUnits(files []string) step.Change {
 	}
 }
 
-// removeDevicePluginsScript leaves the directory that others may use too, unless it is empty.
-const removeDevicePluginsScript = `rm -rf --one-file-system -- "$1"; rmdir -- "$2" 2>/dev/null; [ ! -e "$1" ]`
+// removePluginsScript leaves the directory that others may use too, unless it is empty. A
+// volume that is still mounted is somebody's data, also where it lies on the same file system.
+const removePluginsScript = `shared=$1; shift
+while read -r _ _ _ _ at _; do for dir; do case $at in "$dir"/*) echo "$at is still mounted" >&2; exit 1;; esac; done; done </proc/self/mountinfo
+rm -rf --one-file-system -- "$@"; rmdir -- "$shared" 2>/dev/null; for dir; do [ ! -e "$dir" ] || exit 1; done`
 
-func removeDevicePlugins() step.Change {
-	dirs := []string{config.DevicePluginDir}
+// removePlugins removes what the drivers of a node had there.
+func removePlugins() step.Change {
+	dirs := []string{config.DevicePluginDir, config.PluginRegistryDir, config.PluginDir, config.DriverPodsDir}
 	return step.Command{
-		Name: "remove " + config.DevicePluginDir, Command: host.Shell("remove-device-plugins", removeDevicePluginsScript, config.DevicePluginDir, config.SharedKubeletDir),
+		Name: "remove " + config.SharedKubeletDir, Command: host.Shell("remove-plugins", removePluginsScript, append([]string{config.SharedKubeletDir}, dirs...)...),
 		Needs: step.Watch{Files: dirs},
 		Check: step.Remove{Paths: dirs}.Done,
 	}

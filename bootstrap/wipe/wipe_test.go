@@ -47,7 +47,7 @@ func TestWhatIsLeftToWipe(t *testing.T) {
 		"a unit's file":           {there("/etc/systemd/system/gantry-dns.service"), []string{units}, nil, nil},
 		"half a unit's file":      {there("/etc/systemd/system/gantry-dns.service.gantry-new"), []string{units}, nil, nil},
 		"logs of pods":            {there(config.PodLogDir), []string{files}, []string{config.PodLogDir}, []string{config.ConfigDir}},
-		"device plugins":          {there(config.DevicePluginDir), []string{files}, []string{"remove-device-plugins", config.SharedKubeletDir}, []string{config.ConfigDir, config.PodLogDir}},
+		"device plugins":          {there(config.DevicePluginDir), []string{files}, []string{"remove-plugins", config.SharedKubeletDir}, []string{config.ConfigDir, config.PodLogDir}},
 		"the identity":            {there(config.ConfigDir), []string{files}, []string{config.ConfigDir}, []string{config.PodLogDir, config.StateDir}},
 		"kernel modules":          {there(install.ModulesFile), []string{files}, []string{install.ModulesFile}, nil},
 		"half of kernel modules":  {there(install.ModulesFile + host.NewSuffix), []string{files}, nil, nil},

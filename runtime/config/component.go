@@ -111,9 +111,14 @@ const (
 	StaticPodDir = ConfigDir + "/manifests"
 	PodLogDir    = "/var/log/pods"
 	// DevicePluginDir is where device plugins, which know no other place, look for the
-	// kubelet. Others may keep things beside it.
-	SharedKubeletDir = "/var/lib/kubelet"
-	DevicePluginDir  = SharedKubeletDir + "/device-plugins"
+	// kubelet; PluginRegistryDir where other drivers announce themselves, and PluginDir where
+	// they keep what is theirs. Others may keep things beside these.
+	SharedKubeletDir  = "/var/lib/kubelet"
+	DevicePluginDir   = SharedKubeletDir + "/device-plugins"
+	PluginRegistryDir = SharedKubeletDir + "/plugins_registry"
+	PluginDir         = SharedKubeletDir + "/plugins"
+	// DriverPodsDir is where CSI drivers, which know no other place, mount volumes for pods.
+	DriverPodsDir = SharedKubeletDir + "/pods"
 
 	EtcdDataDir    = StateDir + "/etcd"
 	ContainerdRoot = StateDir + "/containerd"

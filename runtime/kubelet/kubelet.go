@@ -17,18 +17,22 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
+	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/plugins"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/kubelet/token"
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
@@ -72,6 +76,11 @@ type Kubelet struct {
 	pleg     *pleg.Generator
 	workers  *podworker.Workers
 	local    *localvolume.Manager
+	refs     *objects.Manager
+	tokens   *token.Manager
+	drivers  *csi.Drivers
+	csi      *csi.Volumes
+	plugins  *plugins.Manager
 	server   server.Config
 	serving  atomic.Bool
 }
@@ -94,6 +103,9 @@ func (k *Kubelet) Ready() error {
 // Run runs the node until ctx is done. Containers go on running after it.
 func (k *Kubelet) Run(ctx context.Context) error {
 	if err := k.layout.Make(); err != nil {
+		return err
+	}
+	if err := csi.MakeDirs(config.SharedKubeletDir); err != nil {
 		return err
 	}
 	if err := k.binds.Make(); err != nil {
@@ -119,8 +131,14 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.services.Start(ctx.Done())
 	defer k.services.Shutdown()
 	k.devices.Load()
+	if err := k.csi.Load(); err != nil {
+		k.log.Warn("not all that was mounted by CSI drivers is known", "error", err)
+	}
 	running.Go(func() { k.node.Run(ctx) })
 	running.Go(func() { k.local.Run(ctx) })
+	running.Go(func() { k.drivers.Run(ctx) })
+	running.Go(func() { k.csi.Run(ctx) })
+	running.Go(func() { k.plugins.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {
 			k.log.Error("device plugins are not taken up", "error", err)

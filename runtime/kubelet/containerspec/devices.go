@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -22,4 +24,20 @@ func applyEdits(s *container.Spec, edits []container.Edits) (env []string) {
 		maps.Copy(s.Annotations, e.Annotations)
 	}
 	return env
+}
+
+// addDevices adds the volumes that a container has as devices.
+func (g *Generator) addDevices(pod *corev1.Pod, c *corev1.Container, s *container.Spec) error {
+	for _, d := range c.VolumeDevices {
+		path, readOnly, err := g.Volumes.Device(pod, d.Name)
+		if err != nil {
+			return err
+		}
+		permissions := "mrw"
+		if readOnly {
+			permissions = "mr"
+		}
+		s.Devices = append(s.Devices, container.Device{HostPath: path, ContainerPath: d.DevicePath, Permissions: permissions})
+	}
+	return nil
 }

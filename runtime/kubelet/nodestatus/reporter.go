@@ -65,6 +65,8 @@ type Config struct {
 	Capacity, Allocatable corev1.ResourceList // of the server itself
 	Devices               Devices
 	Features              container.Features // of the runtime
+	// VolumesInUse are those that must stay attached, in order.
+	VolumesInUse func() []corev1.UniqueVolumeName
 
 	Images  Images
 	Stats   Stats

@@ -36,6 +36,12 @@ func prepareReason(err error) string {
 	return "FailedCreatePodSandBox"
 }
 
+// isPending says whether nothing failed: others have not done their part yet.
+func isPending(err error) bool {
+	var p interface{ Pending() bool }
+	return errors.As(err, &p) && p.Pending()
+}
+
 // prepare makes the pod's cgroup, namespaces, address and volumes. What is there
 // already is kept, so that a restart of the kubelet changes nothing. It says when the
 // volumes are to be refreshed (zero: never).
