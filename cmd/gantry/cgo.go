@@ -2,7 +2,7 @@
 
 package main
 
-// builtWithCgo is what a server's gantry must not be: it has to be static, as servers have
-// whatever C library they have, and a kubelet that unshares threads crashes with it. The
-// race detector needs cgo, and the unit tests run under it start no process.
+// builtWithCgo is what a server's gantry must not be: it has to be static, since servers
+// have whatever C library they have, and its processes were seen to end with SIGSEGV
+// where it was not. The race detector needs cgo; what it tests starts no process.
 const builtWithCgo = true

@@ -1,14 +1,18 @@
 package podgc
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
@@ -117,4 +121,45 @@ func TestEveryNodeThatIsGone(t *testing.T) {
 	sweep(t, f, r)
 	f.Clock.Step(quarantine)
 	sweep(t, f, r, want...)
+}
+
+// A pod that is gone, or is another by now, is none of ours; any other failure ends the
+// sweep, which comes again.
+func TestAPodThatCannotBeDeleted(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for what, tc := range map[string]struct {
+		err  error
+		ends bool
+	}{
+		"it is gone":      {apierrors.NewNotFound(pods, "a"), false},
+		"it is another":   {apierrors.NewConflict(pods, "a", errors.New("another UID")), false},
+		"it is not known": {errors.New("no answer"), true},
+	} {
+		f, r := start(t, 1, boundTo("a", "n", corev1.PodSucceeded), boundTo("b", "n", corev1.PodSucceeded), boundTo("c", "n", corev1.PodSucceeded), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}})
+		f.API.PrependReactor("delete", "pods", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.err })
+		err := r.sweep(t.Context())
+		if (err != nil) != tc.ends || (len(f.Writes()) == 1) != tc.ends {
+			t.Errorf("%s: %v, %v", what, err, f.Writes())
+		}
+	}
+}
+
+// Each node that is missing is looked for once in a sweep, and that a pod has none is no
+// node.
+func TestANodeIsLookedForOnce(t *testing.T) {
+	f, r := start(t, 10, boundTo("a", "gone", corev1.PodRunning), boundTo("b", "gone", corev1.PodRunning), boundTo("waits", "", corev1.PodPending), boundTo("waits too", "", corev1.PodPending))
+	sweep(t, f, r)
+	f.Clock.Step(quarantine)
+	if err := r.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, a := range f.API.Actions() {
+		if a.Matches("get", "nodes") {
+			looked++
+		}
+	}
+	if looked != 1 || len(r.missing) != 1 {
+		t.Errorf("looked %d times, missing are %v", looked, r.missing)
+	}
 }

@@ -82,6 +82,29 @@ func TestMost(t *testing.T) {
 	}
 }
 
+// Each resource is taken by itself, and of no resources none is more.
+func TestMostOfEachResource(t *testing.T) {
+	list := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	for range 20 { // in whatever order they come
+		got := most(list("3", "1Gi"), list("2", "2Gi"))
+		if got.Cpu().String() != "3" || got.Memory().String() != "2Gi" {
+			t.Fatalf("%v", got)
+		}
+	}
+	if got := most(nil, nil); got != nil {
+		t.Errorf("%v", got)
+	}
+	whole := cpu("1", "")
+	for _, pair := range [][2]*corev1.ResourceRequirements{{nil, nil}, {&whole, nil}, {nil, &whole}} {
+		got := Most(testPod(pair[0], cpu("1", ""), cpu("1", "")), testPod(pair[1], cpu("1", ""), cpu("1", "")))
+		if (got.Spec.Resources != nil) != (pair[0] != nil) {
+			t.Errorf("%v and %v: %v", pair[0], pair[1], got.Spec.Resources)
+		}
+	}
+}
+
 func TestCheckpoint(t *testing.T) {
 	c := Checkpoint{poddir.Layout{Root: t.TempDir()}}
 	if _, ok := c.Load("u"); ok {
