@@ -15,8 +15,8 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// giveBack bounds giving the lease back: where no master answers it expires as well.
-const giveBack = 2 * time.Second
+// releaseTimeout bounds the release of the lease: where no master answers it expires as well.
+const releaseTimeout = 2 * time.Second
 
 // ErrLostLease is returned by [Lead] when another master took over: the process
 // must end, since its caches may have acted on a lease it no longer held.
@@ -128,7 +128,7 @@ func (l *termLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord,
 	if l.term.lease.Err() == nil {
 		return nil, nil, errors.New("the lease was lost, and is not given back while its work ends")
 	}
-	ctx, cancel := context.WithTimeout(ctx, giveBack)
+	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
 	return l.Interface.Get(ctx)
 }
@@ -137,7 +137,7 @@ func (l *termLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord,
 func (l *termLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	if ctx.Value(electing{}) == nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, giveBack)
+		ctx, cancel = context.WithTimeout(ctx, releaseTimeout)
 		defer cancel()
 	}
 	return l.Interface.Update(ctx, r)

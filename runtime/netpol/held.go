@@ -45,10 +45,10 @@ func (s *State) hold(p *heldPolicy) {
 	}
 }
 
-func (s *State) letGo(p *heldPolicy) {
+func (s *State) release(p *heldPolicy) {
 	for _, d := range []Direction{Ingress, Egress} {
 		for _, c := range p.chains[d] {
-			s.letGoChain(c.name())
+			s.releaseChain(c.name())
 		}
 		if !p.Isolates[d] {
 			continue
@@ -56,12 +56,12 @@ func (s *State) letGo(p *heldPolicy) {
 		for _, a := range p.Allows[d] {
 			for _, peer := range a.Peers {
 				if peer.Pods != nil {
-					s.letGoSelector(addressSet(*peer.Pods))
+					s.releaseSelector(addressSet(*peer.Pods))
 				}
 			}
 			for _, port := range a.Ports {
 				if port.Name != "" {
-					s.letGoPort(portSet(port))
+					s.releasePort(portSet(port))
 				}
 			}
 		}
@@ -88,7 +88,7 @@ func (s *State) holdSelector(sel Selector) {
 	}
 }
 
-func (s *State) letGoSelector(set string) {
+func (s *State) releaseSelector(set string) {
 	h := s.selectors[set]
 	if h.refs--; h.refs > 0 {
 		return
@@ -115,7 +115,7 @@ func (s *State) holdPort(port Port) {
 	}
 }
 
-func (s *State) letGoPort(set string) {
+func (s *State) releasePort(set string) {
 	h := s.named[set]
 	if h.refs--; h.refs > 0 {
 		return
@@ -137,7 +137,7 @@ func (s *State) holdChain(c Chain) string {
 	return name
 }
 
-func (s *State) letGoChain(name string) {
+func (s *State) releaseChain(name string) {
 	if name == "" {
 		return
 	}

@@ -201,7 +201,7 @@ func (s *State) SetPolicy(name types.NamespacedName, p *Policy) {
 		s.isolate(pod)
 	}
 	if was != nil {
-		s.letGo(was)
+		s.release(was)
 	}
 }
 
@@ -239,7 +239,7 @@ func (s *State) setLink(link string, chains *Chains) {
 		delete(s.rules.Links, link)
 	}
 	for _, name := range was {
-		s.letGoChain(name)
+		s.releaseChain(name)
 	}
 }
 

@@ -86,3 +86,52 @@ func (v *Volumes) secrets(ctx context.Context, field string, ref *corev1.SecretR
 	}
 	return out, nil
 }
+
+// group is what a driver is asked to give a volume to, nil where that is not for it to do.
+func (m Mount) group(c capabilities) *int64 {
+	if m.Group < 0 || !c.groups() {
+		return nil
+	}
+	return ptr.To(int64(m.Group))
+}
+
+// capability is what a volume is asked for as.
+func (v volume) capability(c capabilities, group *int64) *spec.VolumeCapability {
+	mode := corev1.ReadWriteOnce
+	if len(v.modes) > 0 {
+		mode = v.modes[0]
+	}
+	out := &spec.VolumeCapability{AccessMode: &spec.VolumeCapability_AccessMode{Mode: accessMode(mode, c)}}
+	if v.block {
+		out.AccessType = &spec.VolumeCapability_Block{Block: &spec.VolumeCapability_BlockVolume{}}
+		return out
+	}
+	mount := &spec.VolumeCapability_MountVolume{FsType: v.fsType, MountFlags: v.options}
+	if group != nil {
+		mount.VolumeMountGroup = fmt.Sprint(*group)
+	}
+	out.AccessType = &spec.VolumeCapability_Mount{Mount: mount}
+	return out
+}
+
+// accessMode is a mode in the words of CSI. Before drivers could say that they tell one pod
+// from several, those of one node were one mode.
+func accessMode(m corev1.PersistentVolumeAccessMode, c capabilities) spec.VolumeCapability_AccessMode_Mode {
+	switch m {
+	case corev1.ReadOnlyMany:
+		return spec.VolumeCapability_AccessMode_MULTI_NODE_READER_ONLY
+	case corev1.ReadWriteMany:
+		return spec.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER
+	case corev1.ReadWriteOnce:
+		if c.singleNodeMultiWriter() {
+			return spec.VolumeCapability_AccessMode_SINGLE_NODE_MULTI_WRITER
+		}
+		return spec.VolumeCapability_AccessMode_SINGLE_NODE_WRITER
+	case corev1.ReadWriteOncePod:
+		if c.singleNodeMultiWriter() {
+			return spec.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER
+		}
+		return spec.VolumeCapability_AccessMode_SINGLE_NODE_WRITER
+	}
+	return spec.VolumeCapability_AccessMode_UNKNOWN
+}

@@ -136,25 +136,6 @@ func (v *Volumes) Load() error {
 	return errors.Join(errs...)
 }
 
-// Run unstages volumes that no pod has any more, until ctx is done.
-func (v *Volumes) Run(ctx context.Context) {
-	defer context.AfterFunc(ctx, v.orphans.ShutDown)()
-	for {
-		k, ended := v.orphans.Get()
-		if ended {
-			return
-		}
-		switch err := v.unstage(ctx, k); {
-		case err == nil:
-			v.orphans.Forget(k)
-		case ctx.Err() == nil:
-			v.cfg.Log.Warn("a volume that no pod has is still staged, will retry", "volume", k, "error", err)
-			v.orphans.AddRateLimited(k)
-		}
-		v.orphans.Done(k)
-	}
-}
-
 // abandoned has a volume unstaged if no pod has it. It is called with mu held.
 func (v *Volumes) abandoned(k key) {
 	if _, ok := v.staged[k]; ok && len(v.users(k)) == 0 {

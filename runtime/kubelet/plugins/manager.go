@@ -53,15 +53,6 @@ func New(cfg Config) *Manager {
 	}
 }
 
-// Run takes plugins up until ctx is done. It leaves them registered: they outlive this
-// process.
-func (m *Manager) Run(ctx context.Context) {
-	defer m.running.Wait()
-	for ctx.Err() == nil {
-		m.watch(ctx)
-	}
-}
-
 // seen takes up the plugin of a socket. One that was made again is another plugin.
 func (m *Manager) seen(ctx context.Context, socket string, file os.FileInfo) {
 	old := m.plugins[socket]

@@ -33,9 +33,9 @@ func (c *Config) release(ctx context.Context, uid string) error {
 	return c.Cgroups.RemovePod(uid)
 }
 
-// giveBack is release, told where it fails: a volume may still be in use, say, which only
+// tryRelease is release, told where it fails: a volume may still be in use, say, which only
 // who uses it can end.
-func (w *worker) giveBack(ctx context.Context, p *corev1.Pod) error {
+func (w *worker) tryRelease(ctx context.Context, p *corev1.Pod) error {
 	err := w.release(ctx, w.ref.UID)
 	switch {
 	case err == nil:

@@ -28,7 +28,7 @@ func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (ti
 		}
 		return next, false
 	}
-	if err := w.giveBack(ctx, p); err != nil {
+	if err := w.tryRelease(ctx, p); err != nil {
 		return time.Now().Add(retryDelay), false
 	}
 	if !deleted {
@@ -59,7 +59,7 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	if !w.stopAll(ctx, p, plan.Grace(p)) || w.released {
 		return time.Time{}
 	}
-	if err := w.giveBack(ctx, p); err != nil {
+	if err := w.tryRelease(ctx, p); err != nil {
 		return time.Now().Add(retryDelay)
 	}
 	w.released = true
