@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -21,7 +22,7 @@ import (
 type objects struct {
 	pods, nodes, services, configMaps, secrets, serviceAccounts, claims, volumes, priorityClasses *registry.Store
 
-	csiDrivers, volumeAttachments, podCertificateRequests *registry.Store
+	csiDrivers, volumeAttachments, podCertificateRequests, resourceSlices *registry.Store
 
 	roles, roleBindings, clusterRoles, clusterRoleBindings *registry.Store
 
@@ -45,6 +46,7 @@ func findObjects(st *registry.Stores) (*objects, error) {
 		registry.Find[*storagev1.CSIDriver](st, &o.csiDrivers),
 		registry.Find[*storagev1.VolumeAttachment](st, &o.volumeAttachments),
 		registry.Find[*certificatesv1.PodCertificateRequest](st, &o.podCertificateRequests),
+		registry.Find[*resourcev1.ResourceSlice](st, &o.resourceSlices),
 		registry.Find[*schedulingv1.PriorityClass](st, &o.priorityClasses),
 		registry.Find[*rbacv1.Role](st, &o.roles),
 		registry.Find[*rbacv1.RoleBinding](st, &o.roleBindings),
@@ -116,6 +118,11 @@ func (n nodeObjects) Attachment(ctx context.Context, name string) (*storagev1.Vo
 // PodCertificateRequest returns one.
 func (n nodeObjects) PodCertificateRequest(ctx context.Context, namespace, name string) (*certificatesv1.PodCertificateRequest, error) {
 	return registry.Read[*certificatesv1.PodCertificateRequest](ctx, n.podCertificateRequests, namespace, name, registry.Cached)
+}
+
+// ResourceSlice returns one.
+func (n nodeObjects) ResourceSlice(ctx context.Context, name string) (*resourcev1.ResourceSlice, error) {
+	return registry.Read[*resourcev1.ResourceSlice](ctx, n.resourceSlices, "", name, registry.Cached)
 }
 
 // newest reads past the caches what nodes' writes are compared with.

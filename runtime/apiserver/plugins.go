@@ -81,6 +81,15 @@ func (a maker) trustBundleAttest() (admission.Interface, error) {
 	return &ours.ClusterTrustBundleAttest{All: a.generic.Authorization.Authorizer}, nil
 }
 
+func (a maker) resourceClaims() (admission.Interface, error) {
+	return &ours.ResourceClaimAuthorization{
+		All: a.generic.Authorization.Authorizer,
+		Namespace: func(ctx context.Context, name string) (*corev1.Namespace, error) {
+			return readThrough[*corev1.Namespace](ctx, a.objects.namespaces, "", name)
+		},
+	}, nil
+}
+
 func certificateSubject(maker) (admission.Interface, error) {
 	return ours.CertificateSubjectRestriction{}, nil
 }

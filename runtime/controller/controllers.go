@@ -38,6 +38,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
 	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
 	"github.com/gantry-run/gantry/runtime/controller/ttlafterfinished"
+	"github.com/gantry-run/gantry/runtime/controller/vacprotection"
 )
 
 // runner reconciles until ctx is done and work in progress has ended.
@@ -84,6 +85,7 @@ func controllers() []controller {
 		{maker(persistentvolume.New), 4},
 		{maker(pvcprotection.New), 2},
 		{maker(pvprotection.New), 1},
+		{maker(vacprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
 		{maker(localvolume.New), 1},
 		{maker(attachdetach.New), 1},

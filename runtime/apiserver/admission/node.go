@@ -7,6 +7,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -74,6 +75,8 @@ func (p *NodeRestriction) Validate(ctx context.Context, a admission.Attributes, 
 		return n.ownName("can only access node lease with the same name as the requesting node")
 	case storagev1.Resource("csinodes"):
 		return n.ownName("can only access CSINode with the same name as the requesting node")
+	case resourcev1.Resource("resourceslices"):
+		return n.resourceSlice()
 	case certificatesResource("certificatesigningrequests"):
 		return n.signingRequest()
 	case certificatesResource("podcertificaterequests"):

@@ -16,5 +16,5 @@
 // the generic registry.
 package kinds
 
-//go:generate go tool validation-gen --go-header-file=../openapi/header.txt --output-file=zz_generated.validations.go --readonly-pkg=k8s.io/api/scheduling/v1alpha3,k8s.io/apimachinery/pkg/api/resource,k8s.io/apimachinery/pkg/runtime,k8s.io/apimachinery/pkg/runtime/schema,k8s.io/apimachinery/pkg/types,k8s.io/apimachinery/pkg/util/intstr,time ./meta ./admissionregistration ./apps ./autoscaling ./batch ./certificates ./core ./discovery ./flowcontrol ./networking ./node ./rbac ./storage
+//go:generate go tool validation-gen --go-header-file=../openapi/header.txt --output-file=zz_generated.validations.go --readonly-pkg=k8s.io/api/scheduling/v1alpha3,k8s.io/apimachinery/pkg/api/resource,k8s.io/apimachinery/pkg/runtime,k8s.io/apimachinery/pkg/runtime/schema,k8s.io/apimachinery/pkg/types,k8s.io/apimachinery/pkg/util/intstr,time ./meta ./admissionregistration ./apps ./autoscaling ./batch ./certificates ./core ./discovery ./flowcontrol ./networking ./node ./rbac ./resource ./storage
 //go:generate go tool defaulter-gen --go-header-file=../openapi/header.txt --output-file=zz_generated.defaults.go ./core ./apps ./batch

@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/node"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/policy"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/rbac"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/resource"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/scheduling"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/storage"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/storagemigration"
@@ -40,6 +41,7 @@ func Table() []kind.Kind {
 		node.Kinds(),
 		scheduling.Kinds(),
 		storage.Kinds(),
+		resource.Kinds(),
 		storagemigration.Kinds(),
 		rbac.Kinds(),
 		authentication.Kinds(),

@@ -8,6 +8,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -28,6 +29,7 @@ type Cluster interface {
 	Claim(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	Volume(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Attachment(ctx context.Context, name string) (*storagev1.VolumeAttachment, error)
+	ResourceSlice(ctx context.Context, name string) (*resourcev1.ResourceSlice, error)
 	PodCertificateRequest(ctx context.Context, namespace, name string) (*certificatesv1.PodCertificateRequest, error)
 }
 
@@ -101,6 +103,16 @@ func (n *Authorizer) allowed(ctx context.Context, node string, a authorizer.Attr
 			return selectsNode(a, node), nil
 		}
 		return n.ownCertificateRequest(ctx, node, a, verb == "get")
+	case resource{"resource.k8s.io", "resourceslices", ""}:
+		switch verb {
+		case "create": // of which node it is, admission sees
+			return true, nil
+		case "list", "watch", "deletecollection":
+			return selectsNode(a, node), nil
+		}
+		return n.ownSlice(ctx, node, a, verb == "get" || write || verb == "delete")
+	case resource{"resource.k8s.io", "resourceclaims", ""}:
+		return n.used(ctx, node, a, verb == "get", usesResourceClaim)
 
 	case resource{"", "pods", ""}:
 		switch verb {

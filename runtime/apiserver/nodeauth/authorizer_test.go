@@ -9,6 +9,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -123,6 +125,14 @@ func (m *model) PodCertificateRequest(_ context.Context, _, name string) (*certi
 	return &certificatesv1.PodCertificateRequest{Spec: certificatesv1.PodCertificateRequestSpec{NodeName: types.NodeName(strings.TrimPrefix(name, "of-"))}}, nil
 }
 
+// ResourceSlice: those named after a node are of it.
+func (m *model) ResourceSlice(_ context.Context, name string) (*resourcev1.ResourceSlice, error) {
+	if name == "gone" {
+		return nil, apierrors.NewNotFound(resourcev1.Resource("resourceslices"), name)
+	}
+	return &resourcev1.ResourceSlice{Spec: resourcev1.ResourceSliceSpec{NodeName: ptr.To(strings.TrimPrefix(name, "of-"))}}, nil
+}
+
 // volume is one that is bound to a claim.
 func volume(name, namespace, claim string) corev1.PersistentVolume {
 	v := corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -163,6 +173,16 @@ func usingAll(suffix string) corev1.PodSpec {
 			{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "claim-" + suffix}}},
 		},
 	}
+}
+
+// withDevices has a claim, one that was made of a template, and one for extended resources.
+func withDevices(p corev1.Pod, suffix string) corev1.Pod {
+	p.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "own", ResourceClaimName: ptr.To("devices-" + suffix)}, {Name: "made", ResourceClaimTemplateName: ptr.To("t")}}
+	p.Status.ResourceClaimStatuses = []corev1.PodResourceClaimStatus{
+		{Name: "made", ResourceClaimName: ptr.To("made-" + suffix)}, {Name: "other", ResourceClaimName: ptr.To("of-another-name")}, {Name: "made"},
+	}
+	p.Status.ExtendedResourceClaimStatus = &corev1.PodExtendedResourceClaimStatus{ResourceClaimName: "extended-" + suffix}
+	return p
 }
 
 func nodeUser(name string) user.Info {
@@ -400,6 +420,23 @@ func TestAuthorize(t *testing.T) {
 		{"list certificates.k8s.io/podcertificaterequests - -", no},
 		{"update certificates.k8s.io/podcertificaterequests team of-a", no},
 		{"update certificates.k8s.io/podcertificaterequests/status team of-a", no},
+		{"get resource.k8s.io/resourceslices - of-a", yes},
+		{"patch resource.k8s.io/resourceslices - of-a", yes},
+		{"delete resource.k8s.io/resourceslices - of-a", yes},
+		{"update resource.k8s.io/resourceslices - of-b", no},
+		{"delete resource.k8s.io/resourceslices - gone", no},
+		{"create resource.k8s.io/resourceslices - -", yes},
+		{"list resource.k8s.io/resourceslices - -", no},
+		{"deletecollection resource.k8s.io/resourceslices - -", no},
+		{"get resource.k8s.io/resourceclaims team devices-a", yes},
+		{"get resource.k8s.io/resourceclaims team made-a", yes},
+		{"get resource.k8s.io/resourceclaims team extended-a", yes},
+		{"get resource.k8s.io/resourceclaims team devices-b", no},
+		{"get resource.k8s.io/resourceclaims team made-b", no},
+		{"get resource.k8s.io/resourceclaims team of-another-name", no},
+		{"list resource.k8s.io/resourceclaims team devices-a", no},
+		{"update resource.k8s.io/resourceclaims/status team devices-a", no},
+		{"get resource.k8s.io/deviceclasses - c", no},
 		{"watch certificates.k8s.io/clustertrustbundles - -", yes},
 		{"create certificates.k8s.io/clustertrustbundles - -", no},
 		{"create events.k8s.io/events team -", yes},
@@ -415,7 +452,7 @@ func TestAuthorize(t *testing.T) {
 	m := &model{
 		cached: []corev1.Pod{
 			mirror, podOn("a", "team", "thief", thief),
-			podOn("a", "team", "on-a", usingAll("a")), podOn("b", "team", "on-b", usingAll("b")), podOn("", "team", "pending", usingAll("b")),
+			withDevices(podOn("a", "team", "on-a", usingAll("a")), "a"), withDevices(podOn("b", "team", "on-b", usingAll("b")), "b"), podOn("", "team", "pending", usingAll("b")),
 			podOn("a", "plain", "on-a", corev1.PodSpec{}), podOn("b", "other", "on-b", usingAll("a")),
 		},
 		claims: []corev1.PersistentVolumeClaim{claim("team", "claim-a", "volume-a"), claim("team", "claim-b", "volume-b"), claim("other", "claim-a", "volume-other"),

@@ -137,6 +137,17 @@ func (n *Authorizer) attachment(ctx context.Context, node string, a authorizer.A
 	return v.Spec.NodeName == node, nil
 }
 
+func (n *Authorizer) ownSlice(ctx context.Context, node string, a authorizer.Attributes, verbOK bool) (bool, error) {
+	if !verbOK || a.GetName() == "" {
+		return false, nil
+	}
+	s, err := n.cluster.ResourceSlice(ctx, a.GetName())
+	if err != nil {
+		return false, unlessGone(err)
+	}
+	return s.Spec.NodeName != nil && *s.Spec.NodeName == node, nil
+}
+
 func (n *Authorizer) ownCertificateRequest(ctx context.Context, node string, a authorizer.Attributes, verbOK bool) (bool, error) {
 	if !verbOK || a.GetName() == "" {
 		return false, nil

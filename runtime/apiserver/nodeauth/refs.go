@@ -10,6 +10,21 @@ func usesServiceAccount(p *corev1.Pod, name string) bool { return p.Spec.Service
 
 func usesClaim(p *corev1.Pod, name string) bool { return slices.Contains(claims(p), name) }
 
+// usesResourceClaim knows claims made of templates by what the pod's status says.
+func usesResourceClaim(p *corev1.Pod, name string) bool {
+	if s := p.Status.ExtendedResourceClaimStatus; s != nil && s.ResourceClaimName == name {
+		return true
+	}
+	return slices.ContainsFunc(p.Spec.ResourceClaims, func(c corev1.PodResourceClaim) bool {
+		if c.ResourceClaimName != nil {
+			return *c.ResourceClaimName == name
+		}
+		return slices.ContainsFunc(p.Status.ResourceClaimStatuses, func(s corev1.PodResourceClaimStatus) bool {
+			return s.Name == c.Name && s.ResourceClaimName != nil && *s.ResourceClaimName == name
+		})
+	})
+}
+
 // claims are the volume claims of a pod, those of ephemeral volumes too.
 func claims(p *corev1.Pod) []string {
 	var out []string

@@ -45,6 +45,7 @@ func controllerManager() rbacv1.ClusterRole {
 		on([]string{"create"}, "discovery.k8s.io", "endpointslices"),
 		on([]string{"create"}, "storage.k8s.io", "volumeattachments", "csistoragecapacities"),
 		on([]string{"create"}, certificatesv1.GroupName, "clustertrustbundles"),
+		on([]string{"create"}, "resource.k8s.io", "resourceclaims"),
 		on([]string{"update", "patch"}, "", "namespaces/finalize", "namespaces/status", "nodes/status", "pods/status"),
 		signers("approve", certificatesv1.KubeAPIServerClientKubeletSignerName, ownSigners),
 		signers("sign", certificatesv1.KubeAPIServerClientSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName,
@@ -67,6 +68,9 @@ func scheduler() rbacv1.ClusterRole {
 		on(read(), "policy", "poddisruptionbudgets"),
 		on(read(), "scheduling.k8s.io", "priorityclasses"),
 		on(read(), "storage.k8s.io", "storageclasses", "csinodes", "csidrivers", "csistoragecapacities", "volumeattachments"),
+		on(read(), "resource.k8s.io", "deviceclasses", "resourceslices", "devicetaintrules"),
+		on(append(read(), "patch", "update"), "resource.k8s.io", "resourceclaims", "resourceclaims/status"),
+		on([]string{"patch", "update"}, "resource.k8s.io", "resourceclaims/binding"),
 	}
 	return clusterRole("system:kube-scheduler", append(append(rules, events()...), reviews()...)...)
 }

@@ -132,6 +132,7 @@ func userRoles() []rbacv1.ClusterRole {
 		on(read(), "batch", "cronjobs", "cronjobs/status", "jobs", "jobs/status"),
 		on(read(), "policy", "poddisruptionbudgets", "poddisruptionbudgets/status"),
 		on(read(), "networking.k8s.io", "ingresses", "ingresses/status", "networkpolicies"),
+		on(read(), "resource.k8s.io", "resourceclaims", "resourceclaims/status", "resourceclaimtemplates"),
 	}
 	edit := []rbacv1.PolicyRule{
 		on(read(), "", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"),
@@ -147,6 +148,7 @@ func userRoles() []rbacv1.ClusterRole {
 		on(write(), "batch", "cronjobs", "jobs"),
 		on(write(), "policy", "poddisruptionbudgets"),
 		on(write(), "networking.k8s.io", "ingresses", "networkpolicies"),
+		on(write(), "resource.k8s.io", "resourceclaims", "resourceclaimtemplates"),
 		on(all(), "coordination.k8s.io", "leases"),
 	}
 	admin := []rbacv1.PolicyRule{

@@ -215,6 +215,11 @@ func TestPolicyGrants(t *testing.T) {
 		{scheduler, ask("watch", "policy", "poddisruptionbudgets", "", "", ""), true},
 		{scheduler, ask("watch", "storage.k8s.io", "csinodes", "", "", ""), true},
 		{scheduler, core("patch", "persistentvolumeclaims", "", "team"), true},
+		{scheduler, ask("watch", "resource.k8s.io", "resourceslices", "", "", ""), true},
+		{scheduler, ask("watch", "resource.k8s.io", "devicetaintrules", "", "", ""), true},
+		{scheduler, ask("update", "resource.k8s.io", "resourceclaims", "status", "team", "c"), true},
+		{scheduler, ask("update", "resource.k8s.io", "resourceclaims", "binding", "", ""), true},
+		{scheduler, ask("update", "resource.k8s.io", "resourceslices", "", "", "s"), false},
 		{scheduler, ask("update", "coordination.k8s.io", "leases", "", "kube-system", "a"), true},
 		{scheduler, ask("delete", "coordination.k8s.io", "leases", "", "kube-system", "a"), false},
 

@@ -34,8 +34,11 @@ func newExpressions() *expressions {
 // are those of the object as it was: where nothing about them changes they are not looked
 // at, and those that stay may use what only later servers accept in new ones.
 func (e *expressions) errors(list, old []kind.Expression) field.ErrorList {
-	if slices.EqualFunc(list, old, same) {
+	if len(list) == 0 || slices.EqualFunc(list, old, same) {
 		return nil
+	}
+	if list[0].Sort == kind.DeviceExpression { // a kind has these or others
+		return deviceErrors(list)
 	}
 	compiler, variables, err := e.compilers(list)
 	if err != nil {

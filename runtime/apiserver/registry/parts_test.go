@@ -91,7 +91,7 @@ func TestWritesKeepToTheirPart(t *testing.T) {
 	keeps := map[string]kind.Metadata{
 		"Pod": kind.OwnerReferences, "Deployment": kind.Labels, "VolumeAttachment": kind.AllMetadata, "PodCertificateRequest": kind.AllMetadata,
 		"FlowSchema": kind.AllMetadata, "PriorityLevelConfiguration": kind.AllMetadata, "ValidatingAdmissionPolicy": kind.AllMetadata,
-		"ServiceCIDR": kind.AllMetadata, "StorageVersionMigration": kind.AllMetadata,
+		"ServiceCIDR": kind.AllMetadata, "StorageVersionMigration": kind.AllMetadata, "DeviceTaintRule": kind.AllMetadata, "ResourceClaim": kind.AllMetadata,
 	}
 	seen := 0
 	for _, k := range all {

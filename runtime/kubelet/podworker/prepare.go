@@ -166,11 +166,3 @@ func (w *worker) fields(p *corev1.Pod) *corev1.PodStatus {
 	status.SetPodIPs(s, w.ips)
 	return s
 }
-
-// primary is the address by which a pod is probed; empty as long as it has none.
-func primary(ips addr.IPs) string {
-	if len(ips) == 0 {
-		return ""
-	}
-	return ips[0].String()
-}

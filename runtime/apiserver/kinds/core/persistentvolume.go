@@ -112,7 +112,7 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 		if s.NodeAffinity.Required == nil {
 			errs = append(errs, field.Required(spec.Child("nodeAffinity", "required"), "must specify required node constraints"))
 		} else {
-			errs = append(errs, validateNodeSelector(s.NodeAffinity.Required, spec.Child("nodeAffinity", "required"))...)
+			errs = append(errs, ValidateNodeSelector(s.NodeAffinity.Required, spec.Child("nodeAffinity", "required"))...)
 		}
 	}
 	if s.HostPath != nil {

@@ -32,4 +32,6 @@ const (
 	// ApplyExpression and PatchExpression change an object.
 	ApplyExpression ExpressionSort = "apply configuration"
 	PatchExpression ExpressionSort = "JSON patch"
+	// DeviceExpression says whether a device will do.
+	DeviceExpression ExpressionSort = "device selector"
 )

@@ -72,6 +72,9 @@ type Kind struct {
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
 	Default func(obj runtime.Object)
+	// Drop takes fields of features that are off out of what a client wrote. The client owns
+	// them all the same: who owns what is recorded before.
+	Drop func(obj runtime.Object)
 	// PrepareForCreate and PrepareForUpdate set what clients may not (generation
 	// and status are reset by the registry already).
 	PrepareForCreate       func(obj runtime.Object)
@@ -82,6 +85,8 @@ type Kind struct {
 	Stamp func(obj, old runtime.Object, now time.Time)
 	// StampNew sets the times of a new object.
 	StampNew func(obj runtime.Object, now time.Time)
+	// StampUpdate sets those that the writer of an update left out, after PrepareForUpdate.
+	StampUpdate func(obj, old runtime.Object, now time.Time)
 	// SetRequester writes who creates the object into it, after PrepareForCreate.
 	SetRequester func(obj runtime.Object, by Requester)
 

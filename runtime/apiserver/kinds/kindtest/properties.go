@@ -46,7 +46,8 @@ func namesAreKubernetes(t *testing.T, rows []kind.Kind) {
 	// What the static mapper has not heard of.
 	clusterWide := sets.New("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
 		"FlowSchema", "PriorityLevelConfiguration", "IngressClass", "RuntimeClass", "CSIDriver", "CSINode", "SelfSubjectReview", "ClusterTrustBundle",
-		"ServiceCIDR", "IPAddress", "VolumeAttributesClass", "StorageVersionMigration")
+		"ServiceCIDR", "IPAddress", "VolumeAttributesClass", "StorageVersionMigration",
+		"DeviceClass", "DeviceTaintRule", "ResourceSlice")
 	gated := sets.New("CSINode") // the status of which is not served yet
 	mapper := testrestmapper.TestOnlyStaticRESTMapper(clientgoscheme.Scheme)
 	for _, k := range rows {

@@ -32,6 +32,11 @@ const samples = `
 - {apiVersion: storage.k8s.io/v1, kind: VolumeAttributesClass, metadata: {name: s}, driverName: example.com, parameters: {a: b}}
 - {apiVersion: storage.k8s.io/v1, kind: CSIStorageCapacity, metadata: {name: s}, storageClassName: c}
 - {apiVersion: storage.k8s.io/v1, kind: VolumeAttachment, metadata: {name: s}, spec: {attacher: example.com, nodeName: worker, source: {persistentVolumeName: v}}}
+- {apiVersion: resource.k8s.io/v1, kind: DeviceClass, metadata: {name: s}, spec: {}}
+- {apiVersion: resource.k8s.io/v1, kind: DeviceTaintRule, metadata: {name: s}, spec: {taint: {key: k, effect: NoSchedule}}}
+- {apiVersion: resource.k8s.io/v1, kind: ResourceClaim, metadata: {name: s}, spec: {devices: {requests: [{name: r, exactly: {deviceClassName: c}}]}}}
+- {apiVersion: resource.k8s.io/v1, kind: ResourceClaimTemplate, metadata: {name: s}, spec: {spec: {devices: {requests: [{name: r, exactly: {deviceClassName: c}}]}}}}
+- {apiVersion: resource.k8s.io/v1, kind: ResourceSlice, metadata: {name: s}, spec: {driver: d.example.com, allNodes: true, pool: {name: p, resourceSliceCount: 1}}}
 `
 
 // sender creates objects without storing them.

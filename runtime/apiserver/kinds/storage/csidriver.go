@@ -48,8 +48,8 @@ func csiDriver() kind.Kind {
 				errs = append(errs, validate.OneOf(*s.FSGroupPolicy, spec.Child("fsGroupPolicy"), storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy,
 					storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy)...)
 			}
-			for i, m := range s.VolumeLifecycleModes {
-				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes").Index(i), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
+			for _, m := range s.VolumeLifecycleModes {
+				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes"), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
 			}
 			audiences := sets.New[string]()
 			for i, t := range s.TokenRequests {

@@ -32,7 +32,10 @@ func volumeAttachment() kind.Kind {
 			case source.PersistentVolumeName != nil && source.InlineVolumeSpec != nil:
 				errs = append(errs, field.Forbidden(spec.Child("source"), "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
 			case source.PersistentVolumeName != nil:
-				errs = append(errs, validate.Required(*source.PersistentVolumeName, spec.Child("source", "persistentVolumeName"))...)
+				if *source.PersistentVolumeName == "" {
+					errs = append(errs, field.Required(spec.Child("source", "persistentVolumeName"), "must specify non empty persistentVolumeName"))
+				}
+				errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*source.PersistentVolumeName), spec.Child("source", "persistentVolumeName"), *source.PersistentVolumeName)...)
 			}
 			return errs
 		}),
