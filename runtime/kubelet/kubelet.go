@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
 
@@ -214,3 +215,7 @@ type handler struct {
 
 func (h handler) UpdatePod(p *corev1.Pod) { h.workers.UpdatePod(h.ctx, p) }
 func (h handler) DeletePod(p *corev1.Pod) { h.workers.DeletePod(p) }
+
+func (k *Kubelet) recorder() record.EventRecorder {
+	return k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
+}

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/ptr"
 
@@ -122,10 +121,6 @@ func (k *Kubelet) localVolumes(nodes coreinformers.NodeInformer, capacity int64)
 		},
 		RemoveAll: mount.Table{}.RemoveAll, Events: k.recorder(), Log: k.log,
 	})
-}
-
-func (k *Kubelet) recorder() record.EventRecorder {
-	return k.events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.cfg.NodeName})
 }
 
 // summarizer tells what pods use.

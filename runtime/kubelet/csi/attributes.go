@@ -18,7 +18,7 @@ import (
 const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens"
 
 // publishRequest is what a driver is told of a volume and its pod.
-func (v *Volumes) publishRequest(ctx context.Context, c call, r publishRecord, staging string) (*spec.NodePublishVolumeRequest, error) {
+func (v *state) publishRequest(ctx context.Context, c call, r publishRecord, staging string) (*spec.NodePublishVolumeRequest, error) {
 	secrets, err := v.secrets(ctx, "NodePublishSecretRef", c.publishSecret)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func podInfo(p *corev1.Pod, mode storagev1.VolumeLifecycleMode) map[string]strin
 	}
 }
 
-func (v *Volumes) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.TokenRequest) (map[string]string, error) {
+func (v *state) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.TokenRequest) (map[string]string, error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
@@ -72,7 +72,7 @@ func (v *Volumes) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.T
 }
 
 // secrets are those that a reference of a volume names.
-func (v *Volumes) secrets(ctx context.Context, field string, ref *corev1.SecretReference) (map[string]string, error) {
+func (v *state) secrets(ctx context.Context, field string, ref *corev1.SecretReference) (map[string]string, error) {
 	out := map[string]string{}
 	if ref == nil {
 		return out, nil

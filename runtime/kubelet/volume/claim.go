@@ -149,10 +149,6 @@ func (c claim) Open(v *corev1.Volume, dir string) (container.Volume, error) {
 	return container.Volume{Root: root, Path: dir, ReadOnly: readOnlyClaim(v)}, err
 }
 
-func readOnlyClaim(v *corev1.Volume) bool {
-	return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ReadOnly
-}
-
 // resolve is the volume that a pod's claim is bound to. Both must say so.
 func (c claim) resolve(ctx context.Context, p *corev1.Pod, v *corev1.Volume) (*corev1.PersistentVolume, *corev1.PersistentVolumeClaim, error) {
 	name, _ := pod.ClaimName(p, v)

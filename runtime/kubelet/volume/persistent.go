@@ -84,3 +84,7 @@ func Users(layout poddir.Layout, f *os.File) ([]string, error) {
 	}
 	return out, nil
 }
+
+func readOnlyClaim(v *corev1.Volume) bool {
+	return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ReadOnly
+}
