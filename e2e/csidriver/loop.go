@@ -29,6 +29,9 @@ func attachLoop(file string) (string, error) {
 	if d, err := loopOf(file); err != nil || d != "" {
 		return d, err
 	}
+	if err := unix.Mknod("/dev/loop-control", unix.S_IFCHR|0o600, int(unix.Mkdev(10, 237))); err != nil && !os.IsExist(err) {
+		return "", fmt.Errorf("make /dev/loop-control: %w", err) // a bare server in a container has none
+	}
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return "", err

@@ -63,7 +63,7 @@ func (v *Volumes) attached(ctx context.Context, c call) (map[string]string, erro
 }
 
 // wait notes that a pod waits for its volume, and says since when.
-func (v *Volumes) wait(c call) time.Time {
+func (v *state) wait(c call) time.Time {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r, ok := v.published[c.Dir]; ok && r.Attach {
@@ -78,7 +78,7 @@ func (v *Volumes) wait(c call) time.Time {
 	return w.since
 }
 
-func (v *Volumes) stopWaiting(dir string) {
+func (v *state) stopWaiting(dir string) {
 	v.mu.Lock()
 	_, waited := v.waiting[dir]
 	delete(v.waiting, dir)

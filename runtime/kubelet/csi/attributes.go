@@ -18,7 +18,7 @@ import (
 const tokensKey = "csi.storage.k8s.io/serviceAccount.tokens"
 
 // publishRequest is what a driver is told of a volume and its pod.
-func (v *Volumes) publishRequest(ctx context.Context, c call, r publishRecord, staging string) (*spec.NodePublishVolumeRequest, error) {
+func (v *state) publishRequest(ctx context.Context, c call, r publishRecord, staging string) (*spec.NodePublishVolumeRequest, error) {
 	secrets, err := v.secrets(ctx, "NodePublishSecretRef", c.publishSecret)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func podInfo(p *corev1.Pod, mode storagev1.VolumeLifecycleMode) map[string]strin
 	}
 }
 
-func (v *Volumes) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.TokenRequest) (map[string]string, error) {
+func (v *state) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.TokenRequest) (map[string]string, error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
@@ -72,7 +72,7 @@ func (v *Volumes) tokens(ctx context.Context, p *corev1.Pod, asked []storagev1.T
 }
 
 // secrets are those that a reference of a volume names.
-func (v *Volumes) secrets(ctx context.Context, field string, ref *corev1.SecretReference) (map[string]string, error) {
+func (v *state) secrets(ctx context.Context, field string, ref *corev1.SecretReference) (map[string]string, error) {
 	out := map[string]string{}
 	if ref == nil {
 		return out, nil
@@ -85,53 +85,4 @@ func (v *Volumes) secrets(ctx context.Context, field string, ref *corev1.SecretR
 		out[key] = string(value)
 	}
 	return out, nil
-}
-
-// group is what a driver is asked to give a volume to, nil where that is not for it to do.
-func (m Mount) group(c capabilities) *int64 {
-	if m.Group < 0 || !c.groups() {
-		return nil
-	}
-	return ptr.To(int64(m.Group))
-}
-
-// capability is what a volume is asked for as.
-func (v volume) capability(c capabilities, group *int64) *spec.VolumeCapability {
-	mode := corev1.ReadWriteOnce
-	if len(v.modes) > 0 {
-		mode = v.modes[0]
-	}
-	out := &spec.VolumeCapability{AccessMode: &spec.VolumeCapability_AccessMode{Mode: accessMode(mode, c)}}
-	if v.block {
-		out.AccessType = &spec.VolumeCapability_Block{Block: &spec.VolumeCapability_BlockVolume{}}
-		return out
-	}
-	mount := &spec.VolumeCapability_MountVolume{FsType: v.fsType, MountFlags: v.options}
-	if group != nil {
-		mount.VolumeMountGroup = fmt.Sprint(*group)
-	}
-	out.AccessType = &spec.VolumeCapability_Mount{Mount: mount}
-	return out
-}
-
-// accessMode is a mode in the words of CSI. Before drivers could say that they tell one pod
-// from several, those of one node were one mode.
-func accessMode(m corev1.PersistentVolumeAccessMode, c capabilities) spec.VolumeCapability_AccessMode_Mode {
-	switch m {
-	case corev1.ReadOnlyMany:
-		return spec.VolumeCapability_AccessMode_MULTI_NODE_READER_ONLY
-	case corev1.ReadWriteMany:
-		return spec.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER
-	case corev1.ReadWriteOnce:
-		if c.singleNodeMultiWriter() {
-			return spec.VolumeCapability_AccessMode_SINGLE_NODE_MULTI_WRITER
-		}
-		return spec.VolumeCapability_AccessMode_SINGLE_NODE_WRITER
-	case corev1.ReadWriteOncePod:
-		if c.singleNodeMultiWriter() {
-			return spec.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER
-		}
-		return spec.VolumeCapability_AccessMode_SINGLE_NODE_WRITER
-	}
-	return spec.VolumeCapability_AccessMode_UNKNOWN
 }

@@ -14,33 +14,6 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Mount is a volume of a pod that is to be mounted.
-type Mount struct {
-	Pod *corev1.Pod
-	// Name is the volume's in the pod, Dir the directory of its record.
-	Name, Dir string
-	// Volume is what its claim is bound to, with Claim; else Inline is set.
-	Volume *corev1.PersistentVolume
-	Claim  *corev1.PersistentVolumeClaim
-	Inline *corev1.CSIVolumeSource
-	// ReadOnly: the pod must not write it.
-	ReadOnly bool
-	// Group owns the content; negative: nobody asked for that.
-	Group int
-	// Changed is called when a mount that was pending can go on.
-	Changed func()
-}
-
-// call is one mount with all that is asked for once.
-type call struct {
-	Mount
-	volume
-	of      driver
-	object  *storagev1.CSIDriver // nil: the cluster was not told of the driver
-	can     capabilities
-	context map[string]string // of the attachment
-}
-
 // Mount stages and publishes a volume. What is mounted already stays as it is, whatever
 // became of the objects and of the driver. An error that says Pending is no failure yet.
 func (v *Volumes) Mount(ctx context.Context, m Mount) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
 
 // paths are where drivers mount volumes. They are upstream's, which manifests of drivers know.
@@ -47,4 +49,9 @@ func attachmentName(driver, handle, node string) string {
 // ephemeralHandle is the name that a driver gets of a volume which lives as long as its pod.
 func ephemeralHandle(uid, volume string) string {
 	return fmt.Sprintf("csi-%x", sha256.Sum256([]byte(uid+volume)))
+}
+
+// Dir is the directory of the record of a pod's volume.
+func Dir(l poddir.Layout, uid, volume string) string {
+	return filepath.Join(l.Volumes(uid), "csi", volume)
 }

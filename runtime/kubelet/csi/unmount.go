@@ -65,7 +65,7 @@ func (v *Volumes) Unmount(ctx context.Context, dir string) error {
 
 // removePodDir removes what is left of a pod below the directory that drivers see, as far
 // as it is empty: <pod>/volumes/kubernetes.io~csi/<volume>/mount.
-func (v *Volumes) removePodDir(target string) {
+func (v *state) removePodDir(target string) {
 	dir := filepath.Dir(filepath.Dir(target))
 	for range 3 {
 		if os.Remove(dir) != nil {
@@ -77,7 +77,7 @@ func (v *Volumes) removePodDir(target string) {
 
 // removePoint removes what was mounted on: a driver does, and some do not. It is empty, or
 // is somebody's data.
-func (v *Volumes) removePoint(path string) error {
+func (v *state) removePoint(path string) error {
 	points, err := v.cfg.Mounts.Below(path)
 	switch {
 	case err != nil:
@@ -91,7 +91,7 @@ func (v *Volumes) removePoint(path string) error {
 	return nil
 }
 
-func (v *Volumes) removeEmpty(dir string) error {
+func (v *state) removeEmpty(dir string) error {
 	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(list) > 0 {
 		return nil

@@ -5,16 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	authnv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
@@ -65,11 +62,16 @@ type Config struct {
 
 // Volumes are those of drivers on this node.
 type Volumes struct {
-	cfg     Config
+	*state
 	drivers *Drivers
 	paths   paths
-	store   store
 	locks   locks
+}
+
+// state is what is known of volumes: it is on the disk, too, but for who waits.
+type state struct {
+	cfg     Config
+	store   store
 	orphans workqueue.TypedRateLimitingInterface[key] // staged for no pod
 
 	mu        sync.Mutex
@@ -89,18 +91,12 @@ type waiter struct {
 // New returns the volumes; nothing is read before Load.
 func New(cfg Config, drivers *Drivers) *Volumes {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[key](500*time.Millisecond, 2*time.Minute)
-	v := &Volumes{
-		cfg: cfg, drivers: drivers, paths: paths{cfg.Shared}, store: store{cfg.Disk, filepath.Join(cfg.Layout.Root, "csi")},
-		orphans:   workqueue.NewTypedRateLimitingQueue(limiter),
+	v := &Volumes{drivers: drivers, paths: paths{cfg.Shared}, state: &state{
+		cfg: cfg, store: store{cfg.Disk, filepath.Join(cfg.Layout.Root, "csi")}, orphans: workqueue.NewTypedRateLimitingQueue(limiter),
 		published: map[string]publishRecord{}, staged: map[key]stageRecord{}, waiting: map[string]*waiter{},
-	}
+	}}
 	drivers.came = v.driverSeen
 	return v
-}
-
-// Dir is the directory of the record of a pod's volume.
-func Dir(l poddir.Layout, uid, volume string) string {
-	return filepath.Join(l.Volumes(uid), "csi", volume)
 }
 
 // Load takes up what an earlier process knew. It goes before the first pod.
@@ -136,59 +132,22 @@ func (v *Volumes) Load() error {
 	return errors.Join(errs...)
 }
 
-// abandoned has a volume unstaged if no pod has it. It is called with mu held.
-func (v *Volumes) abandoned(k key) {
-	if _, ok := v.staged[k]; ok && len(v.users(k)) == 0 {
-		v.orphans.Add(k)
-	}
-}
-
-// users are the directories of the pods' records of a volume. It is called with mu held.
-func (v *Volumes) users(k key) (dirs []string) {
-	for dir, r := range v.published {
-		if r.key() == k {
-			dirs = append(dirs, dir)
+// Run unstages volumes that no pod has any more, until ctx is done.
+func (v *Volumes) Run(ctx context.Context) {
+	defer context.AfterFunc(ctx, v.orphans.ShutDown)()
+	for {
+		k, ended := v.orphans.Get()
+		if ended {
+			return
 		}
-	}
-	return dirs
-}
-
-// InUse are the volumes that must stay attached to the node, in order: those that are
-// mounted, may be, or are about to be.
-func (v *Volumes) InUse() []corev1.UniqueVolumeName {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	all := map[key]bool{}
-	for _, w := range v.waiting {
-		all[w.key] = true
-	}
-	for _, r := range v.published {
-		if r.Attach {
-			all[r.key()] = true
+		switch err := v.unstage(ctx, k); {
+		case err == nil:
+			v.orphans.Forget(k)
+		case ctx.Err() == nil:
+			v.cfg.Log.Warn("a volume that no pod has is still staged, will retry", "volume", k, "error", err)
+			v.orphans.AddRateLimited(k)
 		}
-	}
-	for k, s := range v.staged {
-		if s.Attach {
-			all[k] = true
-		}
-	}
-	var out []corev1.UniqueVolumeName
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, corev1.UniqueVolumeName(k))
-	}
-	return out
-}
-
-// NodeSeen looks at a state of the node, for which pods wait.
-func (v *Volumes) NodeSeen(*corev1.Node) {
-	v.mu.Lock()
-	var wake []func()
-	for _, w := range v.waiting {
-		wake = append(wake, w.changed)
-	}
-	v.mu.Unlock()
-	for _, changed := range wake {
-		changed()
+		v.orphans.Done(k)
 	}
 }
 
@@ -202,72 +161,4 @@ func (v *Volumes) driverSeen(name string) {
 			v.abandoned(k)
 		}
 	}
-}
-
-// Release forgets what a pod waits for.
-func (v *Volumes) Release(uid string) {
-	v.mu.Lock()
-	n := len(v.waiting)
-	maps.DeleteFunc(v.waiting, func(_ string, w *waiter) bool { return w.uid == uid })
-	changed := len(v.waiting) < n
-	v.mu.Unlock()
-	if changed {
-		v.cfg.NodeChanged()
-	}
-}
-
-// Mounted is a volume as containers can have it.
-type Mounted struct {
-	Path     string
-	ReadOnly bool
-	// Block: Path is a device.
-	Block bool
-}
-
-// Mounted is what lies at the directory of a record, if it was published.
-func (v *Volumes) Mounted(dir string) (Mounted, bool) {
-	v.mu.Lock()
-	r, ok := v.published[dir]
-	v.mu.Unlock()
-	return Mounted{Path: r.Target, ReadOnly: r.ReadOnly, Block: r.Block}, ok && r.Published && v.mounted(r)
-}
-
-// Known says whether the volume of a directory is a driver's.
-func (v *Volumes) Known(dir string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	_, ok := v.published[dir]
-	return ok
-}
-
-// mounted says whether a volume is mounted, which none is after the server was started anew.
-func (v *Volumes) mounted(r publishRecord) bool {
-	points, err := v.cfg.Mounts.Below(r.Target)
-	return err == nil && slices.Contains(points, r.Target)
-}
-
-func (v *Volumes) setPublished(dir string, r publishRecord) error {
-	if err := v.store.save(filepath.Join(dir, recordName), r); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.published[dir] = r
-	return nil
-}
-
-func (v *Volumes) setStaged(r stageRecord) error {
-	if err := v.store.save(v.store.stagePath(r.key()), r); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.staged[r.key()] = r
-	return nil
-}
-
-// attachRequired says whether a driver's volumes are attached before they are mounted. Those
-// of a driver that nobody told of are.
-func attachRequired(d *storagev1.CSIDriver) bool {
-	return d == nil || d.Spec.AttachRequired == nil || *d.Spec.AttachRequired
 }

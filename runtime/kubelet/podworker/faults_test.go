@@ -131,6 +131,26 @@ func TestAPodThatWentMeanwhile(t *testing.T) {
 	})
 }
 
+// TestTheRemainsOfAPodAreTriedAgain: who holds a volume of a pod that went while the kubelet
+// was away, a driver that is not there yet, say, lets go of it later.
+func TestTheRemainsOfAPodAreTriedAgain(t *testing.T) {
+	scenario(t, func(t *testing.T, n *node) {
+		n.api.create(testPod(corev1.RestartPolicyAlways, "a"))
+		pass(time.Minute)
+		n.stop()
+		n.api.edit(func(*corev1.Pod) *corev1.Pod { return nil })
+		n.held.set("volumes", &n.held.busy, errors.New("no such driver"))
+		n.start()
+		pass(2 * time.Minute)
+		if dirs, err := n.layout.UIDs(); err != nil || len(dirs) != 1 {
+			t.Errorf("directories %v, %v", dirs, err)
+		}
+		n.held.set("volumes", &n.held.busy, nil)
+		pass(time.Minute)
+		n.nothingLeft()
+	})
+}
+
 func TestTheRuntimeIsAway(t *testing.T) {
 	scenario(t, func(t *testing.T, n *node) {
 		n.rt.SetAway(true)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -193,10 +194,27 @@ func (ws *Workers) removeOrphans(ctx context.Context, orphans map[string][]conta
 		if slices.Contains(keep, uid) || ws.worker(uid) != nil {
 			continue
 		}
-		if err := ws.cfg.release(ctx, uid); err != nil {
-			log.Warn("the remains of a pod are not removed", "uid", uid, "error", err)
-			continue
+		ws.running.Go(func() { ws.releaseOrphan(ctx, uid) })
+	}
+}
+
+// longestOrphanDelay is the longest pause before the remains of a pod are tried again: the
+// driver of a volume may come back at any time.
+const longestOrphanDelay = 30 * time.Second
+
+// releaseOrphan gives back what a pod held that is gone, however often that takes.
+func (ws *Workers) releaseOrphan(ctx context.Context, uid string) {
+	for delay := retryDelay; ; delay = min(2*delay, longestOrphanDelay) {
+		err := ws.cfg.release(ctx, uid)
+		if err == nil {
+			ws.cfg.Forget(uid)
+			return
 		}
-		ws.cfg.Forget(uid)
+		ws.cfg.Log.Warn("the remains of a pod are not removed, will retry", "uid", uid, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+		}
 	}
 }
