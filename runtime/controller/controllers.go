@@ -28,6 +28,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/pvprotection"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
 	"github.com/gantry-run/gantry/runtime/controller/replicationcontroller"
+	"github.com/gantry-run/gantry/runtime/controller/resourceclaim"
 	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
@@ -84,6 +85,7 @@ func controllers() []controller {
 		{maker(pvcprotection.New), 2},
 		{maker(pvprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
+		{maker(resourceclaim.New), 4},
 		{maker(localvolume.New), 1},
 		{maker(storageversionmigrator.New), 1},
 	}

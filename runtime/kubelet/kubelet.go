@@ -18,11 +18,13 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
+	"github.com/gantry-run/gantry/runtime/kubelet/dra"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
+	"github.com/gantry-run/gantry/runtime/kubelet/plugins"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/kubelet/podsource"
 	"github.com/gantry-run/gantry/runtime/kubelet/podworker"
@@ -69,6 +71,9 @@ type Kubelet struct {
 	services informers.SharedInformerFactory
 	node     *nodestatus.Reporter
 	devices  *devices.Manager
+	drivers  *dra.Drivers
+	claims   *dra.Manager
+	plugins  *plugins.Manager
 	pleg     *pleg.Generator
 	workers  *podworker.Workers
 	local    *localvolume.Manager
@@ -121,6 +126,8 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.devices.Load()
 	running.Go(func() { k.node.Run(ctx) })
 	running.Go(func() { k.local.Run(ctx) })
+	running.Go(func() { k.plugins.Run(ctx) })
+	running.Go(func() { k.drivers.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {
 			k.log.Error("device plugins are not taken up", "error", err)
