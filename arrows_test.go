@@ -106,6 +106,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/containerd":     {"runtime/config", "runtime/kubelet/cm", "runtime/kubelet/container", "runtime/kubelet/podlog"},
 	"runtime/kubelet/containerspec":  {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/mount", "runtime/kubelet/poddir", "runtime/kubelet/podfiles", "runtime/pod"},
 	"runtime/kubelet/containertest":  {"runtime/kubelet/container"},
+	"runtime/kubelet/csi":            {"runtime/durable", "runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/devices":        {"runtime/durable", "runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/dra":            {"runtime/durable", "runtime/kubelet/container"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
@@ -134,7 +135,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/status":         {"runtime/addr", "runtime/kubelet/container", "runtime/kubelet/podworker/plan", "runtime/pod"},
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
-	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
+	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/csi", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
 
 	"lab": {},
 	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},

@@ -20,26 +20,8 @@ import (
 // rooms are those within whose packages calls run one way: a file uses those below it.
 var rooms = []string{"runtime/kubelet", "provider", "bootstrap"}
 
-// upward are the packages in which some calls run back up, as many as it says, and why.
-var upward = map[string]struct {
-	calls int
-	why   string
-}{
-	"bootstrap/controlplane":      {1, "a create ends with the store encrypted, which is also an operation of its own that looks at what creates made"},
-	"bootstrap/hosttest":          {3, "the model of a host is one type; its commands, archives and faults change the same state"},
-	"bootstrap/install":           {3, "what a process is installed with is one list, and each process adds to it and reads what the others have"},
-	"bootstrap/ssh":               {2, "a connection by a jump host is a connection"},
-	"runtime/kubelet/containerd":  {1, "the adapter ends what it has begun, and an end is told through the adapter"},
-	"runtime/kubelet/localvolume": {1, "what is taken back is told as what is made is"},
-	"runtime/kubelet/nodestatus":  {1, "the reporter asks for what is current, which keeps what was reported"},
-	"runtime/kubelet/podworker":   {6, "a pod's worker is one state machine: starting, observing and ending are its methods, and each may lead to the others"},
-	"runtime/kubelet/probe":       {2, "a probe is run by its kind, and each kind answers with a probe's result"},
-	"runtime/kubelet/sandbox":     {2, "users of a pod are made with its holder, and its namespaces with its users"},
-	"runtime/kubelet/stats":       {1, "a node's figures are a machine's, which has the form of a node's"},
-}
-
 // TestCallsRunDownward: the files of a package have an order in which each calls those
-// after it, but for the calls of which upward tells.
+// after it.
 func TestCallsRunDownward(t *testing.T) {
 	patterns := make([]string, len(rooms))
 	for i, room := range rooms {
@@ -65,9 +47,8 @@ func TestCallsRunDownward(t *testing.T) {
 	for _, pkg := range packages {
 		dir := strings.TrimPrefix(pkg, module)
 		calls := callsBetweenFiles(t, fset, imports, pkg, dir)
-		back := upwardCalls(calls)
-		if want := upward[dir]; len(back) != want.calls {
-			t.Errorf("%s: %d calls run up, %d are told of: %v", dir, len(back), want.calls, back)
+		if back := upwardCalls(calls); len(back) > 0 {
+			t.Errorf("%s: calls run up: %v", dir, back)
 		}
 	}
 }

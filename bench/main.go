@@ -28,7 +28,7 @@ func main() {
 	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), siege (that load alone), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
 	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
 	target := flag.String("attack", "", "the benchmark starts itself with this, for the load that means harm")
-	out := flag.String("out", "", "file that the report is written to; default: standard output")
+	out := flag.String("out", "", "document that the report is written into, between its two lines that name it; default: standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -100,7 +100,7 @@ func (b bench) run(ctx context.Context) (err error) {
 	if err := r.write(&text); err != nil {
 		return err
 	}
-	return os.WriteFile(b.out, text.Bytes(), 0o644)
+	return e2e.Publish(b.out, "make bench", text.String())
 }
 
 // clusters makes clusters on the lab's servers and measures them.

@@ -149,7 +149,7 @@ provider "gantry" {
 
 resource "gantry_cluster" "this" {
   name    = "model"
-  network = { pod_cidr = "10.128.0.0/9" }
+  network = { pod_cidrs = ["10.128.0.0/9"] }
   masters = { master-1 = { address = "198.18.255.1" } }
 }
 

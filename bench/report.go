@@ -14,10 +14,8 @@ import (
 	"github.com/gantry-run/gantry/e2e"
 )
 
-// preface begins the document.
-const preface = `# Benchmarks
-
-` + "`make bench`" + ` measures this on the machine it runs on and writes it here. Upstream is
+// preface begins the report.
+const preface = "`make bench`" + ` measures this on the machine it runs on and writes it here. Upstream is
 Kubernetes 1.36.3 (etcd 3.7.3, containerd 1.6), built and run on the same kind of machine: one
 node, TLS, RBAC. Its idle processes hold, in MiB of PSS: etcd 41, API server 271,
 controller-manager 113, scheduler 72, together 497; kubelet 86, kube-proxy 63, containerd 40,

@@ -24,7 +24,7 @@ func main() {
 	labName := flag.String("lab", "chaos", "name of the lab")
 	dir := flag.String("dir", filepath.Join("dist", "chaos"), "where the configuration, the history and the table of figures are written")
 	again := flag.Bool("judge", false, "judge the histories that are named again, all together, and run nothing")
-	out := flag.String("out", "", "write the figures into this document, between its two lines that name them")
+	out := flag.String("out", "", "write the figures into these documents (separated by commas), between their two lines that name them")
 	list := flag.Bool("list", false, "list the faults, and run nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -10,14 +10,18 @@ import (
 	"time"
 
 	"github.com/gantry-run/gantry/chaos/judge"
+	"github.com/gantry-run/gantry/e2e"
 )
+
+// figuresOf is what documents call the figures' maker.
+const figuresOf = "make chaos"
 
 // errViolated: the cluster did not keep a promise.
 var errViolated = errors.New("promises were violated")
 
 // judgeFiles judges histories that runs wrote, and prints violations and the figures of
-// all together, also into a document where one is named.
-func judgeFiles(w io.Writer, document string, paths ...string) error {
+// all together, also into documents that are named, with commas between.
+func judgeFiles(w io.Writer, documents string, paths ...string) error {
 	var figures [][]judge.Figures
 	var table bytes.Buffer
 	var survived time.Duration
@@ -49,8 +53,8 @@ func judgeFiles(w io.Writer, document string, paths ...string) error {
 	if _, err := fmt.Fprintf(w, "\n%s", &table); err != nil {
 		return err
 	}
-	if document != "" {
-		if err := publish(document, table.String()); err != nil {
+	for document := range strings.FieldsFuncSeq(documents, func(r rune) bool { return r == ',' }) {
+		if err := e2e.Publish(document, figuresOf, table.String()); err != nil {
 			return err
 		}
 	}
@@ -71,24 +75,4 @@ func readHistory(path string) (*judge.History, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return h, nil
-}
-
-// Lines of a document between which the figures stand.
-const (
-	figuresBegin = "<!-- figures of make chaos -->\n"
-	figuresEnd   = "<!-- end of the figures -->\n"
-)
-
-// publish writes the figures into a document, in the place of those that are there.
-func publish(document, figures string) error {
-	old, err := os.ReadFile(document)
-	if err != nil {
-		return err
-	}
-	before, rest, begun := strings.Cut(string(old), figuresBegin)
-	_, after, ended := strings.Cut(rest, figuresEnd)
-	if !begun || !ended {
-		return fmt.Errorf("%s has no place for the figures: no lines %q and %q", document, figuresBegin, figuresEnd)
-	}
-	return os.WriteFile(document, []byte(before+figuresBegin+figures+figuresEnd+after), 0o644)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/google/nftables"
@@ -15,44 +14,34 @@ import (
 // ruled are the addresses that the sets and maps of a host's nftables name. Elements
 // that end by themselves (which client was sent where) are left out.
 func ruled(h *lab.Host) ([]netip.Addr, error) {
-	path, err := h.NetNS()
-	if err != nil {
-		return nil, err
-	}
-	ns, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
-	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
-	if err != nil {
-		return nil, err
-	}
-	tables, err := c.ListTables()
-	if err != nil {
-		return nil, fmt.Errorf("host %s: list nftables tables: %w", h.Name, err)
-	}
 	var out []netip.Addr
-	for _, t := range tables {
-		sets, err := c.GetSets(t)
+	err := lab.Nftables(h, func(c *nftables.Conn) error {
+		tables, err := c.ListTables()
 		if err != nil {
-			return nil, fmt.Errorf("host %s: list the sets of table %s: %w", h.Name, t.Name, err)
+			return fmt.Errorf("list nftables tables: %w", err)
 		}
-		for _, set := range sets {
-			elements, err := c.GetSetElements(set)
+		for _, t := range tables {
+			sets, err := c.GetSets(t)
 			if err != nil {
-				return nil, fmt.Errorf("host %s: read set %s of table %s: %w", h.Name, set.Name, t.Name, err)
+				return fmt.Errorf("list the sets of table %s: %w", t.Name, err)
 			}
-			for _, e := range elements {
-				if e.Expires == 0 && e.Timeout == 0 {
-					out = append(out, words(e.Key)...)
-					out = append(out, words(e.Val)...)
+			for _, set := range sets {
+				elements, err := c.GetSetElements(set)
+				if err != nil {
+					return fmt.Errorf("read set %s of table %s: %w", set.Name, t.Name, err)
+				}
+				for _, e := range elements {
+					if e.Expires == 0 && e.Timeout == 0 {
+						out = append(out, words(e.Key)...)
+						out = append(out, words(e.Val)...)
+					}
 				}
 			}
 		}
-	}
+		return nil
+	})
 	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out), nil
+	return slices.Compact(out), err
 }
 
 // words are the words of a key that concatenates fields, each of which may be an address.

@@ -15,13 +15,9 @@ import (
 	"github.com/gantry-run/gantry/chaos/judge"
 )
 
-const (
-	// settleLimit is how long a heal may take before the run is given up: longer than
-	// any toleration, so that what heals late is told as late.
-	settleLimit = 7 * time.Minute
-	// leftoverLimit is how long what is over may take to be taken down.
-	leftoverLimit = 30 * time.Second
-)
+// settleLimit is how long a heal may take before the run is given up: longer than any
+// toleration, so that what heals late is told as late.
+const settleLimit = 7 * time.Minute
 
 // settle waits until everything is as it should be, and the Service answers each host;
 // and until then again where that ends before a time.
@@ -97,12 +93,20 @@ func (s *runState) look(ctx context.Context, f *judge.Fault) error {
 	}); err != nil {
 		return err
 	}
+	before, err := loadOf(s.flow.Lab)
+	if err != nil {
+		return err
+	}
 	for began := s.r.now(); ; sleep(ctx, time.Second) {
 		left, err := s.leftovers(ctx, s.masters[0])
 		if err == nil && len(left) == 0 {
 			break
 		}
-		if s.r.now()-began > leftoverLimit || ctx.Err() != nil {
+		now, failed := loadOf(s.flow.Lab)
+		if failed != nil {
+			return failed
+		}
+		if s.r.now()-began > judge.Allowed(judge.LeftWithin, now.others(before)) || ctx.Err() != nil {
 			if f.Leftovers = left; err != nil {
 				f.Leftovers = append(left, err.Error())
 			}

@@ -17,10 +17,6 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
-// diskBytes is the size of each server's disk, which is sparse: how full this machine is
-// must not put pressure on the nodes.
-const diskBytes = 16 << 30
-
 // cluster is what the suite runs against: the quickstart example as it is, so that
 // the configuration is the default one.
 type cluster struct {
@@ -43,7 +39,7 @@ func (c *cluster) start(ctx context.Context, tools e2e.Tools, o options) error {
 	}
 	defer printed.Close()
 	masters, workers := []string{"master-1"}, []string{"worker-1", "worker-2"}
-	servers := lab.Options{Name: o.lab, Hosts: slices.Concat(masters, workers), DiskBytes: diskBytes}
+	servers := lab.Options{Name: o.lab, Hosts: slices.Concat(masters, workers)}
 	if c.flow, err = e2e.NewFlowOn(ctx, tools, "quickstart", servers, filepath.Join(o.dir, "terraform"), masters, workers, printed); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 // recorded is the share of answers that is the same as upstream's: a run below it fails.
 // It is raised with each difference that is mended, and never lowered.
-const recorded = 0.92
+const recorded = 0.965
 
 // full is the number of requests from which on every exception is expected to be needed.
 const full = 100_000
@@ -50,13 +50,20 @@ type options struct {
 	kind, bin, out string
 }
 
-func (o options) run(ctx context.Context) error {
+func (o options) run(ctx context.Context) (err error) {
 	fmt.Printf("seed %d\n", o.seed)
 	dir, err := os.MkdirTemp("", "gantry-differential-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	answered := false
+	defer func() {
+		if !answered && err != nil {
+			err = fmt.Errorf("%w\nwhat the servers logged is kept in %s", err, dir)
+			return
+		}
+		os.RemoveAll(dir)
+	}()
 	m, err := master.New(filepath.Join(o.bin, "gantry"), dir, false)
 	if err != nil {
 		return err
@@ -80,6 +87,7 @@ func (o options) run(ctx context.Context) error {
 	if err := r.all(ctx); err != nil {
 		return err
 	}
+	answered = true
 	if err := r.tally.write(os.Stdout, o.out); err != nil {
 		return err
 	}

@@ -213,7 +213,16 @@ func (r *runner) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.servers[0].eventually(ctx, request{method: http.MethodPost, path: "/apis/storage.k8s.io/v1/storageclasses", body: defaultClass()}, http.StatusCreated)
+}
+
+// defaultClass is the class of ours that claims without one get: upstream has none unless
+// it is made.
+func defaultClass() corpus.Object {
+	return corpus.Object{
+		"metadata":    corpus.Object{"name": "local", "annotations": corpus.Object{"storageclass.kubernetes.io/is-default-class": "true"}},
+		"provisioner": "local.gantry.run", "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true,
+	}
 }
 
 // makeNamespace with the service accounts that pods of the corpus run as.

@@ -67,9 +67,15 @@ func (c *sequence) send(ctx context.Context, operation, how string, build func(s
 	return out, out[0].Code < 300 && out[1].Code < 300
 }
 
-// same is send of the same request to both.
+// same is send of the same request to both, but for what each server chose itself.
 func (c *sequence) same(ctx context.Context, operation, how string, q request) ([2]compare.Answer, bool) {
-	return c.send(ctx, operation, how, func(int) request { return q })
+	return c.send(ctx, operation, how, func(side int) request {
+		q := q
+		if side == 1 {
+			q.body = c.own(q.body)
+		}
+		return q
+	})
 }
 
 func (c *sequence) chance(percent int) bool { return c.rand.IntN(100) < percent }

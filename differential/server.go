@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gantry-run/gantry/differential/compare"
@@ -76,6 +77,9 @@ func (s *server) do(ctx context.Context, r request) (compare.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	resp, err := s.open(ctx, r)
+	if err != nil && strings.Contains(err.Error(), "INTERNAL_ERROR") { // of HTTP/2: it panicked
+		return compare.Answer{Code: http.StatusInternalServerError, Body: "the server broke off"}, nil
+	}
 	if err != nil {
 		return compare.Answer{}, err
 	}

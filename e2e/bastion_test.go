@@ -112,21 +112,7 @@ func logins(ctx context.Context, h *lab.Host) (int, error) {
 // onlySSHFrom drops what comes to the host's sshd from any other address.
 func onlySSHFrom(h *lab.Host, address string) (undo func() error, err error) {
 	in := func(do func(*nftables.Conn)) error {
-		path, err := h.NetNS()
-		if err != nil {
-			return err
-		}
-		ns, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer ns.Close()
-		c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
-		if err != nil {
-			return err
-		}
-		do(c)
-		return c.Flush()
+		return lab.Nftables(h, func(c *nftables.Conn) error { do(c); return c.Flush() })
 	}
 	source := net.ParseIP(address).To4()
 	if source == nil {

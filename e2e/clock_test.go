@@ -29,39 +29,7 @@ func TestClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, by := range []string{"+5 minutes", "-5 minutes", "-5 minutes", "+5 minutes"} {
-		step(fmt.Sprintf("step %d, %s: the node stays Ready, and its pods run on", i+1, by), func(ctx context.Context) error {
-			if _, err := worker.Run(ctx, "date -s '"+by+"'"); err != nil {
-				return err
-			}
-			// Longer than a node may be silent.
-			for end := time.Now().Add(50 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Second) {
-				if err := f.NodesReady(ctx); err != nil {
-					return err
-				}
-				after, err := f.Cluster.Pods(ctx)
-				if err != nil {
-					return err
-				}
-				if !slices.Equal(before, after) {
-					return fmt.Errorf("the pods were %+v and are %+v", before, after)
-				}
-			}
-			return nil
-		})
-		step(fmt.Sprintf("step %d: a new pod starts there, and is asked", i+1), func(ctx context.Context) error {
-			name := fmt.Sprintf("late-%d", i)
-			if err := f.Cluster.Apply(ctx, fmt.Sprintf(lateJob, name)); err != nil {
-				return err
-			}
-			if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+name, "--timeout=60s"); err != nil {
-				return err
-			}
-			if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+name); err != nil {
-				return err
-			}
-			return f.Cluster.ServedByOwnNode(ctx, "worker-1")
-		})
-		step(fmt.Sprintf("step %d: nothing is left to plan", i+1), f.Unchanged)
+		steppedClock(t, f, worker, i+1, by, before)
 	}
 	step("its processes start with a clock that is wrong", func(ctx context.Context) error {
 		for _, by := range []string{"+5 minutes", "-10 minutes"} {
@@ -80,6 +48,45 @@ func TestClock(t *testing.T) {
 		return nil
 	})
 	step("destroy leaves every server clean", f.Down)
+}
+
+// steppedClock steps a host's clock: nodes stay Ready for longer than one may be silent,
+// their pods run on, a new one starts, and there is nothing to plan.
+func steppedClock(t *testing.T, f *Flow, host *lab.Host, n int, by string, before []Pod) {
+	t.Helper()
+	step := stepper(t)
+	step(fmt.Sprintf("step %d, %s: the nodes stay Ready, and their pods run on", n, by), func(ctx context.Context) error {
+		if _, err := host.Run(ctx, "date -s '"+by+"'"); err != nil {
+			return err
+		}
+		for end := time.Now().Add(50 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Second) {
+			if err := f.NodesReady(ctx); err != nil {
+				return err
+			}
+			after, err := f.Cluster.Pods(ctx)
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(before, after) {
+				return fmt.Errorf("the pods were %+v and are %+v", before, after)
+			}
+		}
+		return nil
+	})
+	step(fmt.Sprintf("step %d: a new pod starts there, and is asked", n), func(ctx context.Context) error {
+		name := fmt.Sprintf("late-%d", n)
+		if err := f.Cluster.Apply(ctx, fmt.Sprintf(lateJob, name)); err != nil {
+			return err
+		}
+		if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+name, "--timeout=60s"); err != nil {
+			return err
+		}
+		if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+name); err != nil {
+			return err
+		}
+		return f.Cluster.ServedByOwnNode(ctx, "worker-1")
+	})
+	step(fmt.Sprintf("step %d: nothing is left to plan", n), f.Unchanged)
 }
 
 // lateJob runs once, on the only worker.

@@ -32,6 +32,7 @@ func newFlowOn(t *testing.T, example string, servers lab.Options, masters, worke
 	}
 	t.Logf("terraform is %s", tools.Terraform)
 	endWhenTold(t)
+	dir := t.TempDir() // first, so that the evidence finds the kubeconfig in it
 	var log bytes.Buffer
 	var f *Flow
 	t.Cleanup(func() {
@@ -47,7 +48,7 @@ func newFlowOn(t *testing.T, example string, servers lab.Options, masters, worke
 			t.Error(err)
 		}
 	})
-	if f, err = NewFlowOn(testContext(t), tools, example, servers, t.TempDir(), masters, workers, &log); err != nil {
+	if f, err = NewFlowOn(testContext(t), tools, example, servers, dir, masters, workers, &log); err != nil {
 		t.Fatal(err)
 	}
 	return f

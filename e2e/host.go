@@ -105,26 +105,16 @@ func tables(ctx context.Context, h *lab.Host) ([]string, error) {
 		out, err := h.Run(ctx, `awk '/^nft_/ && $3 > gsub(",", "", $4) {print "rules that need " $1}' /proc/modules`)
 		return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 	}
-	path, err := h.NetNS()
-	if err != nil {
-		return nil, err
-	}
-	ns, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
-	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
-	if err != nil {
-		return nil, err
-	}
-	found, err := c.ListTables()
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("host %s: list nftables tables: %w", h.Name, err)
-	}
 	var out []string
-	for _, t := range found {
-		out = append(out, "nftables table "+t.Name)
-	}
-	return out, nil
+	err := lab.Nftables(h, func(c *nftables.Conn) error {
+		found, err := c.ListTables()
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("list nftables tables: %w", err)
+		}
+		for _, t := range found {
+			out = append(out, "nftables table "+t.Name)
+		}
+		return nil
+	})
+	return out, err
 }

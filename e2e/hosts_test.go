@@ -31,7 +31,7 @@ func TestTrouble(t *testing.T) {
 
 	step("terraform is killed while etcd starts", func(ctx context.Context) error { return w.KillApply(ctx, "master-1", "start etcd", "began") })
 	step("and again when the master has just joined", func(ctx context.Context) error { return w.KillApply(ctx, "master-1", "joined", "done") })
-	step("and again while the binaries go to a worker", func(ctx context.Context) error { return w.KillApply(ctx, "worker-1", "binaries", "began") })
+	step("and again while the binaries go to a worker", func(ctx context.Context) error { return w.KillApply(ctx, "worker-2", "binaries", "began") })
 	step("a worker cannot be installed: the rest is, it is pending", func(ctx context.Context) error {
 		if _, err := worker.Run(ctx, "mount -t tmpfs -o ro tmpfs /opt"); err != nil {
 			return err

@@ -53,7 +53,7 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(other.Dir, "now_override.tf"), []byte("provider \"gantry\" {\n  lease_timeout = \"0s\"\n}\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(other.Dir, "now_override.tf"), []byte("provider \"gantry\" {\n  lock_timeout = \"0s\"\n}\n"), 0o600); err != nil {
 		return err
 	}
 	if _, err := other.Plan(ctx); err != nil { // beforehand, so that it comes at once

@@ -171,10 +171,10 @@ true
 // FillScript is a shell script that leaves so many bytes of the disk it runs on.
 func FillScript(left int) string { return fmt.Sprintf(fillScript, left) }
 
-// FillDisk fills the host's disk to the last byte. It needs one of its own.
+// FillDisk fills the host's disk to the last byte.
 func (h *Host) FillDisk(ctx context.Context) error {
 	if h.Disk == 0 {
-		return fmt.Errorf("host %s has no disk of its own: start the lab with DiskBytes", h.Name)
+		return fmt.Errorf("host %s is a virtual machine: its disk is not of this kernel", h.Name)
 	}
 	_, err := h.Run(ctx, FillScript(0))
 	return err
@@ -187,10 +187,10 @@ func (h *Host) EmptyDisk(ctx context.Context) error {
 }
 
 // SetDiskRate bounds how fast what the host syncs comes to its disk, in bytes a
-// second. Zero lifts it. It needs a disk of its own.
+// second. Zero lifts it.
 func (h *Host) SetDiskRate(bytesPerSecond uint64) error {
 	if h.Disk == 0 {
-		return fmt.Errorf("host %s has no disk of its own: start the lab with DiskBytes", h.Name)
+		return fmt.Errorf("host %s is a virtual machine: its disk is not of this kernel", h.Name)
 	}
 	var disk unix.Stat_t
 	if err := unix.Stat(filepath.Join(h.dir(), "disk"), &disk); err != nil {

@@ -40,7 +40,7 @@ type Host struct {
 	HostKey string `json:"host_key"`
 	// Memory is its limit in bytes, 0 for none.
 	Memory int64 `json:"memory,omitempty"`
-	// Disk is the size of its own file system in bytes, 0 for the machine's.
+	// Disk is the size of its own file system in bytes, 0 of a virtual machine.
 	Disk int64 `json:"disk,omitempty"`
 	// Virtual: it is a virtual machine.
 	Virtual bool `json:"virtual,omitempty"`
@@ -303,8 +303,8 @@ func (h *Host) SSH(ctx context.Context, args ...string) *exec.Cmd {
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "root@" + h.Address}, args)...)
 }
 
-// NetNS is the path of the host's network namespace, to look at what a host has
-// no tool to show (its nftables).
+// NetNS is the path of the host's network namespace, to do from there what a host has
+// no tool for.
 func (h *Host) NetNS() (string, error) {
 	pid, err := h.leader()
 	if err == nil && h.Virtual {

@@ -51,8 +51,8 @@ type Options struct {
 	// of servers that are added later.
 	Release  string
 	Releases map[string]string
-	// DiskBytes gives each host but the virtual machines a file system of its own of
-	// that size for all that it writes, so that it can run out of room; 0 is none.
+	// DiskBytes is the size of each host's own file system, for all that it writes; of
+	// virtual machines it is another. 0 is 16 GiB.
 	DiskBytes int64
 }
 
@@ -66,7 +66,7 @@ func Check() error { return check(tools) }
 // tools are the programs that a lab runs, and the packages they come in.
 var tools = map[string]string{
 	"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ssh-keygen": "openssh-client", "ssh": "openssh-client",
-	"nsenter": "util-linux", "tar": "tar", "cp": "coreutils",
+	"nsenter": "util-linux", "tar": "tar", "cp": "coreutils", "mkfs.ext4": "e2fsprogs", "mount": "mount",
 }
 
 func check(tools map[string]string) error {
@@ -104,11 +104,6 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 			return nil, fmt.Errorf("%q is no name for a lab or a host: lower-case letters, digits and hyphens, at most 32", n)
 		}
 	}
-	if o.DiskBytes > 0 {
-		if err := check(diskTools); err != nil {
-			return nil, err
-		}
-	}
 	if n := len(o.Hosts) + len(o.Virtual); n == 0 || n > 200 {
 		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", n)
 	}
@@ -136,9 +131,11 @@ func (l *Lab) start(ctx context.Context, o Options) error {
 		return err
 	}
 	for i, name := range slices.Concat(o.Hosts, o.Virtual) {
-		l.Hosts = append(l.Hosts, &Host{
-			Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Disk: o.DiskBytes, Virtual: i >= len(o.Hosts), Release: l.releaseOf(name), lab: l,
-		})
+		h := &Host{Name: name, Address: l.address(11 + i).String(), Memory: o.MemoryBytes, Virtual: i >= len(o.Hosts), Release: l.releaseOf(name), lab: l}
+		if !h.Virtual {
+			h.Disk = cmp.Or(o.DiskBytes, defaultDisk)
+		}
+		l.Hosts = append(l.Hosts, h)
 	}
 	return l.each(func(h *Host) error {
 		if err := h.install(ctx); err != nil {
@@ -157,7 +154,7 @@ func (l *Lab) Add(ctx context.Context, name string) (*Host, error) {
 	for _, h := range l.Hosts {
 		last = max(last, int(netip.MustParseAddr(h.Address).As4()[3]))
 	}
-	h := &Host{Name: name, Address: l.address(last + 1).String(), Release: l.releaseOf(name), lab: l}
+	h := &Host{Name: name, Address: l.address(last + 1).String(), Disk: defaultDisk, Release: l.releaseOf(name), lab: l}
 	l.Hosts = append(l.Hosts, h)
 	if err := h.install(ctx); err != nil {
 		return nil, err

@@ -36,13 +36,14 @@ func (h *Host) mountRoot(ctx context.Context, image string) error {
 	return nil
 }
 
-// diskTools make a file system of a bounded size.
-var diskTools = map[string]string{"mkfs.ext4": "e2fsprogs", "mount": "mount"}
+// defaultDisk is the size of a host's disk.
+const defaultDisk = 16 << 30
 
-// mountDisk returns where all that the host writes goes. A disk of its own is a
-// sparse file; nothing of it is reserved, so that root too meets its end.
+// mountDisk returns where all that the host writes goes: a file system of its own, so
+// that it can run out of room, and so that how full the machine's is does not matter to
+// the host. It is a sparse file; nothing of it is reserved, so that root too meets its end.
 func (h *Host) mountDisk(ctx context.Context) (string, error) {
-	if h.Disk == 0 || h.Virtual {
+	if h.Virtual { // its disk is made of what is laid out here
 		return h.dir(), nil
 	}
 	file, dir := filepath.Join(h.dir(), "disk.img"), filepath.Join(h.dir(), "disk")

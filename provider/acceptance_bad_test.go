@@ -90,17 +90,22 @@ func badInputs(t *testing.T) []badInput {
 		{name: "one server in two clusters' pools of one name", pool: pairs, more: "resource \"gantry_cluster\" \"other\" {\n  name = \"other\"\n  masters = { x = { address = \"192.0.2.3\" } }\n}\n" +
 			"resource \"gantry_node_pool\" \"b\" {\n  cluster = gantry_cluster.other.handle\n" + pairs + "}\n",
 			want: []string{"A server is in two places", "192.0.2.2", "pool a of cluster demo", "pool a of cluster other"}},
-		{name: "overlapping ranges", network: `network = { pod_cidr = "10.0.0.0/8" }`, want: []string{"pod_cidr 10.0.0.0/8 and service_cidr 10.96.0.0/16 overlap"}},
-		{name: "a host among the pods", network: `network = { pod_cidr = "192.0.0.0/16" }`, want: []string{`host "m1": address 192.0.2.1 lies in pod_cidr 192.0.0.0/16`}},
-		{name: "a worker among the Services", network: `network = { service_cidr = "198.51.100.0/24" }`, pool: `name = "a"
-  hosts = { w1 = { address = "198.51.100.7" } }`, want: []string{`host "w1": address 198.51.100.7 lies in service_cidr 198.51.100.0/24`}},
-		{name: "no CIDR", network: `network = { service_cidr = "services" }`, want: []string{`service_cidr: "services" is not a CIDR such as 10.244.0.0/16`}},
-		{name: "host bits", network: `network = { pod_cidr = "10.1.2.3/16" }`, want: []string{"did you mean 10.1.0.0/16?"}},
+		{name: "overlapping ranges", network: `network = { pod_cidrs = ["10.0.0.0/8"] }`, want: []string{"pod_cidrs 10.0.0.0/8 and service_cidrs 10.96.0.0/16 overlap"}},
+		{name: "a host among the pods", network: `network = { pod_cidrs = ["192.0.0.0/16"] }`, want: []string{`host "m1": address 192.0.2.1 lies in pod_cidrs 192.0.0.0/16`}},
+		{name: "a worker among the Services", network: `network = { service_cidrs = ["198.51.100.0/24"] }`, pool: `name = "a"
+  hosts = { w1 = { address = "198.51.100.7" } }`, want: []string{`host "w1": address 198.51.100.7 lies in service_cidrs 198.51.100.0/24`}},
+		{name: "no CIDR", network: `network = { service_cidrs = ["services"] }`, want: []string{`service_cidrs: "services" is not a CIDR such as 10.244.0.0/16`}},
+		{name: "a second family", network: `network = { pod_cidrs = ["10.244.0.0/16", "fd00::/48"] }`, want: []string{"pod_cidrs: 10.244.0.0/16,fd00::/48: a second address (family) is not supported yet: give one of IPv4"}},
+		{name: "a node's second family", masters: `m1 = { address = "192.0.2.1", node_ips = ["192.0.2.1", "2001:db8::1"] }`, want: []string{`node_ips: 192.0.2.1,2001:db8::1: a second address (family) is not supported yet`}},
+		{name: "no range", network: `network = { service_cidrs = [] }`, want: []string{"network.service_cidrs list must contain at least 1 elements"}},
+		{name: "ranges as earlier versions had them", network: `network = { pod_cidr = "10.244.0.0/16" }`, want: []string{"The attribute is a list now", `Write pod_cidrs = ["10.244.0.0/16"].`}},
+		{name: "a node's address as earlier versions had it", masters: `m1 = { address = "192.0.2.1", node_ip = "192.0.2.9" }`, want: []string{`Write node_ips = ["192.0.2.9"].`}},
+		{name: "host bits", network: `network = { pod_cidrs = ["10.1.2.3/16"] }`, want: []string{"did you mean 10.1.0.0/16?"}},
 		{name: "a domain", network: `network = { dns_domain = "_" }`, want: []string{"dns_domain", `"_"`}},
 		{name: "a node's name", masters: `M_1 = { address = "192.0.2.1" }`, want: []string{`masters["M_1"]: name: "M_1": a lowercase RFC 1123 label must consist of`}},
 		{name: "a name of the API servers", pool: `name = "a"
   hosts = { kubernetes = { address = "192.0.2.2" } }`, want: []string{`hosts["kubernetes"]: a node cannot have this name: clients verify API servers by it`}},
-		{name: "the address of another as a name", masters: `m1 = { address = "m2", node_ip = "192.0.2.1" }, m2 = { address = "192.0.2.2" }, m3 = { address = "192.0.2.3" }`,
+		{name: "the address of another as a name", masters: `m1 = { address = "m2", node_ips = ["192.0.2.1"] }, m2 = { address = "192.0.2.2" }, m3 = { address = "192.0.2.3" }`,
 			want: []string{`masters["m2"]: the name is the address of "m1"`}},
 		{name: "a lifetime of certificates", network: `certificate_lifetime = "9m"`, want: []string{"certificate_lifetime: 9m0s is not between 10m and 8760h (a year)"}},
 		{name: "a label", masters: `m1 = { address = "192.0.2.1", labels = { "k" = "a b" } }`, want: []string{`masters["m1"]: labels: value "a b" of k`}},
@@ -110,7 +115,7 @@ func badInputs(t *testing.T) []badInput {
 		{name: "a port", masters: `m1 = { address = "192.0.2.1", ssh = { port = 70000 } }`, want: []string{"ssh.port value must be between 1 and 65535, got: 70000"}},
 		{name: "a duration", pool: pairs + `drain_timeout = "soon"`, want: []string{`"soon": expected a positive duration such as 90s, 5m or 24h.`}},
 		{name: "a time-out", network: `timeouts = { create = "soon" }`, want: []string{`"soon" must be a string containing a sequence of decimal numbers`}},
-		{name: "a DNS name without an address", masters: `m1 = { address = "m1.example.org" }`, want: []string{`"m1.example.org" is not an IPv4 address; give node_ip where address is a DNS name`}},
+		{name: "a DNS name without an address", masters: `m1 = { address = "m1.example.org" }`, want: []string{`"m1.example.org" is not an IPv4 address; give node_ips where address is a DNS name`}},
 
 		{name: "an audit policy", network: `api_server = { audit = { policy = "kind: Policy" } }`, want: []string{`api_server: audit: policy: it is "Policy" of ""`}},
 		{name: "an audit policy's rule", network: `api_server = { audit = { policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: All}]" } }`, want: []string{`rules[0].level: "All" is none of`}},

@@ -5,6 +5,7 @@ package provider
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestAccAClusterIsReplacedWithItsPools(t *testing.T) {
 	w := newWorld(t, 2)
 	ws := w.workspace()
 	hcl := w.block() + clusterHCL + poolHCL(oneWorker)
-	elsewhere := strings.Replace(hcl, `  name    = "demo"`, "  name    = \"demo\"\n  network = { pod_cidr = \"10.100.0.0/16\" }", 1)
+	elsewhere := strings.Replace(hcl, `  name    = "demo"`, "  name    = \"demo\"\n  network = { pod_cidrs = [\"10.100.0.0/16\"] }", 1)
 	ws.write(hcl)
 	ws.do(nil, "apply", "-auto-approve")
 
@@ -58,7 +59,7 @@ resource "terraform_data" "made" {
 }
 resource "gantry_cluster" "this" {
   name    = terraform_data.made.output.cluster
-  network = { pod_cidr = terraform_data.made.output.pods }
+  network = { pod_cidrs = [terraform_data.made.output.pods] }
   masters = { m1 = { address = "192.0.2.1" } }
   workloads_on_masters = terraform_data.made.output.workloads
 }
@@ -128,4 +129,54 @@ func TestAccAServerIsInstalledAnew(t *testing.T) {
 	if err != nil || !strings.Contains(string(state), keyOfServer("another")) {
 		t.Errorf("the new key is not in state (%v): %s", err, state)
 	}
+}
+
+// An apply over a state of the earlier version, in which ranges and addresses were single
+// texts, has nothing to do and touches no server.
+func TestAccAStateOfTheEarlierVersion(t *testing.T) {
+	w := newWorld(t, 2)
+	ws := w.workspace()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	ws.write(w.block() + `
+resource "gantry_cluster" "this" {
+  name    = "demo"
+  network = { pod_cidrs = ["10.100.0.0/16"] }
+  masters = { m1 = { address = "192.0.2.1", node_ips = ["192.0.2.1"] } }
+}
+resource "gantry_kubeconfig_file" "admin" {
+  cluster = gantry_cluster.this.handle
+  path    = "` + kubeconfig + `"
+}
+` + poolHCL(oneWorker))
+	ws.do(nil, "apply", "-auto-approve")
+	ws.do([]string{"No changes."}, "plan", "-detailed-exitcode") // which remembers on the master that the cluster is known
+
+	file := filepath.Join(ws.dir, "terraform.tfstate")
+	state, err := os.ReadFile(file)
+	w.must(err)
+	old := string(state)
+	for _, x := range []struct{ is, was string }{
+		{`"(pod_cidr|service_cidr|node_ip)": null,\s*`, ``},
+		{`"(pod_cidr|service_cidr|node_ip)s": \[\s*("[^"]*")\s*\]`, `"$1": $2`}, {`"node_ips": null`, `"node_ip": null`}, {`"schema_version": 1`, `"schema_version": 0`},
+	} {
+		re := regexp.MustCompile(x.is)
+		if !re.MatchString(old) {
+			t.Fatalf("the state has no %s: %s", x.is, old)
+		}
+		old = re.ReplaceAllString(old, x.was)
+	}
+	w.must(os.WriteFile(file, []byte(old), 0o600))
+
+	before := map[string]int{}
+	for address, m := range w.servers {
+		before[address] = len(m.Changes())
+	}
+	ws.do([]string{"No changes."}, "plan", "-detailed-exitcode")
+	ws.do([]string{"0 added, 0 changed, 0 destroyed"}, "apply", "-auto-approve")
+	for address, m := range w.servers {
+		if more := m.Changes()[before[address]:]; len(more) > 0 {
+			t.Errorf("%s was changed: %v", address, more)
+		}
+	}
+	ws.do([]string{"3 destroyed"}, "destroy", "-auto-approve")
 }

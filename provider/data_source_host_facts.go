@@ -31,8 +31,8 @@ func (*hostFactsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "What a server is, and what stands against its becoming a node. It is asked over SSH and nothing on it is changed.",
 		Attributes: map[string]schema.Attribute{
-			"address": schema.StringAttribute{Required: true, MarkdownDescription: "Address that sshd answers on."},
-			"node_ip": schema.StringAttribute{Optional: true, MarkdownDescription: "IPv4 address that other nodes would use, where it is not `address`."},
+			"address":  schema.StringAttribute{Required: true, MarkdownDescription: "Address that sshd answers on."},
+			"node_ips": schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Addresses that other nodes would use, where that is not `address`. One of IPv4; a second family is not supported yet."},
 			"ssh": schema.SingleNestedAttribute{
 				Optional: true, MarkdownDescription: "Where the server is logged in to differently from the provider's `ssh`.",
 				Attributes: map[string]schema.Attribute{

@@ -57,7 +57,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	wait := lockTimeout(m.LeaseTimeout, &resp.Diagnostics)
+	wait := lockTimeout(m.LockTimeout, &resp.Diagnostics)
 	bundleUnknown := m.Bundle.IsUnknown() || m.BundlePublicKey.IsUnknown()
 	data := &providerData{now: p.now, bundleUnknown: bundleUnknown, incomplete: bundleUnknown || m.LogDir.IsUnknown()}
 	var logins login.Profiles

@@ -3,15 +3,18 @@ package provider
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
@@ -27,6 +30,7 @@ var (
 	_ resource.ResourceWithConfigure      = (*clusterResource)(nil)
 	_ resource.ResourceWithImportState    = (*clusterResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*clusterResource)(nil)
+	_ resource.ResourceWithUpgradeState   = (*clusterResource)(nil)
 	_ resource.ResourceWithValidateConfig = (*clusterResource)(nil)
 
 	_ hostGroup[model.Cluster] = (*clusterResource)(nil)
@@ -42,7 +46,13 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 	with := func(description, value string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(value), MarkdownDescription: description + " (default `" + value + "`)."}
 	}
+	ranges := func(description, value string) schema.ListAttribute {
+		return schema.ListAttribute{Optional: true, Computed: true, ElementType: types.StringType, Default: listdefault.StaticValue(model.StringList([]string{value})),
+			Validators:          []validator.List{listvalidator.SizeAtLeast(1)},
+			MarkdownDescription: description + " (default `[\"" + value + "\"]`). One of IPv4; a second family is not supported yet."}
+	}
 	resp.Schema = schema.Schema{
+		Version:             stateVersion,
 		MarkdownDescription: "A cluster: its identity, its network and its masters. One master is enough; with three, any one may be lost.",
 		Attributes: map[string]schema.Attribute{
 			"id":   schema.StringAttribute{Computed: true, PlanModifiers: keepState(), MarkdownDescription: "UUID of the cluster, also in every server's `/etc/gantry/host.yaml`."},
@@ -53,9 +63,11 @@ func (*clusterResource) Schema(ctx context.Context, _ resource.SchemaRequest, re
 					"Other ranges or another domain replace the cluster.", "Other ranges or another domain replace the cluster.")},
 				MarkdownDescription: "Address ranges, DNS domain and how Services choose. Ranges and domain cannot be changed in a living cluster.",
 				Attributes: map[string]schema.Attribute{
-					"pod_cidr":     with("Range of pod addresses; each node takes a /24 of it", spec.DefaultPodCIDR),
-					"service_cidr": with("Range of Service addresses", spec.DefaultServiceCIDR),
-					"dns_domain":   with("Domain of cluster DNS", spec.DefaultDNSDomain),
+					"pod_cidrs":     ranges("Ranges of pod addresses; each node takes a /24 of it", spec.DefaultPodCIDR),
+					"service_cidrs": ranges("Ranges of Service addresses", spec.DefaultServiceCIDR),
+					"dns_domain":    with("Domain of cluster DNS", spec.DefaultDNSDomain),
+					"pod_cidr":      listNow("pod_cidrs"),
+					"service_cidr":  listNow("service_cidrs"),
 					"service_locality": with("How a Service that names no `trafficDistribution` prefers endpoints on the caller's own node: "+
 						"`weighted` keeps most connections there, so that every endpoint still takes as many as the others; `same-node` keeps all there; "+
 						"`none` spreads them evenly", spec.DefaultServiceLocality),
@@ -123,6 +135,11 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 // Delete makes every master bare again.
 func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	deleteHosts(ctx, r.provider, r, req, resp)
+}
+
+// UpgradeState reads states of earlier versions.
+func (*clusterResource) UpgradeState(context.Context) map[int64]resource.StateUpgrader {
+	return upgraders("network", "masters/*", "handle", "handle/masters/*")
 }
 
 // ImportState takes up a cluster by [user@]address[:port] of any of its masters.

@@ -27,6 +27,7 @@ type kubeconfigFileResource struct{ resourceBase }
 var (
 	_ resource.ResourceWithConfigure      = (*kubeconfigFileResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*kubeconfigFileResource)(nil)
+	_ resource.ResourceWithUpgradeState   = (*kubeconfigFileResource)(nil)
 	_ resource.ResourceWithValidateConfig = (*kubeconfigFileResource)(nil)
 )
 
@@ -42,6 +43,7 @@ func (*kubeconfigFileResource) Schema(_ context.Context, _ resource.SchemaReques
 			MarkdownDescription: description + " (default `" + value + "`)."}
 	}
 	resp.Schema = schema.Schema{
+		Version:             stateVersion,
 		MarkdownDescription: "A kubeconfig file on the machine that runs Terraform, readable by its owner only. State holds its path and fingerprint.",
 		Attributes: map[string]schema.Attribute{
 			"id":           schema.StringAttribute{Computed: true, PlanModifiers: keepState(), MarkdownDescription: "The path."},
@@ -147,6 +149,11 @@ func (*kubeconfigFileResource) Delete(ctx context.Context, req resource.DeleteRe
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		resp.Diagnostics.AddError("The kubeconfig was not removed", err.Error())
 	}
+}
+
+// UpgradeState reads states of earlier versions.
+func (*kubeconfigFileResource) UpgradeState(context.Context) map[int64]resource.StateUpgrader {
+	return upgraders("cluster", "cluster/masters/*")
 }
 
 func (r *kubeconfigFileResource) write(ctx context.Context, m *model.KubeconfigFile, diags *diag.Diagnostics) {

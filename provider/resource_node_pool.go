@@ -26,6 +26,7 @@ var (
 	_ resource.ResourceWithConfigure      = (*nodePoolResource)(nil)
 	_ resource.ResourceWithImportState    = (*nodePoolResource)(nil)
 	_ resource.ResourceWithModifyPlan     = (*nodePoolResource)(nil)
+	_ resource.ResourceWithUpgradeState   = (*nodePoolResource)(nil)
 	_ resource.ResourceWithValidateConfig = (*nodePoolResource)(nil)
 
 	_ hostGroup[model.Pool] = (*nodePoolResource)(nil)
@@ -39,6 +40,7 @@ func (*nodePoolResource) Metadata(_ context.Context, req resource.MetadataReques
 // Schema describes it.
 func (*nodePoolResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
+		Version:             stateVersion,
 		MarkdownDescription: "Workers that are alike. A server that is added joins, and no other is touched; one that is removed is drained, taken out of the cluster and left bare.",
 		Attributes: map[string]schema.Attribute{
 			"id":      schema.StringAttribute{Computed: true, PlanModifiers: keepState(), MarkdownDescription: "The cluster's ID and the pool's name."},
@@ -104,6 +106,11 @@ func (r *nodePoolResource) Update(ctx context.Context, req resource.UpdateReques
 // Delete drains every host and makes it bare again.
 func (r *nodePoolResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	deleteHosts(ctx, r.provider, r, req, resp)
+}
+
+// UpgradeState reads states of earlier versions.
+func (*nodePoolResource) UpgradeState(context.Context) map[int64]resource.StateUpgrader {
+	return upgraders("cluster", "cluster/masters/*", "hosts/*")
 }
 
 // ImportState takes up a pool by the import ID of its cluster, a slash and its name.

@@ -64,14 +64,14 @@ func whoAmI() string {
 // defaultLockTimeout is longer than the lock of a run that was cut off lasts.
 const defaultLockTimeout = 20 * time.Second
 
-// lockTimeout is the attribute lease_timeout.
+// lockTimeout is the attribute lock_timeout.
 func lockTimeout(v types.String, diags *diag.Diagnostics) time.Duration {
 	if v.IsNull() || v.IsUnknown() {
 		return defaultLockTimeout
 	}
 	d, err := time.ParseDuration(v.ValueString())
 	if err != nil || d < 0 {
-		diags.AddAttributeError(path.Root("lease_timeout"), "Not a duration", "Write it as 20s or 5m; 0s is not to wait at all.")
+		diags.AddAttributeError(path.Root("lock_timeout"), "Not a duration", "Write it as 20s or 5m; 0s is not to wait at all.")
 	}
 	return d
 }

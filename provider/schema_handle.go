@@ -3,6 +3,7 @@ package provider
 import (
 	dschema "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/provider/model"
 )
@@ -17,12 +18,15 @@ func handleAttributes(computed bool) map[string]schema.Attribute {
 	opt := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{Computed: computed, Optional: !computed, MarkdownDescription: description}
 	}
+	list := func(description string) schema.ListAttribute {
+		return schema.ListAttribute{Computed: computed, Required: !computed, ElementType: types.StringType, MarkdownDescription: description}
+	}
 	return map[string]schema.Attribute{
-		"cluster_id":   str("UUID of the cluster."),
-		"cluster_name": str("Name of the cluster."),
-		"pod_cidr":     str("Range of pod addresses."),
-		"service_cidr": str("Range of Service addresses."),
-		"dns_domain":   str("Domain of cluster DNS."),
+		"cluster_id":    str("UUID of the cluster."),
+		"cluster_name":  str("Name of the cluster."),
+		"pod_cidrs":     list("Ranges of pod addresses."),
+		"service_cidrs": list("Ranges of Service addresses."),
+		"dns_domain":    str("Domain of cluster DNS."),
 
 		"certificate_lifetime": opt("How long certificates live, where it is not a year."),
 		"service_locality":     opt("How endpoints on the caller's own node are preferred, where it is not `weighted`."),
@@ -30,7 +34,7 @@ func handleAttributes(computed bool) map[string]schema.Attribute {
 			Computed: computed, Required: !computed, MarkdownDescription: "The masters, by name.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"address":  str("Address that sshd answers on."),
-				"node_ip":  str("Address that the other nodes use."),
+				"node_ips": list("Addresses that the other nodes use."),
 				"host_key": opt("The pinned SSH host key."),
 				"user":     opt("User to log in as, where it is not the provider's."),
 				"port":     schema.Int64Attribute{Computed: computed, Optional: !computed, MarkdownDescription: "Port of sshd, where it is not the provider's."},

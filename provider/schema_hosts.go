@@ -15,7 +15,8 @@ func hostsAttribute(description string) schema.MapNestedAttribute {
 		MarkdownDescription: description + " The key is the name of the Node: lower case letters, digits and dashes.",
 		NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 			"address":  schema.StringAttribute{Required: true, Validators: []validator.String{stringvalidator.LengthAtLeast(1)}, MarkdownDescription: "Address that sshd answers on."},
-			"node_ip":  schema.StringAttribute{Optional: true, MarkdownDescription: "IPv4 address that the other nodes use, where it is not `address`."},
+			"node_ips": schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Addresses that the other nodes use, where that is not `address`. One of IPv4; a second family is not supported yet."},
+			"node_ip":  listNow("node_ips"),
 			"host_key": schema.StringAttribute{Optional: true, MarkdownDescription: "The server's SSH host key, such as `ssh-ed25519 AAAA…`. Without it the key of the first contact is pinned in `status`; another one later is an error."},
 			"labels":   schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Labels of this Node, beside those of its pool."},
 

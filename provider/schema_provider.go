@@ -15,7 +15,7 @@ type providerModel struct {
 	Parallelism types.Int64  `tfsdk:"parallelism"`
 	LogDir      types.String `tfsdk:"log_dir"`
 
-	LeaseTimeout       types.String `tfsdk:"lease_timeout"`
+	LockTimeout        types.String `tfsdk:"lock_timeout"`
 	NodeTimeout        types.String `tfsdk:"node_timeout"`
 	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
 	BundleFromMaster   types.Bool   `tfsdk:"bundle_from_master"`
@@ -40,7 +40,7 @@ func providerAttributes() map[string]schema.Attribute {
 		"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10, and of many servers an eighth of them, up to 64). As many as eight times that are looked at."},
 		"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run: every step on every server as JSON lines, and beside them a summary to read, with how long each step took and how much was sent."},
 
-		"lease_timeout": lockTimeoutAttribute(),
+		"lock_timeout": lockTimeoutAttribute(),
 		"node_timeout": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
 			MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run, and how long etcd on a new master may come no further while it catches up (default `2m`). After that the server is left pending."},
 		"abandon_unreachable": abandonAttribute(),

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"maps"
 	"net"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -55,16 +54,6 @@ type Model struct {
 	files   map[string]file
 	dirs    map[string]fs.FileMode
 	units   map[string]*unit
-}
-
-type file struct {
-	data []byte
-	mode fs.FileMode
-}
-
-type unit struct {
-	active, enabled bool
-	starts          int
 }
 
 var _ host.Host = (*Model)(nil)
@@ -183,21 +172,6 @@ func (m *Model) Starts(name string) int {
 	return 0
 }
 
-// lose ends the connections, and with them what guards a run lock.
-func (m *Model) lose() {
-	if !m.cut {
-		close(m.lost)
-	}
-	if m.Grace == 0 {
-		m.runLock = record{}
-	}
-	m.cut = true
-}
-
-func (m *Model) unreachable() error {
-	return &host.Error{Kind: host.ErrUnreachable, Host: m.Title, Doing: "run", Err: io.EOF}
-}
-
 // Name is the title.
 func (m *Model) Name() string { return m.Title }
 
@@ -268,15 +242,6 @@ func (m *Model) Upload(ctx context.Context, p string, r io.Reader, mode fs.FileM
 	})
 }
 
-func (m *Model) put(p string, data []byte, mode fs.FileMode) error {
-	dir := path.Dir(p)
-	if _, ok := m.dirs[dir]; !ok && strings.Contains(dir, "gantry") {
-		return fmt.Errorf("%s: no such directory %s", m.Title, dir)
-	}
-	m.files[p] = file{slices.Clone(data), mode}
-	return nil
-}
-
 // Dial reaches an end that says nothing, unless OnDial knows better.
 func (m *Model) Dial(_ context.Context, _, address string) (net.Conn, error) {
 	if m.OnDial != nil {
@@ -332,19 +297,4 @@ func (m *Model) half(c host.Command, name string, args []string, interrupted boo
 		return nil // each is written beside and put in its place as a whole
 	}
 	return m.interpret(c, name, args, out)
-}
-
-func (m *Model) mkdir(p string, mode fs.FileMode) {
-	for d := path.Dir(p); d != "/"; d = path.Dir(d) {
-		if _, ok := m.dirs[d]; !ok {
-			m.dirs[d] = 0o755
-		}
-	}
-	m.dirs[p] = mode
-}
-
-func (m *Model) remove(p string) {
-	below := func(q string) bool { return q == p || strings.HasPrefix(q, p+"/") }
-	maps.DeleteFunc(m.files, func(q string, _ file) bool { return below(q) })
-	maps.DeleteFunc(m.dirs, func(q string, _ fs.FileMode) bool { return below(q) })
 }

@@ -93,7 +93,7 @@ func alone(s Subject, around Surroundings) []Finding {
 	}
 	for _, ip := range s.Node.Host.IPs() {
 		if !slices.Contains(f.Addresses, ip) {
-			add("give node_ip, one of "+strings.Join(addr.IPs(f.Addresses).Strings(), ", "), "it has no address %s", ip)
+			add("give node_ips, one of "+strings.Join(addr.IPs(f.Addresses).Strings(), ", "), "it has no address %s", ip)
 		}
 	}
 	switch unreached := strings.Join(s.Reach.Unreached, "; "); {

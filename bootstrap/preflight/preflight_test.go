@@ -53,7 +53,7 @@ func TestEachFindingSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"clock ahead":     {func(s *Subject) { s.Skew = 2 * time.Minute }, []string{"its clock is 2m0s ahead of this machine's"}},
 		"clock behind":    {func(s *Subject) { s.Skew = -time.Hour }, []string{"its clock is 1h0m0s behind this machine's"}},
 		"clock near":      {func(s *Subject) { s.Skew = -MaxSkew }, nil},
-		"address":         {func(s *Subject) { s.Node.Host.NodeIPs = addr.MustIPs("203.0.113.1") }, []string{"it has no address 203.0.113.1: give node_ip, one of 198.51.100.9, 192.0.2.1"}},
+		"address":         {func(s *Subject) { s.Node.Host.NodeIPs = addr.MustIPs("203.0.113.1") }, []string{"it has no address 203.0.113.1: give node_ips, one of 198.51.100.9, 192.0.2.1"}},
 		"masters": {func(s *Subject) {
 			s.Node.Master, s.Reach = false, Reach{None: true, Unreached: []string{"a: refused", "b: refused"}}
 		},

@@ -14,13 +14,13 @@ func TestTheBordersOfWhatIsValid(t *testing.T) {
 		says   string // empty: it is valid
 	}{
 		{"the smallest pod range", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.244.0.0/24") }, ""},
-		{"a smaller one", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.244.0.0/25") }, "pod_cidr 10.244.0.0/25 is too small"},
+		{"a smaller one", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("10.244.0.0/25") }, "pod_cidrs 10.244.0.0/25 is too small"},
 		{"the smallest service range", func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.96.0.0/28") }, ""},
-		{"a smaller one of Services", func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.96.0.0/29") }, "service_cidr 10.96.0.0/29 is too small"},
-		{"IPv6 pods", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("fd00::/16") }, "pod_cidr: fd00::/16 is not IPv4"},
-		{"an address in the Services", func(c *Cluster) { c.Masters[0].NodeIPs = addr.MustIPs("10.96.3.3") }, `host "m1": address 10.96.3.3 lies in service_cidr 10.96.0.0/16`},
+		{"a smaller one of Services", func(c *Cluster) { c.Network.ServiceCIDRs = addr.MustPrefixes("10.96.0.0/29") }, "service_cidrs 10.96.0.0/29 is too small"},
+		{"IPv6 pods", func(c *Cluster) { c.Network.PodCIDRs = addr.MustPrefixes("fd00::/16") }, "pod_cidrs: fd00::/16 is not IPv4"},
+		{"an address in the Services", func(c *Cluster) { c.Masters[0].NodeIPs = addr.MustIPs("10.96.3.3") }, `host "m1": address 10.96.3.3 lies in service_cidrs 10.96.0.0/16`},
 		{"an address beside them", func(c *Cluster) { c.Masters[0].NodeIPs = addr.MustIPs("10.97.0.0") }, ""},
-		{"no pods, and a host", func(c *Cluster) { c.Network.PodCIDRs = nil }, "pod_cidr: required"},
+		{"no pods, and a host", func(c *Cluster) { c.Network.PodCIDRs = nil }, "pod_cidrs: required"},
 		{"an IPv6 host", func(c *Cluster) { c.Masters[0].Address = "2001:db8::1" }, "2001:db8::1 is not IPv4"},
 		{"the last port", func(c *Cluster) { c.Masters[0].SSH.Port = 65535 }, ""},
 		{"one more", func(c *Cluster) { c.Masters[0].SSH.Port = 65536 }, "65536 is not a port"},
@@ -60,7 +60,7 @@ func TestAPoolSaysAllThatIsWrong(t *testing.T) {
 		{"a taint's effect", func(p *Pool) { p.Taints[2].Effect = "" }, `taints[2]: effect "" is none of`},
 		{"a name of a master", func(p *Pool) { p.Hosts[0].Name = "m2" }, `hosts["m2"]: the cluster has a master of that name`},
 		{"an address of a master", func(p *Pool) { p.Hosts[0].Address = "192.0.2.2" }, "address 192.0.2.2 is that of master m2"},
-		{"a pod's address", func(p *Pool) { p.Hosts[0].Address = "10.244.0.1" }, "lies in pod_cidr"},
+		{"a pod's address", func(p *Pool) { p.Hosts[0].Address = "10.244.0.1" }, "lies in pod_cidrs"},
 	} {
 		p := fine()
 		tc.change(&p)

@@ -63,8 +63,8 @@ func sharedAddress(a, b Host) (string, bool) {
 
 // Validate reports ranges that are not CIDRs, too small, or that overlap.
 func (n Network) Validate() error {
-	pod, errPod := cidr("pod_cidr", n.PodCIDRs)
-	service, errService := cidr("service_cidr", n.ServiceCIDRs)
+	pod, errPod := cidr("pod_cidrs", n.PodCIDRs)
+	service, errService := cidr("service_cidrs", n.ServiceCIDRs)
 	err := errors.Join(errPod, errService)
 	if msgs := validation.IsDNS1123Subdomain(n.DNSDomain); len(msgs) > 0 {
 		err = errors.Join(err, fmt.Errorf("dns_domain: %q: %s", n.DNSDomain, strings.Join(msgs, "; ")))
@@ -73,13 +73,13 @@ func (n Network) Validate() error {
 		err = errors.Join(err, fmt.Errorf("service_locality: %q is none of %s", n.ServiceLocality, strings.Join(ServiceLocalities(), ", ")))
 	}
 	if errPod == nil && errService == nil && pod.Overlaps(service) {
-		err = errors.Join(err, fmt.Errorf("pod_cidr %s and service_cidr %s overlap", pod, service))
+		err = errors.Join(err, fmt.Errorf("pod_cidrs %s and service_cidrs %s overlap", pod, service))
 	}
 	if errPod == nil && pod.Bits() > 24 {
-		err = errors.Join(err, fmt.Errorf("pod_cidr %s is too small: each node takes a /24 of it", pod))
+		err = errors.Join(err, fmt.Errorf("pod_cidrs %s is too small: each node takes a /24 of it", pod))
 	}
 	if errService == nil && service.Bits() > 28 {
-		err = errors.Join(err, fmt.Errorf("service_cidr %s is too small: a /28 is the least", service))
+		err = errors.Join(err, fmt.Errorf("service_cidrs %s is too small: a /28 is the least", service))
 	}
 	return err
 }
@@ -88,7 +88,7 @@ func (n Network) Validate() error {
 // it could not be told from a pod or a Service.
 func (n Network) excludes(hosts []Host) error {
 	var err error
-	for name, ranges := range map[string]addr.Prefixes{"pod_cidr": n.PodCIDRs, "service_cidr": n.ServiceCIDRs} {
+	for name, ranges := range map[string]addr.Prefixes{"pod_cidrs": n.PodCIDRs, "service_cidrs": n.ServiceCIDRs} {
 		for _, h := range hosts {
 			for _, ip := range h.IPs() {
 				if ranges.Contains(ip) {
@@ -127,10 +127,10 @@ func hosts(field string, hs []Host) error {
 		}
 		switch ips := h.IPs(); {
 		case len(ips) == 0:
-			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ip where address is a DNS name", at, h.Address))
+			err = errors.Join(err, fmt.Errorf("%s: %q is not an IPv4 address; give node_ips where address is a DNS name", at, h.Address))
 		default:
 			if checkErr := ips.Check(); checkErr != nil {
-				err = errors.Join(err, fmt.Errorf("%s: node_ip: %w", at, checkErr))
+				err = errors.Join(err, fmt.Errorf("%s: node_ips: %w", at, checkErr))
 			}
 		}
 		if h.SSH.Port < 0 || h.SSH.Port > 65535 {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,29 +48,6 @@ type line struct {
 }
 
 var _ host.Host = (*Host)(nil)
-
-// Dial connects and logs in, through the jump hosts where the Config has some.
-// Errors are of the kinds host.ErrUnreachable, host.ErrAuth,
-// host.ErrHostKeyChanged and host.ErrHostKeyUnknown, also where it is a jump host that they are about.
-func Dial(ctx context.Context, cfg Config, t Target) (*Host, error) {
-	if cfg.Jumps == nil {
-		return login(ctx, cfg, t, nil)
-	}
-	jump, release, err := cfg.Jumps.enter(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s (%s): %w", t.Name, t.Address, err)
-	}
-	h, err := login(ctx, cfg, t, jump)
-	if err != nil {
-		release()
-		return nil, err
-	}
-	h.leave = sync.OnceFunc(func() {
-		h.client.Close() // nothing is in flight any more
-		release()
-	})
-	return h, nil
-}
 
 // login connects directly, or through the jump host where it is not nil.
 func login(ctx context.Context, cfg Config, t Target, jump *Host) (*Host, error) {

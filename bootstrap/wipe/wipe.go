@@ -88,12 +88,15 @@ func removeUnits(files []string) step.Change {
 	}
 }
 
-// removePluginsScript leaves the directory that others may use too, unless it is empty.
-const removePluginsScript = `shared=$1; shift; rm -rf --one-file-system -- "$@"; rmdir -- "$shared" 2>/dev/null; for dir; do [ ! -e "$dir" ] || exit 1; done`
+// removePluginsScript leaves the directory that others may use too, unless it is empty. A
+// volume that is still mounted is somebody's data, also where it lies on the same file system.
+const removePluginsScript = `shared=$1; shift
+while read -r _ _ _ _ at _; do for dir; do case $at in "$dir"/*) echo "$at is still mounted" >&2; exit 1;; esac; done; done </proc/self/mountinfo
+rm -rf --one-file-system -- "$@"; rmdir -- "$shared" 2>/dev/null; for dir; do [ ! -e "$dir" ] || exit 1; done`
 
 // removePlugins removes what the drivers of a node had there.
 func removePlugins() step.Change {
-	dirs := []string{config.DevicePluginDir, config.PluginRegistryDir, config.PluginDir}
+	dirs := []string{config.DevicePluginDir, config.PluginRegistryDir, config.PluginDir, config.DriverPodsDir}
 	return step.Command{
 		Name: "remove " + config.SharedKubeletDir, Command: host.Shell("remove-plugins", removePluginsScript, append([]string{config.SharedKubeletDir}, dirs...)...),
 		Needs: step.Watch{Files: dirs},

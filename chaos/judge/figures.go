@@ -19,8 +19,8 @@ type Figures struct {
 	Slowest          time.Duration
 	// Ready are the times from a heal until all was as it should be.
 	Ready []time.Duration
-	// Dead is the longest time after a fault at which the Service still sent a new
-	// connection, from a host without a fault, to where nobody answers.
+	// Dead is the longest time after a fault, until all was well again, at which the
+	// Service still sent a new connection, from a host without a fault, to where nobody is.
 	Dead time.Duration
 	// Elsewhere is the longest time until the application's replicas were all Ready on
 	// other nodes: zero if no round lasted that long or none was on a target.
@@ -74,7 +74,8 @@ func Measure(h *History, app string, replicas int) []Figures {
 			}
 		}
 		for _, c := range h.Connections {
-			if !c.Held && c.Error != "" && c.At >= f.Begin && c.At < f.Over && !slices.Contains(f.Targets, c.From) {
+			// Where nobody is nobody shakes hands; who is late with an answer is somebody.
+			if !c.Held && strings.HasPrefix(c.Error, "dial ") && c.At >= f.Begin && c.At < max(f.Ready, f.Heal) && !slices.Contains(f.Targets, c.From) {
 				g.Dead = max(g.Dead, c.At-f.Begin)
 			}
 		}

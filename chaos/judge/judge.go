@@ -6,20 +6,23 @@ import (
 	"time"
 )
 
-// readyWithin is how soon after a heal everything is as it should be, on a machine that
-// has nothing else to do; patientWithin is how long it may take however busy it is.
 const (
-	readyWithin   = 10 * time.Second
-	patientWithin = time.Minute
+	// readyWithin is how soon after a heal everything is as it should be, and LeftWithin
+	// how soon after that what is over is taken down, on a machine that has nothing else
+	// to do.
+	readyWithin = 10 * time.Second
+	LeftWithin  = 30 * time.Second
+	// patientWithin is how long either may take however busy the machine is.
+	patientWithin = 5 * time.Minute
 )
 
-// allowed is how long a heal may take of whose machine others had a part: as long as the
-// work of ten seconds takes in what is left of it.
-func allowed(others float64) time.Duration {
-	if others >= 1-float64(readyWithin)/float64(patientWithin) {
+// Allowed is how long something may take of whose machine others had a part, from 0 to 1:
+// as long as its work alone takes in what is left of it.
+func Allowed(alone time.Duration, others float64) time.Duration {
+	if others >= 1-float64(alone)/float64(patientWithin) {
 		return patientWithin
 	}
-	return time.Duration(float64(readyWithin) / (1 - others))
+	return time.Duration(float64(alone) / (1 - others))
 }
 
 // Violation is a promise that was not kept.
@@ -61,7 +64,7 @@ func heals(faults []Fault) []Violation {
 		switch after := f.Ready - f.Heal; {
 		case f.NotReady != "":
 			out = append(out, Violation{"ready", f.Over, what + "it never was as it should be: " + f.NotReady})
-		case after > allowed(f.Others):
+		case after > Allowed(readyWithin, f.Others):
 			out = append(out, Violation{"ready", f.Ready, fmt.Sprintf("%sas it should be only %.1f s after the heal (others had %.0f %% of the machine); after %s: %s",
 				what, after.Seconds(), 100*f.Others, readyWithin, f.Late)})
 		}

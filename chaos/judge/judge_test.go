@@ -226,8 +226,10 @@ func TestHeals(t *testing.T) {
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 20*s + 1}}}, "ready")
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30 * s, Others: 0.5}}})
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30*s + 1, Others: 0.5}}}, "ready")
-	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 70 * s, Others: 0.99}}})
-	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 70*s + 1, Others: 1}}}, "ready")
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 110 * s, Others: 0.9}}})
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 110*s + 1, Others: 0.9}}}, "ready")
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 310 * s, Others: 0.99}}})
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 310*s + 1, Others: 1}}}, "ready")
 	check(t, &History{Faults: []Fault{{Unapplied: "it ended"}}}, "plan")
 	check(t, &History{Faults: []Fault{{NotReady: "node n", Leftovers: []string{"a mount"}, Plan: []string{"update"}, Lost: []string{"w-1"}}}}, "ready", "leftover", "plan", "lost")
 }
@@ -249,7 +251,9 @@ func TestFigures(t *testing.T) {
 		},
 		Requests: []Request{request(1, 5, true), request(8, 3, false), request(12, 4, true), request(110, 9, true), request(201, 1, false)},
 		Connections: []Connection{
-			{At: 14 * s, From: "w2", Error: "refused"}, {At: 16 * s, From: "w1", Error: "x"}, {At: 17 * s, From: "w2"}, {At: 18 * s, From: "w2", Held: true, Error: "x"}, {At: 9 * s, From: "w2", Error: "x"},
+			{At: 14 * s, From: "w2", Error: "dial tcp: refused"}, {At: 16 * s, From: "w1", Error: "dial x"}, {At: 17 * s, From: "w2"},
+			{At: 18 * s, From: "w2", Held: true, Error: "dial x"}, {At: 9 * s, From: "w2", Error: "dial x"},
+			{At: 20 * s, From: "w2", Error: "read tcp: timeout"}, {At: 103 * s, From: "w2", Error: "dial x"}, {At: 206 * s, From: "w1", Error: "dial x"},
 		},
 		Pods: []Pod{ready(1, "a", "w1", true), ready(1, "b", "w2", true), ready(60, "a", "w1", false), ready(70, "c", "w3", false), ready(73, "c", "w3", true)},
 	}

@@ -20,7 +20,7 @@ func hostCommand() *cobra.Command {
 			// Volumes may lie on a disk of their own: they are removed before it is unmounted,
 			// and after pods, and all that is mounted in these, are gone.
 			return errors.Join(
-				hostclean.Clean(cmd.Context(), config.CgroupRoot, config.RunDir, config.KubeletDir),
+				hostclean.Clean(cmd.Context(), config.CgroupRoot, config.RunDir, config.KubeletDir, config.DriverPodsDir, config.PluginDir),
 				hostclean.RemoveVolumes(volumesDir()),
 				hostclean.Clean(cmd.Context(), config.CgroupRoot, config.StateDir),
 				network.Cleanup(),

@@ -11,6 +11,10 @@ import (
 )
 
 func main() {
+	if builtWithCgo {
+		fmt.Fprintln(os.Stderr, "gantry: this program was built with cgo, and cannot run servers: build it with CGO_ENABLED=0, as make build does")
+		os.Exit(1)
+	}
 	root := &cobra.Command{
 		Use:           "gantry",
 		Short:         "The processes of a Gantry cluster, and the tools to look at it",

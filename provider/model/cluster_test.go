@@ -67,7 +67,7 @@ func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 		want    spec.Network
 	}{
 		"none": {types.ObjectNull(kind), all}, "its own": {NetworkOf(own), own}, "the default": {NetworkDefault(), all},
-		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": str("10.3.0.0/16"), "dns_domain": types.StringNull(), "service_locality": types.StringNull()}), some},
+		"some": {types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": types.StringNull(), "pod_cidrs": types.ListNull(types.StringType), "service_cidrs": StringList([]string{"10.3.0.0/16"}), "dns_domain": types.StringNull(), "service_locality": types.StringNull()}), some},
 	} {
 		m := clusterOf(t, demo())
 		m.Network = tc.network
@@ -83,15 +83,15 @@ func TestAConfigurationHasTheDefaultsOfTheNetwork(t *testing.T) {
 func TestAddressesThatAreNone(t *testing.T) {
 	kind := NetworkDefault().AttributeTypes(t.Context())
 	m := clusterOf(t, demo())
-	m.Network = types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": str("pods"), "service_cidr": str("10.3.0.0/16,services"), "dns_domain": str("d"), "service_locality": str("none")})
+	m.Network = types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": types.StringNull(), "pod_cidrs": StringList([]string{"pods"}), "service_cidrs": StringList([]string{"10.3.0.0/16", "10.4.0.0/16,10.5.0.0/16"}), "dns_domain": str("d"), "service_locality": str("none")})
 	var diags diag.Diagnostics
 	m.ConfigSpec(t.Context(), &diags)
-	Host{Address: str("a"), NodeIP: str("here")}.Spec(t.Context(), "m1", "", &diags)
+	Host{Address: str("a"), NodeIPs: StringList([]string{"here"})}.Spec(t.Context(), "m1", "", &diags)
 	var said []string
 	for _, d := range diags.Errors() {
 		said = append(said, d.Detail())
 	}
-	want := []string{`pod_cidr: "pods" is not a CIDR such as 10.244.0.0/16`, `service_cidr: "services" is not a CIDR such as 10.244.0.0/16`, `host "m1": node_ip: "here" is not an IP address such as 192.0.2.1`}
+	want := []string{`pod_cidrs: "pods" is not a CIDR such as 10.244.0.0/16`, `service_cidrs: "10.4.0.0/16,10.5.0.0/16" is not a CIDR such as 10.244.0.0/16`, `host "m1": node_ips: "here" is not an IP address such as 192.0.2.1`}
 	if !slices.Equal(said, want) {
 		t.Errorf("%q", said)
 	}

@@ -19,10 +19,11 @@ import (
 type Handle struct {
 	ClusterID   types.String `tfsdk:"cluster_id"`
 	ClusterName types.String `tfsdk:"cluster_name"`
-	PodCIDR     types.String `tfsdk:"pod_cidr"`
-	ServiceCIDR types.String `tfsdk:"service_cidr"`
 	DNSDomain   types.String `tfsdk:"dns_domain"`
 	Masters     types.Map    `tfsdk:"masters"`
+
+	PodCIDRs     types.List `tfsdk:"pod_cidrs"`
+	ServiceCIDRs types.List `tfsdk:"service_cidrs"`
 
 	CertificateLifetime types.String `tfsdk:"certificate_lifetime"`
 	ServiceLocality     types.String `tfsdk:"service_locality"`
@@ -31,7 +32,7 @@ type Handle struct {
 // HandleMaster is one master of a handle.
 type HandleMaster struct {
 	Address types.String `tfsdk:"address"`
-	NodeIP  types.String `tfsdk:"node_ip"`
+	NodeIPs types.List   `tfsdk:"node_ips"`
 	HostKey types.String `tfsdk:"host_key"`
 	User    types.String `tfsdk:"user"`
 	Port    types.Int64  `tfsdk:"port"`
@@ -41,7 +42,7 @@ type HandleMaster struct {
 // HandleMasterType is the type of an element of a handle's masters.
 func HandleMasterType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
-		"address": types.StringType, "node_ip": types.StringType, "host_key": types.StringType,
+		"address": types.StringType, "node_ips": addressesType(), "host_key": types.StringType,
 		"user": types.StringType, "port": types.Int64Type, "profile": types.StringType,
 	}}
 }
@@ -49,8 +50,8 @@ func HandleMasterType() types.ObjectType {
 // HandleType is the type of a handle. Every schema that has one has this type.
 func HandleType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
-		"cluster_id": types.StringType, "cluster_name": types.StringType, "pod_cidr": types.StringType,
-		"service_cidr": types.StringType, "dns_domain": types.StringType, "masters": types.MapType{ElemType: HandleMasterType()},
+		"cluster_id": types.StringType, "cluster_name": types.StringType, "pod_cidrs": addressesType(),
+		"service_cidrs": addressesType(), "dns_domain": types.StringType, "masters": types.MapType{ElemType: HandleMasterType()},
 		"certificate_lifetime": types.StringType, "service_locality": types.StringType,
 	}}
 }
@@ -58,12 +59,12 @@ func HandleType() types.ObjectType {
 // HandleOf is the handle of a cluster, whose certificates live for lifetime. What is not
 // known of the cluster is not known of it either.
 func HandleOf(ctx context.Context, id, name types.String, network types.Object, lifetime types.String, masters types.Map, diags *diag.Diagnostics) types.Object {
-	n := Network{types.StringUnknown(), types.StringUnknown(), types.StringUnknown(), types.StringUnknown()}
+	n := Network{PodCIDRs: types.ListUnknown(types.StringType), ServiceCIDRs: types.ListUnknown(types.StringType), DNSDomain: types.StringUnknown(), ServiceLocality: types.StringUnknown()}
 	if !network.IsUnknown() {
 		diags.Append(network.As(ctx, &n, basetypes.ObjectAsOptions{})...)
 	}
 	out, d := types.ObjectValueFrom(ctx, HandleType().AttrTypes, Handle{
-		ClusterID: id, ClusterName: name, PodCIDR: n.PodCIDR, ServiceCIDR: n.ServiceCIDR, DNSDomain: n.DNSDomain, Masters: masters,
+		ClusterID: id, ClusterName: name, PodCIDRs: n.PodCIDRs, ServiceCIDRs: n.ServiceCIDRs, DNSDomain: n.DNSDomain, Masters: masters,
 		CertificateLifetime: lifetime, ServiceLocality: exceptDefault(n.ServiceLocality),
 	})
 	diags.Append(d...)
@@ -84,7 +85,7 @@ func HandleMasters(ctx context.Context, hosts []spec.Host, hostKeys map[string]t
 	masters := map[string]HandleMaster{}
 	for _, h := range hosts {
 		masters[h.Name] = HandleMaster{
-			Address: types.StringValue(h.Address), NodeIP: types.StringValue(h.IPs().String()), HostKey: hostKeys[h.Name],
+			Address: types.StringValue(h.Address), NodeIPs: StringList(h.IPs().Strings()), HostKey: hostKeys[h.Name],
 			User: StringOrNull(h.SSH.User), Port: Int64OrNull(h.SSH.Port), Profile: StringOrNull(h.SSH.Profile),
 		}
 	}
@@ -100,12 +101,12 @@ func Connection(ctx context.Context, o types.Object, diags *diag.Diagnostics) sp
 	masters := m.masters(ctx, diags)
 	c := spec.Connection{
 		ClusterID: m.ClusterID.ValueString(), ClusterName: m.ClusterName.ValueString(),
-		Network: Network{m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.ServiceLocality}.spec(diags), CertificateLifetime: Duration(m.CertificateLifetime),
+		Network: Network{PodCIDRs: m.PodCIDRs, ServiceCIDRs: m.ServiceCIDRs, DNSDomain: m.DNSDomain, ServiceLocality: m.ServiceLocality}.spec(ctx, diags), CertificateLifetime: Duration(m.CertificateLifetime),
 	}
 	for _, name := range slices.Sorted(maps.Keys(masters)) {
 		h := masters[name]
 		c.Masters = append(c.Masters, spec.Host{
-			Name: name, Address: h.Address.ValueString(), NodeIPs: list("node_ip", h.NodeIP, addr.ParseIPs, diags),
+			Name: name, Address: h.Address.ValueString(), NodeIPs: addresses(ctx, "node_ips", h.NodeIPs, addr.IPsOf, diags),
 			SSH: spec.SSH{User: h.User.ValueString(), Port: int(h.Port.ValueInt64()), HostKey: h.HostKey.ValueString(), Profile: h.Profile.ValueString()},
 		})
 	}
@@ -129,11 +130,11 @@ func DecidesWorkers(ctx context.Context, o types.Object, diags *diag.Diagnostics
 	}
 	var m Handle
 	As(ctx, o, &m, diags)
-	if !Known(ctx, m.ClusterName, m.PodCIDR, m.ServiceCIDR, m.DNSDomain, m.CertificateLifetime, m.ServiceLocality) || m.Masters.IsUnknown() {
+	if !Known(ctx, m.ClusterName, m.PodCIDRs, m.ServiceCIDRs, m.DNSDomain, m.CertificateLifetime, m.ServiceLocality) || m.Masters.IsUnknown() {
 		return false
 	}
 	for _, h := range m.masters(ctx, diags) {
-		if !Known(ctx, h.Address, h.NodeIP) {
+		if !Known(ctx, h.Address, h.NodeIPs) {
 			return false
 		}
 	}

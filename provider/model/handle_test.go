@@ -39,8 +39,8 @@ func TestAHandleSaysWhatPoolsSeeOfACluster(t *testing.T) {
 // handle is one with a master, in which some values are replaced.
 func handle(t *testing.T, change func(*Handle, *HandleMaster)) types.Object {
 	t.Helper()
-	m := HandleMaster{Address: str("192.0.2.1"), NodeIP: str("192.0.2.1")}
-	h := Handle{ClusterID: str("id"), ClusterName: str("demo"), PodCIDR: str("10.0.0.0/16"), ServiceCIDR: str("10.1.0.0/16"), DNSDomain: str("d")}
+	m := HandleMaster{Address: str("192.0.2.1"), NodeIPs: StringList([]string{"192.0.2.1"})}
+	h := Handle{ClusterID: str("id"), ClusterName: str("demo"), PodCIDRs: StringList([]string{"10.0.0.0/16"}), ServiceCIDRs: StringList([]string{"10.1.0.0/16"}), DNSDomain: str("d")}
 	if change != nil {
 		change(&h, &m)
 	}
@@ -55,7 +55,7 @@ func handle(t *testing.T, change func(*Handle, *HandleMaster)) types.Object {
 }
 
 func TestWhatOfAHandleDecidesWorkers(t *testing.T) {
-	unknown := types.StringUnknown()
+	unknown, none := types.StringUnknown(), types.ListUnknown(types.StringType)
 	for name, tc := range map[string]struct {
 		handle types.Object
 		want   bool
@@ -66,13 +66,13 @@ func TestWhatOfAHandleDecidesWorkers(t *testing.T) {
 		"no ID":           {handle(t, func(h *Handle, _ *HandleMaster) { h.ClusterID = unknown }), true},
 		"no key":          {handle(t, func(_ *Handle, m *HandleMaster) { m.HostKey = unknown }), true},
 		"no name":         {handle(t, func(h *Handle, _ *HandleMaster) { h.ClusterName = unknown }), false},
-		"no pod range":    {handle(t, func(h *Handle, _ *HandleMaster) { h.PodCIDR = unknown }), false},
-		"no Services":     {handle(t, func(h *Handle, _ *HandleMaster) { h.ServiceCIDR = unknown }), false},
+		"no pod range":    {handle(t, func(h *Handle, _ *HandleMaster) { h.PodCIDRs = none }), false},
+		"no Services":     {handle(t, func(h *Handle, _ *HandleMaster) { h.ServiceCIDRs = none }), false},
 		"no locality":     {handle(t, func(h *Handle, _ *HandleMaster) { h.ServiceLocality = unknown }), false},
 		"no domain":       {handle(t, func(h *Handle, _ *HandleMaster) { h.DNSDomain = unknown }), false},
 		"no masters":      {handle(t, func(h *Handle, _ *HandleMaster) { h.Masters = types.MapUnknown(HandleMasterType()) }), false},
 		"no address":      {handle(t, func(_ *Handle, m *HandleMaster) { m.Address = unknown }), false},
-		"no node address": {handle(t, func(_ *Handle, m *HandleMaster) { m.NodeIP = unknown }), false},
+		"no node address": {handle(t, func(_ *Handle, m *HandleMaster) { m.NodeIPs = none }), false},
 	} {
 		var diags diag.Diagnostics
 		if got := DecidesWorkers(t.Context(), tc.handle, &diags); got != tc.want {
@@ -108,19 +108,20 @@ func TestAPoolOfAnotherCluster(t *testing.T) {
 func TestTheHandleOfAClusterThatIsNotKnown(t *testing.T) {
 	ctx := t.Context()
 	kind := NetworkDefault().AttributeTypes(ctx)
-	partly := types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringUnknown(), "service_cidr": str("s"), "dns_domain": str("d"), "service_locality": types.StringUnknown()})
+	partly := types.ObjectValueMust(kind, map[string]attr.Value{"pod_cidr": types.StringNull(), "service_cidr": types.StringNull(), "pod_cidrs": types.ListUnknown(types.StringType), "service_cidrs": StringList([]string{"s"}), "dns_domain": str("d"), "service_locality": types.StringUnknown()})
 	for _, tc := range []struct {
-		network  types.Object
-		pod, dns types.String
+		network types.Object
+		pods    types.List
+		dns     types.String
 	}{
-		{NetworkDefault(), str(spec.DefaultPodCIDR), str(spec.DefaultDNSDomain)}, {partly, types.StringUnknown(), str("d")},
-		{types.ObjectUnknown(kind), types.StringUnknown(), types.StringUnknown()},
+		{NetworkDefault(), StringList([]string{spec.DefaultPodCIDR}), str(spec.DefaultDNSDomain)}, {partly, types.ListUnknown(types.StringType), str("d")},
+		{types.ObjectUnknown(kind), types.ListUnknown(types.StringType), types.StringUnknown()},
 	} {
 		var diags diag.Diagnostics
 		var h Handle
 		As(ctx, HandleOf(ctx, types.StringUnknown(), str("demo"), tc.network, types.StringNull(), types.MapUnknown(HandleMasterType()), &diags), &h, &diags)
 		fine(t, diags)
-		if h.PodCIDR != tc.pod || h.DNSDomain != tc.dns || !h.ClusterID.IsUnknown() || h.ClusterName != str("demo") || !h.Masters.IsUnknown() {
+		if !h.PodCIDRs.Equal(tc.pods) || h.DNSDomain != tc.dns || !h.ClusterID.IsUnknown() || h.ClusterName != str("demo") || !h.Masters.IsUnknown() {
 			t.Errorf("%s gives %+v", tc.network, h)
 		}
 	}

@@ -16,12 +16,14 @@ import (
 // Host is one entry of masters or hosts.
 type Host struct {
 	Address types.String `tfsdk:"address"`
-	NodeIP  types.String `tfsdk:"node_ip"`
+	NodeIPs types.List   `tfsdk:"node_ips"`
 	HostKey types.String `tfsdk:"host_key"`
 	Labels  types.Map    `tfsdk:"labels"`
 	SSH     types.Object `tfsdk:"ssh"`
 
 	Annotations types.Map `tfsdk:"annotations"`
+	// NodeIP is refused: it is a list now.
+	NodeIP types.String `tfsdk:"node_ip"`
 }
 
 // HostSSH is the attribute ssh of a host.
@@ -48,14 +50,14 @@ func Hosts(ctx context.Context, m types.Map, diags *diag.Diagnostics) map[string
 }
 
 func (h Host) known(ctx context.Context) bool {
-	return Known(ctx, h.Address, h.NodeIP, h.HostKey, h.Labels, h.Annotations, h.SSH)
+	return Known(ctx, h.Address, h.NodeIPs, h.HostKey, h.Labels, h.Annotations, h.SSH)
 }
 
 // Spec is the host of that name; pinned is its SSH host key as far as state has it,
 // and counts where the configuration has none.
 func (h Host) Spec(ctx context.Context, name, pinned string, diags *diag.Diagnostics) spec.Host {
 	out := spec.Host{
-		Name: name, Address: h.Address.ValueString(), NodeIPs: list(fmt.Sprintf("host %q: node_ip", name), h.NodeIP, addr.ParseIPs, diags),
+		Name: name, Address: h.Address.ValueString(), NodeIPs: addresses(ctx, fmt.Sprintf("host %q: node_ips", name), h.NodeIPs, addr.IPsOf, diags),
 		Labels: readStrings(ctx, h.Labels, diags), Annotations: readStrings(ctx, h.Annotations, diags),
 	}
 	if isSet(h.SSH) {
@@ -78,8 +80,12 @@ func HostOf(ctx context.Context, h spec.Host, diags *diag.Diagnostics) Host {
 		diags.Append(d...)
 		ssh = v
 	}
+	nodeIPs := types.ListNull(types.StringType)
+	if len(h.NodeIPs) > 0 {
+		nodeIPs = StringList(h.NodeIPs.Strings())
+	}
 	return Host{
-		Address: types.StringValue(h.Address), NodeIP: StringOrNull(h.NodeIPs.String()), HostKey: types.StringNull(),
+		Address: types.StringValue(h.Address), NodeIPs: nodeIPs, HostKey: types.StringNull(),
 		Labels: StringMap(ctx, h.Labels, diags), Annotations: StringMap(ctx, h.Annotations, diags), SSH: ssh,
 	}
 }

@@ -25,7 +25,7 @@ const (
 // HostFacts is the data source gantry_host_facts.
 type HostFacts struct {
 	Address       types.String `tfsdk:"address"`
-	NodeIP        types.String `tfsdk:"node_ip"`
+	NodeIPs       types.List   `tfsdk:"node_ips"`
 	SSH           types.Object `tfsdk:"ssh"`
 	HostKey       types.String `tfsdk:"host_key"`
 	Role          types.String `tfsdk:"role"`
@@ -46,7 +46,7 @@ type HostFacts struct {
 
 // Spec is the host that is asked.
 func (m *HostFacts) Spec(ctx context.Context, diags *diag.Diagnostics) spec.Host {
-	return Host{Address: m.Address, NodeIP: m.NodeIP, HostKey: m.HostKey, SSH: m.SSH}.Spec(ctx, "server", "", diags)
+	return Host{Address: m.Address, NodeIPs: m.NodeIPs, HostKey: m.HostKey, SSH: m.SSH}.Spec(ctx, "server", "", diags)
 }
 
 // Master reports whether the host is judged as a master.

@@ -15,7 +15,7 @@ import (
 
 func TestTheFactsOfAHost(t *testing.T) {
 	var diags diag.Diagnostics
-	m := HostFacts{Address: str("192.0.2.1"), NodeIP: str("10.0.0.1"), SSH: types.ObjectNull(hostSSHType()), Role: str("master")}
+	m := HostFacts{Address: str("192.0.2.1"), NodeIPs: StringList([]string{"10.0.0.1"}), SSH: types.ObjectNull(hostSSHType()), Role: str("master")}
 	if h := m.Spec(t.Context(), &diags); h.Address != "192.0.2.1" || h.NodeIPs.String() != "10.0.0.1" || h.Name == "" {
 		t.Errorf("asks %+v", h)
 	}

@@ -65,7 +65,7 @@ func TestAnImportedHostSaysNoMoreThanItMust(t *testing.T) {
 		var diags diag.Diagnostics
 		h := HostOf(t.Context(), spec.Host{Address: "a", SSH: tc.ssh}, &diags)
 		fine(t, diags)
-		if h.SSH.IsNull() != tc.null || !h.HostKey.IsNull() || !h.NodeIP.IsNull() || !h.Labels.IsNull() || !h.Annotations.IsNull() {
+		if h.SSH.IsNull() != tc.null || !h.HostKey.IsNull() || !h.NodeIPs.IsNull() || !h.Labels.IsNull() || !h.Annotations.IsNull() {
 			t.Errorf("%+v is %+v", tc.ssh, h)
 		}
 	}
@@ -88,7 +88,10 @@ func TestAConfiguredHostKeyCountsBeforeThePinnedOne(t *testing.T) {
 func TestAHostWithAnUnknownValueIsNotKnown(t *testing.T) {
 	for name, set := range map[string]func(*Host){
 		"address":  func(h *Host) { h.Address = types.StringUnknown() },
-		"node_ip":  func(h *Host) { h.NodeIP = types.StringUnknown() },
+		"node_ips": func(h *Host) { h.NodeIPs = types.ListUnknown(types.StringType) },
+		"one of node_ips": func(h *Host) {
+			h.NodeIPs = types.ListValueMust(types.StringType, []attr.Value{types.StringUnknown()})
+		},
 		"host_key": func(h *Host) { h.HostKey = types.StringUnknown() },
 		"labels":   func(h *Host) { h.Labels = types.MapUnknown(types.StringType) },
 		"a label": func(h *Host) {

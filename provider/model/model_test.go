@@ -15,7 +15,7 @@ func str(s string) types.String { return types.StringValue(s) }
 // hostType is the type of an element of masters and hosts.
 func hostType() types.ObjectType {
 	return types.ObjectType{AttrTypes: map[string]attr.Type{
-		"address": types.StringType, "node_ip": types.StringType, "host_key": types.StringType,
+		"address": types.StringType, "node_ips": addressesType(), "node_ip": types.StringType, "host_key": types.StringType,
 		"labels": types.MapType{ElemType: types.StringType}, "annotations": types.MapType{ElemType: types.StringType},
 		"ssh": types.ObjectType{AttrTypes: hostSSHType()},
 	}}
@@ -40,7 +40,7 @@ func hostMap(t *testing.T, hosts map[string]Host) types.Map {
 // hostAt is an entry with an address alone.
 func hostAt(address types.String) Host {
 	return Host{
-		Address: address, Labels: types.MapNull(types.StringType), Annotations: types.MapNull(types.StringType), SSH: types.ObjectNull(hostSSHType()),
+		Address: address, NodeIPs: types.ListNull(types.StringType), Labels: types.MapNull(types.StringType), Annotations: types.MapNull(types.StringType), SSH: types.ObjectNull(hostSSHType()),
 	}
 }
 

@@ -14,20 +14,26 @@ import (
 
 // Network is the attribute network of a cluster.
 type Network struct {
-	PodCIDR     types.String `tfsdk:"pod_cidr"`
-	ServiceCIDR types.String `tfsdk:"service_cidr"`
-	DNSDomain   types.String `tfsdk:"dns_domain"`
+	PodCIDRs     types.List   `tfsdk:"pod_cidrs"`
+	ServiceCIDRs types.List   `tfsdk:"service_cidrs"`
+	DNSDomain    types.String `tfsdk:"dns_domain"`
 
 	ServiceLocality types.String `tfsdk:"service_locality"`
+
+	// Refused: they are lists now.
+	PodCIDR     types.String `tfsdk:"pod_cidr"`
+	ServiceCIDR types.String `tfsdk:"service_cidr"`
 }
 
 // NetworkOf is the attribute with these ranges.
 func NetworkOf(n spec.Network) types.Object {
 	return types.ObjectValueMust(map[string]attr.Type{
-		"pod_cidr": types.StringType, "service_cidr": types.StringType, "dns_domain": types.StringType, "service_locality": types.StringType,
+		"pod_cidrs": addressesType(), "service_cidrs": addressesType(), "dns_domain": types.StringType, "service_locality": types.StringType,
+		"pod_cidr": types.StringType, "service_cidr": types.StringType,
 	}, map[string]attr.Value{
-		"pod_cidr": types.StringValue(n.PodCIDRs.String()), "service_cidr": types.StringValue(n.ServiceCIDRs.String()), "dns_domain": types.StringValue(n.DNSDomain),
+		"pod_cidrs": StringList(n.PodCIDRs.Strings()), "service_cidrs": StringList(n.ServiceCIDRs.Strings()), "dns_domain": types.StringValue(n.DNSDomain),
 		"service_locality": types.StringValue(cmp.Or(n.ServiceLocality, spec.DefaultServiceLocality)),
+		"pod_cidr":         types.StringNull(), "service_cidr": types.StringNull(),
 	})
 }
 
@@ -50,7 +56,7 @@ func withDefaults(n spec.Network) spec.Network {
 func networkSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics) spec.Network {
 	var m Network
 	As(ctx, o, &m, diags)
-	return m.spec(diags)
+	return m.spec(ctx, diags)
 }
 
 // OtherNetwork reports whether a cluster's ranges or its domain are to be others, which
@@ -59,24 +65,30 @@ func OtherNetwork(ctx context.Context, plan, state types.Object, diags *diag.Dia
 	var now, was Network
 	As(ctx, plan, &now, diags)
 	As(ctx, state, &was, diags)
-	return !now.PodCIDR.Equal(was.PodCIDR) || !now.ServiceCIDR.Equal(was.ServiceCIDR) || !now.DNSDomain.Equal(was.DNSDomain)
+	return !now.PodCIDRs.Equal(was.PodCIDRs) || !now.ServiceCIDRs.Equal(was.ServiceCIDRs) || !now.DNSDomain.Equal(was.DNSDomain)
 }
 
-// spec is the network as far as it is known. Each range is a text that may hold one
-// of each family, joined by a comma as in upstream's flags.
-func (m Network) spec(diags *diag.Diagnostics) spec.Network {
+// spec is the network as far as it is known.
+func (m Network) spec(ctx context.Context, diags *diag.Diagnostics) spec.Network {
 	return spec.Network{
-		PodCIDRs:     list("pod_cidr", m.PodCIDR, addr.ParsePrefixes, diags),
-		ServiceCIDRs: list("service_cidr", m.ServiceCIDR, addr.ParsePrefixes, diags),
+		PodCIDRs:     addresses(ctx, "pod_cidrs", m.PodCIDRs, addr.PrefixesOf, diags),
+		ServiceCIDRs: addresses(ctx, "service_cidrs", m.ServiceCIDRs, addr.PrefixesOf, diags),
 		DNSDomain:    m.DNSDomain.ValueString(),
 
 		ServiceLocality: exceptDefault(m.ServiceLocality).ValueString(),
 	}
 }
 
-// list reads a text that holds addresses or ranges; none of what is not known.
-func list[L any](name string, v types.String, parse func(string) (L, error), diags *diag.Diagnostics) L {
-	out, err := parse(v.ValueString())
+// addressesType is the type of a list of addresses or ranges.
+func addressesType() types.ListType { return types.ListType{ElemType: types.StringType} }
+
+// addresses reads a list of addresses or ranges; nothing of one that is not wholly known.
+func addresses[L any](ctx context.Context, name string, v types.List, parse func([]string) (L, error), diags *diag.Diagnostics) L {
+	var texts []string
+	if isSet(v) && Known(ctx, v) {
+		diags.Append(v.ElementsAs(ctx, &texts, false)...)
+	}
+	out, err := parse(texts)
 	if err != nil {
 		diags.AddError("Invalid address", name+": "+err.Error())
 	}

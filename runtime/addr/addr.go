@@ -26,13 +26,19 @@ var (
 )
 
 // ParseIPs reads a list such as 192.0.2.1; of the empty text it is nil.
-func ParseIPs(s string) (IPs, error) {
-	return parse[IPs](s, netip.ParseAddr, "an IP address such as 192.0.2.1")
-}
+func ParseIPs(s string) (IPs, error) { return IPsOf(parts(s)) }
 
 // ParsePrefixes reads a list such as 10.244.0.0/16; of the empty text it is nil.
-func ParsePrefixes(s string) (Prefixes, error) {
-	return parse[Prefixes](s, netip.ParsePrefix, "a CIDR such as 10.244.0.0/16")
+func ParsePrefixes(s string) (Prefixes, error) { return PrefixesOf(parts(s)) }
+
+// IPsOf reads addresses one by one; of none it is nil.
+func IPsOf(texts []string) (IPs, error) {
+	return parse[IPs](texts, netip.ParseAddr, "an IP address such as 192.0.2.1")
+}
+
+// PrefixesOf reads ranges one by one; of none it is nil.
+func PrefixesOf(texts []string) (Prefixes, error) {
+	return parse[Prefixes](texts, netip.ParsePrefix, "a CIDR such as 10.244.0.0/16")
 }
 
 // MustPrefixes is ParsePrefixes of a constant.
@@ -53,15 +59,19 @@ func MustIPs(s string) IPs {
 	return ips
 }
 
-func parse[L ~[]T, T any](s string, one func(string) (T, error), form string) (L, error) {
+func parts(s string) []string {
 	if s == "" {
-		return nil, nil
+		return nil
 	}
+	return strings.Split(s, ",")
+}
+
+func parse[L ~[]T, T any](texts []string, one func(string) (T, error), form string) (L, error) {
 	var out L
-	for part := range strings.SplitSeq(s, ",") {
-		v, err := one(part)
+	for _, text := range texts {
+		v, err := one(text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not %s", part, form)
+			return nil, fmt.Errorf("%q is not %s", text, form)
 		}
 		out = append(out, v)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -45,6 +46,9 @@ type assembly struct {
 	addresses  *services.Allocator
 	// installed is closed when every path is served.
 	installed chan struct{}
+	// over is done when requests at work are to end, which end has them do.
+	over context.Context
+	end  context.CancelFunc
 }
 
 // assemble puts the chain of servers together: a request goes to the aggregator,
@@ -61,6 +65,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 		return nil, err
 	}
 	a := &assembly{generic: cfg, installed: make(chan struct{})}
+	a.over, a.end = context.WithCancel(context.WithoutCancel(ctx))
 	if a.loopback, err = kubernetes.NewForConfig(cfg.LoopbackClientConfig); err != nil {
 		return nil, fmt.Errorf("loopback client: %w", err)
 	}
@@ -84,7 +89,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 	}
 	a.revoked = revoked.New(a.objects.configMaps.ListWatchOne(metav1.NamespaceSystem, config.ReleasedNodesConfigMap), s.log)
 	cfg.BuildHandlerChainFunc = handlerChain(links{
-		installed: a.installed, refusal: a.revoked.Refusal, sizes: a.stores.Sizes(),
+		installed: a.installed, over: a.over, refusal: a.revoked.Refusal, sizes: a.stores.Sizes(),
 		perUser: filters.PerUser(s.cfg.PerUser), decoder: codecs.UniversalDeserializer(),
 	})
 	if a.etcd, err = etcdClient(s.cfg.Etcd); err != nil {
@@ -146,6 +151,7 @@ func (s *Server) assemble(ctx context.Context) (*assembly, error) {
 func (a *assembly) start(ctx context.Context) {
 	go a.roles.Run(ctx)
 	go a.revoked.Run(ctx)
+	go a.endWithoutStore(ctx)
 	if a.issuers != nil {
 		go a.issuers.Run(ctx)
 	}
@@ -161,8 +167,33 @@ func (a *assembly) start(ctx context.Context) {
 	}()
 }
 
+// endWithoutStore has requests at work end once ctx is done and the store does not
+// answer. They would wait for it as long as requests may, and the server for them; where
+// it answers they finish.
+func (a *assembly) endWithoutStore(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-a.over.Done():
+		return
+	}
+	for a.over.Err() == nil {
+		probe, cancel := context.WithTimeout(a.over, storeAnswers)
+		_, err := a.etcd.Get(probe, storagePrefix) // nothing is there, but all members that matter agree on that
+		cancel()
+		if err != nil {
+			a.end()
+			return
+		}
+		select {
+		case <-a.over.Done():
+		case <-time.After(storeAnswers):
+		}
+	}
+}
+
 // close frees what the servers' own shutdown does not.
 func (a *assembly) close() {
+	a.end()
 	a.etcd.Close()
 	if a.audit != nil {
 		a.audit.Close()

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -31,6 +32,8 @@ type links struct {
 	// installed is closed once every path is served, so that until then a missing
 	// path is "not yet" (503) rather than "not found".
 	installed <-chan struct{}
+	// over is done when the requests at work are to end.
+	over context.Context
 	// refusal says why a client's certificate is not accepted whoever signed it.
 	refusal func(*x509.Certificate) error
 	// sizes tell how much a list reads.
@@ -58,6 +61,7 @@ func handlerChain(l links) func(http.Handler, *genericapiserver.Config) http.Han
 		h = genericfilters.WithWarningRecorder(h)
 		h = ours.WithDeadline(h, c.LongRunningFunc, c.Serializer)
 		h = genericfilters.WithRequestDeadline(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc, c.Serializer, c.RequestTimeout)
+		h = ours.WithEnd(h, c.LongRunningFunc, l.over)
 		h = filters.WithWaitGroup(h, c.LongRunningFunc, c.NonLongRunningRequestWaitGroup)
 		h = filters.WithWatchTerminationDuringShutdown(h, closing(c.ShutdownInitiatedNotify()), c.WatchRequestWaitGroup)
 		if c.GoawayChance > 0 {

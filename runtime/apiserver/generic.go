@@ -46,6 +46,9 @@ const (
 	// shutdownDelay is the time between /readyz failing and the end of listening,
 	// in which clients learn that this master leaves.
 	shutdownDelay = time.Second
+	// storeAnswers is how long the store has to answer a server that is to end, and then
+	// how often it is asked again.
+	storeAnswers = 2 * time.Second
 	// watchDrain is how long watches have to end after that.
 	watchDrain = 3 * time.Second
 )

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -33,7 +34,9 @@ func (j judge) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		select {
 		case <-req.Context().Done():
-			return nil, err
+			// Not the error of the connection: of one that was refused reflectors wait out
+			// their back-off before they see that they are to end, so that it is only told.
+			return nil, fmt.Errorf("%w (%w: %v)", context.Cause(req.Context()), ErrNoMaster, err)
 		case <-accepts: // of another request's
 		case <-time.After(redial):
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/config"
 )
+
+// giveBack bounds giving the lease back: where no master answers it expires as well.
+const giveBack = 2 * time.Second
 
 // ErrLostLease is returned by [Lead] when another master took over: the process
 // must end, since its caches may have acted on a lease it no longer held.
@@ -25,7 +29,8 @@ var ErrLostLease = errors.New("the leader lease was lost")
 //
 // When ctx ends the lease is renewed until work has returned, and only then given
 // back: the next leader never meets a write of this one, and need not wait for
-// the lease to expire. Work's own error ends the lead and is returned.
+// the lease to expire. A lease that was lost is left to expire, since work may still be
+// at its last write. Work's own error ends the lead and is returned.
 func Lead(ctx context.Context, c kubernetes.Interface, name string, le config.LeaderElection, seen func(leader string), work func(context.Context) error) error {
 	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, metav1.NamespaceSystem, name,
 		c.CoreV1(), c.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: le.Identity})
@@ -35,7 +40,7 @@ func Lead(ctx context.Context, c kubernetes.Interface, name string, le config.Le
 	term := newTerm(ctx)
 	defer term.end()
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Name: name, Lock: lock, ReleaseOnCancel: true,
+		Name: name, Lock: &termLock{lock, term}, ReleaseOnCancel: true,
 		LeaseDuration: le.LeaseDuration.Duration, RenewDeadline: le.RenewDeadline.Duration, RetryPeriod: le.RetryPeriod.Duration,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(held context.Context) { term.run(ctx, held, work) },
@@ -64,7 +69,7 @@ type term struct {
 
 func newTerm(ctx context.Context) *term {
 	t := &term{done: make(chan struct{})}
-	t.lease, t.end = context.WithCancel(context.WithoutCancel(ctx))
+	t.lease, t.end = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), electing{}, true))
 	context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -103,4 +108,37 @@ func (t *term) result(ctx context.Context) error {
 		return ErrLostLease
 	}
 	return nil
+}
+
+// electing marks what the elector does to get the lease and to keep it: all but giving
+// it back, which it does with a context of its own that lasts as long as a renewal may.
+type electing struct{}
+
+// termLock is the lock of a term: it is given back when work has returned, and soon.
+type termLock struct {
+	resourcelock.Interface
+	term *term
+}
+
+// Get begins each of the elector's steps.
+func (l *termLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	if ctx.Value(electing{}) != nil {
+		return l.Interface.Get(ctx)
+	}
+	if l.term.lease.Err() == nil {
+		return nil, nil, errors.New("the lease was lost, and is not given back while its work ends")
+	}
+	ctx, cancel := context.WithTimeout(ctx, giveBack)
+	defer cancel()
+	return l.Interface.Get(ctx)
+}
+
+// Update ends one.
+func (l *termLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	if ctx.Value(electing{}) == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, giveBack)
+		defer cancel()
+	}
+	return l.Interface.Update(ctx, r)
 }

@@ -117,6 +117,8 @@ const (
 	DevicePluginDir   = SharedKubeletDir + "/device-plugins"
 	PluginRegistryDir = SharedKubeletDir + "/plugins_registry"
 	PluginDir         = SharedKubeletDir + "/plugins"
+	// DriverPodsDir is where CSI drivers, which know no other place, mount volumes for pods.
+	DriverPodsDir = SharedKubeletDir + "/pods"
 
 	EtcdDataDir    = StateDir + "/etcd"
 	ContainerdRoot = StateDir + "/containerd"

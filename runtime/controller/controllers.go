@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 
+	"github.com/gantry-run/gantry/runtime/controller/attachdetach"
 	"github.com/gantry-run/gantry/runtime/controller/certificaterenewal"
 	"github.com/gantry-run/gantry/runtime/controller/cronjob"
 	"github.com/gantry-run/gantry/runtime/controller/csrapproving"
@@ -38,6 +39,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/tainteviction"
 	"github.com/gantry-run/gantry/runtime/controller/trustbundle"
 	"github.com/gantry-run/gantry/runtime/controller/ttlafterfinished"
+	"github.com/gantry-run/gantry/runtime/controller/vacprotection"
 )
 
 // runner reconciles until ctx is done and work in progress has ended.
@@ -84,9 +86,11 @@ func controllers() []controller {
 		{maker(persistentvolume.New), 4},
 		{maker(pvcprotection.New), 2},
 		{maker(pvprotection.New), 1},
+		{maker(vacprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
 		{maker(resourceclaim.New), 4},
 		{maker(localvolume.New), 1},
+		{maker(attachdetach.New), 1},
 		{maker(storageversionmigrator.New), 1},
 	}
 }

@@ -42,6 +42,9 @@ const (
 	// fullCheck is how often the members compare all they hold. At each compaction they
 	// compare what is compacted, which costs next to nothing.
 	fullCheck = 12 * time.Hour
+	// closeWithin is how long a member that is to end answers what it was asked, and
+	// hands its lead over. Where its peers are silent etcd would try both for 14 s.
+	closeWithin = 3 * time.Second
 )
 
 // Server is one etcd member.
@@ -139,7 +142,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("start etcd member %s in %s: %w", s.cfg.Name, s.cfg.Dir, err)
 	}
 	s.etcd.Store(e)
-	defer e.Close()
+	defer func() { closeSoon(e.Close, e.Server.HardStop) }()
 	defer s.etcd.Store(nil)
 	tending, stop := context.WithCancel(ctx)
 	var tended sync.WaitGroup
@@ -156,6 +159,14 @@ func (s *Server) Run(ctx context.Context) error {
 	case err := <-e.Err():
 		return fmt.Errorf("etcd member %s: %w", s.cfg.Name, err)
 	}
+}
+
+// closeSoon closes a member in good order, and stops it hard where that takes longer than
+// closeWithin: what it has acknowledged is in its log either way.
+func closeSoon(closeOrderly, stopHard func()) {
+	timer := time.AfterFunc(closeWithin, stopHard)
+	defer timer.Stop()
+	closeOrderly()
 }
 
 // Ready is nil once the member has joined and knows a leader. A learner is ready

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -197,6 +198,19 @@ func TestMembersJoinReplicateAndComeBack(t *testing.T) {
 	if _, err := c.Get(ctx, "k"); err == nil {
 		t.Error("a client without a certificate was served")
 	}
+}
+
+// TestAMemberEndsSoon: with silent peers etcd's own close lasts until it was stopped hard.
+func TestAMemberEndsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin, hard := time.Now(), make(chan struct{})
+		closeSoon(func() { <-hard }, func() { close(hard) })
+		if took := time.Since(begin); took != closeWithin {
+			t.Errorf("with silent peers it takes %s", took)
+		}
+		closeSoon(func() { time.Sleep(closeWithin / 2) }, func() { t.Error("one that closes in time is stopped hard") })
+		time.Sleep(closeWithin)
+	})
 }
 
 func retry(t *testing.T, what string, f func(context.Context) error) {

@@ -13,6 +13,7 @@
 //	volume         volumes, one plugin a file; objects, token: what fills them
 //	cm             cgroups
 //	devices        the devices of device plugins
+//	plugins        the drivers that announce themselves;  csi: the volumes of CSI drivers
 //	runtimeclass   how the runtime runs a pod's containers
 //	sandbox        the namespaces that the containers of a pod share
 //	userns         the users of pods that have their own

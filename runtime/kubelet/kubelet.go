@@ -17,12 +17,14 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/dra"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
 	"github.com/gantry-run/gantry/runtime/kubelet/nodestatus"
+	"github.com/gantry-run/gantry/runtime/kubelet/objects"
 	"github.com/gantry-run/gantry/runtime/kubelet/pleg"
 	"github.com/gantry-run/gantry/runtime/kubelet/plugins"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
@@ -31,6 +33,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/kubelet/server"
 	"github.com/gantry-run/gantry/runtime/kubelet/stats"
+	"github.com/gantry-run/gantry/runtime/kubelet/token"
 	"github.com/gantry-run/gantry/runtime/kubelet/volume"
 )
 
@@ -63,22 +66,26 @@ type Kubelet struct {
 	cgroups     *cm.Manager
 	memoryLimit int64 // of all pods together, in bytes; 0: none
 
-	events   record.EventBroadcaster
-	pods     *podsource.API
-	static   *podsource.Static
-	mirrors  *podsource.Mirrors
-	sources  podsource.Source // both
-	services informers.SharedInformerFactory
-	node     *nodestatus.Reporter
-	devices  *devices.Manager
-	drivers  *dra.Drivers
-	claims   *dra.Manager
-	plugins  *plugins.Manager
-	pleg     *pleg.Generator
-	workers  *podworker.Workers
-	local    *localvolume.Manager
-	server   server.Config
-	serving  atomic.Bool
+	events        record.EventBroadcaster
+	pods          *podsource.API
+	static        *podsource.Static
+	mirrors       *podsource.Mirrors
+	sources       podsource.Source // both
+	services      informers.SharedInformerFactory
+	node          *nodestatus.Reporter
+	devices       *devices.Manager
+	pleg          *pleg.Generator
+	workers       *podworker.Workers
+	local         *localvolume.Manager
+	refs          *objects.Manager
+	tokens        *token.Manager
+	drivers       *csi.Drivers
+	csi           *csi.Volumes
+	deviceDrivers *dra.Drivers
+	claims        *dra.Manager
+	plugins       *plugins.Manager
+	server        server.Config
+	serving       atomic.Bool
 }
 
 // Ready implements process.Runner: the node is registered, its containers are
@@ -99,6 +106,9 @@ func (k *Kubelet) Ready() error {
 // Run runs the node until ctx is done. Containers go on running after it.
 func (k *Kubelet) Run(ctx context.Context) error {
 	if err := k.layout.Make(); err != nil {
+		return err
+	}
+	if err := csi.MakeDirs(config.SharedKubeletDir); err != nil {
 		return err
 	}
 	if err := k.binds.Make(); err != nil {
@@ -124,10 +134,15 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	k.services.Start(ctx.Done())
 	defer k.services.Shutdown()
 	k.devices.Load()
+	if err := k.csi.Load(); err != nil {
+		k.log.Warn("not all that was mounted by CSI drivers is known", "error", err)
+	}
 	running.Go(func() { k.node.Run(ctx) })
 	running.Go(func() { k.local.Run(ctx) })
-	running.Go(func() { k.plugins.Run(ctx) })
 	running.Go(func() { k.drivers.Run(ctx) })
+	running.Go(func() { k.csi.Run(ctx) })
+	running.Go(func() { k.deviceDrivers.Run(ctx) })
+	running.Go(func() { k.plugins.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {
 			k.log.Error("device plugins are not taken up", "error", err)

@@ -27,6 +27,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/cm"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
+	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/dra"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
@@ -72,6 +73,7 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		cgroups: cm.NewManager(cfg.CgroupRoot, machine.Memory), events: record.NewBroadcaster(),
 		binds: mount.Binds{Dir: filepath.Join(config.RunDir, "kubelet", "mounts")},
 		pods:  podsource.NewAPI(api, cfg.NodeName), services: client.Informers(api),
+		refs: objects.NewManager(api, cfg.NodeName), tokens: token.NewManager(api),
 	}
 	k.static = podsource.NewStatic(cmp.Or(cfg.StaticPodPath, config.StaticPodDir), cfg.NodeName, decode, k.pods.Mirror, log)
 	k.sources = podsource.Join{k.static, k.pods}
@@ -83,14 +85,15 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		Dir: config.DevicePluginDir, Layout: k.layout, Log: log,
 		NodeChanged: func() { k.node.Wake() }, PodChanged: func(uid string) { k.workers.Wake(uid) },
 	})
-	k.drivers = dra.NewDrivers(cfg.NodeName, api.ResourceV1(), func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }, log)
-	k.claims = &dra.Manager{Claims: api.ResourceV1(), Drivers: k.drivers, File: filepath.Join(cfg.RootDir, "resource-claims.json")}
-	k.plugins = plugins.New(plugins.Config{Dir: config.PluginRegistryDir, Handlers: map[string]plugins.Handler{registration.DRAPlugin: k.drivers}, Log: log})
+	k.makeCSI(nodes)
+	k.deviceDrivers = dra.NewDrivers(cfg.NodeName, api.ResourceV1(), func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }, log)
+	k.claims = &dra.Manager{Claims: api.ResourceV1(), Drivers: k.deviceDrivers, File: filepath.Join(cfg.RootDir, "resource-claims.json")}
+	k.plugins = plugins.New(plugins.Config{Dir: config.PluginRegistryDir, Handlers: map[string]plugins.Handler{csi.PluginType: k.drivers, registration.DRAPlugin: k.deviceDrivers}, Log: log})
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
 		Capacity: capacity, Allocatable: allocatable, Devices: k.devices, Features: runtime.Features(),
-		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, Log: log,
+		Images: runtime, Stats: stats.Provider{Dir: cfg.RootDir}, Network: network, VolumesInUse: k.csi.InUse, Log: log,
 	})
 	if _, ok := reserved[corev1.ResourceMemory]; ok {
 		k.memoryLimit = allocatable.Memory().Value() // what is reserved stays the server's
@@ -134,7 +137,7 @@ func (k *Kubelet) summarizer(machine stats.Machine, runtime ContainerRuntime) *s
 	return &stats.Summarizer{
 		NodeName: k.cfg.NodeName, Pods: k.sources, Runtime: runtime, Cgroups: k.cgroups, Layout: k.layout, ImageDir: config.ContainerdRoot,
 		Links: func() (map[string]stats.Link, error) { return stats.Links(k.cfg.NodeIPs.V4()) }, PodLink: config.PodLink,
-		BootTime: machine.Booted, Now: time.Now, Sleep: sleep,
+		Volume: k.driverUsage, BootTime: machine.Booted, Now: time.Now, Sleep: sleep,
 	}
 }
 
@@ -154,15 +157,15 @@ const certificateJitter = 5 * time.Minute
 // workerConfig makes the rooms that pods are run with.
 func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctls admit.Handler, runtime ContainerRuntime, network Network) podworker.Config {
 	events := k.recorder()
-	refs, tokens := objects.NewManager(k.api, k.cfg.NodeName), token.NewManager(k.api)
+	refs, tokens := k.refs, k.tokens
 	certificates := podcertificate.NewManager(k.api, k.getNode, time.Now, func() time.Duration { return rand.N(certificateJitter) })
 	pulls := images.NewManager(runtime, refs, events, images.Access{
 		Records:   &images.Records{Dir: filepath.Join(k.cfg.RootDir, "image-pulls")},
 		Preloaded: k.cfg.ImagePullCredentialsVerification == config.AlwaysVerify, Pulled: k.cfg.ImagePullCredentialsVerification != config.NeverVerify,
 	})
 	users := userns.NewManager(k.layout)
-	volumes := volume.NewManager(k.layout, mount.Table{}, refs, append(volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime), volume.NewClaim(volume.ClaimConfig{
-		Layout: k.layout, Mounts: mount.Table{}, Binder: mount.Table{}, Claims: refs, Local: k.local, Node: k.getNode,
+	volumes := volume.NewManager(k.layout, mount.Table{}, refs, append(volume.Plugins(mount.Table{}, refs, tokens, certificates, allocatable, runtime), volume.NewCSI(k.csi), volume.NewClaim(volume.ClaimConfig{
+		Layout: k.layout, Mounts: mount.Table{}, Binder: mount.Table{}, Claims: refs, Local: k.local, Drivers: k.csi, Node: k.getNode,
 	})))
 	hostname := func(pod *corev1.Pod) (string, error) {
 		return podfiles.KernelHostname(pod, k.cfg.NodeName, k.cfg.ClusterDomain)

@@ -99,7 +99,7 @@ func (b deviceBinder) Release(ctx context.Context, p *corev1.Pod, c *resourcev1.
 }
 
 // addDeviceHandlers tells the queue of changes.
-func (l *loop) addDeviceHandlers(f informers.SharedInformerFactory, slices *tracker.Tracker) ([]toolscache.InformerSynced, error) {
+func addDeviceHandlers(l *loop, f informers.SharedInformerFactory, slices *tracker.Tracker) ([]toolscache.InformerSynced, error) {
 	r := f.Resource().V1()
 	_, err := slices.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { l.moved(framework.ResourceSlice, framework.Add, nil, o) },

@@ -151,11 +151,14 @@ func (l *loop) setNode(old, n *corev1.Node) {
 	actions := framework.Add
 	if old != nil {
 		actions = nodeChanges(old, n)
-		if actions == framework.None && sameImages(old, n) {
+		if actions == framework.None && sameImages(old, n) && core.SameVolumes(old, n) {
 			return // a heartbeat, as most of a node's updates
 		}
 	}
 	l.cache.change(func(s *core.Snapshot) { s.SetNode(n) })
+	if old != nil && core.Detached(old, n) { // which saves watching attachments
+		l.moved(framework.VolumeAttachment, framework.Delete, nil, nil)
+	}
 	if actions == framework.None {
 		return
 	}

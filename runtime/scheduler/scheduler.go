@@ -77,7 +77,7 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	}
 	l := newLoop(s.client, client.Events(ambient, s.client, corev1.DefaultSchedulerName), clock.RealClock{}, profiles, rand.IntN, s.log)
 	synced := append(l.addEventHandlers(factory), l.addVolumeHandlers(factory, binder)...)
-	more, err := l.addDeviceHandlers(factory, slices)
+	more, err := addDeviceHandlers(l, factory, slices)
 	if err != nil {
 		stop()
 		return err

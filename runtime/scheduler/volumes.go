@@ -32,7 +32,7 @@ func volumesOf(f informers.SharedInformerFactory, b core.VolumeBinder) core.Volu
 	c, s := f.Core().V1(), f.Storage().V1()
 	return core.Volumes{
 		Claims: c.PersistentVolumeClaims().Lister(), Volumes: c.PersistentVolumes().Lister(), Classes: s.StorageClasses().Lister(),
-		Drivers: s.CSIDrivers().Lister(), Capacities: s.CSIStorageCapacities().Lister(), Binder: b,
+		Drivers: s.CSIDrivers().Lister(), Capacities: s.CSIStorageCapacities().Lister(), Nodes: s.CSINodes().Lister(), Binder: b,
 	}
 }
 
@@ -181,6 +181,7 @@ func (l *loop) addVolumeHandlers(f informers.SharedInformerFactory, b *volumeBin
 		moves[*corev1.PersistentVolume](l, c.PersistentVolumes().Informer(), framework.PersistentVolume, b.news.tell),
 		moves[*storagev1.StorageClass](l, s.StorageClasses().Informer(), framework.StorageClass, nil),
 		moves[*storagev1.CSIDriver](l, s.CSIDrivers().Informer(), framework.CSIDriver, nil),
+		moves[*storagev1.CSINode](l, s.CSINodes().Informer(), framework.CSINode, nil),
 		moves[*storagev1.CSIStorageCapacity](l, s.CSIStorageCapacities().Informer(), framework.CSIStorageCapacity, nil),
 		client.Watch(c.Pods().Informer(), nil, nil, func(*corev1.Pod) { b.news.tell() }),
 	}

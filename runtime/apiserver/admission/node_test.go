@@ -264,6 +264,7 @@ func TestStorageObjectsAreProtected(t *testing.T) {
 	}{
 		"a claim":         {&corev1.PersistentVolumeClaim{}, []string{"kubernetes.io/pvc-protection"}},
 		"a volume":        {&corev1.PersistentVolume{}, []string{"kubernetes.io/pv-protection"}},
+		"a class":         {&storagev1.VolumeAttributesClass{}, []string{"kubernetes.io/vac-protection"}},
 		"one with others": {&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{"a/b"}}}, []string{"a/b", "kubernetes.io/pv-protection"}},
 		"one that has it": {&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{"kubernetes.io/pvc-protection"}}}, []string{"kubernetes.io/pvc-protection"}},
 		"something else":  {&corev1.Pod{}, nil},

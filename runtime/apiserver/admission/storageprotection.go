@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 )
@@ -13,9 +14,10 @@ import (
 const (
 	claimProtection  = "kubernetes.io/pvc-protection"
 	volumeProtection = "kubernetes.io/pv-protection"
+	classProtection  = "kubernetes.io/vac-protection"
 )
 
-// StorageObjectInUseProtection gives new claims and volumes the finalizer by which a
+// StorageObjectInUseProtection gives new claims, volumes and attributes classes the finalizer by which a
 // controller keeps them as long as they are used.
 type StorageObjectInUseProtection struct{}
 
@@ -41,6 +43,8 @@ func (StorageObjectInUseProtection) Admit(_ context.Context, a admission.Attribu
 		protect(o, volumeProtection)
 	case *corev1.PersistentVolumeClaim:
 		protect(o, claimProtection)
+	case *storagev1.VolumeAttributesClass:
+		protect(o, classProtection)
 	}
 	return nil
 }

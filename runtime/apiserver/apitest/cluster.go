@@ -38,6 +38,8 @@ type Cluster struct {
 	Address string
 	// Dir holds credentials and data.
 	Dir string
+	// StopStore stops etcd, and returns once it has ended.
+	StopStore func()
 
 	t     testing.TB
 	ca    *authority
@@ -74,7 +76,7 @@ func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
 	}
 	store, err := etcd.New(etcdCfg, log)
 	must(t, err)
-	run(t, "etcd", store)
+	c.StopStore = run(t, "etcd", store)
 
 	key := newKey(t)
 	pub, err := x509.MarshalPKIXPublicKey(key.Public())

@@ -110,7 +110,7 @@ func (w *timedWriter) WriteHeader(code int) {
 	if w.ended {
 		return
 	}
-	if !w.begun && code >= http.StatusInternalServerError && errors.Is(w.request.Context().Err(), context.DeadlineExceeded) {
+	if !w.begun && code >= http.StatusInternalServerError && errors.Is(context.Cause(w.request.Context()), context.DeadlineExceeded) {
 		w.timeout()
 		return
 	}

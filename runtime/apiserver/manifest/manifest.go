@@ -51,6 +51,7 @@ func (r Reader) Pod(data []byte, complete func(*corev1.Pod)) (*corev1.Pod, error
 	}
 	p.Status = corev1.PodStatus{}
 	r.pod.Default(p)
+	r.pod.Drop(p)
 	complete(p)
 	errs := validation.ValidateObjectMeta(&p.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	if errs = append(errs, r.pod.ErrorsOnCreate(context.Background(), p)...); len(errs) > 0 {

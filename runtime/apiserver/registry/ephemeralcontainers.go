@@ -27,6 +27,7 @@ type ephemeralStrategy struct{ strategy }
 func (s ephemeralStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
 
 func (s ephemeralStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	s.drop(obj)
 	added := obj.(*corev1.Pod).Spec.EphemeralContainers
 	s.layout.keepAllButStatus(obj, old)
 	s.layout.keepStatus(obj, old)

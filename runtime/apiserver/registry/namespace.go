@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
@@ -74,6 +75,7 @@ func (r *Namespaces) terminate(ctx context.Context, ns *corev1.Namespace, admit 
 			ns.DeletionTimestamp = &now
 		}
 		ns.Status.Phase = corev1.NamespaceTerminating
+		ns.Finalizers = ofDependents(ns.Finalizers, o)
 		return ns, nil
 	}), dryrun.IsDryRun(o.DryRun), nil)
 	if storage.IsNotFound(err) {
@@ -133,4 +135,26 @@ func (s finalizeStrategy) ValidateUpdate(_ context.Context, obj, _ runtime.Objec
 
 func (s finalizeStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return s.resetFields("status")
+}
+
+// ofDependents are the finalizers by which the garbage collector knows what becomes of
+// dependents: as the deletion says, or as they are where it says nothing.
+func ofDependents(finalizers []string, o *metav1.DeleteOptions) []string {
+	set := func(finalizer string, want bool) {
+		has := slices.Contains(finalizers, finalizer)
+		switch {
+		case want && !has:
+			finalizers = append(slices.Clone(finalizers), finalizer)
+		case !want && has:
+			finalizers = slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == finalizer })
+		}
+	}
+	if orphan := o.OrphanDependents; orphan != nil { //nolint:staticcheck // clients that are older send it
+		set(metav1.FinalizerOrphanDependents, *orphan)
+		set(metav1.FinalizerDeleteDependents, !*orphan)
+	} else if p := o.PropagationPolicy; p != nil {
+		set(metav1.FinalizerOrphanDependents, *p == metav1.DeletePropagationOrphan)
+		set(metav1.FinalizerDeleteDependents, *p == metav1.DeletePropagationForeground)
+	}
+	return finalizers
 }

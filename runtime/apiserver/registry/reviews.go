@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -182,10 +183,27 @@ func decideFor(ctx context.Context, a authorizer.UnconditionalAuthorizer, u user
 	*status = authorizationv1.SubjectAccessReviewStatus{
 		Allowed: decision == authorizer.DecisionAllow, Denied: decision == authorizer.DecisionDeny, Reason: reason,
 	}
-	if err != nil {
-		status.EvaluationError = err.Error()
-	}
+	status.EvaluationError = evaluationError(err, &attrs)
 	return nil
+}
+
+// evaluationError tells what went wrong, and which selectors were not looked at in full.
+func evaluationError(err error, attrs *authorizer.AttributesRecord) string {
+	var errs []string
+	if err != nil {
+		errs = append(errs, err.Error())
+	}
+	ignored := func(name string, parsed int, err error) {
+		switch {
+		case err != nil && parsed > 0:
+			errs = append(errs, "spec.resourceAttributes."+name+" partially ignored due to parse error")
+		case err != nil:
+			errs = append(errs, "spec.resourceAttributes."+name+" ignored due to parse error")
+		}
+	}
+	ignored("fieldSelector", len(attrs.FieldSelectorRequirements), attrs.FieldSelectorParsingErr)
+	ignored("labelSelector", len(attrs.LabelSelectorRequirements), attrs.LabelSelectorParsingErr)
+	return strings.Join(errs, "; ")
 }
 
 func requestUser(ctx context.Context) (user.Info, error) {

@@ -67,6 +67,7 @@ func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 			m.SetGeneration(1)
 		}
 	}
+	s.drop(obj)
 	if s.kind.PrepareForCreate != nil {
 		s.kind.PrepareForCreate(obj)
 	}
@@ -75,6 +76,12 @@ func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	}
 	if s.kind.SetRequester != nil {
 		s.kind.SetRequester(obj, requester(ctx))
+	}
+}
+
+func (s strategy) drop(obj runtime.Object) {
+	if s.kind.Drop != nil {
+		s.kind.Drop(obj)
 	}
 }
 
@@ -90,6 +97,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.Status {
 		s.layout.keepStatus(obj, old)
 	}
+	s.drop(obj)
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
 	}

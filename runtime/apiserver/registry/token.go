@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -89,6 +90,7 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", req.UID, sa.UID))
 	}
 	out := req.DeepCopy()
+	rest.FillObjectMetaSystemFields(out)
 	out.Name, out.Namespace = sa.Name, sa.Namespace
 	if len(out.Spec.Audiences) == 0 {
 		out.Spec.Audiences = []string{r.audience}
@@ -107,7 +109,10 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 	}
 	now := time.Now()
 	expires := now.Add(life)
-	binding.WarnAfter = jwt.NewNumericDate(now.Add(life * 4 / 5))
+	// Only who asks masters with it can be told that it is old.
+	if slices.Equal(out.Spec.Audiences, []string{r.audience}) {
+		binding.WarnAfter = jwt.NewNumericDate(now.Add(life * 4 / 5))
+	}
 	out.Status.Token, err = r.issuer.Issue(binding, serviceaccount.MakeUsername(namespace, name), out.Spec.Audiences, now, expires, string(uuid.NewUUID()))
 	if err != nil {
 		return nil, errors.NewInternalError(fmt.Errorf("sign a token: %w", err))

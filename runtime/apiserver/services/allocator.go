@@ -137,6 +137,9 @@ func (a *Allocator) complete(ctx context.Context, s *corev1.Service, t *transact
 	if err := a.clusterIP(ctx, s, t); err != nil {
 		return err
 	}
+	if s.Spec.Type == corev1.ServiceTypeClusterIP {
+		return nil // a node port that it asks for is refused
+	}
 	external := s.Spec.Type == corev1.ServiceTypeNodePort ||
 		s.Spec.Type == corev1.ServiceTypeLoadBalancer && (s.Spec.AllocateLoadBalancerNodePorts == nil || *s.Spec.AllocateLoadBalancerNodePorts)
 	for i := range s.Spec.Ports {

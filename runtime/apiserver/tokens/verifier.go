@@ -11,8 +11,9 @@ import (
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 )
 
-// leeway is how far the clocks of two masters may differ.
-const leeway = 10 * time.Second
+// leeway is how far the clocks of two masters may differ: a token is good for so long
+// before and after its time. It is upstream's, whose library has it by default.
+const leeway = time.Minute
 
 // Lookup tells whether what a token is bound to still exists: it returns an
 // error when the service account, pod, node or secret is gone, is another of the

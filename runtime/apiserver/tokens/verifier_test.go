@@ -109,11 +109,11 @@ func TestAuthenticateToken(t *testing.T) {
 		{"the method none", signed(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, id, good()), refused},
 		{"the public key as a secret", signed(t, jwt.SigningMethodHS256, der, id, good()), refused},
 
-		{"just expired, by another clock", with(func(c *claims) { c.ExpiresAt = at(-5 * time.Second) }), accepted},
-		{"expired", with(func(c *claims) { c.ExpiresAt = at(-20 * time.Second) }), refused},
+		{"just expired, by another clock", with(func(c *claims) { c.ExpiresAt = at(-50 * time.Second) }), accepted},
+		{"expired", with(func(c *claims) { c.ExpiresAt = at(-70 * time.Second) }), refused},
 		{"that never expires", with(func(c *claims) { c.ExpiresAt = nil }), refused},
-		{"not valid just yet, by another clock", with(func(c *claims) { c.NotBefore = at(5 * time.Second) }), accepted},
-		{"not valid yet", with(func(c *claims) { c.NotBefore = at(20 * time.Second) }), refused},
+		{"not valid just yet, by another clock", with(func(c *claims) { c.NotBefore = at(50 * time.Second) }), accepted},
+		{"not valid yet", with(func(c *claims) { c.NotBefore = at(70 * time.Second) }), refused},
 
 		{"of another account's name", with(func(c *claims) { c.Subject = "system:serviceaccount:team:other" }), refused},
 		{"of another namespace", with(func(c *claims) { c.Subject = "system:serviceaccount:other:bot" }), refused},

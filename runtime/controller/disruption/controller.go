@@ -47,13 +47,18 @@ func New(d reconcile.Deps) (*Controller, error) {
 			func(b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) },
 			func(_, b *policyv1.PodDisruptionBudget) { r.loop.Add(reconcile.Key(b)) }, nil),
 		client.Watch(podsInformer.Informer(), r.podChanged, func(old, p *corev1.Pod) {
-			if pod.IsReady(old) != pod.IsReady(p) || pod.IsActive(old) != pod.IsActive(p) || !labels.Equals(old.Labels, p.Labels) {
+			if matters(old, p) {
 				r.podChanged(old)
 				r.podChanged(p)
 			}
 		}, r.podChanged),
 		apps.ReplicaSets().Informer().HasSynced, apps.Deployments().Informer().HasSynced, apps.StatefulSets().Informer().HasSynced)
 	return r, nil
+}
+
+// matters says whether a change of a pod can be one of a budget's status.
+func matters(old, p *corev1.Pod) bool {
+	return pod.IsReady(old) != pod.IsReady(p) || pod.IsActive(old) != pod.IsActive(p) || !labels.Equals(old.Labels, p.Labels)
 }
 
 // Run reconciles until ctx is done.

@@ -54,8 +54,13 @@ func TestReconcile(t *testing.T) {
 			&appsv1.ReplicaSet{ObjectMeta: meta("web-1", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](1)}},
 			&appsv1.ReplicaSet{ObjectMeta: meta("web-2", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3)}},
 			owned("p1", "ReplicaSet", "web-1", true), owned("p2", "ReplicaSet", "web-2", true), owned("p3", "ReplicaSet", "web-2", false), ended}, 4, 2},
-		"a replica set of its own":       {[]runtime.Object{&appsv1.ReplicaSet{ObjectMeta: meta("rs"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3)}}, owned("p1", "ReplicaSet", "rs", true)}, 3, 1},
-		"a replica set of another kind":  {[]runtime.Object{deployment, ownedBy("Rollout", &appsv1.ReplicaSet{ObjectMeta: meta("rs", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}), owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
+		"a replica set of its own":      {[]runtime.Object{&appsv1.ReplicaSet{ObjectMeta: meta("rs"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](3)}}, owned("p1", "ReplicaSet", "rs", true)}, 3, 1},
+		"a replica set of another kind": {[]runtime.Object{deployment, ownedBy("Rollout", &appsv1.ReplicaSet{ObjectMeta: meta("rs", "web"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}), owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
+		"a deployment of its name": {[]runtime.Object{deployment, &appsv1.ReplicaSet{ObjectMeta: func() metav1.ObjectMeta {
+			m := meta("rs", "web")
+			m.OwnerReferences[0].UID = "the one before"
+			return m
+		}(), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}, owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
 		"a deployment that is gone":      {[]runtime.Object{&appsv1.ReplicaSet{ObjectMeta: meta("rs", "gone"), Spec: appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](2)}}, owned("p1", "ReplicaSet", "rs", true)}, 2, 1},
 		"a stateful set":                 {[]runtime.Object{&appsv1.StatefulSet{ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Replicas: ptr.To[int32](5)}}, owned("p1", "StatefulSet", "db", true), owned("p2", "StatefulSet", "db", true)}, 5, 2},
 		"one replica unless it says so":  {[]runtime.Object{&appsv1.StatefulSet{ObjectMeta: meta("db")}, owned("p1", "StatefulSet", "db", true)}, 1, 1},
@@ -180,6 +185,28 @@ func TestAdmittedEvictions(t *testing.T) {
 		s, recheck, err := statusOf(b, tc.pods, 3, now)
 		if err != nil || s.CurrentHealthy != tc.healthy || len(s.DisruptedPods) != tc.admitted || recheck != tc.recheck {
 			t.Errorf("%s: %d healthy, %v, again in %s, %v", name, s.CurrentHealthy, s.DisruptedPods, recheck, err)
+		}
+	}
+}
+
+func TestWhichChangesOfPodsMatter(t *testing.T) {
+	for what, tc := range map[string]struct {
+		change func(*corev1.Pod)
+		want   bool
+	}{
+		"none":             {func(*corev1.Pod) {}, false},
+		"ready":            {func(p *corev1.Pod) { p.Status.Conditions = nil }, true},
+		"ended":            {func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, true},
+		"labels":           {func(p *corev1.Pod) { p.Labels = map[string]string{"app": "b"} }, true},
+		"deleted":          {func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: controllertest.Start} }, true},
+		"anything else":    {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, false},
+		"ready and labels": {func(p *corev1.Pod) { p.Status.Conditions, p.Labels = nil, nil }, true},
+	} {
+		old := owned("p", "", "", true)
+		now := old.DeepCopy()
+		tc.change(now)
+		if matters(old, now) != tc.want || matters(now, old) != tc.want {
+			t.Errorf("%s: %v", what, matters(old, now))
 		}
 	}
 }

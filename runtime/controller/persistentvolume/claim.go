@@ -41,7 +41,13 @@ func (r *Controller) boundClaim(ctx context.Context, c *corev1.PersistentVolumeC
 	case v.Spec.ClaimRef != nil && v.Spec.ClaimRef.UID != c.UID:
 		return r.lose(ctx, c, "ClaimMisbound", "Two claims are bound to the same volume, this one is bound incorrectly")
 	}
-	return r.bind(ctx, v, c)
+	if err := r.bind(ctx, v, c); err != nil {
+		return err
+	}
+	if ask, has := c.Spec.Resources.Requests[corev1.ResourceStorage], v.Spec.Capacity[corev1.ResourceStorage]; v.Spec.CSI != nil && ask.Cmp(has) > 0 {
+		r.events.Event(c, corev1.EventTypeNormal, "ExternalExpanding", "waiting for an external controller to expand this PVC")
+	}
+	return nil
 }
 
 func (r *Controller) lose(ctx context.Context, c *corev1.PersistentVolumeClaim, reason, message string) error {

@@ -358,6 +358,23 @@ func TestAClaimIsLost(t *testing.T) {
 	}
 }
 
+// TestAClaimOfADriverGrows by its driver's resizer, for which it waits.
+func TestAClaimOfADriverGrows(t *testing.T) {
+	for size, waits := range map[string]bool{"1Gi": true, "2Gi": false, "3Gi": false} {
+		for _, csi := range []bool{true, false} {
+			v := volume("v", size, of("claim-uid", corev1.VolumeBound))
+			if csi {
+				v.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "d", VolumeHandle: "h"}}
+			}
+			f, c, _ := settle(t, claim(boundTo("v")), v)
+			told := strings.Contains(strings.Join(f.Told(), "\n"), "Normal ExternalExpanding waiting for an external controller to expand this PVC")
+			if told != (waits && csi) || c.Status.Phase != corev1.ClaimBound {
+				t.Errorf("%s of a driver %t: told %t, %s", size, csi, told, c.Status.Phase)
+			}
+		}
+	}
+}
+
 // TestACutBindingIsCompleted: whatever write of the four was the last, the binding ends
 // the same, and nothing of a volume that another claim got is touched.
 func TestACutBindingIsCompleted(t *testing.T) {

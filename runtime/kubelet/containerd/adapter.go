@@ -170,20 +170,6 @@ func (a *Adapter) List(ctx context.Context, uid string) ([]container.Container, 
 	return out, nil
 }
 
-func (a *Adapter) isStarting(id string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.starting[id]
-}
-
-func (a *Adapter) setStarting(id string, is bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if delete(a.starting, id); is {
-		a.starting[id] = true
-	}
-}
-
 // inspect reads a container and, when it ended without anybody recording it,
 // records that.
 func (a *Adapter) inspect(ctx context.Context, c containerd.Container) (container.Container, error) {

@@ -42,3 +42,19 @@ func applyEdits(s *container.Spec, edits []container.Edits) (env []string) {
 	}
 	return env
 }
+
+// addDevices adds the volumes that a container has as devices.
+func (g *Generator) addDevices(pod *corev1.Pod, c *corev1.Container, s *container.Spec) error {
+	for _, d := range c.VolumeDevices {
+		path, readOnly, err := g.Volumes.Device(pod, d.Name)
+		if err != nil {
+			return err
+		}
+		permissions := "mrw"
+		if readOnly {
+			permissions = "mr"
+		}
+		s.Devices = append(s.Devices, container.Device{HostPath: path, ContainerPath: d.DevicePath, Permissions: permissions})
+	}
+	return nil
+}

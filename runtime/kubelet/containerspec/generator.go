@@ -25,6 +25,8 @@ type Objects interface {
 // Volumes opens volumes that are set up.
 type Volumes interface {
 	Open(pod *corev1.Pod, name string) (container.Volume, error)
+	// Device is the path of a volume that is a device, which leads to nothing else.
+	Device(pod *corev1.Pod, name string) (path string, readOnly bool, err error)
 }
 
 // Binds mounts opened files and directories for a container that is to be started.
@@ -121,6 +123,9 @@ func (g *Generator) Generate(ctx context.Context, in Incarnation) (container.Spe
 		}
 	}
 	if err := g.addMounts(pod, c, in.Sandbox, &s); err != nil {
+		return container.Spec{}, err
+	}
+	if err := g.addDevices(pod, c, &s); err != nil {
 		return container.Spec{}, err
 	}
 	edits, err := g.Devices.Edits(ctx, pod, c)

@@ -63,6 +63,13 @@ func (v volumes) Open(_ *corev1.Pod, name string) (container.Volume, error) {
 	return out, err
 }
 
+func (v volumes) Device(_ *corev1.Pod, name string) (path string, readOnly bool, err error) {
+	if name == "none" {
+		return "", false, errors.New("no such volume")
+	}
+	return v.dir + "/" + name, strings.HasPrefix(name, "ro"), nil
+}
+
 // binds are at /binds/<number>, of what was opened.
 type binds map[string]string
 

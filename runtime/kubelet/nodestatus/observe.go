@@ -20,6 +20,7 @@ func (r *Reporter) observe(ctx context.Context) facts {
 		now: now, age: now.Sub(r.started), addresses: r.cfg.Addresses, port: r.cfg.Port, version: r.cfg.Version, machine: r.cfg.Machine,
 		own: resources{r.cfg.Capacity, r.cfg.Allocatable}, devices: r.devices(), free: r.cfg.Stats.Node(),
 		runtimeVersion: version, features: r.cfg.Features, networkErr: r.cfg.Network.Ready(),
+		volumes: r.cfg.VolumesInUse(),
 	}
 	if overdue {
 		f.runtimeErr = away

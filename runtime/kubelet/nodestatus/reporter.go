@@ -65,6 +65,8 @@ type Config struct {
 	Capacity, Allocatable corev1.ResourceList // of the server itself
 	Devices               Devices
 	Features              container.Features // of the runtime
+	// VolumesInUse are those that must stay attached, in order.
+	VolumesInUse func() []corev1.UniqueVolumeName
 
 	Images  Images
 	Stats   Stats
@@ -185,4 +187,20 @@ func (r *Reporter) report(ctx context.Context, have *corev1.Node, full bool) (*c
 		return nil, fmt.Errorf("write the status of node %s: %w", r.cfg.NodeName, err)
 	}
 	return node, nil
+}
+
+// watch wakes the reporter when the status of its Node changes, or the Node is deleted:
+// a controller that took this server for dead has said so in the status, and nothing
+// else would tell that it is wrong.
+func (r *Reporter) watch() {
+	own := func(n *corev1.Node) bool { return n.Name == r.cfg.NodeName }
+	client.Watch(r.cfg.Nodes.Informer(), nil, func(old, now *corev1.Node) {
+		if own(now) && !sameStatus(old.Status, now.Status) {
+			r.Wake()
+		}
+	}, func(n *corev1.Node) {
+		if own(n) {
+			r.Wake()
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,7 @@ import (
 
 // surroundings are what a reporter looks at.
 type surroundings struct {
+	volumes []corev1.UniqueVolumeName
 	network atomic.Pointer[error]
 	looks   atomic.Int32
 
@@ -51,12 +53,29 @@ func (s *surroundings) Resources() (capacity, allocatable corev1.ResourceList) {
 	return s.capacity, s.allocatable
 }
 
+// TestVolumesInUse are what the node says that must stay attached to it, and nothing once
+// there are none.
+func TestVolumesInUse(t *testing.T) {
+	api := fake.NewClientset()
+	r, s := newReporter(api)
+	n, err := r.register(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, volumes := range [][]corev1.UniqueVolumeName{{"a", "b"}, {"b"}, nil} {
+		s.volumes = volumes
+		if n, err = r.report(t.Context(), n, false); err != nil || n == nil || !slices.Equal(n.Status.VolumesInUse, volumes) {
+			t.Fatalf("%v, %v", n, err)
+		}
+	}
+}
+
 func newReporter(api *fake.Clientset) (*Reporter, *surroundings) {
 	s := &surroundings{}
 	return New(Config{
 		API: api, Nodes: client.Informers(api).Core().V1().Nodes(), NodeName: "n", Addresses: addr.MustIPs("192.0.2.1"), Machine: stats.Machine{Arch: "amd64", BootID: "b"},
 		Labels: map[string]string{"pool": "a"}, Taints: []corev1.Taint{{Key: "t", Effect: corev1.TaintEffectNoSchedule}},
-		Images: s, Stats: s, Network: s, Devices: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Images: s, Stats: s, Network: s, Devices: s, VolumesInUse: func() []corev1.UniqueVolumeName { return s.volumes }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}), s
 }
 

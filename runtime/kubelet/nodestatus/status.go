@@ -35,6 +35,7 @@ type facts struct {
 	images         []container.Image
 	imagesKnown    bool
 	features       container.Features
+	volumes        []corev1.UniqueVolumeName // in use, in order
 }
 
 // compute is the status of a node after prev. It is pure.
@@ -56,6 +57,7 @@ func compute(prev corev1.NodeStatus, f facts) corev1.NodeStatus {
 	}
 	s.Features = &corev1.NodeFeatures{SupplementalGroupsPolicy: ptr.To(true)}
 	s.RuntimeHandlers = runtimeHandlers(f.features)
+	s.VolumesInUse = f.volumes
 	if f.imagesKnown {
 		s.Images = largest(f.images)
 	}

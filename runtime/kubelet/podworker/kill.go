@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/probe"
 	"github.com/gantry-run/gantry/runtime/pod"
@@ -204,4 +205,12 @@ func (k *kill) wait(ctx context.Context, done <-chan struct{}) bool {
 		}
 	}
 	return false
+}
+
+// primary is the address by which a pod is probed; empty as long as it has none.
+func primary(ips addr.IPs) string {
+	if len(ips) == 0 {
+		return ""
+	}
+	return ips[0].String()
 }

@@ -36,6 +36,12 @@ func prepareReason(err error) string {
 	return "FailedCreatePodSandBox"
 }
 
+// isPending says whether nothing failed: others have not done their part yet.
+func isPending(err error) bool {
+	var p interface{ Pending() bool }
+	return errors.As(err, &p) && p.Pending()
+}
+
 // prepare makes the pod's cgroup, namespaces, address and volumes. What is there
 // already is kept, so that a restart of the kubelet changes nothing. It says when the
 // volumes are to be refreshed (zero: never).
@@ -162,12 +168,4 @@ func (w *worker) fields(p *corev1.Pod) *corev1.PodStatus {
 	status.SetHostIPs(s, w.NodeIPs)
 	status.SetPodIPs(s, w.ips)
 	return s
-}
-
-// primary is the address by which a pod is probed; empty as long as it has none.
-func primary(ips addr.IPs) string {
-	if len(ips) == 0 {
-		return ""
-	}
-	return ips[0].String()
 }

@@ -67,24 +67,6 @@ func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
 	return time.Time{}
 }
 
-// deletion is when a pod is to be gone.
-type deletion struct {
-	stamp time.Time // by the clock of the API
-	ends  time.Time // by ours
-}
-
-// deadline is when the grace of a pod that was deleted is over; zero: it was not. It runs
-// from when the deletion is seen: the clocks of servers may differ by more than a grace.
-func (d *deletion) deadline(p *corev1.Pod) time.Time {
-	if p.DeletionTimestamp == nil {
-		return time.Time{}
-	}
-	if stamp := p.DeletionTimestamp.Time; !stamp.Equal(d.stamp) {
-		*d = deletion{stamp, time.Now().Add(plan.Grace(p))}
-	}
-	return d.ends
-}
-
 // stopAll ends the pod's containers in order, and says whether all have ended.
 func (w *worker) stopAll(ctx context.Context, p *corev1.Pod, grace time.Duration) bool {
 	next := plan.ToStop(w.view(p))

@@ -161,7 +161,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 		if adopting && time.Since(w.created) < adoptGrace {
 			return time.Now().Add(adoptDelay), false
 		}
-		if startCtx.Err() == nil && w.told.due(time.Now(), err.Error()) {
+		if startCtx.Err() == nil && !isPending(err) && w.told.due(time.Now(), err.Error()) {
 			w.log.Warn("pod cannot start yet", "error", err)
 			w.Events.Event(p, corev1.EventTypeWarning, prepareReason(err), err.Error())
 		}

@@ -19,7 +19,6 @@ import (
 // A PID namespace lives as long as its first process, so a shared one needs a
 // process that outlives every container: the holder. Its PID is in a file; a PID
 // that another process has by now is told by the namespace, which is pinned.
-
 //
 // The containers see it, so it must not be a door to the server: it is in the pod's other
 // namespaces too, and the program leaves the server's file system before it says that it

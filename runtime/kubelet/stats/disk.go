@@ -31,7 +31,7 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 	for i := range out.Pods {
 		ps := &out.Pods[i]
 		p := of[ps.PodRef.UID]
-		ps.VolumeStats = s.volumes(now, p.Pod)
+		ps.VolumeStats = s.volumes(ctx, now, p.Pod)
 		uid := ps.PodRef.UID
 		bytes, files := usedBelow(s.Layout.Pod(uid), filepath.Join(s.Layout.Volumes(uid), claimDir))
 		for j := range ps.Containers {
@@ -53,31 +53,42 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 // volumes are what each volume of a pod takes that is a directory of its own: a claim
 // its file system, any other what is below it. Of a directory of the server and of an
 // image nothing is told, as upstream tells nothing.
-func (s *Summarizer) volumes(at metav1.Time, p *corev1.Pod) []statsapi.VolumeStats {
+func (s *Summarizer) volumes(ctx context.Context, at metav1.Time, p *corev1.Pod) []statsapi.VolumeStats {
 	var out []statsapi.VolumeStats
 	for i := range p.Spec.Volumes {
 		v := &p.Spec.Volumes[i]
+		if u, ok := s.Volume(ctx, string(p.UID), v.Name); ok {
+			u.Time = at
+			out = append(out, statsapi.VolumeStats{Name: v.Name, FsStats: u, PVCRef: claimOf(p, v)})
+			continue
+		}
 		dirs, err := filepath.Glob(filepath.Join(s.Layout.Volumes(string(p.UID)), "*", v.Name))
-		if err != nil || len(dirs) != 1 || v.HostPath != nil || v.Image != nil {
+		if err != nil || len(dirs) != 1 || v.HostPath != nil || v.Image != nil || filepath.Base(filepath.Dir(dirs[0])) == csiDir {
 			continue
 		}
 		fs := fileSystem(at, dirs[0])
 		if fs == nil {
 			continue
 		}
-		vs := statsapi.VolumeStats{Name: v.Name, FsStats: *fs}
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}
-		case v.Ephemeral != nil:
-			vs.PVCRef = &statsapi.PVCReference{Namespace: p.Namespace, Name: ephemeral.VolumeClaimName(p, v)}
-		default:
+		vs := statsapi.VolumeStats{Name: v.Name, FsStats: *fs, PVCRef: claimOf(p, v)}
+		if vs.PVCRef == nil {
 			bytes, files := usedBelow(dirs[0])
 			vs.FsStats = *used(fs, bytes, files)
 		}
 		out = append(out, vs)
 	}
 	return out
+}
+
+// claimOf is the claim of a volume, nil where it has none.
+func claimOf(p *corev1.Pod, v *corev1.Volume) *statsapi.PVCReference {
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		return &statsapi.PVCReference{Namespace: p.Namespace, Name: v.PersistentVolumeClaim.ClaimName}
+	case v.Ephemeral != nil:
+		return &statsapi.PVCReference{Namespace: p.Namespace, Name: ephemeral.VolumeClaimName(p, v)}
+	}
+	return nil
 }
 
 // fileSystem is that of a directory as a whole.
@@ -103,6 +114,9 @@ func used(of *statsapi.FsStats, bytes, files uint64) *statsapi.FsStats {
 	out.UsedBytes, out.InodesUsed = &bytes, &files
 	return &out
 }
+
+// csiDir has what is remembered of volumes of CSI drivers; they lie elsewhere.
+const csiDir = "csi"
 
 // claimDir has the volumes of a pod's claims. They outlive the pod, also where they lie on
 // the same file system.

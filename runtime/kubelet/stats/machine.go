@@ -2,8 +2,6 @@ package stats
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -54,15 +52,6 @@ func ReadMachine(dir string) (Machine, error) {
 	return m, nil
 }
 
-// read returns a small file of the kernel or the distribution; "" when it is not there.
-func read(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
-}
-
 func osImage(release string) string {
 	for line := range strings.Lines(release) {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
@@ -70,13 +59,4 @@ func osImage(release string) string {
 		}
 	}
 	return "Linux"
-}
-
-// diskOf is the file system of dir, or of its nearest parent that exists.
-func diskOf(dir string) (st unix.Statfs_t, err error) {
-	for ; ; dir = filepath.Dir(dir) {
-		if err = unix.Statfs(dir, &st); err == nil || dir == "/" {
-			return st, err
-		}
-	}
 }

@@ -1,12 +1,8 @@
 package stats
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,37 +45,4 @@ func processes() (limit, running int64, err error) {
 		return 0, 0, fmt.Errorf("read the limit of processes: %d, %w", limit, err)
 	}
 	return limit, int64(si.Procs), nil
-}
-
-// memory of the server, in bytes; anonymous is of no file.
-type memory struct{ total, available, free, anonymous int64 }
-
-func readMemory() (memory, error) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return memory{}, err
-	}
-	defer f.Close()
-	return parseMemory(f)
-}
-
-// parseMemory reads /proc/meminfo, which counts in KiB.
-func parseMemory(r io.Reader) (m memory, err error) {
-	s := bufio.NewScanner(r)
-	for s.Scan() {
-		fields := strings.Fields(s.Text())
-		if len(fields) < 2 {
-			continue
-		}
-		into := map[string]*int64{"MemTotal:": &m.total, "MemAvailable:": &m.available, "MemFree:": &m.free, "AnonPages:": &m.anonymous}[fields[0]]
-		if into == nil {
-			continue
-		}
-		n, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
-			return m, fmt.Errorf("%s is no amount of memory: %w", s.Text(), err)
-		}
-		*into = n << 10
-	}
-	return m, s.Err()
 }

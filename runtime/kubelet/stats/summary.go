@@ -45,8 +45,11 @@ type Summarizer struct {
 	ImageDir string
 	// Links are the counters of this server's links by name; PodLink is the name of a
 	// pod's, and NodeLink says which leads out.
-	Links    func() (map[string]Link, error)
-	PodLink  func(uid string) string
+	Links   func() (map[string]Link, error)
+	PodLink func(uid string) string
+	// Volume is what a pod's volume takes, by the directory that a CSI driver has it
+	// mounted at; ok is false of others and of what is not mounted.
+	Volume   func(ctx context.Context, uid, name string) (u statsapi.FsStats, ok bool)
 	BootTime time.Time
 	Now      func() time.Time
 	Sleep    func(context.Context, time.Duration) error

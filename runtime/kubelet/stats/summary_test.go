@@ -78,6 +78,10 @@ func newServer(t *testing.T) (*server, *Summarizer) {
 		Links: func() (map[string]Link, error) {
 			return map[string]Link{"eth1": {RxBytes: 1, TxBytes: 2, Out: true}, "link-u": {RxBytes: 3, TxBytes: 4, RxErrors: 5, TxErrors: 6}, "lo": {}}, nil
 		},
+		Volume: func(_ context.Context, _, name string) (statsapi.FsStats, bool) {
+			size := uint64(7)
+			return statsapi.FsStats{CapacityBytes: &size}, name == "driver"
+		},
 		PodLink: func(uid string) string { return "link-" + uid }, BootTime: start,
 		Now: func() time.Time { return s.now },
 		Sleep: func(_ context.Context, d time.Duration) error {
@@ -141,22 +145,30 @@ func TestVolumeStats(t *testing.T) {
 		{Name: "generic", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
 		{Name: "host", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/"}}},
 		{Name: "image", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{}}},
+		{Name: "uncounted", VolumeSource: corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{}}},
+		{Name: "driver", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "driven"}}},
 		{Name: "not-yet", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{}}},
 	}
-	for _, dir := range []string{"csi/claimed", "csi/generic", "host-path/host", "image/image"} {
+	for _, dir := range []string{"claim/claimed", "claim/generic", "csi/uncounted", "csi/driver", "host-path/host", "image/image"} {
 		if err := os.MkdirAll(filepath.Join(sum.Layout.Volumes("u"), dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	out := summaryOf(t, sum, false)
-	want := map[string]*statsapi.PVCReference{"v": nil, "claimed": {Namespace: "ns", Name: "data"}, "generic": {Namespace: "ns", Name: "p-generic"}}
+	want := map[string]*statsapi.PVCReference{"v": nil, "claimed": {Namespace: "ns", Name: "data"}, "generic": {Namespace: "ns", Name: "p-generic"}, "driver": {Namespace: "ns", Name: "driven"}}
 	if len(out.Pods[0].VolumeStats) != len(want) {
 		t.Fatalf("%+v", out.Pods[0].VolumeStats)
 	}
 	for _, v := range out.Pods[0].VolumeStats {
 		ref, ok := want[v.Name]
-		if !ok || (ref == nil) != (v.PVCRef == nil) || ref != nil && *ref != *v.PVCRef || *v.CapacityBytes != *out.Node.Fs.CapacityBytes {
+		if !ok || (ref == nil) != (v.PVCRef == nil) || ref != nil && *ref != *v.PVCRef || v.Name != "driver" && *v.CapacityBytes != *out.Node.Fs.CapacityBytes {
 			t.Errorf("%s: %+v of claim %+v", v.Name, v.FsStats, v.PVCRef)
+		}
+		if v.Name == "driver" {
+			if *v.CapacityBytes != 7 || v.UsedBytes != nil || v.Time.IsZero() {
+				t.Errorf("what the driver tells is %+v", v.FsStats)
+			}
+			continue
 		}
 		if small := *v.UsedBytes >= 1<<20 && *v.UsedBytes < 2<<20 && *v.InodesUsed == 2; small != (v.Name == "v") {
 			t.Errorf("%s: %d bytes and %d files are used", v.Name, *v.UsedBytes, *v.InodesUsed)

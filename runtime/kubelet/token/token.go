@@ -27,8 +27,8 @@ type Manager struct {
 }
 
 type cached struct {
-	token string
-	renew time.Time
+	status authnv1.TokenRequestStatus
+	renew  time.Time
 }
 
 // NewManager returns a manager without tokens.
@@ -38,13 +38,19 @@ func NewManager(api kubernetes.Interface) *Manager {
 
 // Token returns a token for a projection into the pod, bound to the pod.
 func (m *Manager) Token(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceAccountTokenProjection) (string, error) {
+	status, err := m.Request(ctx, pod, p)
+	return status.Token, err
+}
+
+// Request is Token, with what else is known of it.
+func (m *Manager) Request(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceAccountTokenProjection) (authnv1.TokenRequestStatus, error) {
 	uid, key := string(pod.UID), fmt.Sprint(p.Audience, "/", p.Path)
 	m.mu.Lock()
 	c, ok := m.tokens[uid][key]
 	m.mu.Unlock()
 	now := time.Now()
 	if ok && now.Before(c.renew) {
-		return c.token, nil
+		return c.status, nil
 	}
 	req := &authnv1.TokenRequest{Spec: authnv1.TokenRequestSpec{
 		ExpirationSeconds: ptr.To(ptr.Deref(p.ExpirationSeconds, defaultLifetime)),
@@ -59,7 +65,7 @@ func (m *Manager) Token(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceA
 	}
 	res, err := m.api.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, name, req, metav1.CreateOptions{})
 	if err != nil {
-		return "", fmt.Errorf("request a token of service account %s: %w", name, err)
+		return authnv1.TokenRequestStatus{}, fmt.Errorf("request a token of service account %s: %w", name, err)
 	}
 	life := res.Status.ExpirationTimestamp.Sub(now)
 	m.mu.Lock()
@@ -67,8 +73,8 @@ func (m *Manager) Token(ctx context.Context, pod *corev1.Pod, p *corev1.ServiceA
 	if m.tokens[uid] == nil {
 		m.tokens[uid] = map[string]cached{}
 	}
-	m.tokens[uid][key] = cached{res.Status.Token, now.Add(life * 4 / 5)}
-	return res.Status.Token, nil
+	m.tokens[uid][key] = cached{res.Status, now.Add(life * 4 / 5)}
+	return res.Status, nil
 }
 
 // Forget drops the tokens of a pod.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -16,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -45,6 +45,8 @@ type ClaimConfig struct {
 	Binder Binder
 	Claims Claims
 	Local  LocalVolumes
+	// Drivers have the volumes that are neither.
+	Drivers Drivers
 	// Node is the node, by the labels of which volumes say where they can be.
 	Node func(ctx context.Context) (*corev1.Node, error)
 }
@@ -79,9 +81,15 @@ func (c claim) SetUp(ctx context.Context, m Mounting) error {
 	if err != nil || len(points) > 0 {
 		return err // what is mounted stays, whatever becomes of the objects
 	}
-	v, err := c.resolve(ctx, m.Pod, m.Volume)
+	if _, ok := c.Drivers.Mounted(beside(m.Dir)); ok {
+		return nil
+	}
+	v, pvc, err := c.resolve(ctx, m.Pod, m.Volume)
 	if err != nil {
 		return err
+	}
+	if v.Spec.CSI != nil {
+		return c.Drivers.Mount(ctx, c.driverMount(m, v, pvc))
 	}
 	source, err := c.open(ctx, v)
 	if err != nil {
@@ -99,20 +107,44 @@ func (c claim) SetUp(ctx context.Context, m Mounting) error {
 			return errors.New("volume uses the ReadWriteOncePod access mode and is already in use by another pod")
 		}
 	}
-	if m.Group >= 0 && v.Spec.Local != nil && !readOnlyClaim(m.Volume) {
+	if m.Group >= 0 && v.Spec.Local != nil && !isBlock(v) && !readOnlyClaim(m.Volume) {
 		policy := corev1.FSGroupChangeAlways
 		if sc := m.Pod.Spec.SecurityContext; sc != nil {
 			policy = ptr.Deref(sc.FSGroupChangePolicy, policy)
 		}
-		if err := setGroup(source, m.Group, policy); err != nil {
+		if err := SetGroup(source, m.Group, policy); err != nil {
 			return fmt.Errorf("applyFSGroup failed for vol %s: %w", v.Name, err)
 		}
 	}
 	return c.Binder.Bind(source, m.Dir, v.Spec.HostPath != nil)
 }
 
+func (c claim) driverMount(m Mounting, v *corev1.PersistentVolume, pvc *corev1.PersistentVolumeClaim) csi.Mount {
+	return csi.Mount{
+		Pod: m.Pod, Name: m.Volume.Name, Dir: beside(m.Dir), Volume: v, Claim: pvc, ReadOnly: readOnlyClaim(m.Volume), Group: m.Group, Changed: m.Changed,
+	}
+}
+
+// Refreshes implements refresher: drivers may want to be told again, and their volumes grow.
+func (c claim) Refreshes(dir string) bool { return c.Drivers.Known(beside(dir)) }
+
+// Refresh implements refresher.
+func (c claim) Refresh(ctx context.Context, m Mounting) error {
+	v, pvc, err := c.resolve(ctx, m.Pod, m.Volume)
+	if err != nil {
+		return err
+	}
+	if v.Spec.CSI == nil {
+		return nil
+	}
+	return c.Drivers.Refresh(ctx, c.driverMount(m, v, pvc))
+}
+
 // Open implements Plugin. A hostPath may be no directory.
 func (c claim) Open(v *corev1.Volume, dir string) (container.Volume, error) {
+	if c.Drivers.Known(beside(dir)) {
+		return openMounted(c.Drivers, v.Name, beside(dir))
+	}
 	root, err := openPlace(dir, unix.O_NOFOLLOW)
 	return container.Volume{Root: root, Path: dir, ReadOnly: readOnlyClaim(v)}, err
 }
@@ -122,92 +154,49 @@ func readOnlyClaim(v *corev1.Volume) bool {
 }
 
 // resolve is the volume that a pod's claim is bound to. Both must say so.
-func (c claim) resolve(ctx context.Context, p *corev1.Pod, v *corev1.Volume) (*corev1.PersistentVolume, error) {
+func (c claim) resolve(ctx context.Context, p *corev1.Pod, v *corev1.Volume) (*corev1.PersistentVolume, *corev1.PersistentVolumeClaim, error) {
 	name, _ := pod.ClaimName(p, v)
-	failed := func(format string, args ...any) error {
-		return fmt.Errorf("error processing PVC %s/%s: %w", p.Namespace, name, fmt.Errorf(format, args...))
+	failed := func(format string, args ...any) (*corev1.PersistentVolume, *corev1.PersistentVolumeClaim, error) {
+		return nil, nil, fmt.Errorf("error processing PVC %s/%s: %w", p.Namespace, name, fmt.Errorf(format, args...))
 	}
 	pvc, err := c.Claims.Claim(ctx, p.Namespace, name)
 	if err != nil {
-		return nil, failed("failed to fetch PVC from API server: %w", err)
+		return failed("failed to fetch PVC from API server: %w", err)
 	}
 	if v.Ephemeral != nil {
 		if err := ephemeral.VolumeIsForPod(p, pvc); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	switch {
 	case pvc.DeletionTimestamp != nil:
-		return nil, failed("can't start pod because PVC is being deleted")
+		return failed("can't start pod because PVC is being deleted")
 	case pvc.Status.Phase != corev1.ClaimBound || pvc.Spec.VolumeName == "":
-		return nil, failed("PVC is not bound")
+		return failed("PVC is not bound")
 	}
 	pv, err := c.Claims.PersistentVolume(ctx, pvc.Spec.VolumeName)
 	switch {
 	case err != nil:
-		return nil, failed("failed to fetch PV %s from API server: %w", pvc.Spec.VolumeName, err)
+		return failed("failed to fetch PV %s from API server: %w", pvc.Spec.VolumeName, err)
 	case pv.Spec.ClaimRef == nil:
-		return nil, failed("found PV object %s with nil pv.Spec.ClaimRef indicating it is not yet bound to the claim", pv.Name)
+		return failed("found PV object %s with nil pv.Spec.ClaimRef indicating it is not yet bound to the claim", pv.Name)
 	case pv.Spec.ClaimRef.UID != pvc.UID:
-		return nil, failed("found PV object %s with a pv.Spec.ClaimRef.UID %s that does not match expected %s", pv.Name, pv.Spec.ClaimRef.UID, pvc.UID)
-	case ptr.Deref(pv.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock:
-		return nil, failed("PV %s has volumeMode Block, which this cluster does not support", pv.Name)
-	case len(pv.Spec.MountOptions) > 0:
-		return nil, failed("PV %s has mountOptions: a directory of the server is mounted as it is", pv.Name)
+		return failed("found PV object %s with a pv.Spec.ClaimRef.UID %s that does not match expected %s", pv.Name, pv.Spec.ClaimRef.UID, pvc.UID)
+	case isBlock(pv) && pv.Spec.CSI == nil && pv.Spec.Local == nil:
+		return failed("PV %s has volumeMode Block, which volumes of its type do not have", pv.Name)
+	case isBlock(pv) && uses(p, mountNames, v.Name):
+		return failed("volume %s has volumeMode Block, but is specified in volumeMounts", v.Name)
+	case !isBlock(pv) && uses(p, deviceNames, v.Name):
+		return failed("volume %s has volumeMode Filesystem, but is specified in volumeDevices", v.Name)
+	case len(pv.Spec.MountOptions) > 0 && pv.Spec.CSI == nil:
+		return failed("PV %s has mountOptions: a directory of the server is mounted as it is", pv.Name)
 	}
 	n, err := c.Node(ctx)
 	if err != nil {
-		return nil, failed("failed to fetch the node: %w", err)
+		return failed("failed to fetch the node: %w", err)
 	}
 	if err := volumehelpers.CheckNodeAffinity(pv, n.Labels); err != nil {
-		return nil, fmt.Errorf("MountVolume.NodeAffinity check failed for volume %q: %w", pv.Name, err)
+		return nil, nil, fmt.Errorf("MountVolume.NodeAffinity check failed for volume %q: %w", pv.Name, err)
 	}
-	return pv, nil
-}
-
-// open opens what is mounted, as a place only.
-func (c claim) open(ctx context.Context, v *corev1.PersistentVolume) (*os.File, error) {
-	switch {
-	case c.Local.Provisioned(v):
-		return c.Local.Open(ctx, v)
-	case v.Spec.Local != nil:
-		f, err := openPlace(v.Spec.Local.Path, unix.O_DIRECTORY)
-		if errors.Is(err, unix.ENOTDIR) {
-			return nil, fmt.Errorf("local volume %s: %s is no directory, and devices are not mounted by this cluster", v.Name, v.Spec.Local.Path)
-		}
-		return f, err
-	case v.Spec.HostPath != nil:
-		if err := makeHostPath(v.Spec.HostPath); err != nil {
-			return nil, err
-		}
-		opened, err := hostPath{}.Open(&corev1.Volume{VolumeSource: corev1.VolumeSource{HostPath: v.Spec.HostPath}}, "")
-		return opened.Root, err
-	}
-	return nil, fmt.Errorf("PersistentVolume %s is of a type that this node has no driver of: it has local and hostPath", v.Name)
-}
-
-// Users are the UIDs of the pods on the disk that have a claim's volume bound that is f.
-func Users(layout poddir.Layout, f *os.File) ([]string, error) {
-	is, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	uids, err := layout.UIDs()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, uid := range uids {
-		dirs, err := entries(filepath.Join(layout.Volumes(uid), claimDir))
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(dirs, func(dir string) bool {
-			there, err := os.Lstat(dir)
-			return err == nil && os.SameFile(is, there)
-		}) {
-			out = append(out, uid)
-		}
-	}
-	return out, nil
+	return pv, pvc, nil
 }

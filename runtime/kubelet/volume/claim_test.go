@@ -22,6 +22,7 @@ import (
 // directory is a link to it.
 type storage struct {
 	*mounts
+	drivers drivers
 	claims  map[string]*corev1.PersistentVolumeClaim
 	volumes map[string]*corev1.PersistentVolume
 	own     string // the volume that the cluster provisioned
@@ -93,7 +94,7 @@ func claimVolume(readOnly bool) corev1.Volume {
 
 func newStorage(t *testing.T) (*storage, *Manager, poddir.Layout, string) {
 	t.Helper()
-	s := &storage{mounts: &mounts{tmpfs: map[string]int64{}, busy: map[string]bool{}}, claims: map[string]*corev1.PersistentVolumeClaim{}, volumes: map[string]*corev1.PersistentVolume{}}
+	s := &storage{drivers: drivers{}, mounts: &mounts{tmpfs: map[string]int64{}, busy: map[string]bool{}}, claims: map[string]*corev1.PersistentVolumeClaim{}, volumes: map[string]*corev1.PersistentVolume{}}
 	file := filepath.Join(t.TempDir(), "data")
 	s.claims["c"], s.volumes["pv"] = boundClaim("c", "pv"), hostVolume("pv", file)
 	layout := poddir.Layout{Root: t.TempDir()}
@@ -102,7 +103,7 @@ func newStorage(t *testing.T) (*storage, *Manager, poddir.Layout, string) {
 
 func (s *storage) manager(layout poddir.Layout) *Manager {
 	return NewManager(layout, s.mounts, &refs{}, []Plugin{NewClaim(ClaimConfig{
-		Layout: layout, Mounts: s.mounts, Binder: s, Claims: s, Local: s,
+		Layout: layout, Mounts: s.mounts, Binder: s, Claims: s, Local: s, Drivers: s.drivers,
 		Node: func(context.Context) (*corev1.Node, error) {
 			return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{corev1.LabelHostname: "n1"}}}, nil
 		},
@@ -168,7 +169,7 @@ func TestAClaimThatAPodCannotHave(t *testing.T) {
 		"failed to fetch PV pv from API server": func(s *storage, _ *corev1.Pod) { s.volumes = nil },
 		"with nil pv.Spec.ClaimRef":             func(s *storage, _ *corev1.Pod) { s.volumes["pv"].Spec.ClaimRef = nil },
 		"pv.Spec.ClaimRef.UID other that does not match expected claim-uid": func(s *storage, _ *corev1.Pod) { s.volumes["pv"].Spec.ClaimRef.UID = "other" },
-		"volumeMode Block": func(s *storage, _ *corev1.Pod) {
+		"volumeMode Block, which volumes of its type do not have": func(s *storage, _ *corev1.Pod) {
 			s.volumes["pv"].Spec.VolumeMode = ptr.To(corev1.PersistentVolumeBlock)
 		},
 		"mountOptions": func(s *storage, _ *corev1.Pod) { s.volumes["pv"].Spec.MountOptions = []string{"ro"} },
@@ -180,7 +181,7 @@ func TestAClaimThatAPodCannotHave(t *testing.T) {
 		"is of a type that this node has no driver of": func(s *storage, _ *corev1.Pod) {
 			s.volumes["pv"].Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{}}
 		},
-		"is no directory, and devices are not mounted": func(s *storage, _ *corev1.Pod) {
+		"is no directory, and a device has volumeMode Block": func(s *storage, _ *corev1.Pod) {
 			s.volumes["pv"].Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/dev/null"}}
 		},
 		"its data is lost": func(s *storage, _ *corev1.Pod) { s.own = "pv" },
@@ -261,7 +262,7 @@ func TestTheGroupOfAVolume(t *testing.T) {
 		}
 		return out
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeAlways); err != nil {
+	if err := SetGroup(f, group, corev1.FSGroupChangeAlways); err != nil {
 		t.Fatal(err)
 	}
 	got := modes()
@@ -280,13 +281,13 @@ func TestTheGroupOfAVolume(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o600 {
+	if err := SetGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o600 {
 		t.Errorf("%v, %v", err, modes())
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := setGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o660 {
+	if err := SetGroup(f, group, corev1.FSGroupChangeOnRootMismatch); err != nil || modes()["file"] != 0o660 {
 		t.Errorf("%v, %v", err, modes())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,29 +80,50 @@ func (m *Manager) SetUp(ctx context.Context, pod *corev1.Pod, status *corev1.Pod
 	if err != nil {
 		return err
 	}
-	return m.setUp(ctx, all, pod, status, changed)
+	return m.setUp(ctx, all, pod, status, changed, Plugin.SetUp)
 }
 
 // setUp sets each of a pod's volumes up, whatever becomes of the others: a ConfigMap that
 // is gone must not keep a token from being renewed.
-func (m *Manager) setUp(ctx context.Context, volumes []wanted, pod *corev1.Pod, status *corev1.PodStatus, changed func()) error {
+func (m *Manager) setUp(ctx context.Context, volumes []wanted, pod *corev1.Pod, status *corev1.PodStatus, changed func(), do func(Plugin, context.Context, Mounting) error) error {
 	uid := string(pod.UID)
 	m.note(uid, freshness{refreshed: time.Now()})
 	group := -1
 	if sc := pod.Spec.SecurityContext; sc != nil && sc.FSGroup != nil {
 		group = int(*sc.FSGroup)
 	}
-	var errs []error
+	var errs, waits []error
 	for _, w := range volumes {
-		err := w.plugin.SetUp(ctx, Mounting{
+		err := do(w.plugin, ctx, Mounting{
 			Pod: pod, Status: status, Volume: w.volume, Dir: w.dir, Group: group,
 			Changed: func() { m.Outdate(uid); changed() },
 		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", w.volume.Name, err))
+		switch {
+		case err == nil:
+		case isPending(err):
+			waits = append(waits, err)
+		default:
+			errs = append(errs, named(w.volume.Name, err))
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) > 0 { // what failed is what there is to tell
+		return errors.Join(errs...)
+	}
+	return errors.Join(waits...)
+}
+
+// isPending says whether nothing failed: others have not done their part yet.
+func isPending(err error) bool {
+	var p interface{ Pending() bool }
+	return errors.As(err, &p) && p.Pending()
+}
+
+// named says which volume failed, unless that is said.
+func named(volume string, err error) error {
+	if strings.HasPrefix(err.Error(), "MountVolume.") {
+		return err
+	}
+	return fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", volume, err)
 }
 
 func (m *Manager) note(uid string, c freshness) {
@@ -127,7 +149,10 @@ func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.P
 	if err != nil {
 		return time.Time{}, err
 	}
-	all = slices.DeleteFunc(all, func(w wanted) bool { return !w.plugin.Traits().Refreshed })
+	all = slices.DeleteFunc(all, func(w wanted) bool {
+		r, some := w.plugin.(refresher)
+		return !w.plugin.Traits().Refreshed && !(some && r.Refreshes(w.dir))
+	})
 	if len(all) == 0 {
 		return time.Time{}, nil
 	}
@@ -138,7 +163,15 @@ func (m *Manager) Refresh(ctx context.Context, pod *corev1.Pod, status *corev1.P
 	if !c.outdated && now.Before(c.refreshed.Add(refreshPeriod)) {
 		return c.refreshed.Add(refreshPeriod), nil
 	}
-	return now.Add(refreshPeriod), m.setUp(ctx, all, pod, status, changed)
+	return now.Add(refreshPeriod), m.setUp(ctx, all, pod, status, changed, refresh)
+}
+
+// refresh brings a volume's content up to date, which for most kinds is to set it up again.
+func refresh(p Plugin, ctx context.Context, m Mounting) error {
+	if r, ok := p.(refresher); ok {
+		return r.Refresh(ctx, m)
+	}
+	return p.SetUp(ctx, m)
 }
 
 // Open opens a volume of the pod, which was set up. The caller closes its root.
@@ -160,6 +193,11 @@ func (m *Manager) Open(pod *corev1.Pod, name string) (container.Volume, error) {
 // Release stops to tell of changes.
 func (m *Manager) Release(uid string) {
 	m.objects.Release(uid)
+	for _, p := range m.plugins {
+		if r, ok := p.(releaser); ok {
+			r.Release(uid)
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pods, uid)

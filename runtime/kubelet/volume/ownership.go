@@ -15,9 +15,9 @@ const (
 	groupDirBits fs.FileMode = 0o110
 )
 
-// setGroup gives what lies in a volume to a group, which may write it. Containers of
+// SetGroup gives what lies in a volume to a group, which may write it. Containers of
 // another pod may change it meanwhile, so nothing outside of it is reached by any path.
-func setGroup(volume *os.File, group int, policy corev1.PodFSGroupChangePolicy) error {
+func SetGroup(volume *os.File, group int, policy corev1.PodFSGroupChangePolicy) error {
 	root, err := os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", volume.Fd()))
 	if err != nil {
 		return err

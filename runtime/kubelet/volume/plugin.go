@@ -29,6 +29,16 @@ type Plugin interface {
 	TearDown(dir string) error
 }
 
+// refresher is a plugin of which some volumes change while the pod runs.
+type refresher interface {
+	// Refreshes says whether the volume that was set up at dir does.
+	Refreshes(dir string) bool
+	Refresh(ctx context.Context, m Mounting) error
+}
+
+// releaser is a plugin that remembers something of a pod.
+type releaser interface{ Release(uid string) }
+
 // Traits of a kind of volume.
 type Traits struct {
 	ReadOnly bool // for containers

@@ -14,6 +14,5 @@ func Plugins(mounts Mounts, objects Objects, tokens Tokens, certificates Certifi
 		projected{directory: dir, content: c},
 		downwardAPI{directory: dir, content: c},
 		image{directory: dir, images: images},
-		csi{},
 	}
 }

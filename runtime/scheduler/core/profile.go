@@ -55,6 +55,7 @@ func DefaultPlugins(v Volumes, d Devices) []WeightedPlugin {
 		{newNodePorts(), 1},
 		{newNodeResourcesFit(), 1},
 		{newVolumeRestrictions(v), 1},
+		{newNodeVolumeLimits(v), 1},
 		{newVolumeBinding(v), 1},
 		{newVolumeZone(v), 1},
 		{newPodTopologySpread(), 2},

@@ -16,6 +16,7 @@ type Volumes struct {
 	Classes    storagelisters.StorageClassLister
 	Drivers    storagelisters.CSIDriverLister
 	Capacities storagelisters.CSIStorageCapacityLister
+	Nodes      storagelisters.CSINodeLister
 	Binder     VolumeBinder
 }
 

@@ -21,17 +21,17 @@ import (
 
 // site is what the caches have of volumes, and who is asked to bind some.
 type site struct {
-	t                                             *testing.T
-	claims, volumes, classes, drivers, capacities cache.Indexer
-	asked                                         []string // "volume of claim", "claim at node"
-	refuse                                        error
+	t                                                    *testing.T
+	claims, volumes, classes, drivers, capacities, nodes cache.Indexer
+	asked                                                []string // "volume of claim", "claim at node"
+	refuse                                               error
 }
 
 func newSite(t *testing.T, objects ...any) *site {
 	index := func() cache.Indexer {
 		return cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 	}
-	s := &site{t: t, claims: index(), volumes: index(), classes: index(), drivers: index(), capacities: index()}
+	s := &site{t: t, claims: index(), volumes: index(), classes: index(), drivers: index(), capacities: index(), nodes: index()}
 	s.add(objects...)
 	return s
 }
@@ -48,6 +48,8 @@ func (s *site) add(objects ...any) {
 			to = s.drivers
 		case *storagev1.CSIStorageCapacity:
 			to = s.capacities
+		case *storagev1.CSINode:
+			to = s.nodes
 		}
 		if err := to.Add(o); err != nil {
 			s.t.Fatal(err)
@@ -59,7 +61,7 @@ func (s *site) listers() Volumes {
 	return Volumes{
 		Claims: corelisters.NewPersistentVolumeClaimLister(s.claims), Volumes: corelisters.NewPersistentVolumeLister(s.volumes),
 		Classes: storagelisters.NewStorageClassLister(s.classes), Drivers: storagelisters.NewCSIDriverLister(s.drivers),
-		Capacities: storagelisters.NewCSIStorageCapacityLister(s.capacities), Binder: s,
+		Capacities: storagelisters.NewCSIStorageCapacityLister(s.capacities), Nodes: storagelisters.NewCSINodeLister(s.nodes), Binder: s,
 	}
 }
 

@@ -1,6 +1,8 @@
 package apps
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,12 +22,9 @@ func controllerRevision() kind.Kind {
 		Namespaced:   true,
 		NoWatchCache: true,
 		Validate: kind.Check(func(r *appsv1.ControllerRevision) field.ErrorList {
-			var errs field.ErrorList
-			if len(r.Data.Raw) == 0 && r.Data.Object == nil {
-				errs = append(errs, field.Required(field.NewPath("data"), "data is mandatory"))
-			}
-			return append(errs, validate.NonNegative(r.Revision, field.NewPath("revision"))...)
+			return validate.NonNegative(r.Revision, field.NewPath("revision"))
 		}),
+		ValidateCreate: kind.Check(validateRevisionData),
 		ValidateUpdate: kind.CheckUpdate(func(r, old *appsv1.ControllerRevision) field.ErrorList {
 			return validate.Immutable(r.Data, old.Data, field.NewPath("data"))
 		}),
@@ -41,4 +40,22 @@ func controllerRevision() kind.Kind {
 			return []any{r.Name, owner, r.Revision, printers.Age(r.ObjectMeta, now)}
 		}),
 	}
+}
+
+func validateRevisionData(r *appsv1.ControllerRevision) field.ErrorList {
+	path := field.NewPath("data")
+	if r.Data.Raw == nil {
+		return field.ErrorList{field.Required(path, "data is mandatory")}
+	}
+	var data any
+	if err := json.Unmarshal(r.Data.Raw, &data); err != nil {
+		return field.ErrorList{field.Invalid(path, "<value omitted>", fmt.Sprintf("error parsing data: %v", err))}
+	}
+	switch data.(type) {
+	case nil:
+		return field.ErrorList{field.Required(path, "data is mandatory")}
+	case map[string]any:
+		return nil
+	}
+	return field.ErrorList{field.Required(path, "data must be a valid JSON object")}
 }

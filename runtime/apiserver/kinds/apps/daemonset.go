@@ -36,6 +36,7 @@ func daemonSet() kind.Kind {
 			}
 			setTemplateGeneration(d, n)
 		}),
+		Drop: kind.On(func(d *appsv1.DaemonSet) { core.DropDisabled(&d.Spec.Template) }),
 		Unsupported: kind.Check(func(d *appsv1.DaemonSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
 		}),
@@ -81,14 +82,19 @@ func defaultDaemonSet(d *appsv1.DaemonSet) {
 
 func validateDaemonSet(d *appsv1.DaemonSet) field.ErrorList {
 	s, spec := &d.Spec, field.NewPath("spec")
-	errs := validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)
+	// Unlike other kinds', a selector that cannot be read is told of once.
+	errs := validate.LabelSelector(s.Selector, spec.Child("selector"))
+	if s.Selector != nil && len(s.Selector.MatchLabels)+len(s.Selector.MatchExpressions) == 0 {
+		errs = append(errs, field.Invalid(spec.Child("selector"), s.Selector, "empty selector is invalid for daemonset"))
+	}
+	errs = append(errs, validate.SelectsTemplate(s.Selector, s.Template.Labels, spec)...)
 	errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
 	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
 	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
 	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
 
 	strategy := spec.Child("updateStrategy")
-	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy.Child("type"),
+	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy,
 		appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType)...)
 	if s.UpdateStrategy.Type != appsv1.RollingUpdateDaemonSetStrategyType {
 		return errs

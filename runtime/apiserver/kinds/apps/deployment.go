@@ -40,6 +40,7 @@ func deployment() kind.Kind {
 			}
 		}),
 		Default: kind.On(SetObjectDefaults_Deployment, defaultDeployment),
+		Drop:    kind.On(func(d *appsv1.Deployment) { core.DropDisabled(&d.Spec.Template) }),
 		Unsupported: kind.Check(func(d *appsv1.Deployment) field.ErrorList {
 			return core.UnsupportedPodTemplate(&d.Spec.Template, field.NewPath("spec", "template"))
 		}),

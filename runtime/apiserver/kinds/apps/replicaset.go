@@ -35,6 +35,7 @@ func replicaSet() kind.Kind {
 			kind.SetDefaultPtr(&r.Spec.Replicas, 1)
 			core.DefaultPodTemplate(&r.Spec.Template)
 		}),
+		Drop: kind.On(func(r *appsv1.ReplicaSet) { core.DropDisabled(&r.Spec.Template) }),
 		Unsupported: kind.Check(func(r *appsv1.ReplicaSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&r.Spec.Template, field.NewPath("spec", "template"))
 		}),
@@ -52,7 +53,8 @@ func replicaSet() kind.Kind {
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(func(r, _ *appsv1.ReplicaSet) field.ErrorList {
 			s, path := &r.Status, field.NewPath("status")
-			return validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, path)
+			errs := validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, path)
+			return append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
 		}),
 
 		Warnings: kind.Warnings(func(o *appsv1.ReplicaSet) []string {

@@ -34,6 +34,15 @@ func statefulSet() kind.Kind {
 		),
 
 		Default: kind.On(SetObjectDefaults_StatefulSet, defaultStatefulSet),
+		Drop:    kind.On(func(s *appsv1.StatefulSet) { core.DropDisabled(&s.Spec.Template) }),
+		// They cannot be changed: what was accepted is let alone.
+		ValidateCreate: kind.Check(func(s *appsv1.StatefulSet) field.ErrorList {
+			var errs field.ErrorList
+			for i := range s.Spec.VolumeClaimTemplates {
+				errs = append(errs, core.ValidateClaimSpec(&s.Spec.VolumeClaimTemplates[i].Spec, field.NewPath("spec", "volumeClaimTemplates").Index(i).Child("spec"))...)
+			}
+			return errs
+		}),
 		Unsupported: kind.Check(func(s *appsv1.StatefulSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&s.Spec.Template, field.NewPath("spec", "template"))
 		}),
@@ -90,9 +99,6 @@ func validateStatefulSet(set *appsv1.StatefulSet) field.ErrorList {
 	errs = append(errs, validateSetTemplate(s, spec)...)
 	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
 	errs = append(errs, validate.EitherOf(s.PodManagementPolicy, spec.Child("podManagementPolicy"), appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)...)
-	for i := range s.VolumeClaimTemplates {
-		errs = append(errs, core.ValidateClaimSpec(&s.VolumeClaimTemplates[i].Spec, spec.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
-	}
 	if s.ServiceName != "" {
 		errs = append(errs, validate.DNSLabel(s.ServiceName, spec.Child("serviceName"))...)
 	}

@@ -155,7 +155,7 @@ func TestDaemonSetValidation(t *testing.T) {
 		c("selector", "labels: {app: agent}", "labels: {app: b}", "does not match template"),
 		c("ready seconds", "minReadySeconds: 1", "minReadySeconds: -1", "spec.minReadySeconds: Invalid value"),
 		c("history", "minReadySeconds: 1", "revisionHistoryLimit: -1", "spec.revisionHistoryLimit: Invalid value"),
-		c("strategy", "type: RollingUpdate", "type: Magic", "spec.updateStrategy.type: Unsupported value"),
+		c("strategy", "type: RollingUpdate", "type: Magic", "spec.updateStrategy: Unsupported value"),
 		c("on delete", "type: RollingUpdate", "type: OnDelete", ""),
 		c("both ways", "{maxUnavailable: 1}", "{maxUnavailable: 1, maxSurge: 1}", "may not be set when maxUnavailable is non-zero"),
 		c("surge alone", "{maxUnavailable: 1}", "{maxUnavailable: 0, maxSurge: 1}", ""),

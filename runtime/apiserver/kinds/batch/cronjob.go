@@ -30,6 +30,7 @@ func cronJob() kind.Kind {
 		Status:     true,
 
 		Default: kind.On(SetObjectDefaults_CronJob, defaultCronJob),
+		Drop:    kind.On(func(c *batchv1.CronJob) { dropDisabled(&c.Spec.JobTemplate.Spec) }),
 		Unsupported: kind.Check(func(c *batchv1.CronJob) field.ErrorList {
 			return core.UnsupportedPodTemplate(&c.Spec.JobTemplate.Spec.Template, field.NewPath("spec", "jobTemplate", "spec", "template"))
 		}),

@@ -39,6 +39,7 @@ func job() kind.Kind {
 
 		Default:          kind.On(SetObjectDefaults_Job, defaultJob),
 		PrepareForCreate: kind.On(selectOwnPods),
+		Drop:             kind.On(func(j *batchv1.Job) { dropDisabled(&j.Spec) }),
 		Unsupported: kind.Check(func(j *batchv1.Job) field.ErrorList {
 			return core.UnsupportedPodTemplate(&j.Spec.Template, field.NewPath("spec", "template"))
 		}),
@@ -186,4 +187,9 @@ func jobDuration(j *batchv1.Job, now time.Time) string {
 		return duration.HumanDuration(now.Sub(j.Status.StartTime.Time))
 	}
 	return duration.HumanDuration(j.Status.CompletionTime.Sub(j.Status.StartTime.Time))
+}
+
+func dropDisabled(s *batchv1.JobSpec) {
+	s.Scheduling = nil // WorkloadWithJob
+	core.DropDisabled(&s.Template)
 }

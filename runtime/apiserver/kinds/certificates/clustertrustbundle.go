@@ -51,7 +51,9 @@ func validateBundleName(b *certificatesv1.ClusterTrustBundle) field.ErrorList {
 	if b.GenerateName != "" {
 		check(b.GenerateName, true, field.NewPath("metadata", "generateName"))
 	}
-	check(b.Name, false, field.NewPath("metadata", "name"))
+	if b.Name != "" { // else it is told that it is required
+		check(b.Name, false, field.NewPath("metadata", "name"))
+	}
 	if b.Spec.SignerName != "" {
 		errs = append(errs, validate.SignerName(b.Spec.SignerName, field.NewPath("spec", "signerName"))...)
 	}

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -27,6 +28,11 @@ func limitRange() kind.Kind {
 		Default: kind.On(func(l *corev1.LimitRange) {
 			for i := range l.Spec.Limits {
 				defaultLimits(&l.Spec.Limits[i])
+			}
+		}),
+		PrepareForCreate: kind.On(func(l *corev1.LimitRange) {
+			if l.Name == "" {
+				l.Name = string(uuid.NewUUID())
 			}
 		}),
 		Validate: kind.Check(validateLimitRange),
@@ -80,12 +86,15 @@ func validateLimitRange(l *corev1.LimitRange) field.ErrorList {
 			{"defaultRequest", item.DefaultRequest},
 			{"maxLimitRequestRatio", item.MaxLimitRequestRatio},
 		} {
+			if item.Type == corev1.LimitTypePod && strings.HasPrefix(f.name, "default") {
+				if len(f.list) > 0 {
+					errs = append(errs, field.Forbidden(at.Child(f.name), "may not be specified when `type` is 'Pod'"))
+				}
+				continue
+			}
 			for _, name := range slices.Sorted(maps.Keys(f.list)) {
 				key := at.Child(f.name).Key(string(name))
 				errs = append(errs, limitName(item.Type, name, key)...)
-			}
-			if item.Type == corev1.LimitTypePod && strings.HasPrefix(f.name, "default") && len(f.list) > 0 {
-				errs = append(errs, field.Forbidden(at.Child(f.name), "may not be specified when `type` is 'Pod'"))
 			}
 		}
 		if item.Type == corev1.LimitTypePersistentVolumeClaim {

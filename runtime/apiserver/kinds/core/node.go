@@ -29,7 +29,11 @@ func node() kind.Kind {
 		Status:       true,
 		Subresources: []kind.Subresource{{Name: "proxy", Served: kind.NodeProxy}},
 
-		Default:                kind.On(defaultNode),
+		Default: kind.On(defaultNode),
+		Drop: kind.On(func(n *corev1.Node) {
+			n.Spec.PodPreemptionPolicy = nil // InPlacePodVerticalScalingSchedulerPreemption
+			n.Spec.ConfigSource = nil        // dynamic kubelet configuration, which is gone
+		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
 		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
 		Validate:               kind.Check(validateNode),
@@ -37,6 +41,8 @@ func node() kind.Kind {
 		ValidateStatusUpdate: kind.CheckUpdate(func(n, _ *corev1.Node) field.ErrorList {
 			return validateNodeStatus(&n.Status, field.NewPath("status"))
 		}),
+
+		Warnings: kind.Warnings(nodeWarnings),
 
 		Columns: printers.Columns("Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"),
 		Cells:   kind.Cells(nodeCells),
@@ -126,9 +132,23 @@ func validateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 		errs = append(errs, field.Forbidden(spec.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid"))
 	}
 	if old.Spec.ProviderID != "" && n.Spec.ProviderID != old.Spec.ProviderID {
-		errs = append(errs, field.Forbidden(spec.Child("providerID"), "node updates may not change providerID except from \"\" to valid"))
+		done := "modified"
+		if n.Spec.ProviderID == "" {
+			done = "cleared"
+		}
+		errs = append(errs, field.Invalid(spec.Child("providerID"), nil, "field cannot be "+done+" once set"))
+	}
+	if n.Spec.DoNotUseExternalID != old.Spec.DoNotUseExternalID {
+		errs = append(errs, field.Forbidden(spec.Child("externalID"), "may not be updated"))
 	}
 	return errs
+}
+
+func nodeWarnings(n *corev1.Node) []string {
+	if n.Spec.DoNotUseExternalID != "" {
+		return []string{"spec.externalID: this field is deprecated, and is unused by Kubernetes"}
+	}
+	return nil
 }
 
 func nodeCells(n *corev1.Node, now time.Time) []any {

@@ -30,7 +30,10 @@ func persistentVolumeClaim() kind.Kind {
 			alignDataSources(&c.Spec, nil)
 		}),
 		PrepareForUpdate: kind.OnUpdate(func(c, old *corev1.PersistentVolumeClaim) { alignDataSources(&c.Spec, &old.Spec) }),
-		Declared:         kind.Declared(Validate_PersistentVolumeClaim),
+		PrepareForStatusUpdate: kind.OnUpdate(func(c, _ *corev1.PersistentVolumeClaim) {
+			c.Status.HealthStatus = nil // CSIVolumeHealth, which is off
+		}),
+		Declared: kind.Declared(Validate_PersistentVolumeClaim),
 		Validate: kind.Check(func(c *corev1.PersistentVolumeClaim) field.ErrorList {
 			return ValidateClaimSpec(&c.Spec, field.NewPath("spec"))
 		}),

@@ -39,6 +39,7 @@ func pod() kind.Kind {
 		},
 
 		Default:                kind.On(SetObjectDefaults_Pod, defaultPod),
+		Drop:                   kind.On(func(p *corev1.Pod) { dropDisabled(&p.Spec) }),
 		PrepareForCreate:       kind.On(preparePod),
 		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
 		Declared:               kind.Declared(declaredPod),
@@ -88,6 +89,7 @@ func preparePod(p *corev1.Pod) {
 // makes the singular addresses agree with the lists.
 func preparePodStatus(p, old *corev1.Pod) {
 	p.DeletionTimestamp = old.DeletionTimestamp
+	p.Status.NodeAllocatableResourceClaimStatuses = nil // DRANodeAllocatableResources, which is off
 	kind.SetDefault(&p.Status.QOSClass, old.Status.QOSClass)
 	s := &p.Status
 	switch {

@@ -152,7 +152,7 @@ func validatePorts(ports []corev1.ContainerPort, hostNetwork bool, path *field.P
 		if p.HostPort != 0 {
 			errs = append(errs, validate.PortNumber(p.HostPort, at.Child("hostPort"))...)
 			if hostNetwork && p.HostPort != p.ContainerPort {
-				errs = append(errs, field.Invalid(at.Child("containerPort"), p.ContainerPort, "must match `hostPort` when `hostNetwork` is true"))
+				errs = append(errs, field.Invalid(at.Child("hostPort"), p.HostPort, "must match `containerPort` when `hostNetwork` is true"))
 			}
 		}
 		if p.HostIP != "" {

@@ -3,6 +3,7 @@ package core
 import (
 	"strings"
 
+	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -39,7 +40,6 @@ func defaultPod(p *corev1.Pod) {
 func DefaultPodTemplate(t *corev1.PodTemplateSpec) { defaultPodSpec(&t.Spec) }
 
 func defaultPodSpec(s *corev1.PodSpec) {
-	dropDisabled(s)
 	kind.SetDefault(&s.RestartPolicy, corev1.RestartPolicyAlways)
 	kind.SetDefault(&s.DNSPolicy, corev1.DNSClusterFirst)
 	kind.SetDefault(&s.SchedulerName, defaultSchedulerName)
@@ -80,8 +80,11 @@ func defaultContainer(c *corev1.Container) {
 }
 
 // pullPolicy is Always for an image whose tag is latest, said or not, and
-// IfNotPresent for one that names another tag or a digest.
+// IfNotPresent for one that names another tag or a digest, or that is none.
 func pullPolicy(image string) corev1.PullPolicy {
+	if _, err := reference.ParseNormalizedNamed(image); err != nil {
+		return corev1.PullIfNotPresent
+	}
 	if strings.Contains(image, "@") {
 		return corev1.PullIfNotPresent
 	}

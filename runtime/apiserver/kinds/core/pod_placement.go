@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -63,7 +64,7 @@ func validateAffinity(a *corev1.Affinity, path *field.Path) field.ErrorList {
 		for i, t := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 			tp := p.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
 			errs = append(errs, weight(t.Weight, tp.Child("weight"))...)
-			errs = append(errs, validateNodeSelectorTerm(t.Preference, tp.Child("preference"))...)
+			errs = append(errs, validateNodeSelectorTerm(t.Preference, false, tp.Child("preference"))...)
 		}
 	}
 	if pa := a.PodAffinity; pa != nil {
@@ -92,28 +93,38 @@ func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorL
 	}
 	var errs field.ErrorList
 	for i, t := range s.NodeSelectorTerms {
-		errs = append(errs, validateNodeSelectorTerm(t, terms.Index(i))...)
+		errs = append(errs, validateNodeSelectorTerm(t, true, terms.Index(i))...)
 	}
 	return errs
 }
 
-func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, path *field.Path) field.ErrorList {
+// validateNodeSelectorTerm holds values to what labels may have where they are required: a
+// preference for what cannot be is none.
+func validateNodeSelectorTerm(t corev1.NodeSelectorTerm, required bool, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, r := range t.MatchExpressions {
 		p := path.Child("matchExpressions").Index(i)
 		errs = append(errs, validateNodeRequirement(r, p)...)
 		errs = append(errs, validate.QualifiedName(r.Key, p.Child("key"))...)
+		for k, v := range r.Values {
+			if required {
+				errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(v), p.Child("values").Index(k), v)...)
+			}
+		}
 	}
 	for i, r := range t.MatchFields {
 		p := path.Child("matchFields").Index(i)
-		if r.Key != "metadata.name" {
-			errs = append(errs, field.Invalid(p.Child("key"), r.Key, "not a valid field selector key"))
-		}
 		if r.Operator != corev1.NodeSelectorOpIn && r.Operator != corev1.NodeSelectorOpNotIn {
 			errs = append(errs, field.Invalid(p.Child("operator"), r.Operator, "not a valid selector operator"))
-		}
-		if len(r.Values) != 1 {
+		} else if len(r.Values) != 1 {
 			errs = append(errs, field.Required(p.Child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+		}
+		if r.Key != "metadata.name" {
+			errs = append(errs, field.Invalid(p.Child("key"), r.Key, "not a valid field selector key"))
+			continue
+		}
+		for k, name := range r.Values {
+			errs = append(errs, validate.InvalidIf(apivalidation.NameIsDNSSubdomain(name, false), p.Child("values").Index(k), name)...)
 		}
 	}
 	return errs

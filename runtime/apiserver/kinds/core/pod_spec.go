@@ -181,6 +181,9 @@ func validatePodSecurity(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 		return nil
 	}
 	errs := validateIDs(sc.RunAsUser, sc.RunAsGroup, path)
+	if sc.SELinuxChangePolicy != nil {
+		errs = append(errs, validate.Known(*sc.SELinuxChangePolicy, path.Child("seLinuxChangePolicy"), corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
+	}
 	if sc.FSGroup != nil {
 		errs = append(errs, validate.InvalidIf(validation.IsValidGroupID(*sc.FSGroup), path.Child("fsGroup"), *sc.FSGroup)...)
 	}

@@ -44,9 +44,6 @@ func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList
 			errs = append(errs, unsupported(path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), "variables are not read from files of volumes"))
 		}
 	}
-	if len(c.VolumeDevices) > 0 {
-		errs = append(errs, unsupported(path.Child("volumeDevices"), "it has no block volumes"))
-	}
 	return errs
 }
 
@@ -71,7 +68,10 @@ func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList
 	return errs
 }
 
-// dropDisabled takes out what upstream takes out, for the features are off by default.
+// DropDisabled takes out of a pod template what upstream takes out, for the features are off
+// by default.
+func DropDisabled(t *corev1.PodTemplateSpec) { dropDisabled(&t.Spec) }
+
 func dropDisabled(s *corev1.PodSpec) {
 	s.SchedulingGroup = nil    // GenericWorkload
 	s.EvictionResponders = nil // EvictionRequestAPI
@@ -79,8 +79,11 @@ func dropDisabled(s *corev1.PodSpec) {
 		dropDisabledOfVolume(&s.Volumes[i].VolumeSource)
 	}
 	for _, c := range podutil.Containers(s, podutil.AllContainers) {
-		if c.Lifecycle != nil {
-			c.Lifecycle.StopSignal = nil // ContainerStopSignals
+		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil { // ContainerStopSignals
+			c.Lifecycle.StopSignal = nil
+			if *c.Lifecycle == (corev1.Lifecycle{}) {
+				c.Lifecycle = nil
+			}
 		}
 		for i := range c.VolumeMounts {
 			c.VolumeMounts[i].BindMountOptions = nil // VolumeBindMountOptions

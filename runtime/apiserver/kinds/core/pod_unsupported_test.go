@@ -24,9 +24,10 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	for manifest, want := range map[string]string{
 		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:                            "",
 		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {ephemeral: {}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
-		`{resourceClaims: [{name: a}], initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{volumeDevices: [{name: a}]}]}`:                                                   "containers[0].volumeDevices",
+		`{resourceClaims: [{name: a}], initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{resources: {claims: [{name: a}]}}]}`:                                             "",
 		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                                                                                        "containers[1].env[1].valueFrom.fileKeyRef",
-		`{ephemeralContainers: [{volumeDevices: [{name: a}]}, {targetContainerName: c}]}`:                                                                                                       "ephemeralContainers[0].volumeDevices",
+		`{ephemeralContainers: [{env: [{name: B, valueFrom: {fileKeyRef: {key: k}}}]}, {targetContainerName: c}]}`:                                                                              "ephemeralContainers[0].env[0].valueFrom.fileKeyRef",
+		`{containers: [{volumeDevices: [{name: a}]}], ephemeralContainers: [{volumeDevices: [{name: a}]}], volumes: [{csi: {driver: d}}]}`:                                                      "",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, manifest), nil)); got != want {
 			t.Errorf("%s\n got %q\nwant %q", manifest, got, want)

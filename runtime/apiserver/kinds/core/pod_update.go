@@ -99,8 +99,7 @@ func nodeSelectorNarrowed(now, old map[string]string) bool {
 
 func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	status := field.NewPath("status")
-	errs := validate.OneOfOrEmpty(p.Status.Phase, status.Child("phase"),
-		corev1.PodPending, corev1.PodRunning, corev1.PodSucceeded, corev1.PodFailed, corev1.PodUnknown)
+	var errs field.ErrorList
 	if n := p.Status.NominatedNodeName; n != "" {
 		errs = append(errs, validate.DNSSubdomain(n, status.Child("nominatedNodeName"))...)
 	}

@@ -198,7 +198,7 @@ func TestContainerValidation(t *testing.T) {
 		c("host port", "hostPort: 8080", "hostPort: 65536", "hostPort: Invalid value"),
 		c("host port twice", "ports: [{name: http", "ports: [{containerPort: 81, hostPort: 8080, hostIP: 10.0.0.2}, {name: http", "ports[1].hostPort: Duplicate value"),
 		c("host port of another address", "ports: [{name: http", "ports: [{containerPort: 81, hostPort: 8080, hostIP: 10.0.0.3}, {name: http", ""),
-		c("host network", "  hostname: web", "  hostNetwork: true", "must match `hostPort` when `hostNetwork` is true"),
+		c("host network", "  hostname: web", "  hostNetwork: true", "must match `containerPort` when `hostNetwork` is true"),
 		c("host IP", "hostIP: 10.0.0.2", "hostIP: here", "hostIP: Invalid value"),
 		c("protocol", "containerPort: 80", "protocol: ICMP, containerPort: 80", "protocol: Unsupported value"),
 
@@ -406,7 +406,7 @@ status: {phase: Running, qosClass: BestEffort, nominatedNodeName: n1, podIPs: [{
 	c := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, pod, from, to, want) }
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
 		c("nothing", "", "", ""),
-		c("phase", "phase: Running", "phase: Jogging", "status.phase: Unsupported value"),
+		c("phase", "phase: Running", "phase: Jogging", ""), // as upstream
 		c("nominated node", "nominatedNodeName: n1", "nominatedNodeName: N_1", "status.nominatedNodeName: Invalid value"),
 		c("address", "10.0.0.1", "10.0.0", "status.podIPs[0]: Invalid value"),
 		c("class", "qosClass: BestEffort", "qosClass: Burstable", "status.qosClass: Invalid value"),

@@ -236,7 +236,10 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 	all := at.Child("volumeMounts") // errors of some fields do not say of which mount, as upstream's
 	for i, m := range c.VolumeMounts {
 		p := all.Index(i)
-		errs = append(errs, mountable(m.Name, volumes, p.Child("name"))...)
+		errs = append(errs, validate.Required(m.Name, p.Child("name"))...)
+		if _, ok := volumes[m.Name]; !ok {
+			errs = append(errs, field.NotFound(p.Child("name"), m.Name))
+		}
 		errs = append(errs, validate.Required(m.MountPath, p.Child("mountPath"))...)
 		if paths.Has(m.MountPath) {
 			errs = append(errs, field.Invalid(p.Child("mountPath"), m.MountPath, "must be unique"))

@@ -55,11 +55,6 @@ func (w *warner) pod(s *corev1.PodSpec, annotations map[string]string, path *fie
 			w.say(spec.Child("nodeSelector").Key(key), "%s", m)
 		}
 	}
-	for i := range s.Volumes {
-		if s.Volumes[i].CSI != nil {
-			w.say(spec.Child("volumes").Index(i).Child("csi"), "not supported by this cluster yet: no CSI driver can register with its nodes, and the pod waits for it")
-		}
-	}
 	w.affinity(s.Affinity, spec.Child("affinity"))
 	for i, c := range s.TopologySpreadConstraints {
 		at := spec.Child("topologySpreadConstraints").Index(i)

@@ -19,6 +19,7 @@ func podTemplate() kind.Kind {
 		Namespaced:     true,
 		NoWatchCache:   true,
 		Default:        kind.On(SetObjectDefaults_PodTemplate, func(t *corev1.PodTemplate) { DefaultPodTemplate(&t.Template) }),
+		Drop:           kind.On(func(t *corev1.PodTemplate) { DropDisabled(&t.Template) }),
 		Unsupported: kind.Check(func(t *corev1.PodTemplate) field.ErrorList {
 			return UnsupportedPodTemplate(&t.Template, field.NewPath("template"))
 		}),

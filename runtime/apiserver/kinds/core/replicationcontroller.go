@@ -38,6 +38,11 @@ func replicationController() kind.Kind {
 		),
 
 		Default: kind.On(SetObjectDefaults_ReplicationController, defaultReplicationController),
+		Drop: kind.On(func(r *corev1.ReplicationController) {
+			if r.Spec.Template != nil {
+				DropDisabled(r.Spec.Template)
+			}
+		}),
 		Unsupported: kind.Check(func(r *corev1.ReplicationController) field.ErrorList {
 			if r.Spec.Template == nil {
 				return nil

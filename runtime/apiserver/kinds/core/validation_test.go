@@ -270,7 +270,7 @@ status: {capacity: {cpu: 4}, addresses: [{type: InternalIP, address: 10.0.0.1}]}
 	kindtest.Update(t, Kinds(), []kindtest.Case{
 		c("nothing", "", "", ""),
 		c("pod network", "10.1.0.0", "10.2.0.0", "may not change podCIDR"),
-		c("provider", "providerID: p1", "providerID: p2", "may not change providerID"),
+		c("provider", "providerID: p1", "providerID: p2", "field cannot be modified once set"),
 		c("taint", "effect: NoSchedule", "effect: NoExecute", ""),
 		kindtest.Change("first pod network", "apiVersion: v1\nkind: Node\nspec: {unschedulable: true}", "unschedulable: true", "podCIDR: 10.1.0.0/24, providerID: p", ""),
 	})

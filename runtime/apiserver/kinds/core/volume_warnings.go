@@ -26,13 +26,10 @@ func volumeWarnings(v *corev1.PersistentVolume) []string {
 	if s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle {
 		out = append(out, spec.Child("persistentVolumeReclaimPolicy").String()+": The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.")
 	}
-	if s.Local == nil && s.HostPath == nil {
-		out = append(out, notYet+"its nodes mount PersistentVolumes of types local and hostPath")
+	if s.Local == nil && s.HostPath == nil && s.CSI == nil {
+		out = append(out, notYet+"its nodes mount PersistentVolumes of types local, hostPath and csi")
 	}
-	if ptr.Deref(s.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
-		out = append(out, spec.Child("volumeMode").String()+": "+notYet+"its nodes have no block volumes")
-	}
-	if len(s.MountOptions) > 0 {
+	if len(s.MountOptions) > 0 && s.CSI == nil {
 		out = append(out, spec.Child("mountOptions").String()+": "+notYet+"a directory of a server is mounted as it is")
 	}
 	return out
@@ -53,12 +50,6 @@ func claimWarnings(c *corev1.PersistentVolumeClaim) []string {
 		if q := r.of[corev1.ResourceStorage]; q.MilliValue()%1000 != 0 {
 			out = append(out, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", spec.Child("resources", r.name).Key("storage"), q.String()))
 		}
-	}
-	if ptr.Deref(s.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
-		out = append(out, spec.Child("volumeMode").String()+": "+notYet+"its nodes have no block volumes")
-	}
-	if s.DataSource != nil || s.DataSourceRef != nil {
-		out = append(out, spec.Child("dataSourceRef").String()+": "+notYet+"its own volumes begin empty")
 	}
 	if ptr.Deref(s.VolumeAttributesClassName, "") != "" {
 		out = append(out, spec.Child("volumeAttributesClassName").String()+": "+notYet+"nothing modifies volumes by VolumeAttributesClasses")

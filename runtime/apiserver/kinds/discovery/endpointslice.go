@@ -40,10 +40,13 @@ func endpointSlice() kind.Kind {
 		// Its labels say whose endpoints these are, and where they come from: they count.
 		PrepareForCreate: kind.On(dropTopology),
 		PrepareForUpdate: kind.OnUpdate(func(s, old *discoveryv1.EndpointSlice) {
+			same := func() bool {
+				return equality.Semantic.DeepEqual(s.Endpoints, old.Endpoints) && equality.Semantic.DeepEqual(s.Ports, old.Ports) && s.AddressType == old.AddressType
+			}
+			counts := !same() || !equality.Semantic.DeepEqual(s.Labels, old.Labels) // also what is dropped now
 			dropTopology(s)
-			same := equality.Semantic.DeepEqual(s.Endpoints, old.Endpoints) && equality.Semantic.DeepEqual(s.Ports, old.Ports) && s.AddressType == old.AddressType
-			if same && !equality.Semantic.DeepEqual(s.Labels, old.Labels) {
-				s.Generation++
+			if counts && same() {
+				s.Generation++ // what differs still is counted by the registry
 			}
 		}),
 		Declared: kind.Declared(Validate_EndpointSlice),

@@ -6,7 +6,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// Labels count, where nothing else does that counts already; what an earlier version had goes.
+// Labels count, where nothing else does that counts already; what an earlier version had goes,
+// and is counted.
 func TestSliceGeneration(t *testing.T) {
 	row := endpointSlice()
 	old := &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}}
@@ -17,7 +18,7 @@ func TestSliceGeneration(t *testing.T) {
 		"nothing":   {func(*discoveryv1.EndpointSlice) {}, 0},
 		"labels":    {func(s *discoveryv1.EndpointSlice) { s.Labels = map[string]string{"a": "b"} }, 1},
 		"both":      {func(s *discoveryv1.EndpointSlice) { s.Labels, s.Endpoints = map[string]string{"a": "b"}, nil }, 0},
-		"old field": {func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].DeprecatedTopology = map[string]string{"a": "b"} }, 0},
+		"old field": {func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].DeprecatedTopology = map[string]string{"a": "b"} }, 1},
 	} {
 		s := old.DeepCopy()
 		tt.change(s)

@@ -72,6 +72,9 @@ type Kind struct {
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
 	Default func(obj runtime.Object)
+	// Drop takes fields of features that are off out of what a client wrote. The client owns
+	// them all the same: who owns what is recorded before.
+	Drop func(obj runtime.Object)
 	// PrepareForCreate and PrepareForUpdate set what clients may not (generation
 	// and status are reset by the registry already).
 	PrepareForCreate       func(obj runtime.Object)

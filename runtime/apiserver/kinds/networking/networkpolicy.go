@@ -71,7 +71,7 @@ func validateNetworkPolicy(p *networkingv1.NetworkPolicy) field.ErrorList {
 		errs = append(errs, field.Invalid(spec.Child("policyTypes"), s.PolicyTypes, "may not specify more than two policyTypes"))
 	}
 	for i, t := range s.PolicyTypes {
-		errs = append(errs, validate.OneOf(t, spec.Child("policyTypes").Index(i), networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress)...)
+		errs = append(errs, validate.Known(t, spec.Child("policyTypes").Index(i), networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress)...)
 	}
 	return errs
 }
@@ -109,13 +109,14 @@ func validatePeers(peers []networkingv1.NetworkPolicyPeer, path *field.Path) fie
 		at := path.Index(i)
 		errs = append(errs, validate.LabelSelector(p.PodSelector, at.Child("podSelector"))...)
 		errs = append(errs, validate.LabelSelector(p.NamespaceSelector, at.Child("namespaceSelector"))...)
+		if p.IPBlock != nil {
+			errs = append(errs, validateIPBlock(p.IPBlock, at.Child("ipBlock"))...)
+		}
 		switch {
 		case p.PodSelector == nil && p.NamespaceSelector == nil && p.IPBlock == nil:
 			errs = append(errs, field.Required(at, "must specify a peer"))
 		case p.IPBlock != nil && (p.PodSelector != nil || p.NamespaceSelector != nil):
 			errs = append(errs, field.Forbidden(at, "may not specify both ipBlock and another peer"))
-		case p.IPBlock != nil:
-			errs = append(errs, validateIPBlock(p.IPBlock, at.Child("ipBlock"))...)
 		}
 	}
 	return errs

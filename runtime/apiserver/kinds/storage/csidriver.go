@@ -48,8 +48,8 @@ func csiDriver() kind.Kind {
 				errs = append(errs, validate.OneOf(*s.FSGroupPolicy, spec.Child("fsGroupPolicy"), storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy,
 					storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy)...)
 			}
-			for i, m := range s.VolumeLifecycleModes {
-				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes").Index(i), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
+			for _, m := range s.VolumeLifecycleModes {
+				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes"), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
 			}
 			audiences := sets.New[string]()
 			for i, t := range s.TokenRequests {
@@ -69,8 +69,13 @@ func csiDriver() kind.Kind {
 			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachRequired"))
 			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
 		}),
-		Warnings: kind.NotYet("no node runs CSI drivers"),
-		Columns:  printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
+		Warnings: kind.Warnings(func(d *storagev1.CSIDriver) []string {
+			if !ptr.Deref(d.Spec.SELinuxMount, false) {
+				return nil
+			}
+			return []string{field.NewPath("spec", "seLinuxMount").String() + ": not supported by this cluster yet: volumes are not mounted with an SELinux context"}
+		}),
+		Columns: printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
 		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
 			var tokens, modes []string
 			for _, t := range d.Spec.TokenRequests {

@@ -46,7 +46,7 @@ func TestValidation(t *testing.T) {
 		c("key", "parameters: {a: b}", "allowedTopologies: [{matchLabelExpressions: [{key: /, values: [a]}]}]", "matchLabelExpressions[0].key: Invalid value"),
 		d("fine", "", "", ""),
 		d("group policy", "fsGroupPolicy: File", "fsGroupPolicy: X", "spec.fsGroupPolicy: Unsupported value"),
-		d("life", "[Persistent]", "[Brief]", "spec.volumeLifecycleModes[0]: Unsupported value"),
+		d("life", "[Persistent]", "[Brief]", "spec.volumeLifecycleModes: Unsupported value"),
 		d("audience twice", "audience: b", "audience: a", "spec.tokenRequests[1].audience: Duplicate value"),
 		d("token life", "600", "599", "may not specify a duration less than 10 minutes"),
 		n("fine", "", "", ""),

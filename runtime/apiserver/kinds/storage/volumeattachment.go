@@ -32,12 +32,14 @@ func volumeAttachment() kind.Kind {
 			case source.PersistentVolumeName != nil && source.InlineVolumeSpec != nil:
 				errs = append(errs, field.Forbidden(spec.Child("source"), "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
 			case source.PersistentVolumeName != nil:
-				errs = append(errs, validate.Required(*source.PersistentVolumeName, spec.Child("source", "persistentVolumeName"))...)
+				if *source.PersistentVolumeName == "" {
+					errs = append(errs, field.Required(spec.Child("source", "persistentVolumeName"), "must specify non empty persistentVolumeName"))
+				}
+				errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*source.PersistentVolumeName), spec.Child("source", "persistentVolumeName"), *source.PersistentVolumeName)...)
 			}
 			return errs
 		}),
-		Warnings: kind.NotYet("nothing attaches volumes"),
-		Columns:  printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
+		Columns: printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
 			return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName,
 				a.Status.Attached, printers.Age(a.ObjectMeta, now)}

@@ -62,6 +62,17 @@ func (l *Loop[K]) Add(key K) { l.queue.Add(key) }
 // AddAfter queues a key at a later time.
 func (l *Loop[K]) AddAfter(key K, d time.Duration) { l.queue.AddAfter(key, d) }
 
+// TakeQueued takes out the keys that are due: what a test's event has queued.
+func (l *Loop[K]) TakeQueued() []K {
+	var keys []K
+	for l.queue.Len() > 0 {
+		key, _ := l.queue.Get()
+		l.queue.Done(key)
+		keys = append(keys, key)
+	}
+	return keys
+}
+
 // Run reconciles with the given number of workers until ctx is done, and returns
 // when none is at work.
 func (l *Loop[K]) Run(ctx context.Context, workers int) error {

@@ -1,0 +1,3 @@
+// Package vacprotection keeps a VolumeAttributesClass that is deleted while a claim or a
+// volume names it (finalizer kubernetes.io/vac-protection).
+package vacprotection
