@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-const deviceObjects = workloadsNamespace + `---
+const claimedObjects = workloadsNamespace + `---
 apiVersion: resource.k8s.io/v1
 kind: DeviceClass
 metadata: {name: test}
@@ -23,8 +23,8 @@ metadata: {name: one, namespace: w}
 spec: {spec: {devices: {requests: [{name: r, exactly: {deviceClassName: test}}]}}}
 `
 
-// devicePod has a claim of a template.
-func devicePod(name string) string {
+// claimingPod has a claim of a template.
+func claimingPod(name string) string {
 	return fmt.Sprintf(`---
 apiVersion: v1
 kind: Pod
@@ -81,14 +81,14 @@ func (d devices) registered(ctx context.Context) error {
 	if _, err := d.onWorker(ctx, "systemd-run --unit dradriver /run/dradriver /run/dra.kubeconfig test.example.com "+d.Workers[0]+" x"); err != nil {
 		return err
 	}
-	if err := d.apply(ctx, deviceObjects); err != nil {
+	if err := d.apply(ctx, claimedObjects); err != nil {
 		return err
 	}
 	return d.become(ctx, 30*time.Second, "resourceslices", "{.spec.driver}/{.spec.nodeName}/{.spec.devices[*].name}", "test.example.com/"+d.Workers[0]+"/x")
 }
 
 func (d devices) given(ctx context.Context) error {
-	if err := d.apply(ctx, devicePod("first")); err != nil {
+	if err := d.apply(ctx, claimingPod("first")); err != nil {
 		return err
 	}
 	if err := d.become(ctx, 30*time.Second, "pods --field-selector=metadata.name=first", "{.status.phase}", "Running"); err != nil {
@@ -97,7 +97,7 @@ func (d devices) given(ctx context.Context) error {
 	if err := d.sees(ctx, "first"); err != nil {
 		return err
 	}
-	if err := d.apply(ctx, devicePod("second")); err != nil {
+	if err := d.apply(ctx, claimingPod("second")); err != nil {
 		return err
 	}
 	return d.become(ctx, 30*time.Second, "pods --field-selector=metadata.name=second", `{.status.phase}/{.status.conditions[?(@.type=="PodScheduled")].reason}`, "Pending/Unschedulable")
