@@ -50,7 +50,7 @@ func plugins() []plugin {
 		{name: "CertificateApproval", make: maker.certificateApproval},
 		{name: "CertificateSigning", make: maker.certificateSigning},
 		{name: "ClusterTrustBundleAttest", make: maker.trustBundleAttest},
-		{name: "ResourceClaimAuthorization", make: maker.resourceClaims},
+		{name: "ResourceClaimAuthorization", make: resourceClaims},
 		{name: "CertificateSubjectRestriction", make: certificateSubject},
 		{name: "DefaultIngressClass", make: maker.defaultIngressClass},
 		{name: config.DenyServiceExternalIPs, make: maker.denyExternalIPs, optional: true},

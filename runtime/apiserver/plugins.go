@@ -81,7 +81,7 @@ func (a maker) trustBundleAttest() (admission.Interface, error) {
 	return &ours.ClusterTrustBundleAttest{All: a.generic.Authorization.Authorizer}, nil
 }
 
-func (a maker) resourceClaims() (admission.Interface, error) {
+func resourceClaims(a maker) (admission.Interface, error) {
 	return &ours.ResourceClaimAuthorization{
 		All: a.generic.Authorization.Authorizer,
 		Namespace: func(ctx context.Context, name string) (*corev1.Namespace, error) {

@@ -29,6 +29,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/pvprotection"
 	"github.com/gantry-run/gantry/runtime/controller/replicaset"
 	"github.com/gantry-run/gantry/runtime/controller/replicationcontroller"
+	"github.com/gantry-run/gantry/runtime/controller/resourceclaim"
 	"github.com/gantry-run/gantry/runtime/controller/resourcequota"
 	"github.com/gantry-run/gantry/runtime/controller/rootca"
 	"github.com/gantry-run/gantry/runtime/controller/serviceaccount"
@@ -87,6 +88,7 @@ func controllers() []controller {
 		{maker(pvprotection.New), 1},
 		{maker(vacprotection.New), 1},
 		{maker(ephemeralvolume.New), 2},
+		{maker(resourceclaim.New), 4},
 		{maker(localvolume.New), 1},
 		{maker(attachdetach.New), 1},
 		{maker(storageversionmigrator.New), 1},

@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
+	"github.com/gantry-run/gantry/runtime/kubelet/dra"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
@@ -66,24 +67,26 @@ type Kubelet struct {
 	cgroups     *cm.Manager
 	memoryLimit int64 // of all pods together, in bytes; 0: none
 
-	events   record.EventBroadcaster
-	pods     *podsource.API
-	static   *podsource.Static
-	mirrors  *podsource.Mirrors
-	sources  podsource.Source // both
-	services informers.SharedInformerFactory
-	node     *nodestatus.Reporter
-	devices  *devices.Manager
-	pleg     *pleg.Generator
-	workers  *podworker.Workers
-	local    *localvolume.Manager
-	refs     *objects.Manager
-	tokens   *token.Manager
-	drivers  *csi.Drivers
-	csi      *csi.Volumes
-	plugins  *plugins.Manager
-	server   server.Config
-	serving  atomic.Bool
+	events        record.EventBroadcaster
+	pods          *podsource.API
+	static        *podsource.Static
+	mirrors       *podsource.Mirrors
+	sources       podsource.Source // both
+	services      informers.SharedInformerFactory
+	node          *nodestatus.Reporter
+	devices       *devices.Manager
+	pleg          *pleg.Generator
+	workers       *podworker.Workers
+	local         *localvolume.Manager
+	refs          *objects.Manager
+	tokens        *token.Manager
+	drivers       *csi.Drivers
+	csi           *csi.Volumes
+	deviceDrivers *dra.Drivers
+	claims        *dra.Manager
+	plugins       *plugins.Manager
+	server        server.Config
+	serving       atomic.Bool
 }
 
 // Ready implements process.Runner: the node is registered, its containers are
@@ -139,6 +142,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	running.Go(func() { k.local.Run(ctx) })
 	running.Go(func() { k.drivers.Run(ctx) })
 	running.Go(func() { k.csi.Run(ctx) })
+	running.Go(func() { k.deviceDrivers.Run(ctx) })
 	running.Go(func() { k.plugins.Run(ctx) })
 	running.Go(func() {
 		if err := k.devices.Run(ctx); err != nil {

@@ -15,6 +15,7 @@ import (
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
+	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/addr"
@@ -27,6 +28,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/containerspec"
 	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
+	"github.com/gantry-run/gantry/runtime/kubelet/dra"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
@@ -83,7 +85,9 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		NodeChanged: func() { k.node.Wake() }, PodChanged: func(uid string) { k.workers.Wake(uid) },
 	})
 	k.makeCSI(nodes)
-	k.plugins = plugins.New(plugins.Config{Dir: config.PluginRegistryDir, Handlers: map[string]plugins.Handler{csi.PluginType: k.drivers}, Log: log})
+	k.deviceDrivers = dra.NewDrivers(cfg.NodeName, api.ResourceV1(), func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }, log)
+	k.claims = &dra.Manager{Claims: api.ResourceV1(), Drivers: k.deviceDrivers, File: filepath.Join(cfg.RootDir, "resource-claims.json")}
+	k.plugins = plugins.New(plugins.Config{Dir: config.PluginRegistryDir, Handlers: map[string]plugins.Handler{csi.PluginType: k.drivers, registration.DRAPlugin: k.deviceDrivers}, Log: log})
 	k.node = nodestatus.New(nodestatus.Config{
 		API: api, Nodes: nodes, NodeName: cfg.NodeName, Addresses: cfg.NodeIPs, Port: config.KubeletPort, Version: version,
 		Labels: cfg.NodeLabels, Taints: cfg.RegisterTaints, Machine: machine,
@@ -164,7 +168,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 	return podworker.Config{
 		NodeIPs: k.cfg.NodeIPs, Allocatable: k.node.Allocatable, Layout: k.layout,
 		Runtime: runtime, Images: pulls, Network: network, Volumes: volumes, ImageVolumes: volumes, Cgroups: k.cgroups,
-		Allocations: allocation.Checkpoint{Layout: k.layout}, Devices: k.devices,
+		Allocations: allocation.Checkpoint{Layout: k.layout}, Devices: k.devices, Claims: k.claims,
 		Sandboxes: sandbox.Manager{
 			Store:    sandbox.Store{Dir: config.NamespaceDir, Holder: config.Binary("gantry-hold")},
 			Hostname: hostname, Users: users.Users, PlaceHolder: k.cgroups.PlaceHolder,
@@ -172,7 +176,7 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		Handlers: runtimeclass.Manager{API: k.api, Layout: k.layout, Handlers: runtime.Features().Handlers}, Features: runtime.Features(),
 		Specs: &containerspec.Generator{
 			NodeName: k.cfg.NodeName, ClusterDomain: k.cfg.ClusterDomain, Allocatable: allocatable, Layout: k.layout,
-			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups, Devices: k.devices,
+			Objects: refs, Services: k.services.Core().V1().Services().Lister(), Volumes: volumes, Cgroups: k.cgroups, Devices: containerspec.Givers{k.devices, k.claims},
 			Binds: k.binds, Features: runtime.Features(), SeccompDefault: ptr.Deref(k.cfg.SeccompDefault, true),
 		},
 		Files: podfiles.Files{

@@ -7,6 +7,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiquota "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/apiserver/pkg/quota/v1/generic"
@@ -20,9 +21,9 @@ type Lists func(schema.GroupResource) generic.ListFuncByNamespace
 // Unlisted is for admission, which only asks what single objects cost.
 func Unlisted(schema.GroupResource) generic.ListFuncByNamespace { return nil }
 
-// Evaluators are those of pods, Services and claims.
+// Evaluators are those of pods, Services and claims, be it of volumes or of devices.
 func Evaluators(lists Lists, c clock.PassiveClock) []apiquota.Evaluator {
-	return []apiquota.Evaluator{pods(lists, c), services(lists), claims(lists)}
+	return []apiquota.Evaluator{pods(lists, c), services(lists), claims(lists), deviceClaims(lists)}
 }
 
 // CountAliases are the names of kinds that were counted before every kind was.
@@ -55,7 +56,7 @@ func Counted(name corev1.ResourceName) (schema.GroupResource, bool) {
 	}
 	gr := schema.ParseGroupResource(of)
 	switch gr {
-	case corev1.Resource("pods"), corev1.Resource("services"), corev1.Resource("persistentvolumeclaims"):
+	case corev1.Resource("pods"), corev1.Resource("services"), corev1.Resource("persistentvolumeclaims"), resourcev1.Resource("resourceclaims"):
 		return schema.GroupResource{}, false
 	}
 	return gr, !Ignored()[gr]

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -255,6 +256,42 @@ func TestClaimUsage(t *testing.T) {
 	}
 }
 
+func TestDeviceUsage(t *testing.T) {
+	request := func(name, class string, mode resourcev1.DeviceAllocationMode, count int64) resourcev1.DeviceSubRequest {
+		return resourcev1.DeviceSubRequest{Name: name, DeviceClassName: class, AllocationMode: mode, Count: count}
+	}
+	exactly := func(class string, mode resourcev1.DeviceAllocationMode, count int64) resourcev1.DeviceRequest {
+		return resourcev1.DeviceRequest{Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: class, AllocationMode: mode, Count: count}}
+	}
+	const count, all, one = resourcev1.DeviceAllocationModeExactCount, resourcev1.DeviceAllocationModeAll, "count/resourceclaims.resource.k8s.io=1"
+	for name, tt := range map[string]struct {
+		requests []resourcev1.DeviceRequest
+		want     string
+	}{
+		"nothing":      {nil, one},
+		"some":         {[]resourcev1.DeviceRequest{exactly("gpu", count, 2), exactly("gpu", count, 1), exactly("nic", count, 1)}, one + " gpu.deviceclass.resource.k8s.io/devices=3 nic.deviceclass.resource.k8s.io/devices=1"},
+		"all":          {[]resourcev1.DeviceRequest{exactly("gpu", all, 0)}, one + " gpu.deviceclass.resource.k8s.io/devices=32"},
+		"alternatives": {[]resourcev1.DeviceRequest{exactly("gpu", count, 1), {FirstAvailable: []resourcev1.DeviceSubRequest{request("a", "gpu", count, 4), request("b", "gpu", count, 2), request("c", "nic", all, 0)}}}, one + " gpu.deviceclass.resource.k8s.io/devices=5 nic.deviceclass.resource.k8s.io/devices=32"},
+	} {
+		if got := text(DeviceUsage(&resourcev1.ResourceClaim{Spec: resourcev1.ResourceClaimSpec{Devices: resourcev1.DeviceClaim{Requests: tt.requests}}})); got != tt.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	registry := generic.NewRegistry(Evaluators(Unlisted, clocktesting.NewFakePassiveClock(now)))
+	e := registry.Get(resourcev1.Resource("resourceclaims"))
+	if got := e.MatchingResources([]corev1.ResourceName{"pods", "gpu.deviceclass.resource.k8s.io/devices", "count/resourceclaims.resource.k8s.io", "requests.example.com/gpu"}); len(got) != 2 {
+		t.Errorf("it counts towards %v", got)
+	}
+	for op, want := range map[admission.Operation]bool{admission.Create: true, admission.Update: true, admission.Delete: false} {
+		for _, sub := range []string{"", "status"} {
+			a := admission.NewAttributesRecord(nil, nil, schema.GroupVersionKind{}, "team", "x", resourcev1.SchemeGroupVersion.WithResource("resourceclaims"), sub, op, nil, false, nil)
+			if e.Handles(a) != (want && sub == "") {
+				t.Errorf("%s %s", op, sub)
+			}
+		}
+	}
+}
+
 func TestMatchingResources(t *testing.T) {
 	all := "pods count/pods cpu memory ephemeral-storage requests.cpu requests.memory requests.ephemeral-storage limits.cpu limits.memory limits.ephemeral-storage " +
 		"hugepages-2Mi requests.hugepages-2Mi requests.example.com/gpu requests.deviceclass.resource.kubernetes.io/gpu " +
@@ -313,7 +350,7 @@ func TestCounted(t *testing.T) {
 	for name, want := range map[corev1.ResourceName]string{
 		"secrets": "secrets", "configmaps": "configmaps", "replicationcontrollers": "replicationcontrollers", "resourcequotas": "resourcequotas",
 		"count/secrets": "secrets", "count/deployments.apps": "deployments.apps", "count/widgets.example.com": "widgets.example.com",
-		"pods": "", "count/pods": "", "count/services": "", "count/persistentvolumeclaims": "", "cpu": "", "count/events": "", "count/events.events.k8s.io": "",
+		"pods": "", "count/pods": "", "count/services": "", "count/persistentvolumeclaims": "", "count/resourceclaims.resource.k8s.io": "", "cpu": "", "count/events": "", "count/events.events.k8s.io": "",
 		"count/bindings": "", "requests.storage": "",
 	} {
 		gr, ok := Counted(name)

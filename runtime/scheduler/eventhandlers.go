@@ -116,7 +116,14 @@ func (l *loop) setUnscheduledPod(old, p *corev1.Pod) {
 	if nominated != "" && nominated != p.Status.NominatedNodeName { // others may have what was kept for it
 		l.moved(framework.AssignedPod, framework.Delete, compiled, nil)
 	}
-	l.queue.add(compiled, old == nil || !labels.Equals(old.Labels, p.Labels) || !equality.Semantic.DeepEqual(old.Spec, p.Spec))
+	l.queue.add(compiled, old == nil || asksForMore(old, p))
+}
+
+// asksForMore says whether a pod that waits changed in what its placement depends on: the
+// claims that were made for it, too.
+func asksForMore(old, p *corev1.Pod) bool {
+	return !labels.Equals(old.Labels, p.Labels) || !equality.Semantic.DeepEqual(old.Spec, p.Spec) ||
+		!equality.Semantic.DeepEqual(old.Status.ResourceClaimStatuses, p.Status.ResourceClaimStatuses)
 }
 
 // deletePod forgets a pod that is gone.

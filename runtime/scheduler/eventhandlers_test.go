@@ -36,3 +36,23 @@ func TestWhatAResizeTakes(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAWaitingPodIsTriedAgainFor(t *testing.T) {
+	old := &corev1.Pod{}
+	for name, test := range map[string]struct {
+		change func(*corev1.Pod)
+		want   bool
+	}{
+		"nothing":     {func(*corev1.Pod) {}, false},
+		"labels":      {func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }, true},
+		"spec":        {func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"a": "b"} }, true},
+		"its claims":  {func(p *corev1.Pod) { p.Status.ResourceClaimStatuses = []corev1.PodResourceClaimStatus{{Name: "c"}} }, true},
+		"annotations": {func(p *corev1.Pod) { p.Annotations = map[string]string{"a": "b"} }, false},
+	} {
+		p := old.DeepCopy()
+		test.change(p)
+		if got := asksForMore(old, p); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

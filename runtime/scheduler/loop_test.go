@@ -48,7 +48,7 @@ func newWorld(t *testing.T, more ...core.WeightedPlugin) *world {
 	w := &world{T: t, clk: clocktesting.NewFakeClock(time.Unix(0, 0)), pods: map[string]*corev1.Pod{}, recorder: record.NewFakeRecorder(1000)}
 	w.refuse = func(string) error { return nil }
 	w.refusePatch = w.refuse
-	profiles, err := newProfiles(nil, append(core.DefaultPlugins(core.Volumes{}), more...))
+	profiles, err := newProfiles(nil, append(core.DefaultPlugins(core.Volumes{}, core.Devices{}), more...))
 	if err != nil {
 		t.Fatal(err)
 	}

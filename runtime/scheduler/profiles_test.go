@@ -20,7 +20,7 @@ func plugins(names ...string) (out []config.Plugin) {
 
 func TestProfilesChangeTheDefault(t *testing.T) {
 	const (
-		filters = "NodeUnschedulable NodeName TaintToleration NodeAffinity NodePorts NodeResourcesFit VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity"
+		filters = "NodeUnschedulable NodeName TaintToleration NodeAffinity NodePorts NodeResourcesFit VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone PodTopologySpread InterPodAffinity DynamicResources"
 		scores  = "TaintToleration:3 NodeAffinity:2 NodeResourcesFit:1 PodTopologySpread:2 InterPodAffinity:2 NodeResourcesBalancedAllocation:1 ImageLocality:1"
 	)
 	for _, tc := range []struct {
@@ -43,7 +43,7 @@ func TestProfilesChangeTheDefault(t *testing.T) {
 			strings.TrimPrefix(filters, "NodeUnschedulable ") + " NodeUnschedulable", scores},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			points, err := newPoints(tc.plugins, core.DefaultPlugins(core.Volumes{}))
+			points, err := newPoints(tc.plugins, core.DefaultPlugins(core.Volumes{}, core.Devices{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,11 +65,11 @@ func TestProfilesChangeTheDefault(t *testing.T) {
 }
 
 func TestProfilesByName(t *testing.T) {
-	got, err := newProfiles(nil, core.DefaultPlugins(core.Volumes{}))
+	got, err := newProfiles(nil, core.DefaultPlugins(core.Volumes{}, core.Devices{}))
 	if err != nil || len(got) != 1 || got["default-scheduler"] == nil {
 		t.Errorf("no profile in the configuration: %v, %v", got, err)
 	}
-	got, err = newProfiles([]config.SchedulerProfile{{SchedulerName: "a"}, {SchedulerName: "b"}}, core.DefaultPlugins(core.Volumes{}))
+	got, err = newProfiles([]config.SchedulerProfile{{SchedulerName: "a"}, {SchedulerName: "b"}}, core.DefaultPlugins(core.Volumes{}, core.Devices{}))
 	if err != nil || len(got) != 2 || got["a"] == got["b"] || got["b"].SchedulerName != "b" {
 		t.Errorf("two: %v, %v", got, err)
 	}
@@ -83,7 +83,7 @@ func TestProfilesByName(t *testing.T) {
 		`profile x: plugin NodeUnschedulable does not implement preBind`:    {PreBind: config.PluginSet{Enabled: plugins("NodeUnschedulable")}},
 		`profile x: plugin NodeUnschedulable does not implement postFilter`: {PostFilter: config.PluginSet{Enabled: plugins("NodeUnschedulable")}},
 	} {
-		_, err := newProfiles([]config.SchedulerProfile{{SchedulerName: "x", Plugins: p}}, core.DefaultPlugins(core.Volumes{}))
+		_, err := newProfiles([]config.SchedulerProfile{{SchedulerName: "x", Plugins: p}}, core.DefaultPlugins(core.Volumes{}, core.Devices{}))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -91,7 +91,7 @@ func TestProfilesByName(t *testing.T) {
 }
 
 func TestApplyLeavesTheDefaultAlone(t *testing.T) {
-	def := core.DefaultPlugins(core.Volumes{})
+	def := core.DefaultPlugins(core.Volumes{}, core.Devices{})
 	before := slices.Clone(def)
 	_, err := newPoints(config.SchedulerPlugins{
 		MultiPoint: config.PluginSet{Disabled: plugins("NodeName"), Enabled: []config.Plugin{{Name: "NodePorts", Weight: ptr.To[int32](7)}}},

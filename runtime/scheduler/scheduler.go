@@ -31,7 +31,7 @@ type Scheduler struct {
 // New returns the scheduler, or what is wrong with its profiles. It does nothing
 // until Run.
 func New(cfg config.SchedulerConfig, c *client.Client, log *slog.Logger) (*Scheduler, error) {
-	if _, err := newProfiles(cfg.Profiles, core.DefaultPlugins(core.Volumes{})); err != nil {
+	if _, err := newProfiles(cfg.Profiles, core.DefaultPlugins(core.Volumes{}, core.Devices{})); err != nil {
 		return nil, err
 	}
 	return &Scheduler{
@@ -64,13 +64,25 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	ambient, stop := context.WithCancel(context.WithoutCancel(ctx))
 	factory := client.Informers(s.client)
 	binder := newVolumeBinder(s.client, factory, clock.RealClock{})
-	profiles, err := newProfiles(s.cfg.Profiles, core.DefaultPlugins(volumesOf(factory, binder)))
+	devices, slices, err := devicesOf(ambient, factory, s.client)
+	if err != nil {
+		stop()
+		return err
+	}
+	defer slices.Stop()
+	profiles, err := newProfiles(s.cfg.Profiles, core.DefaultPlugins(volumesOf(factory, binder), devices))
 	if err != nil {
 		stop()
 		return err
 	}
 	l := newLoop(s.client, client.Events(ambient, s.client, corev1.DefaultSchedulerName), clock.RealClock{}, profiles, rand.IntN, s.log)
 	synced := append(l.addEventHandlers(factory), l.addVolumeHandlers(factory, binder)...)
+	more, err := addDeviceHandlers(l, factory, slices)
+	if err != nil {
+		stop()
+		return err
+	}
+	synced = append(synced, more...)
 	factory.StartWithContext(ambient)
 	defer factory.Shutdown()
 	defer stop()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,6 +47,7 @@ type Controller struct {
 func New(d reconcile.Deps) (*Controller, error) {
 	core := d.Informers.Core().V1()
 	quotas, pods, services, claims := core.ResourceQuotas(), core.Pods(), core.Services(), core.PersistentVolumeClaims()
+	devices := d.Informers.Resource().V1().ResourceClaims()
 	r := &Controller{client: d.Client, quotas: quotas.Lister(), clock: d.Clock, log: d.Log.With("controller", "resourcequota")}
 	lists := map[schema.GroupResource]generic.ListFuncByNamespace{
 		corev1.Resource("pods"): func(ns string) ([]runtime.Object, error) {
@@ -56,6 +58,9 @@ func New(d reconcile.Deps) (*Controller, error) {
 		},
 		corev1.Resource("persistentvolumeclaims"): func(ns string) ([]runtime.Object, error) {
 			return objects(claims.Lister().PersistentVolumeClaims(ns).List(labels.Everything()))
+		},
+		resourcev1.Resource("resourceclaims"): func(ns string) ([]runtime.Object, error) {
+			return objects(devices.Lister().ResourceClaims(ns).List(labels.Everything()))
 		},
 	}
 	r.ruled = generic.NewRegistry(quota.Evaluators(func(gr schema.GroupResource) generic.ListFuncByNamespace { return lists[gr] }, d.Clock))
@@ -82,6 +87,9 @@ func New(d reconcile.Deps) (*Controller, error) {
 			}
 		}, func(c *corev1.PersistentVolumeClaim) {
 			r.changed(corev1.Resource("persistentvolumeclaims"), c.Namespace)
+		}),
+		client.Watch(devices.Informer(), nil, nil, func(c *resourcev1.ResourceClaim) {
+			r.changed(resourcev1.Resource("resourceclaims"), c.Namespace)
 		}),
 	)
 	return r, nil

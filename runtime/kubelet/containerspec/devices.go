@@ -1,6 +1,7 @@
 package containerspec
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -8,6 +9,22 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
+
+// Givers give containers devices of different sorts.
+type Givers []Devices
+
+// Edits implements Devices.
+func (g Givers) Edits(ctx context.Context, p *corev1.Pod, c *corev1.Container) ([]container.Edits, error) {
+	var out []container.Edits
+	for _, giver := range g {
+		edits, err := giver.Edits(ctx, p, c)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, edits...)
+	}
+	return out, nil
+}
 
 // applyEdits adds what devices need to a spec, and returns the variables among it.
 func applyEdits(s *container.Spec, edits []container.Edits) (env []string) {

@@ -13,15 +13,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Run takes plugins up until ctx is done. It leaves them registered: they outlive this
-// process.
-func (m *Manager) Run(ctx context.Context) {
-	defer m.running.Wait()
-	for ctx.Err() == nil {
-		m.watch(ctx)
-	}
-}
-
 // retryDelay is the pause before a directory that could not be watched is tried again.
 const retryDelay = time.Second
 

@@ -38,6 +38,9 @@ type noDevices struct{}
 func (noDevices) Health(string) map[string][]corev1.ResourceStatus { return nil }
 func (noDevices) Release(string)                                   {}
 
+func (noDevices) Prepare(context.Context, *corev1.Pod) error { return nil }
+func (noDevices) Unprepare(context.Context, string) error    { return nil }
+
 // atMost admits that many pods.
 type atMost int
 

@@ -120,6 +120,14 @@ type Devices interface {
 	Release(uid string)
 }
 
+// Claims has what ResourceClaims were allocated prepared, and taken back.
+type Claims interface {
+	// Prepare is asked before a pod's containers start, Unprepare after they have ended.
+	// Either may be asked again.
+	Prepare(ctx context.Context, pod *corev1.Pod) error
+	Unprepare(ctx context.Context, uid string) error
+}
+
 // Specs makes the descriptions of containers.
 type Specs interface {
 	Generate(ctx context.Context, in containerspec.Incarnation) (container.Spec, error)
@@ -178,6 +186,7 @@ type Config struct {
 	// Allocations outlive this process.
 	Allocations Allocations
 	Devices     Devices
+	Claims      Claims
 	Specs       Specs
 	Files       Files
 	Prober      Prober

@@ -66,7 +66,7 @@ func (n *node) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	pulls := images.NewManager(n.rt, nil, n.events, images.Access{Records: &images.Records{Dir: n.layout.Root + "/image-pulls"}})
 	n.workers = New(Config{
-		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, ImageVolumes: n.held, Cgroups: n.held, Allocations: allocation.Checkpoint{Layout: n.layout}, Allocatable: noCapacity, Devices: noDevices{},
+		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, ImageVolumes: n.held, Cgroups: n.held, Allocations: allocation.Checkpoint{Layout: n.layout}, Allocatable: noCapacity, Devices: noDevices{}, Claims: noDevices{},
 		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Handlers: classes{}, Admission: n, Status: n.api, Events: n.events, Log: log,
 		StartsAtOnce: 2, Forget: pulls.Forget,
 	})

@@ -103,6 +103,9 @@ func (w *worker) makeSandbox(ctx context.Context, p *corev1.Pod) error {
 	if why := w.Features.Of(handler).UserNamespaces; why != nil && !ptr.Deref(p.Spec.HostUsers, true) {
 		return fmt.Errorf("failed to create pod sandbox: can't set `spec.hostUsers: false`, RuntimeClass handler %q does not support user namespaces: %w", handler, why)
 	}
+	if err := w.Claims.Prepare(ctx, p); err != nil {
+		return prepareError{"FailedPrepareDynamicResources", fmt.Errorf("failed to prepare dynamic resources: %w", err)}
+	}
 	// Of a pod that runs the cgroup is there: its values follow with those of its containers.
 	if len(w.running()) == 0 {
 		if err := w.Cgroups.EnsurePod(p); err != nil {

@@ -27,6 +27,9 @@ func (c *Config) release(ctx context.Context, uid string) error {
 		return err
 	}
 	c.Devices.Release(uid)
+	if err := c.Claims.Unprepare(ctx, uid); err != nil {
+		return err
+	}
 	if err := c.Volumes.TearDown(uid); err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func TestPermitCollectsWhoMustBeWaitedFor(t *testing.T) {
 }
 
 func TestProfilesThatCannotBe(t *testing.T) {
-	all := DefaultPlugins(Volumes{})
+	all := DefaultPlugins(Volumes{}, Devices{})
 	byName := func(names ...string) (out []WeightedPlugin) {
 		for _, name := range names {
 			out = append(out, all[slices.IndexFunc(all, func(p WeightedPlugin) bool { return p.Name() == name })])

@@ -46,7 +46,7 @@ type Points struct {
 
 // DefaultPlugins are the plugins of the default profile, by upstream's order and with
 // its weights, each for all extension points that it implements.
-func DefaultPlugins(v Volumes) []WeightedPlugin {
+func DefaultPlugins(v Volumes, d Devices) []WeightedPlugin {
 	return []WeightedPlugin{
 		{newNodeUnschedulable(), 1},
 		{newNodeName(), 1},
@@ -60,6 +60,7 @@ func DefaultPlugins(v Volumes) []WeightedPlugin {
 		{newVolumeZone(v), 1},
 		{newPodTopologySpread(), 2},
 		{newInterPodAffinity(), 2},
+		{newDynamicResources(d), 1},
 		{defaultPreemption{}, 1},
 		{balancedAllocation{}, 1},
 		{imageLocality{}, 1},

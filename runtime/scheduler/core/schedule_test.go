@@ -99,7 +99,7 @@ func compile(t testing.TB, p *corev1.Pod) *PodInfo {
 // defaultProfile is the profile of a scheduler that is configured with none.
 func defaultProfile(t testing.TB, more ...WeightedPlugin) *Profile {
 	t.Helper()
-	pr, err := NewProfile("default-scheduler", 0, AllPoints(append(DefaultPlugins(Volumes{}), more...)))
+	pr, err := NewProfile("default-scheduler", 0, AllPoints(append(DefaultPlugins(Volumes{}, Devices{}), more...)))
 	if err != nil {
 		t.Fatal(err)
 	}

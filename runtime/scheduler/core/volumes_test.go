@@ -77,7 +77,7 @@ func (s *site) Bind(_ context.Context, _ *corev1.Pod, _ *corev1.Node, volumes []
 
 func (s *site) profile() *Profile {
 	s.t.Helper()
-	pr, err := NewProfile("default-scheduler", 0, AllPoints(DefaultPlugins(s.listers())))
+	pr, err := NewProfile("default-scheduler", 0, AllPoints(DefaultPlugins(s.listers(), Devices{})))
 	if err != nil {
 		s.t.Fatal(err)
 	}

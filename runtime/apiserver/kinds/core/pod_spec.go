@@ -46,6 +46,7 @@ func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path, restart ..
 func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	volumes, errs := validateVolumes(s.Volumes, path.Child("volumes"))
 	errs = append(errs, validateContainers(s, volumes, path)...)
+	errs = append(errs, validatePodClaims(s, path)...)
 
 	errs = append(errs, validate.OneOf(s.RestartPolicy, path.Child("restartPolicy"),
 		corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)...)
@@ -84,6 +85,9 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	errs = append(errs, validate.ResourceList(s.Overhead, path.Child("overhead"))...)
 	if s.Resources != nil {
 		errs = append(errs, validateRequirements(s.Resources, path.Child("resources"))...)
+		if len(s.Resources.Claims) > 0 {
+			errs = append(errs, field.Forbidden(path.Child("resources", "claims"), "claims may not be set for Resources at pod-level"))
+		}
 	}
 	errs = append(errs, validate.Required(s.SchedulerName, path.Child("schedulerName"))...)
 	if s.OS != nil {

@@ -21,9 +21,6 @@ func UnsupportedPodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.E
 // not be the pod that was asked for.
 func unsupportedPodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if len(s.ResourceClaims) > 0 {
-		errs = append(errs, unsupported(path.Child("resourceClaims"), "it has no dynamic resource allocation"))
-	}
 	for i := range s.Volumes {
 		errs = append(errs, unsupportedVolume(&s.Volumes[i].VolumeSource, path.Child("volumes").Index(i))...)
 	}
@@ -46,9 +43,6 @@ func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList
 		if e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil {
 			errs = append(errs, unsupported(path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), "variables are not read from files of volumes"))
 		}
-	}
-	if len(c.Resources.Claims) > 0 {
-		errs = append(errs, unsupported(path.Child("resources", "claims"), "it has no dynamic resource allocation"))
 	}
 	return errs
 }

@@ -24,11 +24,10 @@ func TestUnsupportedPodSpec(t *testing.T) {
 	for manifest, want := range map[string]string{
 		`{containers: [{name: c, env: [{name: A, valueFrom: {fieldRef: {fieldPath: x}}}], resources: {limits: {cpu: 1}}, restartPolicyRules: [{action: Restart}]}]}`:                            "",
 		`{setHostnameAsFQDN: false, volumes: [{emptyDir: {}}, {hostPath: {path: /}}, {persistentVolumeClaim: {claimName: c}}, {ephemeral: {}}, {projected: {sources: [{secret: {name: s}}]}}]}`: "",
-		`{resourceClaims: [{name: a}]}`: "resourceClaims",
-		`{initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{resources: {claims: [{name: a}]}}]}`:                     "initContainers[1].resources.claims containers[0].resources.claims",
-		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                                   "containers[1].env[1].valueFrom.fileKeyRef",
-		`{ephemeralContainers: [{env: [{name: B, valueFrom: {fileKeyRef: {key: k}}}]}, {targetContainerName: c}]}`:                         "ephemeralContainers[0].env[0].valueFrom.fileKeyRef",
-		`{containers: [{volumeDevices: [{name: a}]}], ephemeralContainers: [{volumeDevices: [{name: a}]}], volumes: [{csi: {driver: d}}]}`: "",
+		`{resourceClaims: [{name: a}], initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{resources: {claims: [{name: a}]}}]}`:                                             "",
+		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                                                                                        "containers[1].env[1].valueFrom.fileKeyRef",
+		`{ephemeralContainers: [{env: [{name: B, valueFrom: {fileKeyRef: {key: k}}}]}, {targetContainerName: c}]}`:                                                                              "ephemeralContainers[0].env[0].valueFrom.fileKeyRef",
+		`{containers: [{volumeDevices: [{name: a}]}], ephemeralContainers: [{volumeDevices: [{name: a}]}], volumes: [{csi: {driver: d}}]}`:                                                      "",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, manifest), nil)); got != want {
 			t.Errorf("%s\n got %q\nwant %q", manifest, got, want)
@@ -42,9 +41,9 @@ func TestUnsupportedPodSpec(t *testing.T) {
 			t.Errorf("%s: %q", source, got)
 		}
 	}
-	template := &corev1.PodTemplateSpec{Spec: *podSpec(t, "{resourceClaims: [{name: a}]}")}
+	template := &corev1.PodTemplateSpec{Spec: *podSpec(t, "{volumes: [{nfs: {}}]}")}
 	errs := UnsupportedPodTemplate(template, field.NewPath("spec", "template"))
-	if len(errs) != 1 || errs[0].Error() != "spec.template.spec.resourceClaims: Forbidden: not supported by this cluster: it has no dynamic resource allocation" {
+	if len(errs) != 1 || errs[0].Error() != "spec.template.spec.volumes[0].nfs: Forbidden: not supported by this cluster: its nodes have no driver of such volumes" {
 		t.Errorf("in a template: %v", errs)
 	}
 }

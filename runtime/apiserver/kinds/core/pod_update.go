@@ -106,6 +106,7 @@ func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	for i, ip := range p.Status.PodIPs {
 		errs = append(errs, validation.IsValidIPForLegacyField(status.Child("podIPs").Index(i), ip.IP, false, nil)...)
 	}
+	errs = append(errs, validatePodClaimStatuses(p)...)
 	errs = append(errs, annotationsKept(p, old)...)
 	if old.Status.QOSClass != "" {
 		errs = append(errs, validate.Immutable(p.Status.QOSClass, old.Status.QOSClass, status.Child("qosClass"))...)

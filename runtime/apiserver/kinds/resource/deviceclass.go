@@ -45,8 +45,13 @@ func deviceClass() kind.Kind {
 		Expressions: func(obj runtime.Object) []kind.Expression {
 			return selectorExpressions(obj.(*resourcev1.DeviceClass).Spec.Selectors, field.NewPath("spec", "selectors"))
 		},
-		Warnings: kind.NotYet("nothing allocates devices"),
-		Columns:  printers.Columns("Name", "Age"),
+		Unsupported: kind.Check(func(c *resourcev1.DeviceClass) field.ErrorList {
+			if c.Spec.ExtendedResourceName == nil {
+				return nil
+			}
+			return field.ErrorList{unsupported(field.NewPath("spec", "extendedResourceName"), "extended resources are those of device plugins")}
+		}),
+		Columns: printers.Columns("Name", "Age"),
 		Cells: kind.Cells(func(c *resourcev1.DeviceClass, now time.Time) []any {
 			return []any{c.Name, printers.Age(c.ObjectMeta, now)}
 		}),

@@ -56,8 +56,10 @@ func deviceTaintRule() kind.Kind {
 			errs := metavalidation.ValidateConditions(r.Status.Conditions, conditions)
 			return append(errs, few(r.Status.Conditions, resourcev1.DeviceTaintRuleStatusMaxConditions, conditions)...)
 		}),
-		Warnings: kind.NotYet("nothing allocates devices"),
-		Columns:  printers.Columns("Name", "Key", "Value", "Effect", "TimeAdded", "Age"),
+		Warnings: kind.Warnings(func(r *resourcev1.DeviceTaintRule) []string {
+			return warnOfTaint(r.Spec.Taint, field.NewPath("spec", "taint"))
+		}),
+		Columns: printers.Columns("Name", "Key", "Value", "Effect", "TimeAdded", "Age"),
 		Cells: kind.Cells(func(r *resourcev1.DeviceTaintRule, now time.Time) []any {
 			taint, added := r.Spec.Taint, ""
 			if taint.TimeAdded != nil {
@@ -82,4 +84,12 @@ func validateTaint(t resourcev1.DeviceTaint, path *field.Path) field.ErrorList {
 		errs = append(errs, labelValue(t.Value, path.Child("value"))...)
 	}
 	return errs
+}
+
+// warnOfTaint tells that a taint does no more than keep pods from being scheduled.
+func warnOfTaint(t resourcev1.DeviceTaint, path *field.Path) []string {
+	if t.Effect != resourcev1.DeviceTaintEffectNoExecute {
+		return nil
+	}
+	return []string{path.Child("effect").String() + ": not supported by this cluster yet: no pod is evicted from a device, NoExecute does what NoSchedule does"}
 }

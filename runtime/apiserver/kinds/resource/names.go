@@ -146,5 +146,10 @@ func (n requestNames) references(names []string, path *field.Path) field.ErrorLi
 	return each(names, resourcev1.DeviceRequestsMaxSize, path, n.reference)
 }
 
+// unsupported refuses a field that Kubernetes has and this cluster does not.
+func unsupported(path *field.Path, reason string) *field.Error {
+	return field.Forbidden(path, "not supported by this cluster: "+reason)
+}
+
 // braced lists fields of which one may be set.
 func braced(names []string) string { return fmt.Sprintf("{%s}", strings.Join(names, ", ")) }

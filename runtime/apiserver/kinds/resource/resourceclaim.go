@@ -43,8 +43,7 @@ func resourceClaim() kind.Kind {
 		Expressions: func(obj runtime.Object) []kind.Expression {
 			return claimExpressions(&obj.(*resourcev1.ResourceClaim).Spec, field.NewPath("spec"))
 		},
-		Warnings: kind.NotYet("nothing allocates devices"),
-		Columns:  printers.Columns("Name", "State", "Age"),
+		Columns: printers.Columns("Name", "State", "Age"),
 		Cells: kind.Cells(func(c *resourcev1.ResourceClaim, now time.Time) []any {
 			return []any{c.Name, claimState(c), printers.Age(c.ObjectMeta, now)}
 		}),

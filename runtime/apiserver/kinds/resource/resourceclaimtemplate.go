@@ -36,8 +36,7 @@ func resourceClaimTemplate() kind.Kind {
 		Expressions: func(obj runtime.Object) []kind.Expression {
 			return claimExpressions(&obj.(*resourcev1.ResourceClaimTemplate).Spec.Spec, field.NewPath("spec", "spec"))
 		},
-		Warnings: kind.NotYet("nothing makes claims of templates"),
-		Columns:  printers.Columns("Name", "Age"),
+		Columns: printers.Columns("Name", "Age"),
 		Cells: kind.Cells(func(t *resourcev1.ResourceClaimTemplate, now time.Time) []any {
 			return []any{t.Name, printers.Age(t.ObjectMeta, now)}
 		}),

@@ -45,11 +45,29 @@ func resourceSlice() kind.Kind {
 			return append(errs, validateNewParts(&s.Spec, &old.Spec)...)
 		}),
 		Warnings: kind.Warnings(func(s *resourcev1.ResourceSlice) []string {
-			out := kind.NotYet("nothing allocates devices")(s)
+			var out []string
+			for i, d := range s.Spec.Devices {
+				for k, taint := range d.Taints {
+					out = append(out, warnOfTaint(taint, field.NewPath("spec", "devices").Index(i).Child("taints").Index(k))...)
+				}
+			}
 			if s.Spec.Driver == strings.ToLower(s.Spec.Driver) {
 				return out
 			}
 			return append(out, fmt.Sprintf("spec.driver: driver names should be lowercase; %q contains uppercase characters", s.Spec.Driver))
+		}),
+		Unsupported: kind.Check(func(s *resourcev1.ResourceSlice) field.ErrorList {
+			var errs field.ErrorList
+			for i, d := range s.Spec.Devices {
+				path := field.NewPath("spec", "devices").Index(i)
+				if len(d.BindingConditions) > 0 {
+					errs = append(errs, unsupported(path.Child("bindingConditions"), "pods do not wait for conditions of their devices"))
+				}
+				if d.BindsToNode != nil {
+					errs = append(errs, unsupported(path.Child("bindsToNode"), "pods do not wait for conditions of their devices"))
+				}
+			}
+			return errs
 		}),
 		Fields: kind.Fields(func(s *resourcev1.ResourceSlice) fields.Set {
 			return fields.Set{
