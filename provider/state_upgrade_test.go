@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
 // testdata/state-v0.json are the attributes of each resource as 0.1.0 wrote them before
@@ -52,7 +51,7 @@ func TestStatesOfVersion0AreRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := tftypes.ValueFromJSON([]byte(asLists.Replace(compact(t, state))), kind)
+		want, err := (&tfprotov6.RawState{JSON: []byte(asLists.Replace(compact(t, state)))}).Unmarshal(kind)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +32,6 @@ type masters struct {
 	// closed names the masters whose etcd is down.
 	closed map[string]bool
 	// stores are what answers through each master.
-	mu     sync.Mutex
 	stores map[string]*store
 }
 

@@ -40,7 +40,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) < 4 {
-		return errors.New("usage: dradriver KUBECONFIG DRIVER NODE DEVICE...")
+		return errors.New("usage: dradriver KUBECONFIG DRIVER NODE [DEVICE ...]")
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", args[0])
 	if err != nil {

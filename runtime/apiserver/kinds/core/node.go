@@ -32,7 +32,7 @@ func node() kind.Kind {
 		Default: kind.On(defaultNode),
 		Drop: kind.On(func(n *corev1.Node) {
 			n.Spec.PodPreemptionPolicy = nil // InPlacePodVerticalScalingSchedulerPreemption
-			n.Spec.ConfigSource = nil        // dynamic kubelet configuration, which is gone
+			n.Spec.ConfigSource = nil        //nolint:staticcheck // clients may still send it
 		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
 		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
