@@ -311,7 +311,7 @@ func (s driven) grows(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, "patch", "pvc", "data", "-p", `{"spec":{"resources":{"requests":{"storage":"32Mi"}}}}`); err != nil {
 		return err
 	}
-	return s.is(ctx, 90*time.Second, "pvc data", "{.status.capacity.storage}/{.status.conditions}/{.status.allocatedResourceStatuses}", "32Mi//")
+	return s.is(ctx, 90*time.Second, "pvc data", "{.status.capacity.storage}/{.status.conditions[*].type}/{.status.allocatedResourceStatuses}", "32Mi/Unused/") // no step of growing is left
 }
 
 // removed: nothing of a volume is left once its pod and its claim are gone.
