@@ -3,6 +3,7 @@ package gantry
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,33 +17,30 @@ func TestGuidesAreWhatTheirTemplatesSay(t *testing.T) {
 	}
 	for _, template := range templates {
 		guide := filepath.Join("docs", "guides", strings.TrimSuffix(filepath.Base(template), ".tmpl"))
-		from, to := linesOf(t, template), linesOf(t, guide)
-		included := false // of a file, which is as long as it is
-		for _, line := range from {
-			if strings.Contains(line, "{{") {
-				included = true
-				continue
-			}
-			for included && len(to) > 0 && to[0] != line {
-				to = to[1:]
-			}
-			if len(to) == 0 || to[0] != line {
-				t.Errorf("%s lacks a line of %s:\n%s", guide, template, line)
+		rest := "\n" + read(t, guide)
+		texts := directives.Split("\n"+read(t, template), -1)
+		for i, text := range texts {
+			before, after, found := strings.Cut(rest, text)
+			if !found || i == 0 && before != "" {
+				t.Errorf("%s lacks what %s has:\n%s", guide, template, text)
 				break
 			}
-			to, included = to[1:], false
-		}
-		if !included && len(to) > 0 && !t.Failed() {
-			t.Errorf("%s goes on after the end of %s:\n%s", guide, template, to[0])
+			rest = after
+			if i == len(texts)-1 && text != "" && rest != "" {
+				t.Errorf("%s goes on after the end of %s:\n%s", guide, template, rest)
+			}
 		}
 	}
 }
 
-func linesOf(t *testing.T, file string) []string {
+// directives are the lines of templates in whose place there is something else.
+var directives = regexp.MustCompile(`(?m)^.*\{\{.*\n?`)
+
+func read(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.TrimSpace(string(data)) + "\n"
 }
