@@ -55,32 +55,30 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	left := make(chan struct{})
 
 	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
-		if err := s.untilDone(ctx, "wait for the roles", func(context.Context) error {
-			if !a.roles.Synced() {
-				return fmt.Errorf("roles are not read yet")
+		for _, step := range []struct {
+			what string
+			do   func(context.Context) error
+		}{
+			{"wait for the roles", func(context.Context) error {
+				if !a.roles.Synced() {
+					return fmt.Errorf("roles are not read yet")
+				}
+				return nil
+			}},
+			{"write the roles", func(context.Context) error { return rbac.Reconcile(rbac.BootstrapPolicy(), a.loopback) }},
+			{"write the flow schemas", schemas.Ensure},
+			{"write the cluster's first objects", func(ctx context.Context) error {
+				return poststarthook.EnsureObjects(ctx, a.loopback, s.cfg, first, int32(port))
+			}},
+			{"publish how clients are known", authentication.Ensure},
+		} {
+			if err := s.untilDone(ctx, step.what, step.do); err != nil {
+				close(left)
+				if ctx.Err() != nil {
+					return nil // told to end: a hook that fails would end the process at once
+				}
+				return err
 			}
-			return nil
-		}); err != nil {
-			close(left)
-			return err
-		}
-		if err := s.untilDone(ctx, "write the roles", func(context.Context) error { return rbac.Reconcile(rbac.BootstrapPolicy(), a.loopback) }); err != nil {
-			close(left)
-			return err
-		}
-		if err := s.untilDone(ctx, "write the flow schemas", schemas.Ensure); err != nil {
-			close(left)
-			return err
-		}
-		if err := s.untilDone(ctx, "write the cluster's first objects", func(ctx context.Context) error {
-			return poststarthook.EnsureObjects(ctx, a.loopback, s.cfg, first, int32(port))
-		}); err != nil {
-			close(left)
-			return err
-		}
-		if err := s.untilDone(ctx, "publish how clients are known", authentication.Ensure); err != nil {
-			close(left)
-			return err
 		}
 		go schemas.Run(ctx)
 		go authentication.Run(ctx)

@@ -24,7 +24,7 @@ import (
 )
 
 // startTimeout bounds how long etcd and the API server have to be ready.
-const startTimeout = 30 * time.Second
+const startTimeout = 2 * time.Minute
 
 // ClusterID is the ID of every test cluster.
 const ClusterID = "6b1f0a3e-0000-4000-8000-000000000001"
