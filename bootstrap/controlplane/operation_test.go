@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/gantry-run/gantry/bootstrap/access"
 	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
@@ -287,5 +289,68 @@ func TestOneThatFailedHoldsUpNobodyUnseen(t *testing.T) {
 	}
 	if err := o.masters.Members["m2"].Status.Err; err == nil || !strings.Contains(err.Error(), "waits for master m1") {
 		t.Errorf("m2: %v", err)
+	}
+}
+
+// TestAMasterWithoutItsDataHoldsUpTheOthers: each of those behind it is told for what it
+// waits, by whether they have a place in etcd and have served.
+func TestAMasterWithoutItsDataHoldsUpTheOthers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		member, served bool // of the first
+		last           string
+	}{
+		"it never joined":                   {false, false, "waits for master m1, which has to join etcd first"},
+		"it is a member and never served":   {true, false, "waits for master m1, which may hold the cluster's data"},
+		"it is a member and served earlier": {true, true, "waits for master m1, which did not come up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			order := []string{"m1", "m2", "m3"}
+			o := &Operation{
+				Want: cluster(order...), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}, "m3": {}}), access: &access.Access{},
+				identities: map[string]*install.Identity{"m1": {}}, join: joining{order: order, masters: map[string]*joiner{}},
+			}
+			o.masters.Order = order
+			for name, m := range o.masters.Members {
+				j := &joiner{Member: m, node: spec.Node{Host: m.Spec, ClusterID: "id"}}
+				j.Files = map[string][]byte{}
+				if name == "m1" {
+					j.Files[config.EtcdRefusedFile] = []byte("the data is gone")
+				}
+				if tc.member {
+					url := install.PeerURL(m.Spec)
+					file, err := yaml.Marshal(config.EtcdConfig{Name: name, InitialClusterToken: "id", InitialCluster: map[string]string{name: url}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					j.Files[config.Etcd.ConfigFile()] = file
+				}
+				if tc.served {
+					j.Files[install.JoinedFile] = []byte("x")
+				}
+				o.join.masters[name] = j
+			}
+			if err := o.JoinEtcd(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.masters.Members["m1"].Status.Err; err == nil || !strings.Contains(err.Error(), "restore a snapshot") || !strings.HasSuffix(err.Error(), ". the data is gone") {
+				t.Errorf("m1: %v", err)
+			}
+			for _, m := range order[1:] {
+				if err := o.masters.Members[m].Status.Err; err == nil || !strings.Contains(err.Error(), tc.last) {
+					t.Errorf("%s: %v", m, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAHostThatWasRefusedIsNotPrepared(t *testing.T) {
+	refused := errors.New("its disk is full")
+	o := &Operation{masters: fleetOf(t, map[string]*readable{"m1": {}}), access: &access.Access{}}
+	m := o.masters.Members["m1"]
+	m.Refused = refused
+	o.join = joining{order: []string{"m1"}, masters: map[string]*joiner{"m1": {Member: m}}}
+	if err := o.Prepare(t.Context()); err != nil || !errors.Is(m.Status.Err, refused) {
+		t.Errorf("%v, %v", err, m.Status.Err)
 	}
 }
