@@ -25,14 +25,8 @@ func (j *joiner) wasMember() bool {
 
 // Preflight looks at all masters that are touched before anything is changed on any.
 func (o *Operation) Preflight(ctx context.Context) error {
-	o.join = joining{masters: map[string]*joiner{}}
-	wanted := map[string]spec.Node{}
-	for _, name := range o.masters.Order {
-		n, ok := o.Want.Master(name)
-		if m := o.masters.Members[name]; ok && m.Host != nil && slices.Contains(o.Change.Touch, name) {
-			o.join.masters[name], o.join.order, wanted[name] = &joiner{Member: m, node: n}, append(o.join.order, name), n
-		}
-	}
+	var wanted map[string]spec.Node
+	o.join, wanted = touched(o)
 	var c machine.Cluster
 	if o.access.Source != "" {
 		// A new master changes what every other should be, so that all are touched:
@@ -46,6 +40,18 @@ func (o *Operation) Preflight(ctx context.Context) error {
 	o.Config.Preflight(ctx, o.masters, wanted, c)
 	o.join.revoked = machine.Revoked(ctx, o.access, o.Want.Connection())
 	return nil
+}
+
+// touched are the masters that are reached and made what they should be, and what that is.
+func touched(o *Operation) (joining, map[string]spec.Node) {
+	j, wanted := joining{masters: map[string]*joiner{}}, map[string]spec.Node{}
+	for _, name := range o.masters.Order {
+		n, ok := o.Want.Master(name)
+		if m := o.masters.Members[name]; ok && m.Host != nil && slices.Contains(o.Change.Touch, name) {
+			j.masters[name], j.order, wanted[name] = &joiner{Member: m, node: n}, append(j.order, name), n
+		}
+	}
+	return j, wanted
 }
 
 // Prepare does on all hosts at once what needs no other master.
