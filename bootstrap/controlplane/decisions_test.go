@@ -150,8 +150,8 @@ func TestTheStepsAroundTheStartOfEtcd(t *testing.T) {
 		return out
 	}
 	before, start, after := aroundEtcd(steps)
-	_, _ = append(before, step.Step{Name: "x"}), append(start, step.Step{Name: "y"})
-	if named(before) != "a b " || named(start) != "start etcd " || named(after) != "c d " {
+	before, start = append(before, step.Step{Name: "x"}), append(start, step.Step{Name: "y"}) // each is its own
+	if named(before) != "a b x " || named(start) != "start etcd y " || named(after) != "c d " {
 		t.Errorf("%q, %q, %q", named(before), named(start), named(after))
 	}
 }

@@ -35,8 +35,8 @@ func TestWhichNodesAPodNames(t *testing.T) {
 		"two fields that exclude":  {[]corev1.NodeSelectorTerm{fields(field("metadata.name", in, "a"), field("metadata.name", in, "c"))}, ""},
 		"not another, then a name": {[]corev1.NodeSelectorTerm{fields(field("metadata.name", notIn, "b"), field("metadata.name", in, "a"))}, "a"},
 	} {
-		var p *corev1.Pod
-		if p = makePod("p", "", ""); tt.terms != nil {
+		p := makePod("p", "", "")
+		if tt.terms != nil {
 			requiringNode(tt.terms...)(p)
 		}
 		got := "*"
