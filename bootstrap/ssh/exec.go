@@ -232,15 +232,16 @@ func (g *gate) shut() {
 func (h *Host) openSession(ctx context.Context) (*ssh.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.connectTimeout)
 	defer cancel()
+	var refusal *ssh.OpenChannelError
 	for {
 		session, err := h.newSession(ctx)
-		var refused *ssh.OpenChannelError
-		if err == nil || !errors.As(err, &refused) {
+		// A host that refused before the time was over does answer.
+		if err == nil || !errors.As(err, &refusal) && (refusal == nil || ctx.Err() == nil) {
 			return session, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the host allows no more sessions on this connection (sshd's MaxSessions must be at least %d, and the SSH setting max_sessions no more than it): %w", MinSessions, err)
+			return nil, fmt.Errorf("the host allows no more sessions on this connection (sshd's MaxSessions must be at least %d, and the SSH setting max_sessions no more than it): %w", MinSessions, refusal)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
