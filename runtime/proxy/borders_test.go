@@ -3,7 +3,9 @@ package proxy
 import (
 	"bytes"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +76,29 @@ func TestWhoseAddressItIs(t *testing.T) {
 	for ip, want := range map[string]bool{"192.0.2.1": false, "192.0.2.2": true} {
 		if got := n.contains(netip.MustParseAddr(ip)); got != want {
 			t.Errorf("after the move %s is a node's: %v", ip, got)
+		}
+	}
+}
+
+func TestWhichAddressesComeAndGo(t *testing.T) {
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	type counts = map[netip.Addr]int
+	for name, tt := range map[string]struct {
+		have, remove, add counts
+		want              counts
+		came, went        []netip.Addr
+	}{
+		"nothing":                   {counts{a: 1}, counts{}, counts{}, counts{a: 1}, nil, nil},
+		"the first":                 {counts{}, counts{}, counts{a: 2}, counts{a: 2}, []netip.Addr{a}, nil},
+		"one more":                  {counts{a: 1}, counts{}, counts{a: 1}, counts{a: 2}, nil, nil},
+		"one less":                  {counts{a: 2}, counts{a: -1}, counts{}, counts{a: 1}, nil, nil},
+		"the last":                  {counts{a: 2}, counts{a: -2}, counts{}, counts{}, nil, []netip.Addr{a}},
+		"taken off and added":       {counts{a: 1}, counts{a: -1}, counts{a: 1}, counts{a: 1}, nil, nil},
+		"one goes, the other comes": {counts{a: 1}, counts{a: -1}, counts{b: 1}, counts{b: 1}, []netip.Addr{b}, []netip.Addr{a}},
+	} {
+		came, went := recount(tt.have, tt.remove, tt.add)
+		if !slices.Equal(came, tt.came) || !slices.Equal(went, tt.went) || !maps.Equal(tt.have, tt.want) {
+			t.Errorf("%s: came %v, went %v, left %v", name, came, went, tt.have)
 		}
 	}
 }
