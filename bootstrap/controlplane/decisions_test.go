@@ -2,12 +2,15 @@ package controlplane
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/bootstrap/step"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 func cluster(masters ...string) spec.Cluster {
@@ -106,5 +109,49 @@ func TestAFreshClusterIsOneThatNoHostHasHeardOf(t *testing.T) {
 		if got := fresh(tc.found); got != tc.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+func TestHowEtcdComesToBeAMember(t *testing.T) {
+	const name, url = "m1", "https://192.0.2.1:2380"
+	alone := install.Etcd{InitialCluster: map[string]string{name: url}}
+	first := install.Etcd{InitialCluster: map[string]string{name: url, "m2": "https://192.0.2.2:2380"}}
+	later := install.Etcd{InitialCluster: first.InitialCluster, Joins: true}
+	for what, tc := range map[string]struct {
+		found  found
+		founds bool
+		want   entry
+	}{
+		"the first":                                {found{}, true, entry{etcd: alone}},
+		"one more":                                 {found{}, false, entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
+		"one more that has data":                   {found{joined: true}, false, entry{etcd: install.Etcd{Joins: true}, add: true}},
+		"one that was there from the beginning":    {found{etcd: first, known: true}, false, entry{etcd: first}},
+		"one that was cut before its vote":         {found{etcd: later, known: true}, false, entry{etcd: later, votes: true}},
+		"one that has its vote":                    {found{etcd: later, known: true, joined: true}, false, entry{etcd: later}},
+		"the first again":                          {found{etcd: first, known: true, joined: true}, true, entry{etcd: first}},
+		"one whose data is gone":                   {found{etcd: later, known: true, joined: true, refused: true}, false, entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
+		"the source of the cluster, its data gone": {found{etcd: later, known: true, joined: true, refused: true}, true, entry{etcd: alone}},
+	} {
+		if got := entryOf(tc.found, tc.founds, name, url); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s: %+v, want %+v", what, got, tc.want)
+		}
+	}
+}
+
+func TestTheStepsAroundTheStartOfEtcd(t *testing.T) {
+	var steps []step.Step
+	for _, name := range []string{"a", "b", "start " + string(config.Etcd), "c", "d"} {
+		steps = append(steps, step.Step{Name: name})
+	}
+	named := func(steps []step.Step) (out string) {
+		for _, s := range steps {
+			out += s.Name + " "
+		}
+		return out
+	}
+	before, start, after := aroundEtcd(steps)
+	before, start = append(before, step.Step{Name: "x"}), append(start, step.Step{Name: "y"}) // each is its own
+	if named(before) != "a b x " || named(start) != "start etcd y " || named(after) != "c d " {
+		t.Errorf("%q, %q, %q", named(before), named(start), named(after))
 	}
 }

@@ -25,14 +25,8 @@ func (j *joiner) wasMember() bool {
 
 // Preflight looks at all masters that are touched before anything is changed on any.
 func (o *Operation) Preflight(ctx context.Context) error {
-	o.join = joining{masters: map[string]*joiner{}}
-	wanted := map[string]spec.Node{}
-	for _, name := range o.masters.Order {
-		n, ok := o.Want.Master(name)
-		if m := o.masters.Members[name]; ok && m.Host != nil && slices.Contains(o.Change.Touch, name) {
-			o.join.masters[name], o.join.order, wanted[name] = &joiner{Member: m, node: n}, append(o.join.order, name), n
-		}
-	}
+	var wanted map[string]spec.Node
+	o.join, wanted = touched(o)
 	var c machine.Cluster
 	if o.access.Source != "" {
 		// A new master changes what every other should be, so that all are touched:
@@ -46,6 +40,18 @@ func (o *Operation) Preflight(ctx context.Context) error {
 	o.Config.Preflight(ctx, o.masters, wanted, c)
 	o.join.revoked = machine.Revoked(ctx, o.access, o.Want.Connection())
 	return nil
+}
+
+// touched are the masters that are reached and made what they should be, and what that is.
+func touched(o *Operation) (joining, map[string]spec.Node) {
+	j, wanted := joining{masters: map[string]*joiner{}}, map[string]spec.Node{}
+	for _, name := range o.masters.Order {
+		n, ok := o.Want.Master(name)
+		if m := o.masters.Members[name]; ok && m.Host != nil && slices.Contains(o.Change.Touch, name) {
+			j.masters[name], j.order, wanted[name] = &joiner{Member: m, node: n}, append(j.order, name), n
+		}
+	}
+	return j, wanted
 }
 
 // Prepare does on all hosts at once what needs no other master.
@@ -146,54 +152,86 @@ func mustWait(title string, w waits) error {
 	return nil
 }
 
+// found is what an earlier run left of a master's etcd.
+type found struct {
+	etcd install.Etcd
+	// known: it was given its place. joined: it had the data, and a vote. refused: its
+	// data is gone or too old, so that it counts for none of both.
+	known, joined, refused bool
+}
+
+// entry is how a master's etcd comes to be a member.
+type entry struct {
+	etcd install.Etcd
+	// add: the others have to take it in; they tell its members. empty: it has no data.
+	add, empty bool
+	// votes: it is made a voter once it has the data.
+	votes bool
+}
+
+// entryOf decides it. founds: no other master is a member.
+func entryOf(f found, founds bool, name, peerURL string) entry {
+	joined := f.joined && !f.refused
+	switch {
+	case f.known && !f.refused:
+		return entry{etcd: f.etcd, votes: f.etcd.Joins && !joined}
+	case founds:
+		return entry{etcd: install.Etcd{InitialCluster: map[string]string{name: peerURL}}}
+	}
+	return entry{etcd: install.Etcd{Joins: true}, add: true, empty: !joined, votes: !joined}
+}
+
 // joinEtcd gives the master its place among the members and starts its etcd.
 func joinEtcd(ctx context.Context, o *Operation, j *joiner) error {
-	name, peerURL, joined := j.node.Host.Name, install.PeerURL(j.node.Host), machine.HasJoined(j.Member)
+	name, peerURL := j.node.Host.Name, install.PeerURL(j.node.Host)
 	changes := join.Changes{Open: o.access.Etcd, Patience: o.NodeTimeout}
-	etcd, known := install.EtcdOnHost(j.Files, j.node)
 	refused := install.RefusedEtcd(j.Files)
-	if refused != "" {
+	before := found{joined: machine.HasJoined(j.Member), refused: refused != ""}
+	before.etcd, before.known = install.EtcdOnHost(j.Files, j.node)
+	if before.refused {
 		if o.access.Source == "" {
 			return fmt.Errorf("%s: its member of etcd does not start, and no other master has the data: restore a snapshot (gantry snapshot restore). %s", j.Title(), refused)
 		}
-		joined, known = false, false
 		if err := o.Run(ctx, j.Member, step.Step{Name: "stop etcd", Changes: []step.Change{step.Stop{Units: []string{config.Etcd.Unit()}}}}); err != nil {
 			return err
 		}
 	}
-	switch {
-	case known:
-	case o.access.Source == "" || o.access.Source == name:
-		etcd = install.Etcd{InitialCluster: map[string]string{name: peerURL}}
-	default:
-		etcd.Joins = true
+	e := entryOf(before, o.access.Source == "" || o.access.Source == name, name, peerURL)
+	if e.add {
 		err := o.Run(ctx, j.Member, step.Step{Name: "add to etcd", Changes: []step.Change{step.AddMember{
-			Via: changes, Name: name, PeerURL: peerURL, Empty: !joined, Added: func(members map[string]string) { etcd.InitialCluster = members },
+			Via: changes, Name: name, PeerURL: peerURL, Empty: e.empty, Added: func(members map[string]string) { e.etcd.InitialCluster = members },
 		}}})
 		if err != nil {
 			return err
 		}
 	}
-	j.input.Etcd = etcd
+	j.input.Etcd = e.etcd
 	steps, err := install.Rest(j.input)
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) }) + 1
-	steps, j.rest = steps[:at:at], steps[at:]
-	if refused != "" {
+	steps, start, rest := aroundEtcd(steps)
+	j.rest = rest
+	if before.refused {
 		// The configuration first: without the word that the member is refused, a run
 		// that was cut goes by it.
-		if err := o.Run(ctx, j.Member, append(steps[:at-1:at-1], install.ForgetEtcd())...); err != nil {
+		if err := o.Run(ctx, j.Member, append(slices.Clone(steps), install.ForgetEtcd())...); err != nil {
 			return err
 		}
 	}
-	if etcd.Joins && !joined {
+	steps = append(steps, start...)
+	if e.votes {
 		steps = append(steps, step.Step{Name: "vote", Changes: []step.Change{
 			install.EtcdRoom(), step.PromoteMember{Via: changes, Name: name, PeerURL: peerURL, Unless: install.JoinedFile},
 		}})
 	}
 	return o.Run(ctx, j.Member, steps...)
+}
+
+// aroundEtcd parts the steps: those before its start, the start, and those after it.
+func aroundEtcd(steps []step.Step) (before, start, after []step.Step) {
+	at := slices.IndexFunc(steps, func(s step.Step) bool { return s.Name == "start "+string(config.Etcd) })
+	return slices.Clone(steps[:at]), steps[at : at+1 : at+1], steps[at+1:]
 }
 
 // StartNodes starts the other processes of the new masters, on all at once.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -52,7 +51,7 @@ func holdAddress(address netip.Addr) error {
 			return fmt.Errorf("remove address %s from %s: %w", a.IPNet, config.DNSLink, err)
 		}
 	}
-	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: want}); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := netlink.AddrReplace(link, &netlink.Addr{IPNet: want}); err != nil {
 		return fmt.Errorf("add address %s to %s: %w", want, config.DNSLink, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/coredns/caddy"
-	"github.com/coredns/coredns/core/dnsserver"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 	"k8s.io/client-go/rest"
 
@@ -45,7 +44,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	rest := rest.CopyConfig(s.client.REST)
 	register(rest)
-	caddy.Quiet, dnsserver.Quiet = true, true
 	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams))
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
 	if err != nil {

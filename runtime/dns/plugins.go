@@ -28,8 +28,10 @@ const (
 	nowhereDirective    = "gantry_nxdomain"
 )
 
-// register makes the directives known to CoreDNS, whose registry is global.
+// register makes the directives known to CoreDNS, whose registry is global, as is that
+// it prints nothing of its own.
 func register(cfg *rest.Config) {
+	caddy.Quiet, dnsserver.Quiet = true, true
 	dnsserver.Directives = []string{"bind", metricsDirective, "errors", "loop", "cache", kubernetesDirective, "forward", nowhereDirective}
 	plugin.Register(kubernetesDirective, func(c *caddy.Controller) error { return setupKubernetes(c, cfg) })
 	plugin.Register(metricsDirective, setupMetrics)

@@ -38,7 +38,7 @@ func Cleanup() error {
 		errs = append(errs, fmt.Errorf("list the links: %w", err))
 	}
 	for _, l := range ourLinks(links) {
-		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+		if err := unless(netlink.LinkDel(l), unix.ENODEV); err != nil {
 			errs = append(errs, fmt.Errorf("remove the link %s: %w", l.Attrs().Name, err))
 		}
 	}
@@ -47,7 +47,7 @@ func Cleanup() error {
 		errs = append(errs, fmt.Errorf("list the routes: %w", err))
 	}
 	for _, r := range routes {
-		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := unless(netlink.RouteDel(&r), unix.ESRCH); err != nil {
 			errs = append(errs, fmt.Errorf("remove the route to %s: %w", r.Dst, err))
 		}
 	}

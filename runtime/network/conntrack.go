@@ -1,7 +1,6 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,7 +36,7 @@ func (f flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 func removeFlows(f flows) error {
 	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, f)
 	// A table that changed while it was read was read nevertheless.
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	if err := unless(err, netlink.ErrDumpInterrupted); err != nil {
 		return fmt.Errorf("remove the connections of pods that are gone: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -19,6 +20,14 @@ func whole[T any](list func() ([]T, error)) ([]T, error) {
 			return out, err
 		}
 	}
+}
+
+// unless is an error, nil where it is one of those that are as good as none.
+func unless(err error, none ...error) error {
+	if slices.ContainsFunc(none, func(n error) bool { return errors.Is(err, n) }) {
+		return nil
+	}
+	return err
 }
 
 // ourRoutes lists the routes that are marked as ours.

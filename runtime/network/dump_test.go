@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -29,6 +30,25 @@ func TestAnInterruptedListIsAskedForAgain(t *testing.T) {
 		})
 		if asked != tc.asked || !errors.Is(err, tc.want) {
 			t.Errorf("%s: asked %d times, want %d: %v", name, asked, tc.asked, err)
+		}
+	}
+}
+
+func TestSomeErrorsAreAsGoodAsNone(t *testing.T) {
+	gone, busy := errors.New("gone"), errors.New("busy")
+	for name, tc := range map[string]struct {
+		err  error
+		none []error
+		want error
+	}{
+		"no error":                 {nil, []error{gone}, nil},
+		"one of them":              {gone, []error{busy, gone}, nil},
+		"one of them, with a word": {fmt.Errorf("it is %w", gone), []error{gone}, nil},
+		"another":                  {busy, []error{gone}, busy},
+		"none is":                  {busy, nil, busy},
+	} {
+		if got := unless(tc.err, tc.none...); got != tc.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -67,15 +67,19 @@ func (n *Network) restorePorts() error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, r := range rules {
-		link, m, ok := parseComment(r.UserData)
-		if !ok {
-			continue
-		}
-		if _, err := netlink.LinkByName(link); err != nil {
-			continue // the pod is gone, or is attached anew
-		}
-		n.ports[link] = append(n.ports[link], m)
-	}
+	addPorts(n.ports, rules, func(link string) bool {
+		_, err := netlink.LinkByName(link)
+		return err == nil
+	})
 	return nil
+}
+
+// addPorts adds the host ports that rules tell of. Of a link that is not there the pod is
+// gone, or is attached anew.
+func addPorts(ports map[string][]portMapping, rules []*nftables.Rule, isThere func(link string) bool) {
+	for _, r := range rules {
+		if link, m, ok := parseComment(r.UserData); ok && isThere(link) {
+			ports[link] = append(ports[link], m)
+		}
+	}
 }

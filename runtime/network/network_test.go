@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -385,5 +386,42 @@ func TestARuleTellsItsHostPort(t *testing.T) {
 	}
 	if _, _, ok := parseComment(nil); ok {
 		t.Error("a rule without a comment is taken for one")
+	}
+}
+
+func TestWhichHostPortsAreTakenUp(t *testing.T) {
+	stays, gone, ip := LinkName("stays"), LinkName("gone"), netip.MustParseAddr("10.244.0.7")
+	one, two := portMapping{HostPort{Protocol: "TCP", HostPort: 80, ContainerPort: 8080}, ip}, portMapping{HostPort{Protocol: "UDP", HostPort: 53, ContainerPort: 53}, ip}
+	rule := func(data []byte) *nftables.Rule { return &nftables.Rule{UserData: data} }
+	got := map[string][]portMapping{}
+	addPorts(got, []*nftables.Rule{
+		rule(nil), rule(comment(stays, one)), rule(comment(gone, one)), rule(userdata.AppendString(nil, userdata.TypeComment, "a rule of mine")), rule(comment(stays, two)),
+	}, func(link string) bool { return link == stays })
+	if want := map[string][]portMapping{stays: {one, two}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestARefusedClaimIsToldOnce, and again when it was given up in between.
+func TestARefusedClaimIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	n := &Network{log: slog.New(slog.NewTextHandler(&log, nil))}
+	a, b := Claim{Node: "a", What: "10.0.0.0/8", Why: "is not inside"}, Claim{Node: "b", What: "10.0.0.0/8", Why: "is not inside"}
+	for i, tc := range []struct {
+		refused []Claim
+		tells   int
+	}{{nil, 0}, {[]Claim{a}, 1}, {[]Claim{a}, 0}, {[]Claim{b, a}, 1}, {[]Claim{a, b}, 0}, {[]Claim{b}, 0}, {[]Claim{a, b}, 1}} {
+		log.Reset()
+		n.report(tc.refused)
+		if got := bytes.Count(log.Bytes(), []byte("\n")); got != tc.tells {
+			t.Errorf("%d: %d lines, want %d: %s", i, got, tc.tells, &log)
+		}
+	}
+}
+
+func TestAnAddressThatNoLinkHas(t *testing.T) {
+	_, _, err := nodeLink(netip.MustParseAddr("203.0.113.213")) // of documentation (RFC 5737)
+	if err == nil || err.Error() != "no link of this host has the node's address 203.0.113.213" {
+		t.Errorf("%v", err)
 	}
 }

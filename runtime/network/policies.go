@@ -87,7 +87,8 @@ func awaitPolicyTable(ctx context.Context) error {
 			return err
 		}
 		// More events than fit are as good as one.
-		if _, err := events.Receive(); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		_, err = events.Receive()
+		if err := unless(err, unix.ENOBUFS); err != nil {
 			return errors.Join(ctx.Err(), fmt.Errorf("listen to nftables: %w", err))
 		}
 	}

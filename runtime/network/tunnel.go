@@ -59,7 +59,7 @@ func forgetPeers(plan []Route) error {
 	}
 	for _, family := range []int{unix.AF_INET, unix.AF_BRIDGE} {
 		have, err := netlink.NeighList(tunnel.Attrs().Index, family)
-		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		if err := unless(err, netlink.ErrDumpInterrupted); err != nil {
 			return fmt.Errorf("list the neighbours of the tunnel: %w", err)
 		}
 		for _, n := range strangers(have, plan) {
@@ -67,7 +67,7 @@ func forgetPeers(plan []Route) error {
 			if family == unix.AF_BRIDGE {
 				n.Flags = netlink.NTF_SELF
 			}
-			if err := netlink.NeighDel(&n); err != nil && !errors.Is(err, unix.ENOENT) {
+			if err := unless(netlink.NeighDel(&n), unix.ENOENT); err != nil {
 				return fmt.Errorf("remove the neighbour %s (%s) of the tunnel: %w", n.IP, n.HardwareAddr, err)
 			}
 		}

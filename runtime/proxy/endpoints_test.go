@@ -214,7 +214,7 @@ func TestWhichConditionsAreUsable(t *testing.T) {
 			t.Errorf("%v: %+v, want usable %v, ready %v", e.Conditions, got, tc.usable, tc.wanted)
 		}
 	}
-	for want, addresses := range map[string][]string{"10.0.0.1:80": {"10.0.0.1", "10.0.0.2"}, "": {"here", "10.0.0.2"}, "none": nil} {
+	for want, addresses := range map[string][]string{"10.0.0.1:80": {"10.0.0.1", "10.0.0.2"}, "": {"here", "10.0.0.2"}, "6": {"fd00::1", "10.0.0.2"}, "none": nil} {
 		e := discoveryv1.Endpoint{Addresses: addresses}
 		if got, ok := usable(here, &e, 80); ok != (want == "10.0.0.1:80") || ok && got.addr.String() != want {
 			t.Errorf("of %q: %+v, %v; only the first counts", addresses, got, ok)

@@ -122,6 +122,31 @@ func (t *Table) flush(what string) error {
 	return nil
 }
 
+// recount changes counts, and returns the addresses that are counted now and were not, and
+// those that are not any more. One that is taken off and added again is neither.
+func recount(counts map[netip.Addr]int, changes ...map[netip.Addr]int) (came, went []netip.Addr) {
+	sum := map[netip.Addr]int{}
+	for _, change := range changes {
+		for ip, n := range change {
+			sum[ip] += n
+		}
+	}
+	for ip, n := range sum {
+		had := counts[ip] > 0
+		counts[ip] += n
+		switch has := counts[ip] > 0; {
+		case has && !had:
+			came = append(came, ip)
+		case had && !has:
+			went = append(went, ip)
+		}
+		if counts[ip] == 0 {
+			delete(counts, ip)
+		}
+	}
+	return came, went
+}
+
 // change queues the elements of a change. Removal comes first, so that an
 // element can be replaced within the transaction, and chains that nothing leads to
 // any more go last.
@@ -136,25 +161,12 @@ func (t *Table) change(c Change, have Rules) error {
 		}
 		add.frontend(f, b, +1)
 	}
-	loops := map[netip.Addr]int{}
-	for ip, n := range remove.loops {
-		loops[ip] += n
+	came, went := recount(t.loops, remove.loops, add.loops)
+	for _, ip := range came {
+		add.sets[t.hairpin] = append(add.sets[t.hairpin], hairpinElement(ip))
 	}
-	for ip, n := range add.loops {
-		loops[ip] += n
-	}
-	for ip, n := range loops {
-		had := t.loops[ip] > 0
-		t.loops[ip] += n
-		switch has := t.loops[ip] > 0; {
-		case has && !had:
-			add.sets[t.hairpin] = append(add.sets[t.hairpin], hairpinElement(ip))
-		case had && !has:
-			remove.sets[t.hairpin] = append(remove.sets[t.hairpin], hairpinElement(ip))
-		}
-		if t.loops[ip] == 0 {
-			delete(t.loops, ip)
-		}
+	for _, ip := range went {
+		remove.sets[t.hairpin] = append(remove.sets[t.hairpin], hairpinElement(ip))
 	}
 	if err := remove.queue(t.conn.SetDeleteElements); err != nil {
 		return err

@@ -6,13 +6,17 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"testing"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
@@ -96,3 +100,36 @@ func TestPodCertificateRequestsGo(t *testing.T) {
 		t.Errorf("again after %s: %v, %v", again, err, f.Writes())
 	}
 }
+
+// TestADeletionThatFails is tried again, unless the request is gone or another of its name
+// has come.
+func TestADeletionThatFails(t *testing.T) {
+	of := certificatesv1.Resource("certificatesigningrequests")
+	for name, tt := range map[string]struct{ err, want error }{
+		"it is gone":    {apierrors.NewNotFound(of, "r"), nil},
+		"it is another": {apierrors.NewConflict(of, "r", errors.New("its UID is not u")), nil},
+		"refused":       {errRefused, errRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := controllertest.New(&certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: "r", UID: "u", CreationTimestamp: metav1.NewTime(controllertest.Start)}})
+			f.API.PrependReactor("delete", "certificatesigningrequests", func(a clienttesting.Action) (bool, runtime.Object, error) {
+				if p := a.(clienttesting.DeleteAction).GetDeleteOptions().Preconditions; p == nil || p.UID == nil || *p.UID != "u" {
+					t.Errorf("preconditions %+v", p)
+				}
+				return true, nil, tt.err
+			})
+			c, err := New(f.Deps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Sync(t)
+			f.Clock.Step(1000 * time.Hour)
+			again, err := c.reconcile(t.Context(), types.NamespacedName{Name: "r"})
+			if again != 0 || !errors.Is(err, tt.want) || len(f.Writes()) != 1 {
+				t.Errorf("again after %s: %v, %v", again, err, f.Writes())
+			}
+		})
+	}
+}
+
+var errRefused = errors.New("refused")

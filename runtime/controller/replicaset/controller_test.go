@@ -223,7 +223,11 @@ func TestWhoCouldAdopt(t *testing.T) {
 	elsewhere.Namespace = "e"
 	other.Name, other.Spec.Selector = "other", &metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}}
 	everything.Name, everything.Spec.Selector = "everything", &metav1.LabelSelector{}
-	f := controllertest.New(set(nil), elsewhere, other, everything)
+	unlabelled := set(nil)
+	unlabelled.Name, unlabelled.Spec.Selector = "unlabelled", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: metav1.LabelSelectorOpDoesNotExist}}}
+	wrong := set(nil)
+	wrong.Name, wrong.Spec.Selector = "wrong", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "?"}}}
+	f := controllertest.New(set(nil), elsewhere, other, everything, unlabelled, wrong)
 	r, err := New(f.Deps)
 	if err != nil {
 		t.Fatal(err)

@@ -36,12 +36,12 @@ type Stored[P metav1.Object] struct {
 
 // get returns a set from the cache, nil when there is none.
 func (s Stored[P]) get(key types.NamespacedName) (*appsv1.ReplicaSet, error) {
-	obj, exists, err := s.Informer.GetIndexer().GetByKey(cache.ObjectName(key).String())
+	obj, _, err := s.Informer.GetIndexer().GetByKey(cache.ObjectName(key).String())
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s: %w", s.Kind.Kind, key, err)
 	}
 	o, ok := obj.(P)
-	if !exists || !ok {
+	if !ok { // there is none
 		return nil, nil
 	}
 	return s.Set(o), nil
@@ -55,10 +55,7 @@ func (s Stored[P]) matching(p *corev1.Pod) []types.NamespacedName {
 	}
 	var out []types.NamespacedName
 	for _, obj := range objs {
-		o, ok := obj.(P)
-		if !ok {
-			continue
-		}
+		o := obj.(P) // the informer has no others
 		// An empty selector means no pods, in what an earlier release stored.
 		selector, err := metav1.LabelSelectorAsSelector(s.Selector(o))
 		if err == nil && !selector.Empty() && selector.Matches(labels.Set(p.Labels)) {

@@ -45,8 +45,10 @@ type node struct {
 	reject  *admit.Rejection
 	judge   func(admit.Attributes) // is told of each admission
 	events  *events
-	workers *Workers
-	stop    func()
+	// features are what the runtime has from the next start on.
+	features container.Features
+	workers  *Workers
+	stop     func()
 }
 
 func newNode(t *testing.T) *node {
@@ -68,7 +70,7 @@ func (n *node) start() {
 	n.workers = New(Config{
 		NodeIPs: addr.MustIPs("192.0.2.1"), Layout: n.layout, Runtime: n.rt, Images: pulls, Sandboxes: n.held, Network: n.held, Volumes: n.held, ImageVolumes: n.held, Cgroups: n.held, Allocations: allocation.Checkpoint{Layout: n.layout}, Allocatable: noCapacity, Devices: noDevices{}, Claims: noDevices{},
 		Specs: specs{n.layout}, Files: n.held, Prober: n.health, Hooks: hooks{n}, PodAdmission: admit.Chain{}, Handlers: classes{}, Admission: n, Status: n.api, Events: n.events, Log: log,
-		StartsAtOnce: 2, Forget: pulls.Forget,
+		StartsAtOnce: 2, Forget: pulls.Forget, Features: n.features,
 	})
 	g := &pleg.Generator{Runtime: n.rt, State: anyState{}, Log: log}
 	workers := n.workers
