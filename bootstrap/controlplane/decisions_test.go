@@ -119,20 +119,20 @@ func TestHowEtcdComesToBeAMember(t *testing.T) {
 	later := install.Etcd{InitialCluster: first.InitialCluster, Joins: true}
 	for what, tc := range map[string]struct {
 		found  found
-		founds bool
+		source string
 		want   entry
 	}{
-		"the first":                                {found{}, true, entry{etcd: alone}},
-		"one more":                                 {found{}, false, entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
-		"one more that has data":                   {found{joined: true}, false, entry{etcd: install.Etcd{Joins: true}, add: true}},
-		"one that was there from the beginning":    {found{etcd: first, known: true}, false, entry{etcd: first}},
-		"one that was cut before its vote":         {found{etcd: later, known: true}, false, entry{etcd: later, votes: true}},
-		"one that has its vote":                    {found{etcd: later, known: true, joined: true}, false, entry{etcd: later}},
-		"the first again":                          {found{etcd: first, known: true, joined: true}, true, entry{etcd: first}},
-		"one whose data is gone":                   {found{etcd: later, known: true, joined: true, refused: true}, false, entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
-		"the source of the cluster, its data gone": {found{etcd: later, known: true, joined: true, refused: true}, true, entry{etcd: alone}},
+		"the first":                                {found{}, "", entry{etcd: alone}},
+		"one more":                                 {found{}, "m2", entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
+		"one more that has data":                   {found{joined: true}, "m2", entry{etcd: install.Etcd{Joins: true}, add: true}},
+		"one that was there from the beginning":    {found{etcd: first, known: true}, "m2", entry{etcd: first}},
+		"one that was cut before its vote":         {found{etcd: later, known: true}, "m2", entry{etcd: later, votes: true}},
+		"one that has its vote":                    {found{etcd: later, known: true, joined: true}, "m2", entry{etcd: later}},
+		"the first again":                          {found{etcd: first, known: true, joined: true}, "", entry{etcd: first}},
+		"one whose data is gone":                   {found{etcd: later, known: true, joined: true, refused: true}, "m2", entry{etcd: install.Etcd{Joins: true}, add: true, empty: true, votes: true}},
+		"the source of the cluster, its data gone": {found{etcd: later, known: true, joined: true, refused: true}, name, entry{etcd: alone}},
 	} {
-		if got := entryOf(tc.found, tc.founds, name, url); !reflect.DeepEqual(got, tc.want) {
+		if got := entryOf(tc.found, tc.source, name, url); !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: %+v, want %+v", what, got, tc.want)
 		}
 	}

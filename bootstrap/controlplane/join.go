@@ -169,13 +169,14 @@ type entry struct {
 	votes bool
 }
 
-// entryOf decides it. founds: no other master is a member.
-func entryOf(f found, founds bool, name, peerURL string) entry {
+// entryOf decides it. source is the member by which the cluster is reached, if there is
+// one: without another than this it founds the cluster.
+func entryOf(f found, source, name, peerURL string) entry {
 	joined := f.joined && !f.refused
 	switch {
 	case f.known && !f.refused:
 		return entry{etcd: f.etcd, votes: f.etcd.Joins && !joined}
-	case founds:
+	case source == "" || source == name:
 		return entry{etcd: install.Etcd{InitialCluster: map[string]string{name: peerURL}}}
 	}
 	return entry{etcd: install.Etcd{Joins: true}, add: true, empty: !joined, votes: !joined}
@@ -196,7 +197,7 @@ func joinEtcd(ctx context.Context, o *Operation, j *joiner) error {
 			return err
 		}
 	}
-	e := entryOf(before, o.access.Source == "" || o.access.Source == name, name, peerURL)
+	e := entryOf(before, o.access.Source, name, peerURL)
 	if e.add {
 		err := o.Run(ctx, j.Member, step.Step{Name: "add to etcd", Changes: []step.Change{step.AddMember{
 			Via: changes, Name: name, PeerURL: peerURL, Empty: e.empty, Added: func(members map[string]string) { e.etcd.InitialCluster = members },

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -194,5 +195,55 @@ func TestNoSignOfLife(t *testing.T) {
 	release()
 	if g.reaches(t.Context(), other) {
 		t.Error("found though both ports failed")
+	}
+}
+
+// seen is a master that notes what it dials, and reaches one address.
+type seen struct {
+	answers
+	reached string
+	mu      *sync.Mutex
+	dialed  *[]string
+}
+
+func (s seen) Dial(_ context.Context, _, address string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*s.dialed = append(*s.dialed, address)
+	if address != s.reached {
+		return nil, errors.New("no route to host")
+	}
+	near, far := net.Pipe()
+	far.Close() // nothing is sent
+	return near, nil
+}
+
+func TestWhereASignOfLifeIsLookedFor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		port    int
+		reached string
+		want    []string // nil: one was reached before all were tried
+	}{
+		"SSH":               {0, "192.0.2.2:22", nil},
+		"SSH elsewhere":     {2222, "192.0.2.2:2222", nil},
+		"the API":           {2222, "192.0.2.2:6443", nil},
+		"nothing":           {0, "", []string{"192.0.2.2:22", "192.0.2.2:6443"}},
+		"nothing elsewhere": {2222, "192.0.2.2:22", []string{"192.0.2.2:2222", "192.0.2.2:6443"}},
+	} {
+		var mu sync.Mutex
+		var dialed []string
+		other := spec.Host{Name: "m2", Address: "192.0.2.2"}
+		other.SSH.Port = tc.port
+		g := newGrant(record{}, nil, spec.Host{Name: "m1"})
+		g.host = seen{reached: tc.reached, mu: &mu, dialed: &dialed}
+		if got := g.reaches(t.Context(), other); got != (tc.want == nil) {
+			t.Errorf("%s: %v", name, got)
+		}
+		mu.Lock()
+		if slices.Sort(dialed); tc.want != nil && !slices.Equal(dialed, tc.want) {
+			t.Errorf("%s: dialed %q", name, dialed)
+		}
+		mu.Unlock()
 	}
 }
