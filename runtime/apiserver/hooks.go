@@ -72,11 +72,13 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 			}},
 			{"publish how clients are known", authentication.Ensure},
 		} {
-			if err := s.untilDone(ctx, step.what, step.do); err != nil {
+			err := s.untilDone(ctx, step.what, step.do)
+			if ctx.Err() != nil { // told to end: a hook that fails would end the process at once
 				close(left)
-				if ctx.Err() != nil {
-					return nil // told to end: a hook that fails would end the process at once
-				}
+				return nil
+			}
+			if err != nil {
+				close(left)
 				return err
 			}
 		}
