@@ -75,7 +75,7 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 			err := s.untilDone(ctx, step.what, step.do)
 			if ctx.Err() != nil { // told to end: a hook that fails would end the process at once
 				close(left)
-				return nil
+				return nil //nolint:nilerr // that it was told to end is all that is wrong
 			}
 			if err != nil {
 				close(left)
