@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,14 +20,14 @@ import (
 // grace, which counts from when it was lost first.
 func TestARuntimeThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		changes := 0
-		s := NewRuntimeState(func() { changes++ })
-		expect := func(when, version string, away, overdue bool, told int) {
+		var changes atomic.Int32
+		s := NewRuntimeState(func() { changes.Add(1) })
+		expect := func(when, version string, away, overdue bool, told int32) {
 			t.Helper()
 			synctest.Wait()
 			v, err, late := s.observe(time.Now())
-			if v != version || (err != nil) != away || late != overdue || changes != told || (s.Err() != nil) != away {
-				t.Errorf("%s: version %q, %v, overdue %t, told %d times", when, v, err, late, changes)
+			if v != version || (err != nil) != away || late != overdue || changes.Load() != told || (s.Err() != nil) != away {
+				t.Errorf("%s: version %q, %v, overdue %t, told %d times", when, v, err, late, changes.Load())
 			}
 		}
 		expect("at first", "", true, true, 0)
