@@ -244,6 +244,9 @@ func TestContainerValidation(t *testing.T) {
 		c("read only and propagation", "recursiveReadOnly: Enabled", "recursiveReadOnly: Enabled, mountPropagation: HostToContainer", "may only be specified when mountPropagation is None or not specified"),
 		c("read only and no propagation", "recursiveReadOnly: Enabled", "recursiveReadOnly: Enabled, mountPropagation: None", ""),
 		c("device path", "devicePath: /dev/x", "devicePath: dev/x", "must be an absolute path"),
+		c("device twice", "volumeDevices: [", "volumeDevices: [{name: disk, devicePath: /dev/y}, ", "volumeDevices[1].name: Invalid value: \"disk\": must be unique"),
+		c("device that is mounted", "volumeMounts: [", "volumeMounts: [{name: disk, mountPath: /m}, ", "must not already exist in volumeMounts"),
+		c("device out of its way", "devicePath: /dev/x", "devicePath: /dev/../x", "can not contain backsteps"),
 		c("device of files", "{name: disk, devicePath", "{name: data, devicePath", "can only use volume source type of PersistentVolumeClaim or Ephemeral"),
 		c("device at a mount", "devicePath: /dev/x", "devicePath: /data", "must be unique"),
 

@@ -2,6 +2,7 @@ package core
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -236,10 +237,7 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 	all := at.Child("volumeMounts") // errors of some fields do not say of which mount, as upstream's
 	for i, m := range c.VolumeMounts {
 		p := all.Index(i)
-		errs = append(errs, validate.Required(m.Name, p.Child("name"))...)
-		if _, ok := volumes[m.Name]; !ok {
-			errs = append(errs, field.NotFound(p.Child("name"), m.Name))
-		}
+		errs = append(errs, mountable(m.Name, volumes, p.Child("name"))...)
 		errs = append(errs, validate.Required(m.MountPath, p.Child("mountPath"))...)
 		if paths.Has(m.MountPath) {
 			errs = append(errs, field.Invalid(p.Child("mountPath"), m.MountPath, "must be unique"))
@@ -262,14 +260,35 @@ func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource,
 			errs = append(errs, validateRecursion(&m, all.Child("recursiveReadOnly"))...)
 		}
 	}
+	return append(errs, validateDevices(c, volumes, paths, at)...)
+}
+
+// validateDevices checks as what a container has volumes that are devices. A volume is
+// either mounted or a device, and mounts are where no device is (paths).
+func validateDevices(c *corev1.Container, volumes map[string]corev1.VolumeSource, paths sets.Set[string], at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	names, mounted := sets.New[string](), sets.New[string]()
+	for _, m := range c.VolumeMounts {
+		mounted.Insert(m.Name)
+	}
 	for i, d := range c.VolumeDevices {
 		p := at.Child("volumeDevices").Index(i)
 		errs = append(errs, mountable(d.Name, volumes, p.Child("name"))...)
+		if names.Has(d.Name) {
+			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "must be unique"))
+		}
+		names.Insert(d.Name)
+		if mounted.Has(d.Name) {
+			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "must not already exist in volumeMounts"))
+		}
 		if source, ok := volumes[d.Name]; ok && source.PersistentVolumeClaim == nil && source.Ephemeral == nil {
 			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
 		}
 		if !path.IsAbs(d.DevicePath) {
 			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "must be an absolute path"))
+		}
+		if slices.Contains(strings.Split(d.DevicePath, "/"), "..") {
+			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "can not contain backsteps ('..')"))
 		}
 		if paths.Has(d.DevicePath) {
 			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "must be unique"))
@@ -294,11 +313,9 @@ func validateRecursion(m *corev1.VolumeMount, path *field.Path) field.ErrorList 
 }
 
 func mountable(name string, volumes map[string]corev1.VolumeSource, at *field.Path) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(at, "")}
-	}
+	errs := validate.Required(name, at)
 	if _, ok := volumes[name]; !ok {
-		return field.ErrorList{field.NotFound(at, name)}
+		errs = append(errs, field.NotFound(at, name))
 	}
-	return nil
+	return errs
 }
