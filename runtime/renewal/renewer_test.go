@@ -200,6 +200,14 @@ func TestACertificateIsLentToTheGroupOfItsProcess(t *testing.T) {
 			t.Errorf("group %d: %v", group(), err)
 		}
 	}
+	// One that is lent already is left as it is.
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := lend(file, run)
+	if info, statErr := os.Stat(file); err != nil || statErr != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("lent again: %v, %v, %v", info, err, statErr)
+	}
 	if err := replaceFile(file, []byte("y")); err != nil || group() != uint32(gids[len(gids)-1]) {
 		t.Errorf("renewed, it has group %d: %v", group(), err)
 	}
