@@ -128,6 +128,12 @@ func TestPlan(t *testing.T) {
 			pods: []string{"p1 a old ready", "q1 a new ready", "p2 b old ready", "p3 c old ready"}, delete: "p1"},
 		{name: "and the next is started", strategy: rolling("1", "0"), nodes: three,
 			pods: []string{"q1 a new ready", "p2 b old ready", "p3 c old ready"}, create: "b"},
+		{name: "a node that waits after a failure takes nothing of a surge", strategy: rolling("1", "0"), nodes: three[:2], paused: "a",
+			pods: []string{"p1 a new ended", "p2 b old ready"}, create: "b"},
+		{name: "but it is one that is unavailable", strategy: rolling("0", "1"), nodes: three[:2], paused: "a",
+			pods: []string{"p1 a new ended", "p2 b old ready"}},
+		{name: "nodes that are not meant hold up nobody", strategy: rolling("0", "1"), delete: "p2",
+			nodes: []*corev1.Node{node("a", func(n *corev1.Node) { n.Labels["disk"] = "tape" }), node("b"), node("c")}, pods: []string{"p2 b old ready", "p3 c old ready"}},
 		{name: "no more than one of each", strategy: rolling("1", "0"), nodes: three[:1],
 			pods: []string{"p1 a old ready", "p2 a old young ready", "q1 a new"}, delete: "p2"},
 	} {
@@ -189,6 +195,37 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestWhichPodOfANodeCounts: the one that is bound, or else the first; a node without any
+// is one that wants one.
+func TestWhichPodOfANodeCounts(t *testing.T) {
+	nodes := []*corev1.Node{node("a"), node("b")}
+	for name, tc := range map[string]struct {
+		pods                              []string
+		current, ready, updated, misplace int32
+	}{
+		"none on the first":             {[]string{"p b new ready"}, 1, 1, 1, 0},
+		"one that is not bound":         {[]string{"p a old unbound"}, 1, 0, 0, 0},
+		"one beside it that is":         {[]string{"p a old unbound", "q a new young ready"}, 1, 1, 1, 0},
+		"the older of two":              {[]string{"p a old ready", "q a new young"}, 1, 1, 0, 0},
+		"on both":                       {[]string{"p a new ready", "q b old"}, 2, 1, 1, 0},
+		"on one that is gone, and both": {[]string{"p a new ready", "q b new ready", "r gone new ready"}, 2, 2, 2, 0},
+	} {
+		ds := &appsv1.DaemonSet{}
+		var list []*corev1.Pod
+		for _, text := range tc.pods {
+			list = append(list, testPod(text))
+		}
+		places, err := podsByNode(ds, nodes, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := view{ds: ds, hash: "new", nodes: places, now: now}.status()
+		if s.DesiredNumberScheduled != 2 || s.CurrentNumberScheduled != tc.current || s.NumberReady != tc.ready || s.UpdatedNumberScheduled != tc.updated || s.NumberMisscheduled != tc.misplace {
+			t.Errorf("%s: %s", name, &s)
+		}
+	}
+}
+
 func TestPodIsMadeForItsNode(t *testing.T) {
 	ds := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "ds", Namespace: "n"}}
 	limit := int64(300)
@@ -236,15 +273,17 @@ func TestWhereDaemonPodsBelong(t *testing.T) {
 		node          *corev1.Node
 		starts, stays bool
 	}{
-		"any node":                        {nil, node("a"), true, true},
-		"the node it names":               {named, node("b"), true, true},
-		"another than it names":           {named, node("a"), false, false},
-		"another than it selects":         {selecting, node("a"), false, false},
-		"a taint for newcomers":           {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule)), false, true},
-		"a taint that only asks":          {nil, node("a", tainted("x", corev1.TaintEffectPreferNoSchedule)), true, true},
-		"a taint that drives out":         {nil, node("a", tainted("x", corev1.TaintEffectNoExecute)), false, false},
-		"both":                            {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule), tainted("y", corev1.TaintEffectNoExecute)), false, false},
-		"a taint that all daemons suffer": {nil, node("a", tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, true},
+		"any node":                               {nil, node("a"), true, true},
+		"the node it names":                      {named, node("b"), true, true},
+		"another than it names":                  {named, node("a"), false, false},
+		"another than it selects":                {selecting, node("a"), false, false},
+		"a taint for newcomers":                  {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule)), false, true},
+		"a taint that only asks":                 {nil, node("a", tainted("x", corev1.TaintEffectPreferNoSchedule)), true, true},
+		"one that asks, and a taint":             {nil, node("a", tainted("y", corev1.TaintEffectPreferNoSchedule), tainted("x", corev1.TaintEffectNoSchedule)), false, true},
+		"one that asks, and one that drives out": {nil, node("a", tainted("y", corev1.TaintEffectPreferNoSchedule), tainted("x", corev1.TaintEffectNoExecute)), false, false},
+		"a taint that drives out":                {nil, node("a", tainted("x", corev1.TaintEffectNoExecute)), false, false},
+		"both":                                   {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule), tainted("y", corev1.TaintEffectNoExecute)), false, false},
+		"a taint that all daemons suffer":        {nil, node("a", tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, true},
 	} {
 		ds := &appsv1.DaemonSet{}
 		if tc.edit != nil {
