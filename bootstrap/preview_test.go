@@ -11,10 +11,8 @@ import (
 
 // breakStore ends the etcd of masters, whose SSH goes on.
 func (w *world) breakStore(names ...string) {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
 	for _, h := range w.spec(names...) {
-		w.store.broken = append(w.store.broken, install.PeerURL(h))
+		w.store.Break(install.PeerURL(h))
 	}
 }
 
@@ -51,7 +49,7 @@ func TestAMasterLeavesWhileAnothersStoreIsBroken(t *testing.T) {
 	w.breakStore("m1")
 	r, err := w.engine.UpdateCluster(t.Context(), w.with(have, "m1", "m2", "m3"), ClusterChange{Leaving: w.spec("m4")})
 	succeed(t, r, err)
-	if got := w.store.names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
+	if got := w.store.Names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
 		t.Errorf("the store has %v", got)
 	}
 }
