@@ -76,6 +76,8 @@ func TestSanity(t *testing.T) {
 			t.Errorf("of %s is left: %q, %v", kind, left, err)
 		}
 	}
+	table.mu.Lock()
+	defer table.mu.Unlock()
 	if len(table.at) > 0 {
 		t.Errorf("still mounted: %v", table.at)
 	}
