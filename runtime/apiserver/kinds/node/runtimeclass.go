@@ -22,7 +22,7 @@ func runtimeClass() kind.Kind {
 		Validate: kind.Check(func(c *nodev1.RuntimeClass) field.ErrorList {
 			var errs field.ErrorList
 			if c.Overhead != nil {
-				errs = append(errs, validate.ResourceList(c.Overhead.PodFixed, field.NewPath("overhead", "podFixed"))...)
+				errs = append(errs, validate.ResourceList(c.Overhead.PodFixed, field.NewPath("overhead", "limits"))...)
 			}
 			if c.Scheduling != nil {
 				path := field.NewPath("scheduling")

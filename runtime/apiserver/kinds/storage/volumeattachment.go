@@ -39,6 +39,12 @@ func volumeAttachment() kind.Kind {
 			}
 			return errs
 		}),
+		ValidateStatusUpdate: kind.CheckUpdate(func(a, _ *storagev1.VolumeAttachment) field.ErrorList {
+			status := field.NewPath("status")
+			errs := attachmentMetadata(a.Status.AttachmentMetadata, status.Child("attachmentMetadata"))
+			errs = append(errs, volumeError(a.Status.AttachError, status.Child("attachError"))...)
+			return append(errs, volumeError(a.Status.DetachError, status.Child("detachError"))...)
+		}),
 		Columns: printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
 			return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName,
@@ -46,4 +52,26 @@ func volumeAttachment() kind.Kind {
 		}),
 		RequireResourceVersion: true,
 	}
+}
+
+// The bounds of what an attacher says of a volume.
+const (
+	maxAttachmentMetadata = 256 * 1024
+	maxVolumeError        = 1024
+)
+
+func attachmentMetadata(m map[string]string, path *field.Path) field.ErrorList {
+	size := 0
+	for k, v := range m {
+		size += len(k) + len(v)
+	}
+	return validate.TooLong(size, maxAttachmentMetadata, path)
+}
+
+func volumeError(e *storagev1.VolumeError, path *field.Path) field.ErrorList {
+	if e == nil {
+		return nil
+	}
+	errs := validate.NonNegativePtr(e.ErrorCode, path.Child("errorCode"))
+	return append(errs, validate.TooLong(len(e.Message), maxVolumeError, path.Child("message"))...)
 }
