@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -26,12 +27,15 @@ func horizontalPodAutoscaler() kind.Kind {
 		ValidateStatusUpdate: kind.CheckUpdate(func(h, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 			path := field.NewPath("status")
 			errs := validate.NonNegative(h.Status.CurrentReplicas, path.Child("currentReplicas"))
+			for i, c := range h.Status.Conditions {
+				errs = append(errs, validate.NonNegativePtr(c.ObservedGeneration, path.Child("conditions").Index(i).Child("observedGeneration"))...)
+			}
 			return append(errs, validate.NonNegative(h.Status.DesiredReplicas, path.Child("desiredReplicas"))...)
 		}),
 		NoWatchCache: true,
 
 		Default:  kind.On(defaultHPA),
-		Declared: kind.Declared(Validate_HorizontalPodAutoscaler, "HPAScaleToZero"),
+		Declared: kind.DeclaredBy(Validate_HorizontalPodAutoscaler, map[string]bool{"HPAScaleToZero": true}),
 		Validate: kind.Check(validateHPA),
 
 		Warnings: kind.NotYet("nothing scales by HorizontalPodAutoscalers"),
@@ -52,16 +56,7 @@ func horizontalPodAutoscaler() kind.Kind {
 func defaultHPA(h *autoscalingv2.HorizontalPodAutoscaler) {
 	s := &h.Spec
 	kind.SetDefaultPtr(&s.MinReplicas, 1)
-	if len(s.Metrics) == 0 {
-		utilization := int32(80)
-		s.Metrics = []autoscalingv2.MetricSpec{{
-			Type: autoscalingv2.ResourceMetricSourceType,
-			Resource: &autoscalingv2.ResourceMetricSource{
-				Name:   corev1.ResourceCPU,
-				Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &utilization},
-			},
-		}}
-	}
+	defaultMetrics(s)
 	if s.Behavior == nil {
 		return
 	}
@@ -72,6 +67,20 @@ func defaultHPA(h *autoscalingv2.HorizontalPodAutoscaler) {
 	defaultScaling(&s.Behavior.ScaleUp, pods, percent)
 	defaultScaling(&s.Behavior.ScaleDown, percent)
 	kind.SetDefaultPtr(&s.Behavior.ScaleUp.StabilizationWindowSeconds, 0)
+}
+
+func defaultMetrics(s *autoscalingv2.HorizontalPodAutoscalerSpec) {
+	if len(s.Metrics) > 0 {
+		return
+	}
+	utilization := int32(80)
+	s.Metrics = []autoscalingv2.MetricSpec{{
+		Type: autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{
+			Name:   corev1.ResourceCPU,
+			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &utilization},
+		},
+	}}
 }
 
 func defaultScaling(r **autoscalingv2.HPAScalingRules, policies ...autoscalingv2.HPAScalingPolicy) {
@@ -89,6 +98,11 @@ func validateHPA(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 		errs = append(errs, field.Invalid(spec.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}
 	errs = append(errs, validateReference(s.ScaleTargetRef, spec.Child("scaleTargetRef"), false)...)
+	if n := s.MinReplicas; n != nil && *n == 0 && !slices.ContainsFunc(s.Metrics, func(m autoscalingv2.MetricSpec) bool {
+		return m.Type == autoscalingv2.ObjectMetricSourceType || m.Type == autoscalingv2.ExternalMetricSourceType
+	}) {
+		errs = append(errs, field.Forbidden(spec.Child("metrics"), "must specify at least one Object or External metric to support scaling to zero replicas"))
+	}
 	for i := range s.Metrics {
 		errs = append(errs, validateMetric(&s.Metrics[i], spec.Child("metrics").Index(i))...)
 	}

@@ -34,7 +34,9 @@ func TestHPAValidation(t *testing.T) {
 	}
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("fine", "", "", ""),
-		c("none", "minReplicas: 2", "minReplicas: 0", "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"),
+		c("none", "minReplicas: 2", "minReplicas: 0", ""),
+		kindtest.Change("none by the processor", "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nspec: {minReplicas: 1, maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}}",
+			"minReplicas: 1", "minReplicas: 0", "spec.metrics: Forbidden: must specify at least one Object or External metric"),
 		c("no most", "maxReplicas: 9", "maxReplicas: 0", "spec.maxReplicas: Required value"),
 		c("most below least", "maxReplicas: 9", "maxReplicas: 1", "must be greater than or equal to `minReplicas`"),
 		c("most and least", "maxReplicas: 9", "maxReplicas: 2", ""),
