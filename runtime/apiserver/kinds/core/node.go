@@ -36,6 +36,7 @@ func node() kind.Kind {
 		Drop: kind.On(func(n *corev1.Node) {
 			n.Spec.PodPreemptionPolicy = nil // InPlacePodVerticalScalingSchedulerPreemption
 			n.Spec.ConfigSource = nil        //nolint:staticcheck // clients may still send it
+			n.Status.Config = nil
 		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
 		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),

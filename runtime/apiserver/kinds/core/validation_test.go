@@ -565,6 +565,14 @@ status: {phase: Bound, capacity: {storage: 5Gi}, accessModes: [ReadOnlyMany, Rea
 	})
 }
 
+func TestNodesHaveNoConfigurationOfTheirOwn(t *testing.T) {
+	k, obj := kindtest.Row(t, Kinds(), "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec: {configSource: {}}\nstatus: {config: {lastKnownGood: {}}}")
+	k.Drop(obj)
+	if n := obj.(*corev1.Node); n.Spec.ConfigSource != nil || n.Status.Config != nil { //nolint:staticcheck // clients may still send it
+		t.Errorf("%+v", n)
+	}
+}
+
 func TestNamespaceIsPrepared(t *testing.T) {
 	k, obj := kindtest.Row(t, Kinds(), "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}")
 	k.PrepareForCreate(obj)

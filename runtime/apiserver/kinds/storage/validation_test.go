@@ -69,6 +69,12 @@ func TestValidation(t *testing.T) {
 		a("node", "nodeName: n1", "nodeName: N_", "spec.nodeName: Invalid value"),
 		a("nothing", "{persistentVolumeName: p}", "{}", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"),
 		a("both", "{persistentVolumeName: p}", "{persistentVolumeName: p, inlineVolumeSpec: {}}", "spec.source: Forbidden"),
+		a("inline", "{persistentVolumeName: p}", "{inlineVolumeSpec: {accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", ""),
+		a("inline with a capacity", "{persistentVolumeName: p}", "{inlineVolumeSpec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "spec.source.inlineVolumeSpec.capacity: Forbidden"),
+		a("inline of a class", "{persistentVolumeName: p}", "{inlineVolumeSpec: {storageClassName: a, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "inlineVolumeSpec.storageClassName: Forbidden"),
+		a("inline of no driver", "{persistentVolumeName: p}", "{inlineVolumeSpec: {accessModes: [ReadWriteOnce], hostPath: {path: /a}}}", "inlineVolumeSpec.csi: Required value"),
+		a("inline and deleted", "{persistentVolumeName: p}", "{inlineVolumeSpec: {persistentVolumeReclaimPolicy: Delete, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "may only be Retain"),
+		a("inline block", "{persistentVolumeName: p}", "{inlineVolumeSpec: {volumeMode: Block, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "other than Filesystem"),
 		a("empty name", "{persistentVolumeName: p}", "{persistentVolumeName: ''}", "spec.source.persistentVolumeName: Required value"),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -36,6 +37,8 @@ func volumeAttachment() kind.Kind {
 					errs = append(errs, field.Required(spec.Child("source", "persistentVolumeName"), "must specify non empty persistentVolumeName"))
 				}
 				errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*source.PersistentVolumeName), spec.Child("source", "persistentVolumeName"), *source.PersistentVolumeName)...)
+			default:
+				errs = append(errs, core.ValidateInlineVolume(source.InlineVolumeSpec, spec.Child("source", "inlineVolumeSpec"))...)
 			}
 			return errs
 		}),

@@ -131,6 +131,7 @@ func ReplicaCounts(replicas, labeled, ready, available int32, path *field.Path) 
 	errs := NonNegative(replicas, path.Child("replicas"))
 	errs = append(errs, AtMost(labeled, replicas, path.Child("fullyLabeledReplicas"), "status.replicas")...)
 	errs = append(errs, AtMost(ready, replicas, path.Child("readyReplicas"), "status.replicas")...)
+	errs = append(errs, AtMost(available, replicas, path.Child("availableReplicas"), "status.replicas")...)
 	return append(errs, AtMost(available, ready, path.Child("availableReplicas"), "readyReplicas")...)
 }
 

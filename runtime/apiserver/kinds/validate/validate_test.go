@@ -146,6 +146,7 @@ func TestReplicaCounts(t *testing.T) {
 		"labeled":   {3, 4, 3, 3, "status.fullyLabeledReplicas"},
 		"ready":     {3, 3, 4, 3, "status.readyReplicas"},
 		"available": {3, 3, 2, 3, "status.availableReplicas"},
+		"above all": {3, 3, 3, 4, "status.availableReplicas"},
 	} {
 		errs := ReplicaCounts(tt.replicas, tt.labeled, tt.ready, tt.available, field.NewPath("status"))
 		if (tt.want == "") != (len(errs) == 0) || len(errs) > 0 && errs[0].Field != tt.want {
