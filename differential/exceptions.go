@@ -29,7 +29,6 @@ func exceptions() compare.Exceptions {
 		meant("Service", "", `^code 20\d / 422: (Invalid spec\.ports\[\d+\]\.nodePort(; )?)+$`, "a dry run is refused where the run would be: upstream gives it any port"),
 		meant("Service", "", `^causes: only upstream \[Duplicate spec\.ports\[\]\.nodePort\], only ours \[\]$`, "in a dry run upstream gives two ports the same node port"),
 		meant("Service", "", `^code 500 / 422: duplicate nodePort`, "a port twice is the client's fault: upstream answers 500"),
-		meant("(discovery)", "", `^code 200 / 404`, "ComponentStatus is deprecated and not served: components are watched by their own endpoints"),
 		meant("", "list*", `^object \.metadata\.continue: absent / "SET"$`, "what is read from etcd itself may have a last page with nothing on it"),
 		meant("", "*table*", `^object \.rows: null / \[\]$`, "a table without rows is an empty list, of every kind"),
 		meant("ClusterRole*", "", `^object \.(rules|metadata\.managedFields|metadata\.managedFields\[\].*): `, "the API server itself writes the rules of an aggregated role, which upstream leaves to the controller manager"),
