@@ -26,6 +26,16 @@ func exceptions() compare.Exceptions {
 		meant("", "*list*", `^details.retryAfterSeconds: 1 / <nil>$`, "what is read from etcd itself has no cache that would catch up"),
 		meant("TokenReview*", "", `^object .status.(user|audiences)`, "an answer that says no holds nothing that the client wrote into it"),
 		meant("IPAddress*", "*table*", `^object .rows\[\].cells`, "upstream gives rows a cell more than the table has columns"),
+		meant("Service", "", `^code 20\d / 422: (Invalid spec\.ports\[\d+\]\.nodePort(; )?)+$`, "a dry run is refused where the run would be: upstream gives it any port"),
+		meant("Service", "", `^causes: only upstream \[Duplicate spec\.ports\[\]\.nodePort\], only ours \[\]$`, "in a dry run upstream gives two ports the same node port"),
+		meant("Service", "", `^code 500 / 422: duplicate nodePort`, "a port twice is the client's fault: upstream answers 500"),
+		meant("", "list*", `^object \.metadata\.continue: absent / "SET"$`, "what is read from etcd itself may have a last page with nothing on it"),
+		meant("", "*table*", `^object \.rows: null / \[\]$`, "a table without rows is an empty list, of every kind"),
+		meant("ClusterRole*", "", `^object \.(rules|metadata\.managedFields|metadata\.managedFields\[\].*): `, "the API server itself writes the rules of an aggregated role, which upstream leaves to the controller manager"),
+		meant("ClusterRole*", "", `^code \d+ / 409: `, "the API server itself writes the rules of an aggregated role, which upstream leaves to the controller manager"),
+		meant("*WebhookConfiguration*", "", `^causes: only upstream \[Required webhooks\[\]\.clientConfig\.service\.(name|namespace)\], only ours \[Required webhooks\[\]\.clientConfig\.service\.(name|namespace)\]$`, "upstream mistakes the name of a webhook's Service for its namespace"),
+		meant("ReplicationController", "update*", `^warnings: \[.*spec\.template|^warnings: .* / \[.*spec\.template`, "upstream warns of the template as it was before the update"),
+		meant("", "watch*", `^object \.events\[\]\.object\.spec\.replicas: 0 / absent$`, "a bookmark is an empty object: upstream's conversion writes a number into it"),
 		meant("", "apply*", `^code 500 / 400: `, "an apply that the schema does not have, or that does not decode, is the client's fault: upstream answers 500"),
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 // recorded is the share of answers that is the same as upstream's: a run below it fails.
 // It is raised with each difference that is mended, and never lowered.
-const recorded = 0.978
+const recorded = 0.996
 
 // full is the number of requests from which on every exception is expected to be needed.
 const full = 100_000

@@ -118,7 +118,7 @@ func (b *Binder) subresource(s *Store, sub kind.Subresource) (rest.Storage, erro
 	case kind.Approval:
 		return NewApproval(s, sub.Validate), nil
 	case kind.Finalize:
-		return NewFinalize(s), nil
+		return NewFinalize(s, sub), nil
 	case kind.EphemeralContainers:
 		return NewEphemeralContainers(s), nil
 	case kind.PodResize:

@@ -45,8 +45,8 @@ func (r *Binding) Create(ctx context.Context, name string, obj runtime.Object, a
 	if !ok {
 		return nil, errors.NewBadRequest(fmt.Sprintf("a Binding is expected, not a %T", obj))
 	}
-	if b.Name != "" && b.Name != name {
-		return nil, errors.NewBadRequest(fmt.Sprintf("the binding is for %q, the request for %q", b.Name, name))
+	if b.Name != name {
+		return nil, errors.NewBadRequest("name in URL does not match name in Binding object")
 	}
 	if errs := validateTarget(&b.Target); len(errs) > 0 {
 		return nil, errors.NewBadRequest(errs.ToAggregate().Error())

@@ -15,11 +15,10 @@ import (
 )
 
 // NewEphemeralContainers is pods/ephemeralcontainers: debug containers are added
-// to a running pod, and are never changed or taken away.
+// to a running pod, and are never changed or taken away. As with upstream its writers own
+// what they write, also what is then left as it was.
 func NewEphemeralContainers(s *Store) rest.Storage {
-	return podPart{newSubresource(s, ephemeralStrategy{s.strategy}), fieldpath.NewIncludeMatcherFilter(
-		fieldpath.MakePrefixMatcherOrDie("spec", "ephemeralContainers"),
-	)}
+	return newSubresource(s, ephemeralStrategy{s.strategy})
 }
 
 type ephemeralStrategy struct{ strategy }
@@ -63,3 +62,10 @@ func (s ephemeralStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Ob
 	}
 	return append(errs, s.kind.NewlyUnsupported(obj, old)...)
 }
+
+func (s ephemeralStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// GetResetFields names nothing.
+func (s ephemeralStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set { return nil }

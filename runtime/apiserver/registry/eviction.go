@@ -11,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/util/dryrun"
+	"k8s.io/utils/ptr"
 
 	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
@@ -54,8 +56,13 @@ func (r *Eviction) Create(ctx context.Context, name string, obj runtime.Object, 
 	if !ok {
 		return nil, errors.NewBadRequest(fmt.Sprintf("an Eviction is expected, not a %T", obj))
 	}
-	if e.Name != "" && e.Name != name {
-		return nil, errors.NewBadRequest(fmt.Sprintf("the eviction is of %q, the request of %q", e.Name, name))
+	if e.Name != name {
+		return nil, errors.NewBadRequest("name in URL does not match name in Eviction object")
+	}
+	if e.DeleteOptions != nil && ptr.Deref(e.DeleteOptions.IgnoreStoreReadErrorWithClusterBreakingPotential, false) {
+		return nil, errors.NewInvalid(policyv1.SchemeGroupVersion.WithKind("Eviction").GroupKind(), name, field.ErrorList{
+			field.Invalid(field.NewPath("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential"), true, "can not be set for pod eviction, try after removing the option"),
+		})
 	}
 	if admit != nil {
 		if err := admit(ctx, e.DeepCopyObject()); err != nil {

@@ -13,8 +13,11 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
+	storeerr "k8s.io/apiserver/pkg/storage/errors"
 	"k8s.io/apiserver/pkg/util/dryrun"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
 // Namespaces deletes a namespace in two steps: it is marked Terminating, and is
@@ -62,8 +65,11 @@ func (r *Namespaces) terminate(ctx context.Context, ns *corev1.Namespace, admit 
 		return nil, err
 	}
 	out := &corev1.Namespace{}
-	uid := ns.UID
-	err = r.Storage.GuaranteedUpdate(ctx, key, out, false, &storage.Preconditions{UID: &uid}, storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
+	want := storage.Preconditions{UID: &ns.UID}
+	if o.Preconditions != nil {
+		want.ResourceVersion = o.Preconditions.ResourceVersion
+	}
+	err = r.Storage.GuaranteedUpdate(ctx, key, out, false, &want, storage.SimpleUpdate(func(obj runtime.Object) (runtime.Object, error) {
 		ns := obj.(*corev1.Namespace)
 		if admit != nil {
 			if err := admit(ctx, ns); err != nil {
@@ -78,16 +84,16 @@ func (r *Namespaces) terminate(ctx context.Context, ns *corev1.Namespace, admit 
 		ns.Finalizers = ofDependents(ns.Finalizers, o)
 		return ns, nil
 	}), dryrun.IsDryRun(o.DryRun), nil)
-	if storage.IsNotFound(err) {
-		return nil, errors.NewNotFound(corev1.Resource("namespaces"), ns.Name)
+	if err != nil {
+		return nil, storeerr.InterpretUpdateError(err, corev1.Resource("namespaces"), ns.Name)
 	}
-	return out, err
+	return out, nil
 }
 
 // NewFinalize is namespaces/finalize: the controllers' way to take finalizers out
 // of spec.
-func NewFinalize(s *Store) *Finalize {
-	return &Finalize{newSubresource(s, finalizeStrategy{s.strategy})}
+func NewFinalize(s *Store, sub kind.Subresource) *Finalize {
+	return &Finalize{newSubresource(s, finalizeStrategy{s.strategy, sub})}
 }
 
 // Finalize is a PUT that the generated client sends to namespaces/<name>/finalize. It is
@@ -115,7 +121,10 @@ func (f *Finalize) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return f.part.GetResetFields()
 }
 
-type finalizeStrategy struct{ strategy }
+type finalizeStrategy struct {
+	strategy
+	sub kind.Subresource
+}
 
 func (s finalizeStrategy) AllowCreateOnUpdate(context.Context) bool { return false }
 
@@ -126,11 +135,8 @@ func (s finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.O
 	obj.(*corev1.Namespace).Spec.Finalizers = finalizers
 }
 
-func (s finalizeStrategy) ValidateUpdate(_ context.Context, obj, _ runtime.Object) field.ErrorList {
-	if s.kind.Validate == nil {
-		return nil
-	}
-	return s.kind.Validate(obj)
+func (s finalizeStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
+	return append(s.finalizers(obj.(*corev1.Namespace)), s.sub.Validate(obj, old)...)
 }
 
 func (s finalizeStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {

@@ -92,6 +92,7 @@ func TestWritesKeepToTheirPart(t *testing.T) {
 		"Pod": kind.OwnerReferences, "Deployment": kind.Labels, "VolumeAttachment": kind.AllMetadata, "PodCertificateRequest": kind.AllMetadata,
 		"FlowSchema": kind.AllMetadata, "PriorityLevelConfiguration": kind.AllMetadata, "ValidatingAdmissionPolicy": kind.AllMetadata,
 		"ServiceCIDR": kind.AllMetadata, "StorageVersionMigration": kind.AllMetadata, "DeviceTaintRule": kind.AllMetadata, "ResourceClaim": kind.AllMetadata,
+		"CSINode": kind.AllMetadata,
 	}
 	seen := 0
 	for _, k := range all {
@@ -112,7 +113,8 @@ func TestWritesKeepToTheirPart(t *testing.T) {
 					t.Errorf("a write to status changes %s", was.Type().Field(i).Name)
 				}
 			}
-			if reflect.ValueOf(written).Elem().Field(st.layout.status).IsZero() && !reflect.ValueOf(wanted).IsZero() {
+			off := k.GVK.Kind == "CSINode" // all of its status is behind a gate
+			if !off && reflect.ValueOf(written).Elem().Field(st.layout.status).IsZero() && !reflect.ValueOf(wanted).IsZero() {
 				t.Error("a write to status is lost")
 			}
 			m, err := meta.Accessor(written)

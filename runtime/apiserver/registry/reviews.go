@@ -86,13 +86,14 @@ func noMetadata(m metav1.ObjectMeta, local bool) field.ErrorList {
 
 // oneQuestion: a review is about a resource or about a path.
 func oneQuestion(r *authorizationv1.ResourceAttributes, n *authorizationv1.NonResourceAttributes) field.ErrorList {
+	var errs field.ErrorList
 	if (r == nil) == (n == nil) {
-		return field.ErrorList{field.Invalid(field.NewPath("spec"), n, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
+		errs = append(errs, field.Invalid(field.NewPath("spec"), n, "exactly one of nonResourceAttributes or resourceAttributes must be specified"))
 	}
 	if r == nil {
-		return nil
+		return errs
 	}
-	return selectorErrors(r)
+	return append(errs, selectorErrors(r)...)
 }
 
 func someone(spec *authorizationv1.SubjectAccessReviewSpec) field.ErrorList {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -152,6 +153,11 @@ func fieldsOf(table []kind.Kind, k kind.Kind) func(runtime.Object) fields.Set {
 func addKind(s *runtime.Scheme, k kind.Kind, fieldsOf func(runtime.Object) fields.Set) error {
 	stored := storedKind(k)
 	selectable := map[string]string{"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
+	if fieldsOf != nil && !k.Namespaced {
+		// As with upstream: kinds with fields of their own say which they have, and the
+		// others have both.
+		delete(selectable, "metadata.namespace")
+	}
 	if fieldsOf != nil {
 		obj, err := s.New(stored)
 		if err != nil {
@@ -169,7 +175,7 @@ func addKind(s *runtime.Scheme, k kind.Kind, fieldsOf func(runtime.Object) field
 			return err
 		}
 	}
-	if err := addVersion(s, k.GVK, k.Default, selectable); err != nil {
+	if err := addVersion(s, k.GVK, defaults(k), selectable); err != nil {
 		return err
 	}
 	for _, v := range k.Versions {
@@ -184,6 +190,18 @@ func addKind(s *runtime.Scheme, k kind.Kind, fieldsOf func(runtime.Object) field
 	return nil
 }
 
+func defaults(k kind.Kind) func(runtime.Object) {
+	if k.DefaultTimes == nil {
+		return k.Default
+	}
+	return func(obj runtime.Object) {
+		if k.Default != nil {
+			k.Default(obj)
+		}
+		k.DefaultTimes(obj, time.Now())
+	}
+}
+
 func addVersion(s *runtime.Scheme, gvk schema.GroupVersionKind, fill func(runtime.Object), selectable map[string]string) error {
 	obj, err := s.New(gvk)
 	if err != nil {
@@ -195,7 +213,7 @@ func addVersion(s *runtime.Scheme, gvk schema.GroupVersionKind, fill func(runtim
 	return s.AddFieldLabelConversionFunc(gvk, func(label, value string) (string, string, error) {
 		stored, ok := selectable[label]
 		if !ok {
-			return "", "", fmt.Errorf("field label %q is not supported for %s", label, gvk.Kind)
+			return "", "", fmt.Errorf("field label not supported: %s", label)
 		}
 		return stored, value, nil
 	})

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	schedulingv1alpha3 "k8s.io/api/scheduling/v1alpha3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,6 +89,8 @@ func TestSelectableFields(t *testing.T) {
 	}{
 		{corev1.SchemeGroupVersion.WithKind("Pod"), "spec.nodeName", true},
 		{corev1.SchemeGroupVersion.WithKind("Pod"), "spec.other", false},
+		{corev1.SchemeGroupVersion.WithKind("Node"), "metadata.namespace", false},
+		{corev1.SchemeGroupVersion.WithKind("Node"), "spec.unschedulable", true},
 		{corev1.SchemeGroupVersion.WithKind("ConfigMap"), "metadata.name", true},
 		{corev1.SchemeGroupVersion.WithKind("Event"), "involvedObject.name", true},
 		{corev1.SchemeGroupVersion.WithKind("Event"), "regarding.name", false},
@@ -100,6 +103,19 @@ func TestSelectableFields(t *testing.T) {
 		if _, _, err := scheme.ConvertFieldLabel(tt.gvk, tt.field, "x"); (err == nil) != tt.known {
 			t.Errorf("%s of %s: %v", tt.field, tt.gvk, err)
 		}
+	}
+}
+
+// Times that default to now are there once an object is decoded.
+func TestDefaultTimes(t *testing.T) {
+	scheme, err := NewScheme(kinds.Table())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := &resourcev1.DeviceTaintRule{}
+	scheme.Default(rule)
+	if at := rule.Spec.Taint.TimeAdded; at == nil || at.Nanosecond() != 0 {
+		t.Errorf("added at %v", at)
 	}
 }
 

@@ -58,3 +58,23 @@ func TestSelectorsOfQuestions(t *testing.T) {
 		}
 	}
 }
+
+func TestOneQuestion(t *testing.T) {
+	resource := &authorizationv1.ResourceAttributes{Verb: "get"}
+	path := &authorizationv1.NonResourceAttributes{Path: "/"}
+	for name, tt := range map[string]struct {
+		r    *authorizationv1.ResourceAttributes
+		n    *authorizationv1.NonResourceAttributes
+		errs int
+	}{
+		"a resource":              {resource, nil, 0},
+		"a path":                  {nil, path, 0},
+		"neither":                 {nil, nil, 1},
+		"both":                    {resource, path, 1},
+		"both, and selects badly": {&authorizationv1.ResourceAttributes{LabelSelector: &authorizationv1.LabelSelectorAttributes{}}, path, 2},
+	} {
+		if errs := oneQuestion(tt.r, tt.n); len(errs) != tt.errs {
+			t.Errorf("%s: %v", name, errs)
+		}
+	}
+}

@@ -34,6 +34,10 @@ func AllocateServices(s *Store, a *services.Allocator, log *slog.Logger) {
 	}
 	s.BeginCreate = func(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 		svc := obj.(*corev1.Service)
+		s.kind.PrepareForCreate(svc)
+		if errs := s.kind.ValidateAddresses(svc, nil); len(errs) > 0 {
+			return nil, invalidService(svc, errs)
+		}
 		done, err := a.Allocate(ctx, svc, nil, dryrun.IsDryRun(o.DryRun))
 		if err != nil {
 			return nil, allocationError(svc, err)
@@ -45,8 +49,9 @@ func AllocateServices(s *Store, a *services.Allocator, log *slog.Logger) {
 		svc.UID = was.UID
 		// What the manifest leaves out is carried over first, so that it is not
 		// allocated anew.
-		if s.kind.PrepareForUpdate != nil {
-			s.kind.PrepareForUpdate(svc, was)
+		s.kind.PrepareForUpdate(svc, was)
+		if errs := s.kind.ValidateAddresses(svc, was); len(errs) > 0 {
+			return nil, invalidService(svc, errs)
 		}
 		done, err := a.Allocate(ctx, svc, was, dryrun.IsDryRun(o.DryRun))
 		if err != nil {
@@ -70,7 +75,11 @@ func AllocateServices(s *Store, a *services.Allocator, log *slog.Logger) {
 func allocationError(s *corev1.Service, err error) error {
 	var invalid *field.Error
 	if errors.As(err, &invalid) {
-		return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), s.Name, field.ErrorList{invalid})
+		return invalidService(s, field.ErrorList{invalid})
 	}
 	return apierrors.NewInternalError(err)
+}
+
+func invalidService(s *corev1.Service, errs field.ErrorList) error {
+	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), s.Name, errs)
 }

@@ -52,6 +52,9 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 		return nil, err
 	}
 	st := strategy{ObjectTyper: scheme, NameGenerator: names.SimpleNameGenerator, kind: &k, layout: layoutOf(obj)}
+	if k.NamesAsGiven {
+		st.NameGenerator = asGiven{}
+	}
 	if k.Expressions != nil {
 		st.expressions = newExpressions()
 	}
@@ -88,6 +91,11 @@ func NewStore(scheme *runtime.Scheme, k kind.Kind, opts generic.RESTOptionsGette
 	}
 	return &Store{Store: store, kind: &k, strategy: st}, nil
 }
+
+// asGiven is for kinds whose names say what they are: a random one would be none.
+type asGiven struct{}
+
+func (asGiven) GenerateName(base string) string { return base }
 
 func newLike(obj runtime.Object) func() runtime.Object {
 	return func() runtime.Object { return obj.DeepCopyObject() }

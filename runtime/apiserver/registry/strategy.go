@@ -97,6 +97,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.Status {
 		s.layout.keepStatus(obj, old)
 	}
+	wrote := s.kind.CountsDropped && !s.layout.sameContent(obj, old)
 	s.drop(obj)
 	if s.kind.PrepareForUpdate != nil {
 		s.kind.PrepareForUpdate(obj, old)
@@ -104,7 +105,7 @@ func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	if s.kind.StampUpdate != nil {
 		s.kind.StampUpdate(obj, old, time.Now())
 	}
-	if s.kind.Generation && !s.layout.sameContent(obj, old) {
+	if s.kind.Generation && (wrote || !s.layout.sameContent(obj, old)) {
 		if m, err := meta.Accessor(obj); err == nil {
 			m.SetGeneration(m.GetGeneration() + 1)
 		}
@@ -172,10 +173,14 @@ func (s strategy) WarningsOnCreate(_ context.Context, obj runtime.Object) []stri
 }
 
 func (s strategy) WarningsOnUpdate(_ context.Context, obj, old runtime.Object) []string {
-	if s.kind.Warnings == nil || s.kind.WarnsOnChange && s.layout.sameContent(obj, old) {
-		return nil
+	var out []string
+	if s.kind.Warnings != nil && (!s.kind.WarnsOnChange || !s.layout.sameContent(obj, old)) {
+		out = s.kind.Warnings(obj)
 	}
-	return s.kind.Warnings(obj)
+	if s.kind.WarningsOnUpdate != nil {
+		out = append(out, s.kind.WarningsOnUpdate(obj, old)...)
+	}
+	return out
 }
 
 // GetResetFields names what an apply to this endpoint never owns.
@@ -261,11 +266,18 @@ func keepMetadata(part kind.Metadata, obj, old runtime.Object) {
 }
 
 func (s statusStrategy) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return s.kind.ErrorsOnStatusUpdate(ctx, obj, old)
+	var errs field.ErrorList
+	if m, err := meta.Accessor(obj); err == nil {
+		errs = s.finalizers(m)
+	}
+	return append(errs, s.kind.ErrorsOnStatusUpdate(ctx, obj, old)...)
 }
 
-func (s statusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+func (s statusStrategy) WarningsOnUpdate(_ context.Context, obj, _ runtime.Object) []string {
+	if s.kind.StatusWarnings == nil {
+		return nil
+	}
+	return s.kind.StatusWarnings(obj)
 }
 
 func (s statusStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {

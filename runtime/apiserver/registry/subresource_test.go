@@ -47,7 +47,8 @@ func TestApprovalWritesConditionsOnly(t *testing.T) {
 func TestFinalizeWritesFinalizersOnly(t *testing.T) {
 	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{"kubernetes"}}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}}
 	obj := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}}
-	s := finalizeStrategy{strategyOf(t, old)}
+	rules := strategyOf(t, old)
+	s := finalizeStrategy{rules, rules.kind.Subresources[0]}
 	s.PrepareForUpdate(t.Context(), obj, old)
 	if len(obj.Spec.Finalizers) != 0 || obj.Status.Phase != corev1.NamespaceTerminating {
 		t.Errorf("%+v", obj)
@@ -56,6 +57,11 @@ func TestFinalizeWritesFinalizersOnly(t *testing.T) {
 	if errs := s.ValidateUpdate(t.Context(), obj, old); len(errs) == 0 {
 		t.Error("a bad finalizer is taken")
 	}
+	obj.Spec.Finalizers, obj.Finalizers = nil, []string{"web"}
+	if errs := s.ValidateUpdate(t.Context(), obj, old); len(errs) != 1 || errs[0].Field != "metadata.finalizers[0]" {
+		t.Errorf("of metadata: %v", errs)
+	}
+	obj.Spec.Finalizers = []corev1.FinalizerName{"/"}
 	// Any other write leaves them alone.
 	strategyOf(t, old).PrepareForUpdate(t.Context(), obj, old)
 	if len(obj.Spec.Finalizers) != 1 || obj.Spec.Finalizers[0] != "kubernetes" {

@@ -79,7 +79,7 @@ func (r *Token) Create(ctx context.Context, name string, obj runtime.Object, adm
 	}
 	namespace := genericapirequest.NamespaceValue(ctx)
 	if errs := validateTokenRequest(req, namespace, name); len(errs) > 0 {
-		return nil, errors.NewInvalid(authenticationv1.SchemeGroupVersion.WithKind("TokenRequest").GroupKind(), name, errs)
+		return nil, errors.NewInvalid(authenticationv1.SchemeGroupVersion.WithKind("TokenRequest").GroupKind(), req.Name, errs)
 	}
 	sa, err := Read[*corev1.ServiceAccount](ctx, r.accounts, namespace, name, Fresh)
 	if err != nil {

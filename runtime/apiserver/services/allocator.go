@@ -102,7 +102,7 @@ func (a *Allocator) Allocate(ctx context.Context, s, old *corev1.Service, dryRun
 	if old != nil {
 		held = keys(old)
 	}
-	t := &transaction{a: a, owner: owner(s), held: held, own: keys(s), dryRun: dryRun}
+	t := &transaction{a: a, old: old, owner: owner(s), held: held, own: keys(s), dryRun: dryRun}
 	maps.Copy(t.own, held)
 	if err := a.complete(ctx, s, t); err != nil {
 		return nil, errors.Join(err, t.undo(context.WithoutCancel(ctx)))
@@ -182,6 +182,9 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 		spec.ClusterIPs = []string{corev1.ClusterIPNone}
 		return nil
 	}
+	if was := t.old; was != nil && was.Spec.Type != corev1.ServiceTypeExternalName && was.Spec.ClusterIP != spec.ClusterIP {
+		return nil // it may not change: validation says so
+	}
 	path := field.NewPath("spec", "clusterIPs")
 	ranges, err := a.allocatable(ctx)
 	if err != nil {
@@ -216,13 +219,25 @@ func (a *Allocator) clusterIP(ctx context.Context, s *corev1.Service, t *transac
 	return nil
 }
 
-// oneFamily sets the family of addresses that the cluster has, and refuses what needs
-// another.
+// oneFamily sets the families of addresses that a Service is of, and refuses what needs one
+// that the cluster has not.
 func (a *Allocator) oneFamily(spec *corev1.ServiceSpec) error {
 	path := field.NewPath("spec")
 	family := familyOf(a.cidr.Addr())
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{family}
+	for i, text := range spec.ClusterIPs {
+		ip, err := netip.ParseAddr(text)
+		if err != nil || i < len(spec.IPFamilies) {
+			continue
+		}
+		if f := familyOf(ip); f != family {
+			return field.Invalid(path.Child("clusterIPs").Index(i), spec.ClusterIPs, fmt.Sprintf("%s is not configured on this cluster", f))
+		}
+		spec.IPFamilies = append(spec.IPFamilies, family)
+	}
+	if spec.ClusterIP == corev1.ClusterIPNone && len(spec.Selector) == 0 {
+		// Where it is reached others say, and of which family.
+		spec.IPFamilies = anyFamilies(spec, family)
+		return nil
 	}
 	if p := spec.IPFamilyPolicy; p != nil && *p == corev1.IPFamilyPolicyRequireDualStack {
 		return field.Invalid(path.Child("ipFamilyPolicy"), *p, "this cluster is not configured for dual-stack services")
@@ -232,13 +247,25 @@ func (a *Allocator) oneFamily(spec *corev1.ServiceSpec) error {
 			return field.Invalid(path.Child("ipFamilies").Index(i), f, "not configured on this cluster")
 		}
 	}
-	for i, text := range spec.ClusterIPs {
-		ip, err := netip.ParseAddr(text)
-		if i > 0 && err == nil {
-			return field.Invalid(path.Child("clusterIPs").Index(i), spec.ClusterIPs, fmt.Sprintf("%s is not configured on this cluster", familyOf(ip)))
-		}
+	if len(spec.IPFamilies) == 0 {
+		spec.IPFamilies = []corev1.IPFamily{family}
 	}
 	return nil
+}
+
+// anyFamilies are both, where a Service does not say that it is of one.
+func anyFamilies(spec *corev1.ServiceSpec, family corev1.IPFamily) []corev1.IPFamily {
+	out := spec.IPFamilies
+	if len(out) == 0 {
+		out = []corev1.IPFamily{family}
+	}
+	if p := spec.IPFamilyPolicy; len(out) > 1 || p == nil || *p == corev1.IPFamilyPolicySingleStack {
+		return out
+	}
+	if out[0] == corev1.IPv4Protocol {
+		return append(out, corev1.IPv6Protocol)
+	}
+	return append(out, corev1.IPv4Protocol)
 }
 
 func familyOf(ip netip.Addr) corev1.IPFamily {

@@ -75,13 +75,15 @@ func TestOneFamily(t *testing.T) {
 		spec corev1.ServiceSpec
 		path string
 	}{
-		"one":            {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol}}, ""},
-		"two if can be":  {corev1.ServiceSpec{IPFamilyPolicy: &prefer}, ""},
-		"two":            {corev1.ServiceSpec{IPFamilyPolicy: &require}, "spec.ipFamilyPolicy"},
-		"the other":      {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv6Protocol}}, "spec.ipFamilies[0]"},
-		"both":           {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}}, "spec.ipFamilies[1]"},
-		"two addresses":  {corev1.ServiceSpec{ClusterIP: "10.0.0.4", ClusterIPs: []string{"10.0.0.4", "fd00::1"}}, "spec.clusterIPs[1]"},
-		"an unknown one": {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{"IPv5"}}, ""},
+		"one":              {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol}}, ""},
+		"two if can be":    {corev1.ServiceSpec{IPFamilyPolicy: &prefer}, ""},
+		"two":              {corev1.ServiceSpec{IPFamilyPolicy: &require}, "spec.ipFamilyPolicy"},
+		"the other":        {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv6Protocol}}, "spec.ipFamilies[0]"},
+		"both":             {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}}, "spec.ipFamilies[1]"},
+		"two addresses":    {corev1.ServiceSpec{ClusterIP: "10.0.0.4", ClusterIPs: []string{"10.0.0.4", "fd00::1"}}, "spec.clusterIPs[1]"},
+		"headless of many": {corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, IPFamilyPolicy: &require}, ""},
+		"headless of pods": {corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, IPFamilyPolicy: &require, Selector: map[string]string{"a": "b"}}, "spec.ipFamilyPolicy"},
+		"an unknown one":   {corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{"IPv5"}}, ""},
 	} {
 		_, err := allocator(t, newMemory(nil), sequence(t, 3)).Allocate(t.Context(), service(tt.spec), nil, false)
 		if tt.path == "" && err != nil || tt.path != "" && !isInvalid(err, tt.path) {

@@ -3,12 +3,15 @@ package services
 import (
 	"context"
 	"errors"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // transaction is what one write has reserved so far.
 type transaction struct {
 	a        *Allocator
 	owner    string
+	old      *corev1.Service // nil on create
 	held     map[string]bool // by the object as it was
 	own      map[string]bool // held, named by the object as it is to be, or drawn for it
 	dryRun   bool

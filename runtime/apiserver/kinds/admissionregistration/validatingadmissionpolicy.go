@@ -7,8 +7,10 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -40,6 +42,9 @@ func validatingAdmissionPolicy() kind.Kind {
 				errs = append(errs, validateValidation(&v, spec.Child("validations").Index(i))...)
 			}
 			return append(errs, validateAuditAnnotations(p.Name, s.AuditAnnotations, spec.Child("auditAnnotations"))...)
+		}),
+		ValidateStatusUpdate: kind.CheckUpdate(func(p, _ *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
+			return validatePolicyStatus(&p.Status, field.NewPath("status"))
 		}),
 		Expressions: expressions(validatingExpressions),
 		Columns:     printers.Columns("Name", "#Validations", "ParamKind", "Age"),
@@ -103,4 +108,22 @@ func validateAuditAnnotations(policy string, annotations []admissionv1.AuditAnno
 		keys.Insert(a.Key)
 	}
 	return errs
+}
+
+// validatePolicyStatus checks what a controller found in the expressions.
+func validatePolicyStatus(s *admissionv1.ValidatingAdmissionPolicyStatus, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.TypeChecking != nil {
+		for i, w := range s.TypeChecking.ExpressionWarnings {
+			at := path.Child("typeChecking", "expressionWarnings").Index(i)
+			errs = append(errs, validate.Required(w.Warning, at.Child("warning"))...)
+			ref := strings.TrimSpace(w.FieldRef)
+			if ref == "" {
+				errs = append(errs, field.Required(at.Child("fieldRef"), ""))
+			} else if err := jsonpath.New("spec").Parse("{" + ref + "}"); err != nil {
+				errs = append(errs, field.Invalid(at.Child("fieldRef"), ref, fmt.Sprintf("invalid JSONPath: %v", err)))
+			}
+		}
+	}
+	return append(errs, metavalidation.ValidateConditions(s.Conditions, path.Child("conditions"))...)
 }

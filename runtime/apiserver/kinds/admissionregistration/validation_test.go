@@ -220,6 +220,19 @@ func TestPolicyValidation(t *testing.T) {
 	})
 }
 
+func TestPolicyStatus(t *testing.T) {
+	c := func(name, status, want string) kindtest.Case {
+		return kindtest.Change(name, samplePolicy, "apiVersion:", "status: {"+status+"}\napiVersion:", want)
+	}
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		c("warning", "typeChecking: {expressionWarnings: [{fieldRef: 'spec.validations[0].expression', warning: w}]}", ""),
+		c("no warning", "typeChecking: {expressionWarnings: [{fieldRef: 'spec.a'}]}", "expressionWarnings[0].warning: Required value"),
+		c("of no field", "typeChecking: {expressionWarnings: [{warning: w}]}", "expressionWarnings[0].fieldRef: Required value"),
+		c("of what is no path", "typeChecking: {expressionWarnings: [{fieldRef: '[', warning: w}]}", "invalid JSONPath"),
+		c("condition", "conditions: [{type: A, status: Perhaps, reason: R, lastTransitionTime: '2026-01-01T00:00:00Z'}]", "status.conditions[0].status: Unsupported value"),
+	})
+}
+
 func TestExpressions(t *testing.T) {
 	for manifest, want := range map[string][]string{
 		sampleHook: {"match condition webhooks[0].matchConditions[0].expression true"},

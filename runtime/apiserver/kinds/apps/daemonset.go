@@ -47,10 +47,13 @@ func daemonSet() kind.Kind {
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(validateDaemonSetStatus),
 
-		Warnings: kind.Warnings(func(o *appsv1.DaemonSet) []string {
-			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		WarningsOnCreate: kind.Warnings(daemonSetWarnings),
+		WarningsOnUpdate: kind.UpdateWarnings(func(o, old *appsv1.DaemonSet) []string {
+			if equality.Semantic.DeepEqual(o.Spec.Template, old.Spec.Template) {
+				return nil
+			}
+			return daemonSetWarnings(o)
 		}),
-		WarnsOnChange: true,
 		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "#Up-to-date", "#Available", "Node Selector", "Age",
 			"+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(d *appsv1.DaemonSet, now time.Time) []any {
@@ -94,25 +97,35 @@ func validateDaemonSet(d *appsv1.DaemonSet) field.ErrorList {
 	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
 
 	strategy := spec.Child("updateStrategy")
-	errs = append(errs, validate.OneOf(s.UpdateStrategy.Type, strategy,
-		appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType)...)
-	if s.UpdateStrategy.Type != appsv1.RollingUpdateDaemonSetStrategyType {
+	switch s.UpdateStrategy.Type {
+	case appsv1.OnDeleteDaemonSetStrategyType:
 		return errs
+	case appsv1.RollingUpdateDaemonSetStrategyType:
+	default:
+		return append(errs, field.NotSupported(strategy, &s.UpdateStrategy,
+			[]string{string(appsv1.RollingUpdateDaemonSetStrategyType), string(appsv1.OnDeleteDaemonSetStrategyType)}))
 	}
 	r, rolling := s.UpdateStrategy.RollingUpdate, strategy.Child("rollingUpdate")
 	if r == nil {
 		return append(errs, field.Required(rolling, ""))
 	}
-	errs = append(errs, rollingPace(r.MaxUnavailable, r.MaxSurge, rolling)...)
+	errs = append(errs, validate.IntOrPercent(r.MaxUnavailable, 100, rolling.Child("maxUnavailable"))...)
 	errs = append(errs, validate.IntOrPercent(r.MaxSurge, 100, rolling.Child("maxSurge"))...)
 	// A node has room for one pod of a set, so there is no third way.
-	if !validate.IsZero(r.MaxUnavailable) && r.MaxSurge != nil && !validate.IsZero(r.MaxSurge) {
+	switch takes, adds := !validate.IsZero(r.MaxUnavailable), r.MaxSurge != nil && !validate.IsZero(r.MaxSurge); {
+	case takes && adds:
 		errs = append(errs, field.Invalid(rolling.Child("maxSurge"), r.MaxSurge.String(), "may not be set when maxUnavailable is non-zero"))
+	case !takes && !adds:
+		errs = append(errs, field.Required(rolling.Child("maxUnavailable"), "cannot be 0 when maxSurge is 0"))
 	}
 	return errs
 }
 
-func validateDaemonSetStatus(d, _ *appsv1.DaemonSet) field.ErrorList {
+func daemonSetWarnings(d *appsv1.DaemonSet) []string {
+	return core.TemplateWarnings(&d.Spec.Template, field.NewPath("spec", "template"))
+}
+
+func validateDaemonSetStatus(d, old *appsv1.DaemonSet) field.ErrorList {
 	s, path := d.Status, field.NewPath("status")
 	var errs field.ErrorList
 	for _, f := range []struct {
@@ -129,7 +142,8 @@ func validateDaemonSetStatus(d, _ *appsv1.DaemonSet) field.ErrorList {
 	} {
 		errs = append(errs, validate.NonNegative(f.n, path.Child(f.name))...)
 	}
-	return append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	errs = append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	return append(errs, validate.CollisionCount(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
 }
 
 // templateGeneration counts the changes of the template, in an annotation that old clients

@@ -49,8 +49,8 @@ func deployment() kind.Kind {
 		ValidateUpdate: kind.CheckUpdate(func(d, old *appsv1.Deployment) field.ErrorList {
 			return validate.Immutable(d.Spec.Selector, old.Spec.Selector, field.NewPath("spec", "selector"))
 		}),
-		ValidateStatusUpdate: kind.CheckUpdate(func(d, _ *appsv1.Deployment) field.ErrorList {
-			return validateDeploymentStatus(&d.Status, field.NewPath("status"))
+		ValidateStatusUpdate: kind.CheckUpdate(func(d, old *appsv1.Deployment) field.ErrorList {
+			return validateDeploymentStatus(&d.Status, &old.Status, field.NewPath("status"))
 		}),
 
 		Warnings: kind.Warnings(func(o *appsv1.Deployment) []string {
@@ -88,8 +88,10 @@ func validateDeployment(d *appsv1.Deployment) field.ErrorList {
 	s, spec := &d.Spec, field.NewPath("spec")
 	errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
 	errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
-	errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
-	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
+	if validate.Readable(s.Selector) {
+		errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
+		errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
+	}
 	errs = append(errs, validateDeploymentStrategy(&s.Strategy, spec.Child("strategy"))...)
 	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
 	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
@@ -104,20 +106,24 @@ func validateDeployment(d *appsv1.Deployment) field.ErrorList {
 }
 
 func validateDeploymentStrategy(s *appsv1.DeploymentStrategy, path *field.Path) field.ErrorList {
-	errs := validate.OneOf(s.Type, path.Child("type"), appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType)
 	rolling := path.Child("rollingUpdate")
-	switch {
-	case s.Type == appsv1.RecreateDeploymentStrategyType && s.RollingUpdate != nil:
-		errs = append(errs, field.Forbidden(rolling, "may not be specified when strategy `type` is 'Recreate'"))
-	case s.Type == appsv1.RollingUpdateDeploymentStrategyType && s.RollingUpdate == nil:
-		errs = append(errs, field.Required(rolling, "this should be defaulted and never be nil"))
-	case s.Type == appsv1.RollingUpdateDeploymentStrategyType:
-		errs = append(errs, rollingPace(s.RollingUpdate.MaxUnavailable, s.RollingUpdate.MaxSurge, rolling)...)
+	switch s.Type {
+	case appsv1.RecreateDeploymentStrategyType:
+		if s.RollingUpdate != nil {
+			return field.ErrorList{field.Forbidden(rolling, "may not be specified when strategy `type` is 'Recreate'")}
+		}
+	case appsv1.RollingUpdateDeploymentStrategyType:
+		if s.RollingUpdate == nil {
+			return field.ErrorList{field.Required(rolling, "this should be defaulted and never be nil")}
+		}
+		return rollingPace(s.RollingUpdate.MaxUnavailable, s.RollingUpdate.MaxSurge, rolling)
+	default:
+		return field.ErrorList{field.NotSupported(path, s, []string{string(appsv1.RecreateDeploymentStrategyType), string(appsv1.RollingUpdateDeploymentStrategyType)})}
 	}
-	return errs
+	return nil
 }
 
-func validateDeploymentStatus(s *appsv1.DeploymentStatus, path *field.Path) field.ErrorList {
+func validateDeploymentStatus(s, old *appsv1.DeploymentStatus, path *field.Path) field.ErrorList {
 	errs := validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))
 	errs = append(errs, validate.NonNegative(s.Replicas, path.Child("replicas"))...)
 	errs = append(errs, validate.AtMost(s.UpdatedReplicas, s.Replicas, path.Child("updatedReplicas"), "status.replicas")...)
@@ -125,5 +131,6 @@ func validateDeploymentStatus(s *appsv1.DeploymentStatus, path *field.Path) fiel
 	errs = append(errs, validate.AtMost(s.AvailableReplicas, s.Replicas, path.Child("availableReplicas"), "status.replicas")...)
 	errs = append(errs, validate.AtMost(s.AvailableReplicas, s.ReadyReplicas, path.Child("availableReplicas"), "readyReplicas")...)
 	errs = append(errs, validate.NonNegative(s.UnavailableReplicas, path.Child("unavailableReplicas"))...)
-	return errs
+	errs = append(errs, validate.NonNegativePtr(s.TerminatingReplicas, path.Child("terminatingReplicas"))...)
+	return append(errs, validate.CollisionCount(s.CollisionCount, old.CollisionCount, path.Child("collisionCount"))...)
 }

@@ -45,6 +45,9 @@ func replicaSet() kind.Kind {
 			errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
 			errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
 			errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
+			if !validate.Readable(s.Selector) {
+				return errs
+			}
 			errs = append(errs, core.ValidatePodTemplate(&s.Template, spec.Child("template"), corev1.RestartPolicyAlways)...)
 			return append(errs, core.NoActiveDeadline(&s.Template, spec)...)
 		}),
@@ -54,6 +57,7 @@ func replicaSet() kind.Kind {
 		ValidateStatusUpdate: kind.CheckUpdate(func(r, _ *appsv1.ReplicaSet) field.ErrorList {
 			s, path := &r.Status, field.NewPath("status")
 			errs := validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, path)
+			errs = append(errs, validate.NonNegativePtr(s.TerminatingReplicas, path.Child("terminatingReplicas"))...)
 			return append(errs, validate.NonNegative(s.ObservedGeneration, path.Child("observedGeneration"))...)
 		}),
 

@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -38,6 +39,9 @@ func statefulSet() kind.Kind {
 		// They cannot be changed: what was accepted is let alone.
 		ValidateCreate: kind.Check(func(s *appsv1.StatefulSet) field.ErrorList {
 			var errs field.ErrorList
+			if name := s.Spec.ServiceName; name != "" {
+				errs = validate.DNSLabel(name, field.NewPath("spec", "serviceName"))
+			}
 			for i := range s.Spec.VolumeClaimTemplates {
 				errs = append(errs, core.ValidateClaimSpec(&s.Spec.VolumeClaimTemplates[i].Spec, field.NewPath("spec", "volumeClaimTemplates").Index(i).Child("spec"))...)
 			}
@@ -46,23 +50,24 @@ func statefulSet() kind.Kind {
 		Unsupported: kind.Check(func(s *appsv1.StatefulSet) field.ErrorList {
 			return core.UnsupportedPodTemplate(&s.Spec.Template, field.NewPath("spec", "template"))
 		}),
-		Declared:       kind.Declared(Validate_StatefulSet),
-		Validate:       kind.Check(validateStatefulSet),
-		ValidateUpdate: kind.CheckUpdate(validateStatefulSetUpdate),
-		ValidateStatusUpdate: kind.CheckUpdate(func(s, _ *appsv1.StatefulSet) field.ErrorList {
-			st, path := s.Status, field.NewPath("status")
-			errs := validate.ReplicaCounts(st.Replicas, st.Replicas, st.ReadyReplicas, st.AvailableReplicas, path)
-			errs = append(errs, validate.AtMost(st.CurrentReplicas, st.Replicas, path.Child("currentReplicas"), "status.replicas")...)
-			return append(errs, validate.AtMost(st.UpdatedReplicas, st.Replicas, path.Child("updatedReplicas"), "status.replicas")...)
-		}),
+		Declared:             kind.Declared(Validate_StatefulSet),
+		Validate:             kind.Check(validateStatefulSet),
+		ValidateUpdate:       kind.CheckUpdate(validateStatefulSetUpdate),
+		ValidateStatusUpdate: kind.CheckUpdate(validateStatefulSetStatus),
 		// A stateful set's name becomes its pods' host names.
 		ValidateName: apivalidation.NameIsDNSLabel,
 
-		Warnings: kind.Warnings(func(o *appsv1.StatefulSet) []string {
-			return core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+		WarningsOnCreate: kind.Warnings(func(o *appsv1.StatefulSet) []string {
+			return append(core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template")), claimAndHistoryWarnings(o, "")...)
 		}),
-		WarnsOnChange: true,
-		Columns:       printers.Columns("Name", "Ready", "Age", "+Containers", "+Images"),
+		WarningsOnUpdate: kind.UpdateWarnings(func(o, old *appsv1.StatefulSet) []string {
+			var out []string
+			if !equality.Semantic.DeepEqual(o.Spec, old.Spec) {
+				out = core.TemplateWarnings(&o.Spec.Template, field.NewPath("spec", "template"))
+			}
+			return append(out, claimAndHistoryWarnings(o, "Spec")...)
+		}),
+		Columns: printers.Columns("Name", "Ready", "Age", "+Containers", "+Images"),
 		Cells: kind.Cells(func(s *appsv1.StatefulSet, now time.Time) []any {
 			names, refs := printers.Images(s.Spec.Template.Spec.Containers)
 			return []any{s.Name, fmt.Sprintf("%d/%d", s.Status.ReadyReplicas, ptr.Deref(s.Spec.Replicas, 1)), printers.Age(s.ObjectMeta, now), names, refs}
@@ -75,11 +80,13 @@ func defaultStatefulSet(set *appsv1.StatefulSet) {
 	kind.SetDefaultPtr(&s.Replicas, 1)
 	kind.SetDefaultPtr(&s.RevisionHistoryLimit, defaultHistory)
 	kind.SetDefault(&s.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
-	kind.SetDefault(&s.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
-	if s.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+	if s.UpdateStrategy.Type == "" {
+		s.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
 		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate, appsv1.RollingUpdateStatefulSetStrategy{})
-		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.Partition, 0)
-		kind.SetDefaultPtr(&s.UpdateStrategy.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
+	}
+	if r := s.UpdateStrategy.RollingUpdate; r != nil && s.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+		kind.SetDefaultPtr(&r.Partition, 0)
+		kind.SetDefaultPtr(&r.MaxUnavailable, intstr.FromInt32(1))
 	}
 	kind.SetDefaultPtr(&s.PersistentVolumeClaimRetentionPolicy, appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{})
 	kind.SetDefault(&s.PersistentVolumeClaimRetentionPolicy.WhenDeleted, appsv1.RetainPersistentVolumeClaimRetentionPolicyType)
@@ -96,14 +103,12 @@ func validateStatefulSet(set *appsv1.StatefulSet) field.ErrorList {
 	s, spec := &set.Spec, field.NewPath("spec")
 	errs := validate.NonNegativePtr(s.Replicas, spec.Child("replicas"))
 	errs = append(errs, validate.WorkloadSelector(s.Selector, s.Template.Labels, spec)...)
-	errs = append(errs, validateSetTemplate(s, spec)...)
+	if validate.Readable(s.Selector) {
+		errs = append(errs, validateSetTemplate(s, spec)...)
+	}
 	errs = append(errs, core.NoActiveDeadline(&s.Template, spec)...)
 	errs = append(errs, validate.EitherOf(s.PodManagementPolicy, spec.Child("podManagementPolicy"), appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)...)
-	if s.ServiceName != "" {
-		errs = append(errs, validate.DNSLabel(s.ServiceName, spec.Child("serviceName"))...)
-	}
 	errs = append(errs, validate.NonNegative(s.MinReadySeconds, spec.Child("minReadySeconds"))...)
-	errs = append(errs, validate.NonNegativePtr(s.RevisionHistoryLimit, spec.Child("revisionHistoryLimit"))...)
 	if s.Ordinals != nil {
 		errs = append(errs, validate.NonNegative(s.Ordinals.Start, spec.Child("ordinals.start"))...)
 	}
@@ -141,6 +146,7 @@ func validateStatefulSet(set *appsv1.StatefulSet) field.ErrorList {
 // for each claim template, which the containers may mount.
 func validateSetTemplate(s *appsv1.StatefulSetSpec, spec *field.Path) field.ErrorList {
 	template := s.Template.DeepCopy()
+	template.Spec.Subdomain, template.Spec.Hostname = "", "" // each pod has its own
 	claimed := map[string]bool{}
 	for _, c := range s.VolumeClaimTemplates {
 		claimed[c.Name] = true
@@ -167,4 +173,40 @@ func validateStatefulSetUpdate(set, old *appsv1.StatefulSet) field.ErrorList {
 	errs = append(errs, validate.Immutable(s.VolumeClaimTemplates, was.VolumeClaimTemplates, spec.Child("volumeClaimTemplates"))...)
 	errs = append(errs, validate.Immutable(s.ServiceName, was.ServiceName, spec.Child("serviceName"))...)
 	return append(errs, validate.Immutable(s.PodManagementPolicy, was.PodManagementPolicy, spec.Child("podManagementPolicy"))...)
+}
+
+func validateStatefulSetStatus(s, old *appsv1.StatefulSet) field.ErrorList {
+	st, path := s.Status, field.NewPath("status")
+	errs := validate.NonNegative(st.ObservedGeneration, path.Child("observedGeneration"))
+	errs = append(errs, validate.NonNegative(st.Replicas, path.Child("replicas"))...)
+	for _, f := range []struct {
+		name string
+		n    int32
+	}{
+		{"readyReplicas", st.ReadyReplicas},
+		{"currentReplicas", st.CurrentReplicas},
+		{"updatedReplicas", st.UpdatedReplicas},
+		{"availableReplicas", st.AvailableReplicas},
+	} {
+		errs = append(errs, validate.AtMost(f.n, st.Replicas, path.Child(f.name), "status.replicas")...)
+	}
+	errs = append(errs, validate.AtMost(st.AvailableReplicas, st.ReadyReplicas, path.Child("availableReplicas"), "status.readyReplicas")...)
+	return append(errs, validate.CollisionCount(st.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
+}
+
+// claimAndHistoryWarnings: below a claim template, upstream calls its spec by another name on an
+// update than on a create.
+func claimAndHistoryWarnings(set *appsv1.StatefulSet, below string) []string {
+	var out []string
+	for i := range set.Spec.VolumeClaimTemplates {
+		path := field.NewPath("spec", "volumeClaimTemplates").Index(i)
+		if below != "" {
+			path = path.Child(below)
+		}
+		out = append(out, core.ClaimSizeWarnings(&set.Spec.VolumeClaimTemplates[i].Spec, path)...)
+	}
+	if n := set.Spec.RevisionHistoryLimit; n != nil && *n < 0 {
+		out = append(out, "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended")
+	}
+	return out
 }

@@ -67,7 +67,7 @@ func TestDeploymentValidation(t *testing.T) {
 		c("no selector", "  selector: {matchLabels: {app: web}}\n", "", "spec.selector: Required value"),
 		c("empty selector", "{matchLabels: {app: web}}", "{}", "empty selector is invalid for this kind"),
 		c("selector operator", "{matchLabels: {app: web}}", "{matchExpressions: [{key: app, operator: Like}]}", "invalid label selector"),
-		c("strategy", "type: RollingUpdate", "type: Magic", "spec.strategy.type: Unsupported value"),
+		c("strategy", "type: RollingUpdate", "type: Magic", "spec.strategy: Unsupported value"),
 		c("recreate", "type: RollingUpdate", "type: Recreate", "spec.strategy.rollingUpdate: Forbidden"),
 		c("recreate alone", "{type: RollingUpdate, rollingUpdate: {maxSurge: 1}}", "{type: Recreate}", ""),
 		c("no pace", "{maxSurge: 1}", "{maxSurge: 0, maxUnavailable: 0}", "may not be 0 when `maxSurge` is 0"),
@@ -101,7 +101,18 @@ func TestDeploymentValidation(t *testing.T) {
 		s("unavailable", "unavailableReplicas: 1", "unavailableReplicas: -1", "status.unavailableReplicas: Invalid value"),
 		s("replicas", "{replicas: 3", "{replicas: -3", "status.replicas: Invalid value"),
 		s("generation", "observedGeneration: 1", "observedGeneration: -1", "status.observedGeneration: Invalid value"),
+		s("terminating", "observedGeneration: 1", "terminatingReplicas: -1", "status.terminatingReplicas: Invalid value"),
+		s("collisions", "observedGeneration: 1", "collisionCount: -1", "status.collisionCount: Invalid value"),
 	})
+}
+
+// Of the pods of a selector that cannot be read, nothing is told.
+func TestWhatNothingSelects(t *testing.T) {
+	unread := strings.Replace(sampleDeployment, "{matchLabels: {app: web}}", "{matchExpressions: [{key: app, operator: Like}]}", 1)
+	k, obj := kindtest.Row(t, Kinds(), strings.Replace(unread, `[{name: web, image: "nginx:1"}]`, "[]", 1))
+	if err := k.ErrorsOnCreate(t.Context(), obj).ToAggregate(); err == nil || strings.Contains(err.Error(), "template") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestStatefulSetValidation(t *testing.T) {
@@ -123,6 +134,9 @@ func TestStatefulSetValidation(t *testing.T) {
 		c("retention", "serviceName: db", "persistentVolumeClaimRetentionPolicy: {whenDeleted: Burn}", "whenDeleted: Unsupported value"),
 		c("retention when scaled", "serviceName: db", "persistentVolumeClaimRetentionPolicy: {whenScaled: Burn}", "whenScaled: Unsupported value"),
 		c("restart policy", "spec: {containers", "spec: {restartPolicy: Never, containers", "spec.template.spec.restartPolicy: Unsupported value"),
+		c("service", "serviceName: db", "serviceName: D_", "spec.serviceName: Invalid value"),
+		c("all of the history", "serviceName: db", "revisionHistoryLimit: -1", ""),
+		c("names of the pods", "spec: {containers", "spec: {hostname: A_, subdomain: B_, containers", ""),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{
 		c("nothing", "", "", ""),
@@ -143,6 +157,8 @@ func TestStatefulSetValidation(t *testing.T) {
 		s("current", "currentReplicas: 3", "currentReplicas: 4", "status.currentReplicas: Invalid value"),
 		s("updated", "updatedReplicas: 3", "updatedReplicas: 4", "status.updatedReplicas: Invalid value"),
 		s("ready", "readyReplicas: 3", "readyReplicas: 4", "status.readyReplicas: Invalid value"),
+		s("available", "availableReplicas: 3", "availableReplicas: 4", "cannot be greater than status.readyReplicas"),
+		s("generation", "{replicas: 3", "{observedGeneration: -1, replicas: 3", "status.observedGeneration: Invalid value"),
 	})
 }
 
@@ -159,7 +175,7 @@ func TestDaemonSetValidation(t *testing.T) {
 		c("on delete", "type: RollingUpdate", "type: OnDelete", ""),
 		c("both ways", "{maxUnavailable: 1}", "{maxUnavailable: 1, maxSurge: 1}", "may not be set when maxUnavailable is non-zero"),
 		c("surge alone", "{maxUnavailable: 1}", "{maxUnavailable: 0, maxSurge: 1}", ""),
-		c("neither", "{maxUnavailable: 1}", "{maxUnavailable: 0}", "may not be 0 when `maxSurge` is 0"),
+		c("neither", "{maxUnavailable: 1}", "{maxUnavailable: 0}", "cannot be 0 when maxSurge is 0"),
 		c("more than all", "{maxUnavailable: 1}", "{maxUnavailable: 0, maxSurge: 101%}", "must not be greater than 100%"),
 		c("restart policy", "spec: {containers", "spec: {restartPolicy: Never, containers", "restartPolicy: Unsupported value"),
 		c("deadline", "spec: {containers", "spec: {activeDeadlineSeconds: 5, containers", "activeDeadlineSeconds in this kind is not Supported"),

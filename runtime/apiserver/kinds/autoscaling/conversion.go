@@ -135,6 +135,7 @@ func fromV1(in *autoscalingv1.HorizontalPodAutoscaler, out *autoscalingv2.Horizo
 			},
 		})
 	}
+	defaultMetrics(&out.Spec) // here, where it is known what the annotation says
 	if b := decoded[*behavior](in.Annotations[behaviorAnnotation]); b != nil && *b != (behavior{}) {
 		out.Spec.Behavior = behaviorFromV1(b)
 	}

@@ -85,14 +85,14 @@ func TestFromV1(t *testing.T) {
 	tests := []struct{ name, v1, v2 string }{
 		{"CPU target", `{spec: {maxReplicas: 3, targetCPUUtilizationPercentage: 60}}`,
 			`{spec: {maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]}}`},
-		{"no target", `{spec: {maxReplicas: 3}}`, `{spec: {maxReplicas: 3}}`},
+		{"no target", `{spec: {maxReplicas: 3}}`, `{spec: {maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}}`},
 		{"CPU status", `{spec: {maxReplicas: 3}, status: {currentCPUUtilizationPercentage: 5}}`,
-			`{spec: {maxReplicas: 3}, status: {currentMetrics: [{type: Resource, resource: {name: cpu, current: {averageUtilization: 5}}}]}}`},
+			`{spec: {maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}, status: {currentMetrics: [{type: Resource, resource: {name: cpu, current: {averageUtilization: 5}}}]}}`},
 		{"annotations that are not ours", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/metrics: "{", autoscaling.alpha.kubernetes.io/behavior: "null", a: b}}, spec: {maxReplicas: 3}}`,
-			`{metadata: {annotations: {a: b}}, spec: {maxReplicas: 3}}`},
+			`{metadata: {annotations: {a: b}}, spec: {maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}}`},
 		{"average of an object's metric", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/metrics: '[{"type":"Object","object":{"target":{"kind":"Service","name":"s"},"metricName":"m","averageValue":"3"}}]'}}, spec: {maxReplicas: 3}}`,
 			`{metadata: {annotations: {}}, spec: {maxReplicas: 3, metrics: [{type: Object, object: {describedObject: {kind: Service, name: s}, metric: {name: m}, target: {type: AverageValue, value: "0", averageValue: "3"}}}]}}`},
-		{"empty behaviour", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/behavior: "{}"}}, spec: {maxReplicas: 3}}`, `{spec: {maxReplicas: 3}}`},
+		{"empty behaviour", `{metadata: {annotations: {autoscaling.alpha.kubernetes.io/behavior: "{}"}}, spec: {maxReplicas: 3}}`, `{spec: {maxReplicas: 3, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

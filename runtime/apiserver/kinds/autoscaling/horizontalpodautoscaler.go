@@ -57,16 +57,7 @@ func horizontalPodAutoscaler() kind.Kind {
 func defaultHPA(h *autoscalingv2.HorizontalPodAutoscaler) {
 	s := &h.Spec
 	kind.SetDefaultPtr(&s.MinReplicas, 1)
-	if len(s.Metrics) == 0 {
-		utilization := int32(80)
-		s.Metrics = []autoscalingv2.MetricSpec{{
-			Type: autoscalingv2.ResourceMetricSourceType,
-			Resource: &autoscalingv2.ResourceMetricSource{
-				Name:   corev1.ResourceCPU,
-				Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &utilization},
-			},
-		}}
-	}
+	defaultMetrics(s)
 	if s.Behavior == nil {
 		return
 	}
@@ -77,6 +68,20 @@ func defaultHPA(h *autoscalingv2.HorizontalPodAutoscaler) {
 	defaultScaling(&s.Behavior.ScaleUp, pods, percent)
 	defaultScaling(&s.Behavior.ScaleDown, percent)
 	kind.SetDefaultPtr(&s.Behavior.ScaleUp.StabilizationWindowSeconds, 0)
+}
+
+func defaultMetrics(s *autoscalingv2.HorizontalPodAutoscalerSpec) {
+	if len(s.Metrics) > 0 {
+		return
+	}
+	utilization := int32(80)
+	s.Metrics = []autoscalingv2.MetricSpec{{
+		Type: autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{
+			Name:   corev1.ResourceCPU,
+			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: &utilization},
+		},
+	}}
 }
 
 func defaultScaling(r **autoscalingv2.HPAScalingRules, policies ...autoscalingv2.HPAScalingPolicy) {

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -61,8 +60,9 @@ func job() kind.Kind {
 }
 
 func defaultJob(j *batchv1.Job) {
-	if len(j.Labels) == 0 {
-		j.Labels = maps.Clone(j.Spec.Template.Labels)
+	// One map for both, as in Kubernetes: what [selectOwnPods] adds is then the Job's too.
+	if t := j.Spec.Template.Labels; len(j.Labels) == 0 && t != nil {
+		j.Labels = t
 	}
 	s := &j.Spec
 	// With parallelism alone a job is a queue of work: any number of pods may

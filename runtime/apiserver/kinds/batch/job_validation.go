@@ -29,16 +29,10 @@ const (
 
 // validateNewJob: what only a new job is held to, as older ones have other labels.
 func validateNewJob(j *batchv1.Job) field.ErrorList {
-	var errs field.ErrorList
-	if s := &j.Spec; isIndexed(s) && ptr.Deref(s.Completions, 0) > 0 {
-		last := fmt.Sprintf("%s-%d", j.Name, *s.Completions-1)
-		if len(validation.IsDNS1123Label(last)) > 0 {
-			errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), j.Name, "will not able to create pod with invalid DNS label: "+last))
-		}
-	}
 	if ptr.Deref(j.Spec.ManualSelector, false) || j.Spec.Selector == nil {
-		return errs
+		return nil
 	}
+	var errs field.ErrorList
 	own := labels.Set{
 		batchv1.ControllerUidLabel: string(j.UID), oldControllerUIDLabel: string(j.UID),
 		batchv1.JobNameLabel: j.Name, oldJobNameLabel: j.Name,
@@ -61,6 +55,12 @@ func validateNewJob(j *batchv1.Job) field.ErrorList {
 func validateJob(j *batchv1.Job) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := validateJobSpec(&j.Spec, spec)
+	if s := &j.Spec; isIndexed(s) && ptr.Deref(s.Completions, 0) > 0 {
+		last := fmt.Sprintf("%s-%d", j.Name, *s.Completions-1)
+		if len(validation.IsDNS1123Label(last)) > 0 {
+			errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), j.Name, "will not able to create pod with invalid DNS label: "+last))
+		}
+	}
 	if j.Spec.Selector == nil {
 		errs = append(errs, field.Required(spec.Child("selector"), ""))
 	}

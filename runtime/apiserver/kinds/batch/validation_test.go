@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -187,6 +188,22 @@ status: {succeeded: 1, startTime: "2026-01-01T11:00:00Z", completionTime: "2026-
 		{Name: "failed", Manifest: job("{conditions: [{type: Failed, status: 'True'}]}"), Want: "j | Failed | 0/1 of 2 |  | <unknown> | (a) | (b) | (<none>)"},
 		{Name: "suspended", Manifest: job("{conditions: [{type: Complete, status: 'False'}, {type: Suspended, status: 'True'}]}"), Want: "j | Suspended | 0/1 of 2 |  | <unknown> | (a) | (b) | (<none>)"},
 	})
+}
+
+// A Job without labels has those of its pods, and then the ones that select them too.
+func TestJobSharesLabels(t *testing.T) {
+	for name, tt := range map[string]struct {
+		own  map[string]string
+		want int
+	}{"none of its own": {nil, 5}, "some": {map[string]string{"b": "c"}, 1}} {
+		j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "j", UID: "u", Labels: tt.own}}
+		j.Spec.Template.Labels = map[string]string{"a": "b"}
+		defaultJob(j)
+		selectOwnPods(j)
+		if len(j.Labels) != tt.want || len(j.Spec.Template.Labels) != 5 {
+			t.Errorf("%s: %v and %v", name, j.Labels, j.Spec.Template.Labels)
+		}
+	}
 }
 
 func TestJobSelectsItsOwnPods(t *testing.T) {

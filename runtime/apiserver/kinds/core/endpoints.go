@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -53,11 +52,8 @@ func validateEndpoints(e *corev1.Endpoints) field.ErrorList {
 		} {
 			for k, a := range f.list {
 				p := at.Child(f.name).Index(k)
-				if ip, err := netip.ParseAddr(a.IP); err != nil {
-					errs = append(errs, field.Invalid(p.Child("ip"), a.IP, "must be a valid IP address"))
-				} else {
-					errs = append(errs, validate.EndpointIP(ip, p.Child("ip"))...)
-				}
+				errs = append(errs, validate.IP(a.IP, p.Child("ip"))...)
+				errs = append(errs, validate.EndpointIP(a.IP, p.Child("ip"))...)
 				if a.NodeName != nil {
 					errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*a.NodeName), p.Child("nodeName"), *a.NodeName)...)
 				}

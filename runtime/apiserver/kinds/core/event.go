@@ -22,6 +22,7 @@ func event() kind.Kind {
 		GVK:          corev1.SchemeGroupVersion.WithKind("Event"),
 		Resource:     "events",
 		AnyFinalizer: true,
+		ValidateName: validate.PathSegmentName,
 		NoDependents: true,
 		ShortNames:   []string{"ev"},
 		Namespaced:   true,

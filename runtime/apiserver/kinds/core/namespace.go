@@ -1,16 +1,17 @@
 package core
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 func namespace() kind.Kind {
@@ -21,9 +22,12 @@ func namespace() kind.Kind {
 		ShortNames:     []string{"ns"},
 		Storage:        kind.FinalizedBySpec,
 		Status:         true,
-		Subresources:   []kind.Subresource{{Name: "finalize", Served: kind.Finalize}},
+		Subresources: []kind.Subresource{{Name: "finalize", Served: kind.Finalize, Validate: kind.CheckUpdate(func(n, _ *corev1.Namespace) field.ErrorList {
+			return specFinalizers(n, field.NewPath("spec", "finalizers").Index)
+		})}},
 
 		Default: kind.On(func(n *corev1.Namespace) {
+			kind.SetDefault(&n.Status.Phase, corev1.NamespaceActive)
 			if n.Name == "" {
 				return // the name of a generateName is not known yet
 			}
@@ -46,14 +50,10 @@ func namespace() kind.Kind {
 			n.Spec.Finalizers = old.Spec.Finalizers
 		}),
 		Validate: kind.Check(func(n *corev1.Namespace) field.ErrorList {
-			var errs field.ErrorList
-			for i, f := range n.Spec.Finalizers {
-				errs = append(errs, validate.QualifiedName(string(f), field.NewPath("spec", "finalizers").Index(i))...)
-			}
-			return errs
+			return specFinalizers(n, func(int) *field.Path { return field.NewPath("spec", "finalizers") })
 		}),
 		ValidateStatusUpdate: kind.CheckUpdate(func(n, _ *corev1.Namespace) field.ErrorList {
-			phase := field.NewPath("status", "phase")
+			phase := field.NewPath("status", "Phase") // upstream's spelling
 			if n.DeletionTimestamp == nil && n.Status.Phase != corev1.NamespaceActive {
 				return field.ErrorList{field.Invalid(phase, n.Status.Phase, "may only be 'Active' if `deletionTimestamp` is empty")}
 			}
@@ -72,4 +72,21 @@ func namespace() kind.Kind {
 			return fields.Set{"status.phase": string(n.Status.Phase)}
 		}),
 	}
+}
+
+// specFinalizers are Kubernetes' own, or of a domain. Upstream does not always say which of them
+// is wrong.
+func specFinalizers(n *corev1.Namespace, at func(int) *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, f := range n.Spec.Finalizers {
+		errs = append(errs, apivalidation.ValidateFinalizerName(string(f), at(i))...)
+		switch string(f) {
+		case string(corev1.FinalizerKubernetes), metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents:
+			continue
+		}
+		if !strings.Contains(string(f), "/") {
+			errs = append(errs, field.Invalid(at(i), f, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	return errs
 }

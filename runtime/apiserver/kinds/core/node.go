@@ -1,6 +1,8 @@
 package core
 
 import (
+	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -33,6 +36,7 @@ func node() kind.Kind {
 		Drop: kind.On(func(n *corev1.Node) {
 			n.Spec.PodPreemptionPolicy = nil // InPlacePodVerticalScalingSchedulerPreemption
 			n.Spec.ConfigSource = nil        //nolint:staticcheck // clients may still send it
+			n.Status.Config = nil
 		}),
 		PrepareForStatusUpdate: kind.OnUpdate(prepareNodeStatus),
 		Declared:               kind.Declared(Validate_Node, "InPlacePodVerticalScalingSchedulerPreemption"),
@@ -81,22 +85,59 @@ func validateNode(n *corev1.Node) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := validateTaints(n.Spec.Taints, field.NewPath("metadata", "taints"))
 	for i, cidr := range n.Spec.PodCIDRs {
-		errs = append(errs, validation.IsValidCIDRForLegacyField(spec.Child("podCIDRs").Index(i), cidr, false, nil)...)
+		errs = append(errs, validate.CIDR(cidr, spec.Child("podCIDRs").Index(i))...)
 	}
-	if len(n.Spec.PodCIDRs) > 2 {
-		errs = append(errs, field.Invalid(spec.Child("podCIDRs"), n.Spec.PodCIDRs, "may specify no more than one CIDR for each IP family"))
+	if len(n.Spec.PodCIDRs) > 1 {
+		dual, err := netutils.IsDualStackCIDRStrings(n.Spec.PodCIDRs)
+		if err != nil {
+			errs = append(errs, field.InternalError(spec.Child("podCIDRs"), fmt.Errorf("invalid PodCIDRs. failed to check with dual stack with error:%w", err)))
+		}
+		if !dual || len(n.Spec.PodCIDRs) > 2 {
+			errs = append(errs, field.Invalid(spec.Child("podCIDRs"), n.Spec.PodCIDRs, "may specify no more than one CIDR for each IP family"))
+		}
+	}
+	if s := n.Status.NodeInfo.Swap; s != nil && s.Capacity != nil {
+		errs = append(errs, validate.Positive(*s.Capacity, field.NewPath("metadata", "nodeSwapStatus", "capacity"))...) // upstream's path
 	}
 	return append(errs, validateNodeStatus(&n.Status, field.NewPath("status"))...)
 }
 
 func validateNodeStatus(s *corev1.NodeStatus, path *field.Path) field.ErrorList {
-	errs := append(validate.ResourceList(s.Capacity, path.Child("capacity")), validate.ResourceList(s.Allocatable, path.Child("allocatable"))...)
+	errs := amounts(s.Capacity, func(name string) *field.Path { return path.Child("capacity", name) })
+	errs = append(errs, amounts(s.Allocatable, func(name string) *field.Path { return path.Child("allocatable", name) })...)
 	seen := sets.New[corev1.NodeAddress]()
 	for i, a := range s.Addresses {
 		if seen.Has(a) {
 			errs = append(errs, field.Duplicate(path.Child("addresses").Index(i), a))
 		}
 		seen.Insert(a)
+	}
+	return append(errs, validateFeatures(s.DeclaredFeatures, path.Child("declaredFeatures"))...)
+}
+
+// featureName is of segments in camel case that slashes join.
+const featureName = `^[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*$`
+
+// validateFeatures checks what a kubelet says that it can do: in order, and each once.
+func validateFeatures(names []string, path *field.Path) field.ErrorList {
+	if len(names) == 0 {
+		return nil
+	}
+	var errs field.ErrorList
+	valid := regexp.MustCompile(featureName)
+	for i, n := range names {
+		if len(n) > validation.DNS1123SubdomainMaxLength || !valid.MatchString(n) {
+			errs = append(errs, field.Invalid(path.Index(i), n, "must be segments in UpperCamelCase that '/' joins, of no more than 253 characters"))
+		}
+		if i == 0 {
+			continue
+		}
+		switch {
+		case names[i-1] == n:
+			errs = append(errs, field.Duplicate(path.Index(i), n))
+		case names[i-1] > n:
+			errs = append(errs, field.Invalid(path.Index(i), n, "list must be sorted alphabetically"))
+		}
 	}
 	return errs
 }

@@ -3,14 +3,13 @@ package core
 import (
 	"maps"
 	"path"
-	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -56,7 +55,7 @@ func persistentVolume() kind.Kind {
 			}
 			// Upstream leaves the spec out of these two paths.
 			errs = append(errs, validate.Immutable(v.Spec.VolumeMode, old.Spec.VolumeMode, field.NewPath("volumeMode"))...)
-			if old.Spec.NodeAffinity != nil && !equality.Semantic.DeepEqual(v.Spec.NodeAffinity, old.Spec.NodeAffinity) {
+			if old.Spec.NodeAffinity != nil && !sameAffinity(v.Spec.NodeAffinity, old.Spec.NodeAffinity) {
 				errs = append(errs, field.Invalid(field.NewPath("nodeAffinity"), v.Spec.NodeAffinity, "field is immutable, except for updating from beta label to GA"))
 			}
 			if old.Spec.VolumeAttributesClassName != nil && v.Spec.VolumeAttributesClassName == nil {
@@ -100,10 +99,10 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 	for _, name := range slices.Sorted(maps.Keys(s.Capacity)) {
 		errs = append(errs, validate.PositiveQuantity(s.Capacity[name], capacity.Key(string(name)))...)
 	}
-	errs = append(errs, validate.OneOf(s.PersistentVolumeReclaimPolicy, spec.Child("persistentVolumeReclaimPolicy"),
+	errs = append(errs, validate.OneOfOrEmpty(s.PersistentVolumeReclaimPolicy, spec.Child("persistentVolumeReclaimPolicy"),
 		corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain)...)
 	if s.VolumeMode != nil {
-		errs = append(errs, validate.OneOf(*s.VolumeMode, spec.Child("volumeMode"), corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
+		errs = append(errs, validate.Known(*s.VolumeMode, spec.Child("volumeMode"), corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
 	}
 	if s.StorageClassName != "" {
 		errs = append(errs, validate.DNSSubdomain(s.StorageClassName, spec.Child("storageClassName"))...)
@@ -115,27 +114,7 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 			errs = append(errs, ValidateNodeSelector(s.NodeAffinity.Required, spec.Child("nodeAffinity", "required"))...)
 		}
 	}
-	if s.HostPath != nil {
-		errs = append(errs, validate.Required(s.HostPath.Path, spec.Child("hostPath", "path"))...)
-		errs = append(errs, noBacksteps(s.HostPath.Path, spec.Child("hostPath", "path"))...)
-	}
-	if s.Local != nil {
-		errs = append(errs, validate.Required(s.Local.Path, spec.Child("local", "path"))...)
-		if s.NodeAffinity == nil {
-			errs = append(errs, field.Required(spec.Child("nodeAffinity"), "Local volume requires node affinity"))
-		}
-	}
-	if s.CSI != nil {
-		errs = append(errs, validateCSISource(s.CSI, spec.Child("csi"))...)
-	}
-	switch sources := sourcesOf(&s.PersistentVolumeSource); len(sources) {
-	case 0:
-		errs = append(errs, field.Required(spec, "must specify a volume type"))
-	default:
-		for _, name := range sources[1:] {
-			errs = append(errs, field.Forbidden(spec.Child(name), "may not specify more than 1 volume type"))
-		}
-	}
+	errs = append(errs, validatePersistentSource(v, spec)...)
 	if s.HostPath != nil && path.Clean(s.HostPath.Path) == "/" && s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle {
 		errs = append(errs, field.Forbidden(spec.Child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'"))
 	}
@@ -144,7 +123,7 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 		if *c == "" {
 			errs = append(errs, field.Required(at, "an empty string is disallowed"))
 		} else {
-			errs = append(errs, validate.DNSSubdomain(*c, at)...)
+			errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*c), at, *c)...)
 		}
 		if s.CSI == nil {
 			errs = append(errs, field.Required(spec.Child("csi"), "has to be specified when using volumeAttributesClassName"))
@@ -153,18 +132,46 @@ func validateVolume(v *corev1.PersistentVolume) field.ErrorList {
 	return errs
 }
 
-// sourcesOf names the sources that are set, in the order of the type: every field of it is a
-// pointer to one.
-func sourcesOf(s *corev1.PersistentVolumeSource) []string {
-	var out []string
-	v := reflect.ValueOf(s).Elem()
-	for i := range v.NumField() {
-		if !v.Field(i).IsNil() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			out = append(out, name)
+// validatePersistentSource: there is exactly one source. Those beyond the first are not looked
+// at, but for one.
+func validatePersistentSource(v *corev1.PersistentVolume, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	found := false
+	for _, s := range persistentSources(v, spec) {
+		switch {
+		case !s.set:
+		case found && s.name != "flexVolume":
+			errs = append(errs, field.Forbidden(spec.Child(s.name), "may not specify more than 1 volume type"))
+		default:
+			found = true
+			errs = append(errs, s.check(spec.Child(s.name))...)
 		}
 	}
-	return out
+	if !found {
+		errs = append(errs, field.Required(spec, "must specify a volume type"))
+	}
+	return errs
+}
+
+// sameAffinity lets labels become those that have replaced them.
+func sameAffinity(now, old *corev1.VolumeNodeAffinity) bool {
+	renamed := map[string]string{
+		corev1.LabelFailureDomainBetaZone: corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaRegion: corev1.LabelTopologyRegion,
+		"beta.kubernetes.io/os": corev1.LabelOSStable, "beta.kubernetes.io/arch": corev1.LabelArchStable, corev1.LabelInstanceType: corev1.LabelInstanceTypeStable,
+	}
+	old = old.DeepCopy()
+	if now == nil || now.Required == nil || old.Required == nil || len(now.Required.NodeSelectorTerms) != len(old.Required.NodeSelectorTerms) {
+		return equality.Semantic.DeepEqual(now, old)
+	}
+	for i, term := range old.Required.NodeSelectorTerms {
+		is := now.Required.NodeSelectorTerms[i].MatchExpressions
+		for k := range term.MatchExpressions {
+			if r := &term.MatchExpressions[k]; k < len(is) && renamed[r.Key] == is[k].Key {
+				r.Key = is[k].Key
+			}
+		}
+	}
+	return equality.Semantic.DeepEqual(now, old)
 }
 
 func validateCSISource(s *corev1.CSIPersistentVolumeSource, path *field.Path) field.ErrorList {

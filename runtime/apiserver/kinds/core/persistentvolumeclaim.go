@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -27,9 +28,13 @@ func persistentVolumeClaim() kind.Kind {
 		Default: kind.On(DefaultPersistentVolumeClaim),
 		PrepareForCreate: kind.On(func(c *corev1.PersistentVolumeClaim) {
 			c.Status = corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
+			dropElsewhere(&c.Spec, nil)
 			alignDataSources(&c.Spec, nil)
 		}),
-		PrepareForUpdate: kind.OnUpdate(func(c, old *corev1.PersistentVolumeClaim) { alignDataSources(&c.Spec, &old.Spec) }),
+		PrepareForUpdate: kind.OnUpdate(func(c, old *corev1.PersistentVolumeClaim) {
+			dropElsewhere(&c.Spec, &old.Spec)
+			alignDataSources(&c.Spec, &old.Spec)
+		}),
 		PrepareForStatusUpdate: kind.OnUpdate(func(c, _ *corev1.PersistentVolumeClaim) {
 			c.Status.HealthStatus = nil // CSIVolumeHealth, which is off
 		}),
@@ -39,7 +44,7 @@ func persistentVolumeClaim() kind.Kind {
 		}),
 		ValidateUpdate: kind.CheckUpdate(validateClaimUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(c, _ *corev1.PersistentVolumeClaim) field.ErrorList {
-			return validate.ResourceList(c.Status.Capacity, field.NewPath("status", "capacity"))
+			return validateClaimStatus(&c.Status, field.NewPath("status"))
 		}),
 
 		Warnings: kind.Warnings(claimWarnings),
@@ -57,6 +62,14 @@ func DefaultPersistentVolumeClaim(c *corev1.PersistentVolumeClaim) {
 
 func defaultClaimSpec(s *corev1.PersistentVolumeClaimSpec) {
 	kind.SetDefaultPtr(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
+}
+
+// dropElsewhere drops the source of a volume that is in another namespace, for
+// CrossNamespaceVolumeDataSource is off.
+func dropElsewhere(s, old *corev1.PersistentVolumeClaimSpec) {
+	if r := s.DataSourceRef; r != nil && ptr.Deref(r.Namespace, "") != "" && (old == nil || old.DataSourceRef == nil) {
+		s.DataSourceRef = nil
+	}
 }
 
 // alignDataSources makes the two ways to name the source of a volume agree. The older one
@@ -116,7 +129,7 @@ func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, path *field.Path) fi
 		errs = append(errs, validate.DNSSubdomain(*s.StorageClassName, path.Child("storageClassName"))...)
 	}
 	if s.VolumeMode != nil {
-		errs = append(errs, validate.OneOf(*s.VolumeMode, path.Child("volumeMode"), corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
+		errs = append(errs, validate.Known(*s.VolumeMode, path.Child("volumeMode"), corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
 	}
 	errs = append(errs, validateDataSources(s, path)...)
 	if c := s.VolumeAttributesClassName; c != nil && *c != "" {
@@ -154,7 +167,7 @@ func dataSource(group *string, kind, name string, path *field.Path) field.ErrorL
 	errs := validate.Required(name, path.Child("name"))
 	errs = append(errs, validate.Required(kind, path.Child("kind"))...)
 	if g := ptr.Deref(group, ""); g != "" {
-		return append(errs, validate.DNSSubdomain(g, path.Child("apiGroup"))...)
+		return append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(g), path.Child("apiGroup"), g)...)
 	}
 	if kind != "PersistentVolumeClaim" {
 		errs = append(errs, field.Invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))

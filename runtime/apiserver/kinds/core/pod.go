@@ -13,6 +13,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -38,9 +39,15 @@ func pod() kind.Kind {
 			{Name: "proxy", Served: kind.PodProxy},
 		},
 
-		Default:                kind.On(SetObjectDefaults_Pod, defaultPod),
-		Drop:                   kind.On(func(p *corev1.Pod) { dropDisabled(&p.Spec) }),
-		PrepareForCreate:       kind.On(preparePod),
+		Default:          kind.On(SetObjectDefaults_Pod, defaultPod),
+		Drop:             kind.On(func(p *corev1.Pod) { dropDisabled(&p.Spec, p.Annotations) }),
+		PrepareForCreate: kind.On(preparePod),
+		PrepareForUpdate: kind.OnUpdate(func(p, old *corev1.Pod) {
+			// A client that does not know the resources of pods leaves them out.
+			if p.Spec.Resources == nil {
+				p.Spec.Resources = old.Spec.Resources.DeepCopy()
+			}
+		}),
 		PrepareForStatusUpdate: kind.OnUpdate(preparePodStatus),
 		Declared:               kind.Declared(declaredPod),
 		Validate:               kind.Check(validatePod),
@@ -50,11 +57,12 @@ func pod() kind.Kind {
 		}),
 		ValidateUpdate:       kind.CheckUpdate(validatePodUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(validatePodStatusUpdate),
-		Warnings:             kind.Warnings(podWarnings),
 		WarningsOnCreate: kind.Warnings(func(p *corev1.Pod) []string {
-			return append(nameWarnings(p.Name, "the Pod's hostname"), appArmorWarnings(p.Annotations, &p.Spec, nil)...)
+			out := append(nameWarnings(p.Name, "the Pod's hostname"), podWarnings(p)...)
+			return append(out, appArmorWarnings(p.Annotations, &p.Spec, nil)...)
 		}),
-		GracePeriod: podGracePeriod,
+		StatusWarnings: kind.Warnings(podStatusWarnings),
+		GracePeriod:    podGracePeriod,
 
 		Columns: printers.Columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
 		Cells:   kind.Cells(podCells),
@@ -75,31 +83,15 @@ func pod() kind.Kind {
 }
 
 func preparePod(p *corev1.Pod) {
+	mergeLabelKeys(p)
 	fieldsOfAppArmor(p)
+	defaultPodResources(p)
 	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: podutil.ComputeQOSClass(p)}
 	if len(p.Spec.SchedulingGates) > 0 {
 		p.Status.Conditions = []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse,
 			Reason: corev1.PodReasonSchedulingGated, Message: "Scheduling is blocked due to non-empty scheduling gates",
 		}}
-	}
-}
-
-// preparePodStatus keeps what a reporter may leave out or may not change, and
-// makes the singular addresses agree with the lists.
-func preparePodStatus(p, old *corev1.Pod) {
-	p.DeletionTimestamp = old.DeletionTimestamp
-	p.Status.NodeAllocatableResourceClaimStatuses = nil // DRANodeAllocatableResources, which is off
-	kind.SetDefault(&p.Status.QOSClass, old.Status.QOSClass)
-	s := &p.Status
-	switch {
-	case s.PodIP == "" && len(s.PodIPs) > 0:
-		s.PodIP = s.PodIPs[0].IP
-	case s.PodIP != "" && (len(s.PodIPs) == 0 || s.PodIPs[0].IP != s.PodIP):
-		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
-	}
-	if s.HostIP != "" && len(s.HostIPs) == 0 {
-		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
 	}
 }
 
@@ -116,21 +108,27 @@ func declaredPod(ctx context.Context, op operation.Operation, path *field.Path, 
 }
 
 func validatePod(p *corev1.Pod) field.ErrorList {
-	errs := validatePodSpec(&p.Spec, field.NewPath("spec"))
+	spec := field.NewPath("spec")
+	errs := validatePodAnnotations(p.Annotations, &p.Spec, field.NewPath("metadata", "annotations"))
+	errs = append(errs, validatePodSpec(&p.Spec, &p.ObjectMeta, spec)...)
+	errs = append(errs, validate.NonNegativePtr(p.Spec.TerminationGracePeriodSeconds, spec.Child("terminationGracePeriodSeconds"))...)
 	for i, v := range p.Spec.Volumes {
-		// A template may leave it to others to fill in.
-		if v.Image != nil && v.Image.Reference == "" {
-			errs = append(errs, field.Required(field.NewPath("spec", "volumes").Index(i).Child("image", "reference"), ""))
+		if v.Projected == nil || p.Spec.ServiceAccountName != "" {
+			continue
+		}
+		for k, s := range v.Projected.Sources {
+			if s.ServiceAccountToken != nil {
+				errs = append(errs, field.Forbidden(spec.Child("volumes").Index(i).Child("projected", "sources").Index(k).Child("serviceAccountToken"), "must not be specified when serviceAccountName is not set"))
+			}
 		}
 	}
 	return errs
 }
 
 // validatePodCreate refuses debug containers, which have a subresource of their own to be
-// authorized and looked at by, what the scheduler never gets to see, and a mirror of what
-// no node runs.
+// authorized and looked at by, and what the scheduler never gets to see.
 func validatePodCreate(p *corev1.Pod) field.ErrorList {
-	spec, annotations := field.NewPath("spec"), field.NewPath("metadata", "annotations")
+	spec := field.NewPath("spec")
 	var errs field.ErrorList
 	if len(p.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "cannot be set on create"))
@@ -138,10 +136,7 @@ func validatePodCreate(p *corev1.Pod) field.ErrorList {
 	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
 	}
-	if value, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]; mirror && p.Spec.NodeName == "" {
-		errs = append(errs, field.Invalid(annotations.Key(corev1.MirrorPodAnnotationKey), value, "must set spec.nodeName if mirror pod annotation is set"))
-	}
-	errs = append(errs, validateAppArmorAnnotations(p.Annotations, &p.Spec, annotations)...)
+	errs = append(errs, seccompAgrees(p.Annotations, &p.Spec, spec)...)
 	return append(errs, appArmorAgrees(p.Annotations, &p.Spec, spec)...)
 }
 

@@ -57,12 +57,14 @@ func validateTrustBundle(c *corev1.ClusterTrustBundleProjection, at *field.Path)
 	default:
 		errs = append(errs, field.Required(at, "either name or signerName must be specified"))
 	}
+	errs = append(errs, fileUser(c.User, at.Child("user"))...)
 	return append(errs, filePath(c.Path, at.Child("path"))...)
 }
 
 // validatePodCertificate checks what is asked of a signer, and where it is put.
 func validatePodCertificate(c *corev1.PodCertificateProjection, at *field.Path) field.ErrorList {
 	errs := validate.SignerName(c.SignerName, at.Child("signerName"))
+	errs = append(errs, fileUser(c.User, at.Child("user"))...)
 	for _, k := range slices.Sorted(maps.Keys(c.UserAnnotations)) {
 		errs = append(errs, utilvalidation.IsDomainPrefixedKey(at.Child("userAnnotations"), strings.ToLower(k))...)
 	}
@@ -105,11 +107,16 @@ func validatePodCertificate(c *corev1.PodCertificateProjection, at *field.Path) 
 func samePaths(v *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	seen := map[string]bool{}
-	add := func(path, told string) {
-		if path != "" && seen[path] {
+	file := func(path, told string) {
+		if seen[path] {
 			errs = append(errs, field.Invalid(at, told, "conflicting duplicate paths"))
 		}
 		seen[path] = true
+	}
+	add := func(path, told string) {
+		if path != "" {
+			file(path, told)
+		}
 	}
 	items := func(name string, items []corev1.KeyToPath) {
 		for _, it := range items {
@@ -129,7 +136,7 @@ func samePaths(v *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList 
 			}
 		}
 		if c := s.ClusterTrustBundle; c != nil {
-			add(c.Path, c.Path)
+			file(c.Path, c.Path) // also none
 		}
 		if c := s.PodCertificate; c != nil {
 			for _, p := range []string{c.CredentialBundlePath, c.KeyPath, c.CertificateChainPath} {

@@ -2,12 +2,10 @@ package core
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -18,74 +16,78 @@ import (
 )
 
 // validateContainers checks all containers of a spec: each by itself, and what
-// they share — names, host ports and the pod's volumes.
-func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, path *field.Path) field.ErrorList {
+// they share — names, host ports and the pod's volumes. A pod (asPod) is held to more than a
+// template, from which it may yet be completed.
+func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, asPod bool, path *field.Path) field.ErrorList {
+	if len(s.Containers) == 0 {
+		return append(field.ErrorList{field.Required(path.Child("containers"), "")}, validateInitContainers(s, volumes, asPod, sets.New[string](), path)...)
+	}
 	var errs field.ErrorList
 	names := sets.New[string]()
-
-	if len(s.Containers) == 0 {
-		errs = append(errs, field.Required(path.Child("containers"), ""))
-	}
 	for i := range s.Containers {
 		c, p := &s.Containers[i], path.Child("containers").Index(i)
-		errs = append(errs, validateContainer(c, s, volumes, p)...)
+		errs = append(errs, validateContainer(c, s, volumes, asPod, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		errs = append(errs, validateRunning(c, s, p)...)
 		errs = append(errs, validateRestartPolicy(c, p)...)
+		errs = append(errs, hostNetworkPorts(c.Ports, s.HostNetwork, asPod, p.Child("ports"))...)
 	}
+	errs = append(errs, hostPortConflicts(s.Containers, path.Child("containers"))...)
+	return append(errs, validateInitContainers(s, volumes, asPod, names, path)...)
+}
+
+// validateInitContainers checks those that run before the others, and those for debugging,
+// which are no part of the application. names are those that are taken.
+func validateInitContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, asPod bool, names sets.Set[string], path *field.Path) field.ErrorList {
+	var errs field.ErrorList
 	for i := range s.InitContainers {
 		c, p := &s.InitContainers[i], path.Child("initContainers").Index(i)
-		errs = append(errs, validateContainer(c, s, volumes, p)...)
+		errs = append(errs, validateContainer(c, s, volumes, asPod, p)...)
 		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
-		errs = append(errs, validateRestartPolicy(c, p)...)
-		if !podutil.IsSidecar(c) {
-			for j, r := range c.ResizePolicy {
-				if r.RestartPolicy == corev1.RestartContainer {
-					errs = append(errs, field.Invalid(p.Child("resizePolicy").Index(j).Child("restartPolicy"), r.RestartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers"))
-				}
-			}
-			for _, f := range []struct {
-				name string
-				set  bool
-			}{
-				{"lifecycle", c.Lifecycle != nil},
-				{"livenessProbe", c.LivenessProbe != nil},
-				{"readinessProbe", c.ReadinessProbe != nil},
-				{"startupProbe", c.StartupProbe != nil},
-			} {
-				if f.set {
-					errs = append(errs, field.Forbidden(p.Child(f.name), "may not be set for init containers without restartPolicy=Always"))
-				}
-			}
+		names.Delete("") // told of as missing
+		if c.RestartPolicy != nil {
+			errs = append(errs, validateRestartPolicy(c, p)...)
+		} else if len(c.RestartPolicyRules) > 0 {
+			errs = append(errs, field.Required(p.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
 		}
-	}
-	for i := range s.EphemeralContainers {
-		ec, p := &s.EphemeralContainers[i], path.Child("ephemeralContainers").Index(i)
-		c := (*corev1.Container)(&ec.EphemeralContainerCommon)
-		errs = append(errs, validateContainer(c, s, volumes, p)...)
-		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
-		if t := ec.TargetContainerName; t != "" {
-			if _, found := podutil.FindContainer(s, t); found&(podutil.InitContainers|podutil.MainContainers) == 0 {
-				errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
+		// They run one after the other: each has the ports for itself.
+		errs = append(errs, hostPortConflicts(s.InitContainers[i:i+1], path.Child("initContainers"))...)
+		if podutil.IsSidecar(c) {
+			errs = append(errs, validateRunning(c, s, p)...)
+			continue
+		}
+		for j, r := range c.ResizePolicy {
+			if r.RestartPolicy == corev1.RestartContainer {
+				errs = append(errs, field.Invalid(p.Child("resizePolicy").Index(j).Child("restartPolicy"), r.RestartPolicy, "must not be set to 'RestartContainer' for non-sidecar initContainers"))
 			}
 		}
 		for _, f := range []struct {
 			name string
 			set  bool
 		}{
-			{"ports", len(c.Ports) > 0},
 			{"lifecycle", c.Lifecycle != nil},
 			{"livenessProbe", c.LivenessProbe != nil},
 			{"readinessProbe", c.ReadinessProbe != nil},
 			{"startupProbe", c.StartupProbe != nil},
-			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0},
-			{"resizePolicy", len(c.ResizePolicy) > 0},
-			{"restartPolicy", c.RestartPolicy != nil},
-			{"restartPolicyRules", len(c.RestartPolicyRules) > 0},
 		} {
 			if f.set {
-				errs = append(errs, field.Forbidden(p.Child(f.name), "cannot be set for an Ephemeral Container"))
+				errs = append(errs, field.Forbidden(p.Child(f.name), "may not be set for init containers without restartPolicy=Always"))
 			}
 		}
+	}
+	for i := range s.EphemeralContainers {
+		ec, p := &s.EphemeralContainers[i], path.Child("ephemeralContainers").Index(i)
+		c := (*corev1.Container)(&ec.EphemeralContainerCommon)
+		errs = append(errs, validateContainer(c, s, volumes, true, p)...)
+		errs = append(errs, validate.UniqueName(c.Name, names, p)...)
+		if t := ec.TargetContainerName; t != "" {
+			if _, found := podutil.FindContainer(s, t); found&(podutil.InitContainers|podutil.MainContainers) == 0 {
+				errs = append(errs, field.NotFound(p.Child("targetContainerName"), t))
+			}
+		}
+		errs = append(errs, validate.OnlySet(*c, p, "cannot be set for an Ephemeral Container", "name", "image", "command", "args", "workingDir",
+			"envFrom", "env", "volumeMounts", "volumeDevices", "terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy",
+			"securityContext", "stdin", "stdinOnce", "tty")...)
 		// The mount of a subPath would stay until the pod ends.
 		for j, m := range c.VolumeMounts {
 			at := p.Child("volumeMounts").Index(j)
@@ -97,31 +99,34 @@ func validateContainers(s *corev1.PodSpec, volumes map[string]corev1.VolumeSourc
 			}
 		}
 	}
-	errs = append(errs, hostPortConflicts(s.Containers, path.Child("containers"))...)
 	return errs
 }
 
-func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, path *field.Path) field.ErrorList {
+func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[string]corev1.VolumeSource, asPod bool, path *field.Path) field.ErrorList {
 	errs := validate.DNSLabel(c.Name, path.Child("name"))
 	switch {
 	case c.Image == "":
 		errs = append(errs, field.Required(path.Child("image"), ""))
-	case strings.TrimSpace(c.Image) != c.Image:
+	case asPod && strings.TrimSpace(c.Image) != c.Image:
 		errs = append(errs, field.Invalid(path.Child("image"), c.Image, "must not have leading or trailing whitespace"))
 	}
 	errs = append(errs, validate.OneOf(c.ImagePullPolicy, path.Child("imagePullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
 	errs = append(errs, validate.OneOf(c.TerminationMessagePolicy, path.Child("terminationMessagePolicy"),
 		corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)...)
-	errs = append(errs, validatePorts(c.Ports, s.HostNetwork, path.Child("ports"))...)
+	errs = append(errs, validatePorts(c.Ports, path.Child("ports"))...)
 	errs = append(errs, validateEnv(c.Env, path.Child("env"))...)
 	errs = append(errs, validateEnvFrom(c.EnvFrom, path.Child("envFrom"))...)
 	errs = append(errs, validateMounts(c, volumes, path)...)
-	errs = append(errs, validateRequirements(&c.Resources, path.Child("resources"))...)
+	errs = append(errs, validateRequirements(&c.Resources, validate.ContainerResourceName, path.Child("resources"))...)
 	errs = append(errs, validateResizePolicy(c.ResizePolicy, s.RestartPolicy, path.Child("resizePolicy"))...)
-	errs = append(errs, validateContainerSecurity(c.SecurityContext, ptr.Deref(s.HostUsers, true), path.Child("securityContext"))...)
+	return append(errs, validateContainerSecurity(c.SecurityContext, ptr.Deref(s.HostUsers, true), path.Child("securityContext"))...)
+}
 
+// validateRunning checks what is done with a container while it runs, and as it begins and
+// ends.
+func validateRunning(c *corev1.Container, s *corev1.PodSpec, path *field.Path) field.ErrorList {
 	grace := ptr.Deref(s.TerminationGracePeriodSeconds, defaultGracePeriod)
-	errs = append(errs, validateProbe(c.LivenessProbe, true, path.Child("livenessProbe"))...)
+	errs := validateProbe(c.LivenessProbe, true, path.Child("livenessProbe"))
 	errs = append(errs, validateProbe(c.ReadinessProbe, false, path.Child("readinessProbe"))...)
 	errs = append(errs, validateProbe(c.StartupProbe, true, path.Child("startupProbe"))...)
 	if c.ReadinessProbe != nil && c.ReadinessProbe.TerminationGracePeriodSeconds != nil {
@@ -135,14 +140,17 @@ func validateContainer(c *corev1.Container, s *corev1.PodSpec, volumes map[strin
 	return errs
 }
 
-func validatePorts(ports []corev1.ContainerPort, hostNetwork bool, path *field.Path) field.ErrorList {
+func validatePorts(ports []corev1.ContainerPort, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	names := sets.New[string]()
 	for i, p := range ports {
 		at := path.Index(i)
 		if p.Name != "" {
-			errs = append(errs, validate.InvalidIf(validation.IsValidPortName(p.Name), at.Child("name"), p.Name)...)
-			errs = append(errs, validate.UniqueName(p.Name, names, at)...)
+			if invalid := validate.InvalidIf(validation.IsValidPortName(p.Name), at.Child("name"), p.Name); len(invalid) > 0 {
+				errs = append(errs, invalid...)
+			} else {
+				errs = append(errs, validate.UniqueName(p.Name, names, at)...)
+			}
 		}
 		if p.ContainerPort == 0 {
 			errs = append(errs, field.Required(at.Child("containerPort"), ""))
@@ -151,14 +159,20 @@ func validatePorts(ports []corev1.ContainerPort, hostNetwork bool, path *field.P
 		}
 		if p.HostPort != 0 {
 			errs = append(errs, validate.PortNumber(p.HostPort, at.Child("hostPort"))...)
-			if hostNetwork && p.HostPort != p.ContainerPort {
-				errs = append(errs, field.Invalid(at.Child("hostPort"), p.HostPort, "must match `containerPort` when `hostNetwork` is true"))
-			}
-		}
-		if p.HostIP != "" {
-			errs = append(errs, validation.IsValidIPForLegacyField(at.Child("hostIP"), p.HostIP, false, nil)...)
 		}
 		errs = append(errs, validate.Protocol(p.Protocol, at.Child("protocol"))...)
+	}
+	return errs
+}
+
+// hostNetworkPorts: in the network of the host a port is the host's. A template may leave it
+// to the pod.
+func hostNetworkPorts(ports []corev1.ContainerPort, hostNetwork, asPod bool, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, p := range ports {
+		if hostNetwork && (asPod || p.HostPort != 0) && p.HostPort != p.ContainerPort {
+			errs = append(errs, field.Invalid(path.Index(i).Child("hostPort"), p.HostPort, "must match `containerPort` when `hostNetwork` is true"))
+		}
 	}
 	return errs
 }
@@ -306,95 +320,29 @@ func podFields() sets.Set[string] {
 
 func validateResourceRef(r *corev1.ResourceFieldSelector, volume bool, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if volume {
-		errs = append(errs, validate.Required(r.ContainerName, path.Child("containerName"))...)
-	}
-	p := path.Child("resource")
-	if r.Resource == "" {
-		return append(errs, field.Required(p, ""))
-	}
 	kind, name, _ := strings.Cut(r.Resource, ".")
-	known := name == "cpu" || name == "memory" || name == "ephemeral-storage" || strings.HasPrefix(name, corev1.ResourceHugePagesPrefix)
-	if (kind != "limits" && kind != "requests") || !known {
+	ofContainer := kind == "limits" || kind == "requests"
+	huge := ofContainer && isHugePage(corev1.ResourceName(name))
+	bytes := ofContainer && (name == "memory" || name == "ephemeral-storage") || huge
+	cpu := ofContainer && name == "cpu"
+	switch p := path.Child("resource"); {
+	case volume && r.ContainerName == "":
+		errs = append(errs, field.Required(path.Child("containerName"), ""))
+	case r.Resource == "":
+		errs = append(errs, field.Required(p, ""))
+	case !cpu && !bytes:
 		errs = append(errs, field.NotSupported(p, r.Resource, []string{"limits.cpu", "limits.ephemeral-storage", "limits.memory",
 			"requests.cpu", "requests.ephemeral-storage", "requests.memory"}))
 	}
-	if r.Divisor.Sign() < 0 {
-		errs = append(errs, field.Invalid(path.Child("divisor"), r.Divisor.String(), "must not be negative"))
+	if r.Divisor.IsZero() {
+		return errs
 	}
-	return errs
-}
-
-// validateRequirements checks quantities and that no request is above its
-// limit.
-func validateRequirements(r *corev1.ResourceRequirements, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
-		key := path.Child("limits").Key(string(name))
-		errs = append(errs, validate.ContainerResourceName(name, key)...)
-		errs = append(errs, validateAmount(name, r.Limits[name], key)...)
+	divisors := []string{"1m", "1"}
+	if bytes {
+		divisors = []string{"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"}
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Requests)) {
-		q := r.Requests[name]
-		key := path.Child("requests").Key(string(name))
-		errs = append(errs, validate.ContainerResourceName(name, key)...)
-		errs = append(errs, validateAmount(name, q, key)...)
-		limit, limited := r.Limits[name]
-		switch {
-		case limited && overcommitable(name) && q.Cmp(limit) > 0:
-			errs = append(errs, field.Invalid(path.Child("requests"), q.String(), fmt.Sprintf("must be less than or equal to %s limit of %s", name, limit.String())))
-		case limited && !overcommitable(name) && q.Cmp(limit) != 0:
-			errs = append(errs, field.Invalid(path.Child("requests"), q.String(), fmt.Sprintf("must be equal to %s limit of %s", name, limit.String())))
-		case !limited && !overcommitable(name):
-			errs = append(errs, field.Required(path.Child("limits"), "Limit must be set for non overcommitable resources"))
-		}
-	}
-	return errs
-}
-
-// validateAmount: what is not divided comes whole.
-func validateAmount(name corev1.ResourceName, q resource.Quantity, path *field.Path) field.ErrorList {
-	errs := validate.NonNegativeQuantity(q, path)
-	if podutil.IsExtendedResource(name) && !whole(q) {
-		errs = append(errs, field.Invalid(path, q.String(), "must be an integer"))
-	}
-	return errs
-}
-
-// overcommitable is true of the resources whose limits may be above their
-// requests; huge pages and extended resources are handed out whole.
-func overcommitable(name corev1.ResourceName) bool {
-	if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) {
-		return false
-	}
-	domain, _, prefixed := strings.Cut(string(name), "/")
-	return !prefixed || domain == "kubernetes.io"
-}
-
-func validateContainerSecurity(sc *corev1.SecurityContext, hostUsers bool, path *field.Path) field.ErrorList {
-	if sc == nil {
-		return nil
-	}
-	errs := validateIDs(sc.RunAsUser, sc.RunAsGroup, path)
-	errs = append(errs, validateSeccomp(sc.SeccompProfile, path.Child("seccompProfile"))...)
-	errs = append(errs, validateAppArmor(sc.AppArmorProfile, path.Child("appArmorProfile"))...)
-	if sc.ProcMount != nil {
-		errs = append(errs, validate.OneOf(*sc.ProcMount, path.Child("procMount"), corev1.DefaultProcMount, corev1.UnmaskedProcMount)...)
-		if hostUsers && *sc.ProcMount == corev1.UnmaskedProcMount {
-			errs = append(errs, field.Invalid(path.Child("procMount"), *sc.ProcMount, "`hostUsers` must be false to use `Unmasked`"))
-		}
-	}
-	if sc.AllowPrivilegeEscalation != nil && !*sc.AllowPrivilegeEscalation {
-		if sc.Privileged != nil && *sc.Privileged {
-			errs = append(errs, field.Invalid(path, sc, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
-		}
-		if sc.Capabilities != nil {
-			for _, c := range sc.Capabilities.Add {
-				if c == "CAP_SYS_ADMIN" {
-					errs = append(errs, field.Invalid(path, sc, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
-				}
-			}
-		}
+	if (cpu || bytes) && !slices.Contains(divisors, r.Divisor.String()) {
+		errs = append(errs, field.Invalid(path.Child("divisor"), r.Resource, fmt.Sprintf("only divisor's values %s are supported with this resource", strings.Join(divisors, ", "))))
 	}
 	return errs
 }

@@ -21,8 +21,11 @@ const (
 // spec, and those that only a pod gets and a template does not.
 func defaultPod(p *corev1.Pod) {
 	defaultPodSpec(&p.Spec)
+	if g := p.Spec.TerminationGracePeriodSeconds; *g < 0 {
+		*g = 1
+	}
 	kind.SetDefaultPtr(&p.Spec.EnableServiceLinks, true)
-	for _, c := range podutil.Containers(&p.Spec, podutil.AllContainers) {
+	for _, c := range podutil.Containers(&p.Spec, podutil.InitContainers|podutil.MainContainers) {
 		requestsFromLimits(&c.Resources)
 		if p.Spec.HostNetwork {
 			for i := range c.Ports {
@@ -30,8 +33,16 @@ func defaultPod(p *corev1.Pod) {
 			}
 		}
 	}
-	if p.Spec.Resources != nil {
-		requestsFromLimits(p.Spec.Resources)
+	defaultPodIPs(&p.Status)
+}
+
+// defaultPodIPs makes the singular address agree with the list, whichever was given.
+func defaultPodIPs(s *corev1.PodStatus) {
+	switch {
+	case s.PodIP == "" && len(s.PodIPs) > 0:
+		s.PodIP = s.PodIPs[0].IP
+	case s.PodIP != "" && (len(s.PodIPs) == 0 || s.PodIPs[0].IP != s.PodIP):
+		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
 	}
 }
 

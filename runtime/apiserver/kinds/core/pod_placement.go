@@ -2,10 +2,11 @@ package core
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -28,18 +29,13 @@ func ValidateTolerations(ts []corev1.Toleration, path *field.Path) field.ErrorLi
 		}
 		switch t.Operator {
 		case corev1.TolerationOpEqual, "":
-			errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(t.Value), p.Child("value"), t.Value)...)
+			errs = append(errs, validate.InvalidIf(validation.IsValidLabelValue(t.Value), p.Child("operator"), t.Value)...)
 		case corev1.TolerationOpExists:
 			if t.Value != "" {
 				errs = append(errs, field.Invalid(p.Child("operator"), t, "value must be empty when `operator` is 'Exists'"))
 			}
-		case corev1.TolerationOpLt, corev1.TolerationOpGt:
-			if _, err := strconv.ParseInt(t.Value, 10, 64); err != nil {
-				errs = append(errs, field.Invalid(p.Child("value"), t.Value, fmt.Sprintf("value must be an integer when `operator` is '%s'", t.Operator)))
-			}
-		default:
-			errs = append(errs, field.NotSupported(p.Child("operator"), t.Operator, []corev1.TolerationOperator{
-				corev1.TolerationOpEqual, corev1.TolerationOpExists, corev1.TolerationOpGt, corev1.TolerationOpLt}))
+		default: // Lt and Gt are of TaintTolerationComparisonOperators, which is off
+			errs = append(errs, field.NotSupported(p.Child("operator"), t.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists}))
 		}
 		errs = append(errs, taintEffect(t.Effect, p.Child("effect"))...)
 	}
@@ -145,9 +141,6 @@ func validateNodeRequirement(r corev1.NodeSelectorRequirement, path *field.Path)
 		if len(r.Values) != 1 {
 			return field.ErrorList{field.Required(values, "must be specified single value when `operator` is 'Lt' or 'Gt'")}
 		}
-		if _, err := strconv.ParseInt(r.Values[0], 10, 64); err != nil {
-			return field.ErrorList{field.Invalid(values.Index(0), r.Values[0], "must be an integer when `operator` is 'Lt' or 'Gt'")}
-		}
 	default:
 		return field.ErrorList{field.Invalid(path.Child("operator"), r.Operator, "not a valid selector operator")}
 	}
@@ -170,19 +163,39 @@ func validatePodTerms(hard []corev1.PodAffinityTerm, soft []corev1.WeightedPodAf
 func validatePodTerm(t corev1.PodAffinityTerm, path *field.Path) field.ErrorList {
 	errs := validate.LabelSelector(t.LabelSelector, path.Child("labelSelector"))
 	errs = append(errs, validate.LabelSelector(t.NamespaceSelector, path.Child("namespaceSelector"))...)
-	for i, ns := range t.Namespaces {
-		errs = append(errs, validate.DNSLabel(ns, path.Child("namespaces").Index(i))...)
+	for _, ns := range t.Namespaces { // upstream does not say which of them
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Label(ns), path.Child("namespace"), ns)...)
 	}
 	if t.TopologyKey == "" {
 		errs = append(errs, field.Required(path.Child("topologyKey"), "can not be empty"))
-	} else {
-		errs = append(errs, validate.QualifiedName(t.TopologyKey, path.Child("topologyKey"))...)
 	}
-	errs = append(errs, matchLabelKeys(t.MatchLabelKeys, t.LabelSelector != nil, path.Child("matchLabelKeys"))...)
-	return append(errs, matchLabelKeys(t.MismatchLabelKeys, t.LabelSelector != nil, path.Child("mismatchLabelKeys"))...)
+	errs = append(errs, validate.QualifiedName(t.TopologyKey, path.Child("topologyKey"))...)
+	return append(errs, validateLabelKeys(t.MatchLabelKeys, t.MismatchLabelKeys, t.LabelSelector, path)...)
 }
 
-func matchLabelKeys(keys []string, haveSelector bool, path *field.Path) field.ErrorList {
+// validateLabelKeys checks the labels whose values of the pod itself a selector is completed
+// with: none is in it already, and none is to match and not to.
+func validateLabelKeys(match, mismatch []string, selector *metav1.LabelSelector, path *field.Path) field.ErrorList {
+	errs := labelKeys(match, selector != nil, path.Child("matchLabelKeys"))
+	errs = append(errs, labelKeys(mismatch, selector != nil, path.Child("mismatchLabelKeys"))...)
+	if selector != nil {
+		seen := sets.KeySet(selector.MatchLabels)
+		for _, r := range selector.MatchExpressions {
+			if i := slices.Index(match, r.Key); i >= 0 && seen.Has(r.Key) {
+				errs = append(errs, field.Invalid(path.Index(i), r.Key, "exists in both matchLabelKeys and labelSelector"))
+			}
+			seen.Insert(r.Key)
+		}
+	}
+	for i, k := range match {
+		if slices.Contains(mismatch, k) {
+			errs = append(errs, field.Invalid(path.Child("matchLabelKeys").Index(i), k, "exists in both matchLabelKeys and mismatchLabelKeys"))
+		}
+	}
+	return errs
+}
+
+func labelKeys(keys []string, haveSelector bool, path *field.Path) field.ErrorList {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -196,31 +209,58 @@ func matchLabelKeys(keys []string, haveSelector bool, path *field.Path) field.Er
 	return errs
 }
 
-func validateSpread(cs []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
-	type key struct {
-		topology string
-		when     corev1.UnsatisfiableConstraintAction
+// mergeLabelKeys completes the selectors of a new pod with the values that it has of the labels
+// that they name: what the pod was placed by stays, whatever becomes of its labels.
+func mergeLabelKeys(p *corev1.Pod) {
+	merge := func(selector *metav1.LabelSelector, keys []string, op metav1.LabelSelectorOperator) {
+		for _, key := range keys {
+			if value, ok := p.Labels[key]; ok && selector != nil {
+				selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: op, Values: []string{value}})
+			}
+		}
 	}
-	seen := sets.New[key]()
+	terms := func(hard []corev1.PodAffinityTerm, soft []corev1.WeightedPodAffinityTerm) {
+		for i := range soft {
+			t := &soft[i].PodAffinityTerm
+			merge(t.LabelSelector, t.MatchLabelKeys, metav1.LabelSelectorOpIn)
+			merge(t.LabelSelector, t.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)
+		}
+		for i := range hard {
+			t := &hard[i]
+			merge(t.LabelSelector, t.MatchLabelKeys, metav1.LabelSelectorOpIn)
+			merge(t.LabelSelector, t.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)
+		}
+	}
+	if a := p.Spec.Affinity; a != nil && a.PodAffinity != nil {
+		terms(a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
+		terms(a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	for i := range p.Spec.TopologySpreadConstraints {
+		c := &p.Spec.TopologySpreadConstraints[i]
+		merge(c.LabelSelector, c.MatchLabelKeys, metav1.LabelSelectorOpIn)
+	}
+}
+
+func validateSpread(cs []corev1.TopologySpreadConstraint, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, c := range cs {
 		p := path.Index(i)
 		errs = append(errs, validate.Positive(c.MaxSkew, p.Child("maxSkew"))...)
 		if c.TopologyKey == "" {
 			errs = append(errs, field.Required(p.Child("topologyKey"), "can not be empty"))
-		} else {
-			errs = append(errs, validate.QualifiedName(c.TopologyKey, p.Child("topologyKey"))...)
 		}
-		errs = append(errs, validate.OneOf(c.WhenUnsatisfiable, p.Child("whenUnsatisfiable"), corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
-		k := key{c.TopologyKey, c.WhenUnsatisfiable}
-		if seen.Has(k) {
-			errs = append(errs, field.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", k.topology, k.when)))
+		errs = append(errs, validate.Known(c.WhenUnsatisfiable, p.Child("whenUnsatisfiable"), corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
+		if slices.ContainsFunc(cs[i+1:], func(o corev1.TopologySpreadConstraint) bool {
+			return o.TopologyKey == c.TopologyKey && o.WhenUnsatisfiable == c.WhenUnsatisfiable
+		}) {
+			errs = append(errs, field.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
 		}
-		seen.Insert(k)
 		if c.MinDomains != nil {
 			errs = append(errs, validate.Positive(*c.MinDomains, p.Child("minDomains"))...)
 			if c.WhenUnsatisfiable != corev1.DoNotSchedule {
-				errs = append(errs, field.Invalid(p.Child("minDomains"), *c.MinDomains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule"))
+				errs = append(errs, field.Invalid(p.Child("minDomains"), *c.MinDomains, fmt.Sprintf("can only use minDomains if whenUnsatisfiable=%s, not %s", corev1.DoNotSchedule, c.WhenUnsatisfiable)))
 			}
 		}
 		for _, f := range []struct {
@@ -231,11 +271,11 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, path *field.Path) fiel
 			{"nodeTaintsPolicy", c.NodeTaintsPolicy},
 		} {
 			if f.policy != nil {
-				errs = append(errs, validate.OneOf(*f.policy, p.Child(f.name), corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
+				errs = append(errs, validate.Known(*f.policy, p.Child(f.name), corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
 			}
 		}
 		errs = append(errs, validate.LabelSelector(c.LabelSelector, p.Child("labelSelector"))...)
-		errs = append(errs, matchLabelKeys(c.MatchLabelKeys, c.LabelSelector != nil, p.Child("matchLabelKeys"))...)
+		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, nil, c.LabelSelector, p)...)
 	}
 	return errs
 }

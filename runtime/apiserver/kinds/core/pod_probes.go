@@ -92,7 +92,7 @@ func commonHandlers(exec *corev1.ExecAction, http *corev1.HTTPGetAction, tcp *co
 		{"httpGet", http != nil, func(at *field.Path) field.ErrorList {
 			errs := validate.Required(http.Path, at.Child("path"))
 			errs = append(errs, validate.PortOrName(http.Port, at.Child("port"))...)
-			errs = append(errs, validate.OneOf(http.Scheme, at.Child("scheme"), corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
+			errs = append(errs, validate.Known(http.Scheme, at.Child("scheme"), corev1.URISchemeHTTP, corev1.URISchemeHTTPS)...)
 			for _, h := range http.HTTPHeaders {
 				errs = append(errs, validate.InvalidIf(validation.IsHTTPHeaderName(h.Name), at.Child("httpHeaders"), h.Name)...)
 			}

@@ -18,22 +18,23 @@ func preparePodResize(p, old *corev1.Pod) {
 		return
 	}
 	old.Spec.DeepCopyInto(&p.Spec)
-	resized(p.Spec.Containers, sent.Containers)
-	resized(p.Spec.InitContainers, sent.InitContainers)
+	p.Spec.Containers = resized(p.Spec.Containers, sent.Containers)
+	p.Spec.InitContainers = resized(p.Spec.InitContainers, sent.InitContainers)
 	// A client that does not know the resources of pods leaves them out.
 	if sent.Resources != nil {
 		p.Spec.Resources = sent.Resources
 	}
+	defaultPodResources(p)
 }
 
-func resized(containers, sent []corev1.Container) {
+func resized(containers, sent []corev1.Container) []corev1.Container {
 	for i := range containers {
 		if containers[i].Name != sent[i].Name {
-			containers[i] = sent[i]
-			continue
+			return sent
 		}
 		containers[i].Resources, containers[i].ResizePolicy = sent[i].Resources, sent[i].ResizePolicy
 	}
+	return containers
 }
 
 func validatePodResize(p, old *corev1.Pod) field.ErrorList {
@@ -105,7 +106,7 @@ func containerResize(c, old *corev1.Container, init bool, spec, path *field.Path
 			errs = append(errs, field.Forbidden(spec, "only cpu and memory resources are mutable"))
 		}
 	}
-	if init && !podutil.IsSidecar(c) && !equality.Semantic.DeepEqual(c.Resources, old.Resources) {
+	if init && !podutil.IsSidecar(c) && !equality.Semantic.DeepEqual(c, old) {
 		for _, policy := range c.ResizePolicy {
 			if policy.RestartPolicy == corev1.RestartContainer {
 				errs = append(errs, field.Forbidden(path, "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"))

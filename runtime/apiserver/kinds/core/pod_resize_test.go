@@ -92,8 +92,8 @@ func TestPodResize(t *testing.T) {
 			want: "only cpu and memory resources are mutable at pod-level"},
 		"the pod's are removed": {edit: func(p *corev1.Pod) { p.Spec.Resources = &corev1.ResourceRequirements{Requests: list("{cpu: 9}")} },
 			was: func(old *corev1.Pod) {
-				old.Spec.Resources = &corev1.ResourceRequirements{Requests: list("{cpu: 9, memory: 9Gi}")}
-			}, want: "pod-level resource requests cannot be removed"},
+				old.Spec.Resources = &corev1.ResourceRequirements{Requests: list("{cpu: 9}"), Limits: list("{memory: 9Gi}")}
+			}, want: "pod-level resource limits cannot be removed"},
 		"a policy": {edit: func(p *corev1.Pod) {
 			p.Spec.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: "cpu", RestartPolicy: corev1.NotRequired}}
 		}, want: "only cpu and memory resources are mutable"},

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -13,21 +14,27 @@ import (
 )
 
 // validatePodClaims checks the claims of devices of a pod, and what its containers name of
-// them.
-func validatePodClaims(s *corev1.PodSpec, path *field.Path) field.ErrorList {
+// them. It returns the names of the claims.
+func validatePodClaims(s *corev1.PodSpec, meta *metav1.ObjectMeta, path *field.Path) (sets.Set[string], field.ErrorList) {
 	var errs field.ErrorList
 	names := sets.New[string]()
+	mirror := false
+	if meta != nil {
+		_, mirror = meta.Annotations[corev1.MirrorPodAnnotationKey]
+	}
 	for i := range s.ResourceClaims {
+		if mirror {
+			names.Insert(s.ResourceClaims[i].Name)
+			errs = append(errs, field.Forbidden(field.NewPath(""), "static pods do not support resource claims"))
+			continue
+		}
 		errs = append(errs, validatePodClaim(&s.ResourceClaims[i], names, path.Child("resourceClaims").Index(i))...)
 	}
 	names.Delete("")
-	for i, c := range s.InitContainers {
-		errs = append(errs, validateClaimNames(c.Resources.Claims, names, path.Child("initContainers").Index(i).Child("resources", "claims"))...)
-	}
-	for i, c := range s.Containers {
-		errs = append(errs, validateClaimNames(c.Resources.Claims, names, path.Child("containers").Index(i).Child("resources", "claims"))...)
-	}
-	return errs
+	containersAt(s, path, func(c *corev1.Container, at *field.Path) {
+		errs = append(errs, validateClaimNames(c.Resources.Claims, names, at.Child("resources", "claims"))...)
+	})
+	return names, errs
 }
 
 func validatePodClaim(c *corev1.PodResourceClaim, names sets.Set[string], path *field.Path) field.ErrorList {

@@ -30,7 +30,7 @@ func TestClaimsOfAPod(t *testing.T) {
 		"{" + claims + ", containers: [{resources: {claims: [{name: a, request: r}, {name: a, request: r}]}}]}": "claims[1]: Duplicate value: \"a/r\"",
 		"{" + claims + ", containers: [{resources: {claims: [{name: a, request: R}]}}]}":                        "claims[0].request: Invalid value",
 	} {
-		errs := validatePodClaims(podSpec(t, manifest), field.NewPath("spec"))
+		_, errs := validatePodClaims(podSpec(t, manifest), nil, field.NewPath("spec"))
 		got := ""
 		if err := errs.ToAggregate(); err != nil {
 			got = err.Error()

@@ -25,7 +25,7 @@ func validateRestartPolicy(c *corev1.Container, path *field.Path) field.ErrorLis
 	case c.RestartPolicy == nil:
 		errs = append(errs, field.Required(at, "must specify restartPolicy when restart rules are used"))
 	default:
-		errs = append(errs, validate.OneOf(*c.RestartPolicy, at,
+		errs = append(errs, validate.Known(*c.RestartPolicy, at,
 			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)...)
 	}
 	if n := len(c.RestartPolicyRules); n > maxRestartRules {
@@ -33,14 +33,14 @@ func validateRestartPolicy(c *corev1.Container, path *field.Path) field.ErrorLis
 	}
 	for i, r := range c.RestartPolicyRules {
 		p := path.Child("restartPolicyRules").Index(i)
-		errs = append(errs, validate.OneOf(r.Action, p.Child("action"),
+		errs = append(errs, validate.Known(r.Action, p.Child("action"),
 			corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers)...)
 		codes := p.Child("exitCodes")
 		if r.ExitCodes == nil {
 			errs = append(errs, field.Required(codes, "must be specified"))
 			continue
 		}
-		errs = append(errs, validate.OneOf(r.ExitCodes.Operator, codes.Child("operator"),
+		errs = append(errs, validate.Known(r.ExitCodes.Operator, codes.Child("operator"),
 			corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn)...)
 		if n := len(r.ExitCodes.Values); n > maxExitCodes {
 			errs = append(errs, field.TooMany(codes.Child("values"), n, maxExitCodes))

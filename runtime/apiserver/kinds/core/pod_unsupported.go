@@ -1,6 +1,8 @@
 package core
 
 import (
+	"net/netip"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -39,6 +41,11 @@ func unsupportedPodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 
 func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	for i, p := range c.Ports {
+		if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
+			errs = append(errs, unsupported(path.Child("ports").Index(i).Child("hostIP"), "a node listens on addresses only"))
+		}
+	}
 	for i, e := range c.Env {
 		if e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil {
 			errs = append(errs, unsupported(path.Child("env").Index(i).Child("valueFrom", "fileKeyRef"), "variables are not read from files of volumes"))
@@ -50,6 +57,9 @@ func unsupportedContainer(c *corev1.Container, path *field.Path) field.ErrorList
 // unsupportedVolume refuses the sources that no node has a driver of.
 func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	if e := s.EmptyDir; e != nil && e.Medium != corev1.StorageMediumDefault && e.Medium != corev1.StorageMediumMemory {
+		errs = append(errs, unsupported(path.Child("emptyDir", "medium"), "its nodes keep such volumes on disk or in memory"))
+	}
 	for _, source := range []struct {
 		name string
 		set  bool
@@ -70,15 +80,27 @@ func unsupportedVolume(s *corev1.VolumeSource, path *field.Path) field.ErrorList
 
 // DropDisabled takes out of a pod template what upstream takes out, for the features are off
 // by default.
-func DropDisabled(t *corev1.PodTemplateSpec) { dropDisabled(&t.Spec) }
+func DropDisabled(t *corev1.PodTemplateSpec) { dropDisabled(&t.Spec, t.Annotations) }
 
-func dropDisabled(s *corev1.PodSpec) {
+func dropDisabled(s *corev1.PodSpec, annotations map[string]string) {
+	// What init containers were before there was a field.
+	for _, version := range []string{"beta", "alpha"} {
+		delete(annotations, "pod."+version+".kubernetes.io/init-containers")
+		delete(annotations, "pod."+version+".kubernetes.io/init-container-statuses")
+	}
 	s.SchedulingGroup = nil    // GenericWorkload
 	s.EvictionResponders = nil // EvictionRequestAPI
 	for i := range s.Volumes {
 		dropDisabledOfVolume(&s.Volumes[i].VolumeSource)
 	}
 	for _, c := range podutil.Containers(s, podutil.AllContainers) {
+		if c.Lifecycle != nil { // H2CContainerProbe
+			for _, h := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+				if h != nil && h.HTTPGet != nil {
+					h.HTTPGet.Protocol = nil
+				}
+			}
+		}
 		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil { // ContainerStopSignals
 			c.Lifecycle.StopSignal = nil
 			if *c.Lifecycle == (corev1.Lifecycle{}) {
@@ -106,43 +128,39 @@ func dropDisabledOfVolume(s *corev1.VolumeSource) {
 	if s.EmptyDir != nil {
 		s.EmptyDir.Mode = nil // EmptyDirVolumeMode
 	}
-	// AtomicWriteVolumeUserFields
-	if s.Secret != nil {
+	// AtomicWriteVolumeUserFields, of the first of several sources: a volume has one.
+	switch {
+	case s.Secret != nil:
 		s.Secret.DefaultUser = nil
 		dropUsers(s.Secret.Items)
-	}
-	if s.ConfigMap != nil {
+	case s.ConfigMap != nil:
 		s.ConfigMap.DefaultUser = nil
 		dropUsers(s.ConfigMap.Items)
-	}
-	if s.DownwardAPI != nil {
+	case s.DownwardAPI != nil:
 		s.DownwardAPI.DefaultUser = nil
 		dropDownwardUsers(s.DownwardAPI.Items)
+	case s.Projected != nil:
+		s.Projected.DefaultUser = nil
+		for i := range s.Projected.Sources {
+			dropUsersOfProjection(&s.Projected.Sources[i])
+		}
 	}
-	if s.Projected == nil {
-		return
-	}
-	s.Projected.DefaultUser = nil
-	for i := range s.Projected.Sources {
-		p := &s.Projected.Sources[i]
-		if p.Secret != nil {
-			dropUsers(p.Secret.Items)
-		}
-		if p.ConfigMap != nil {
-			dropUsers(p.ConfigMap.Items)
-		}
-		if p.DownwardAPI != nil {
-			dropDownwardUsers(p.DownwardAPI.Items)
-		}
-		if p.ServiceAccountToken != nil {
-			p.ServiceAccountToken.User = nil
-		}
-		if p.ClusterTrustBundle != nil {
-			p.ClusterTrustBundle.User = nil
-		}
-		if p.PodCertificate != nil {
-			p.PodCertificate.User = nil
-		}
+}
+
+func dropUsersOfProjection(p *corev1.VolumeProjection) {
+	switch {
+	case p.Secret != nil:
+		dropUsers(p.Secret.Items)
+	case p.DownwardAPI != nil:
+		dropDownwardUsers(p.DownwardAPI.Items)
+	case p.ConfigMap != nil:
+		dropUsers(p.ConfigMap.Items)
+	case p.ServiceAccountToken != nil:
+		p.ServiceAccountToken.User = nil
+	case p.ClusterTrustBundle != nil:
+		p.ClusterTrustBundle.User = nil
+	case p.PodCertificate != nil:
+		p.PodCertificate.User = nil
 	}
 }
 

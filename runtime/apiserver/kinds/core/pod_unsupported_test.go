@@ -27,6 +27,8 @@ func TestUnsupportedPodSpec(t *testing.T) {
 		`{resourceClaims: [{name: a}], initContainers: [{}, {resources: {claims: [{name: a}]}}], containers: [{resources: {claims: [{name: a}]}}]}`:                                             "",
 		`{containers: [{}, {env: [{name: A, value: a}, {name: B, valueFrom: {fileKeyRef: {key: k}}}]}]}`:                                                                                        "containers[1].env[1].valueFrom.fileKeyRef",
 		`{ephemeralContainers: [{env: [{name: B, valueFrom: {fileKeyRef: {key: k}}}]}, {targetContainerName: c}]}`:                                                                              "ephemeralContainers[0].env[0].valueFrom.fileKeyRef",
+		`{containers: [{ports: [{hostIP: 10.0.0.1}, {hostIP: here}]}]}`:                                                                                                                         "containers[0].ports[1].hostIP",
+		`{volumes: [{emptyDir: {medium: Memory}}, {emptyDir: {medium: Air}}]}`:                                                                                                                  "volumes[1].emptyDir.medium",
 		`{containers: [{volumeDevices: [{name: a}]}], ephemeralContainers: [{volumeDevices: [{name: a}]}], volumes: [{csi: {driver: d}}]}`:                                                      "",
 	} {
 		if got := paths(unsupportedPodSpec(podSpec(t, manifest), nil)); got != want {
@@ -79,7 +81,7 @@ ephemeralContainers:
 `
 	s := podSpec(t, manifest)
 	kept := strings.Count(manifest, "kept")
-	dropDisabled(s)
+	dropDisabled(s, nil)
 	data, err := yaml.Marshal(s)
 	if err != nil {
 		t.Fatal(err)

@@ -1,25 +1,28 @@
 package core
 
 import (
+	"math"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
-	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := annotationsKept(p, old)
-	if len(p.Spec.Containers) != len(old.Spec.Containers) || len(p.Spec.InitContainers) != len(old.Spec.InitContainers) {
-		return append(errs, field.Forbidden(spec.Child("containers"), "pod updates may not add or remove containers"))
+	for _, list := range []struct {
+		name     string
+		now, old []corev1.Container
+	}{{"containers", p.Spec.Containers, old.Spec.Containers}, {"initContainers", p.Spec.InitContainers, old.Spec.InitContainers}} {
+		if len(list.now) != len(list.old) {
+			return append(errs, field.Forbidden(spec.Child(list.name), "pod updates may not add or remove containers"))
+		}
 	}
-	if !equality.Semantic.DeepEqual(p.Spec.EphemeralContainers, old.Spec.EphemeralContainers) {
-		errs = append(errs, field.Forbidden(spec.Child("ephemeralContainers"), "may only be changed through the ephemeralcontainers subresource"))
+	deadline, stop := deadlineUpdate(p.Spec.ActiveDeadlineSeconds, old.Spec.ActiveDeadlineSeconds, spec.Child("activeDeadlineSeconds"))
+	if errs = append(errs, deadline...); stop {
+		return errs
 	}
-	errs = append(errs, deadlineUpdate(p.Spec.ActiveDeadlineSeconds, old.Spec.ActiveDeadlineSeconds, spec.Child("activeDeadlineSeconds"))...)
 	errs = append(errs, tolerationsKept(p.Spec.Tolerations, old.Spec.Tolerations, spec.Child("tolerations"))...)
 	errs = append(errs, gatesRemovedOnly(p.Spec.SchedulingGates, old.Spec.SchedulingGates, spec.Child("schedulingGates"))...)
 
@@ -34,12 +37,11 @@ func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	allowed.ActiveDeadlineSeconds = old.Spec.ActiveDeadlineSeconds
 	allowed.Tolerations = old.Spec.Tolerations
 	allowed.SchedulingGates = old.Spec.SchedulingGates
-	allowed.EphemeralContainers = old.Spec.EphemeralContainers
 	if g, was := p.Spec.TerminationGracePeriodSeconds, old.Spec.TerminationGracePeriodSeconds; was != nil && *was < 0 && g != nil && *g == 1 {
 		allowed.TerminationGracePeriodSeconds = was
 	}
-	if len(old.Spec.SchedulingGates) > 0 && nodeSelectorNarrowed(p.Spec.NodeSelector, old.Spec.NodeSelector) {
-		allowed.NodeSelector = old.Spec.NodeSelector
+	if len(old.Spec.SchedulingGates) > 0 {
+		errs = append(errs, narrowed(allowed, &old.Spec, spec)...)
 	}
 	if !equality.Semantic.DeepEqual(allowed, &old.Spec) {
 		errs = append(errs, field.Forbidden(spec, "pod updates may not change fields other than `spec.containers[*].image`, "+
@@ -49,15 +51,85 @@ func validatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	return errs
 }
 
-// deadlineUpdate lets a deadline be set or made shorter.
-func deadlineUpdate(now, old *int64, path *field.Path) field.ErrorList {
+// deadlineUpdate lets a deadline be set or made shorter. What is more wrong stops the looking.
+func deadlineUpdate(now, old *int64, path *field.Path) (errs field.ErrorList, stop bool) {
 	switch {
-	case old == nil, now != nil && *now <= *old:
-		return nil
+	case now == nil && old == nil:
+		return nil, false
 	case now == nil:
-		return field.ErrorList{field.Invalid(path, now, "must not update from a positive integer to nil value")}
+		return field.ErrorList{field.Invalid(path, now, "must not update from a positive integer to nil value")}, false
+	case old != nil && *now == *old:
+		return nil, false
+	case *now < 0 || *now > math.MaxInt32:
+		return field.ErrorList{field.Invalid(path, *now, "must be between 0 and 2147483647, inclusive")}, true
+	case old != nil && *now > *old:
+		return field.ErrorList{field.Invalid(path, *now, "must be less than or equal to previous value")}, true
 	}
-	return field.ErrorList{field.Invalid(path, *now, "must be less than or equal to previous value")}
+	return nil, false
+}
+
+// narrowed: a pod that is not scheduled yet may ask for less nodes than it did. What it asks of
+// them is made equal in now, for the rest to be compared.
+func narrowed(now, old *corev1.PodSpec, spec *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for k, v := range old.NodeSelector {
+		if is, ok := now.NodeSelector[k]; !ok || is != v {
+			errs = append(errs, field.Invalid(spec.Child("nodeSelector"), now.NodeSelector, "only additions to spec.nodeSelector are allowed (no mutations or deletions)"))
+			break
+		}
+	}
+	now.NodeSelector = old.NodeSelector
+
+	is, was := nodeAffinity(now), nodeAffinity(old)
+	if equality.Semantic.DeepEqual(is, was) {
+		return errs
+	}
+	errs = append(errs, termsNarrowed(requiredTerms(is), requiredTerms(was), spec.Child("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"))...)
+	switch a := now.Affinity; {
+	case a == nil:
+		now.Affinity = &corev1.Affinity{NodeAffinity: was}
+	case old.Affinity == nil && a.PodAffinity == nil && a.PodAntiAffinity == nil:
+		now.Affinity = nil
+	default:
+		a.NodeAffinity = was
+	}
+	return errs
+}
+
+func nodeAffinity(s *corev1.PodSpec) *corev1.NodeAffinity {
+	if s.Affinity == nil {
+		return nil
+	}
+	return s.Affinity.NodeAffinity
+}
+
+func requiredTerms(a *corev1.NodeAffinity) []corev1.NodeSelectorTerm {
+	if a == nil || a.RequiredDuringSchedulingIgnoredDuringExecution == nil {
+		return nil
+	}
+	return a.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+}
+
+// termsNarrowed: of terms one has to match, so that none may be added; each may ask for more.
+func termsNarrowed(now, old []corev1.NodeSelectorTerm, path *field.Path) field.ErrorList {
+	if len(old) == 0 {
+		return nil
+	}
+	if len(now) != len(old) {
+		return field.ErrorList{field.Invalid(path, now, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")}
+	}
+	begins := func(now, old []corev1.NodeSelectorRequirement) bool {
+		return len(now) >= len(old) && equality.Semantic.DeepEqual(now[:len(old)], old)
+	}
+	var errs field.ErrorList
+	for i, was := range old {
+		empty := len(was.MatchExpressions)+len(was.MatchFields) == 0 // matches nothing
+		grown := len(now[i].MatchExpressions)+len(now[i].MatchFields) > 0
+		if empty && grown || !begins(now[i].MatchExpressions, was.MatchExpressions) || !begins(now[i].MatchFields, was.MatchFields) {
+			errs = append(errs, field.Invalid(path.Index(i), now[i], "only additions are allowed (no mutations or deletions)"))
+		}
+	}
+	return errs
 }
 
 func tolerationsKept(now, old []corev1.Toleration, path *field.Path) field.ErrorList {
@@ -80,75 +152,11 @@ func gatesRemovedOnly(now, old []corev1.PodSchedulingGate, path *field.Path) fie
 	for _, g := range old {
 		had[g.Name] = true
 	}
-	for _, g := range now {
+	var errs field.ErrorList
+	for i, g := range now {
 		if !had[g.Name] {
-			return field.ErrorList{field.Forbidden(path, "only deletion is allowed, but found new scheduling gate '"+g.Name+"'")}
-		}
-	}
-	return nil
-}
-
-func nodeSelectorNarrowed(now, old map[string]string) bool {
-	for k, v := range old {
-		if now[k] != v {
-			return false
-		}
-	}
-	return true
-}
-
-func validatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
-	status := field.NewPath("status")
-	var errs field.ErrorList
-	if n := p.Status.NominatedNodeName; n != "" {
-		errs = append(errs, validate.DNSSubdomain(n, status.Child("nominatedNodeName"))...)
-	}
-	for i, ip := range p.Status.PodIPs {
-		errs = append(errs, validation.IsValidIPForLegacyField(status.Child("podIPs").Index(i), ip.IP, false, nil)...)
-	}
-	errs = append(errs, validatePodClaimStatuses(p)...)
-	errs = append(errs, annotationsKept(p, old)...)
-	if old.Status.QOSClass != "" {
-		errs = append(errs, validate.Immutable(p.Status.QOSClass, old.Status.QOSClass, status.Child("qosClass"))...)
-	}
-	return append(errs, startedOnce(p, old, status)...)
-}
-
-// startedOnce refuses to take back that a container has terminated which its policies do
-// not start again.
-func startedOnce(p, old *corev1.Pod, path *field.Path) field.ErrorList {
-	if podutil.MayRestartAll(&old.Spec) {
-		return nil
-	}
-	var errs field.ErrorList
-	for _, list := range []struct {
-		name     string
-		now, old []corev1.ContainerStatus
-		specs    []corev1.Container
-	}{
-		{"containerStatuses", p.Status.ContainerStatuses, old.Status.ContainerStatuses, old.Spec.Containers},
-		{"initContainerStatuses", p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, old.Spec.InitContainers},
-	} {
-		for i, was := range list.old {
-			if was.State.Terminated == nil || restarted(&old.Spec, list.specs, was) {
-				continue
-			}
-			for _, now := range list.now {
-				if now.Name == was.Name && now.State.Terminated == nil {
-					errs = append(errs, field.Forbidden(path.Child(list.name).Index(i).Child("state"), "may not be transitioned to non-terminated state"))
-				}
-			}
+			errs = append(errs, field.Forbidden(path.Index(i).Child("name"), "only deletion is allowed, but found new scheduling gate '"+g.Name+"'"))
 		}
 	}
 	return errs
-}
-
-// restarted says whether the policies start a terminated container again.
-func restarted(spec *corev1.PodSpec, specs []corev1.Container, was corev1.ContainerStatus) bool {
-	for i := range specs {
-		if specs[i].Name == was.Name {
-			return podutil.Restarts(spec, &specs[i], was.State.Terminated.ExitCode)
-		}
-	}
-	return false
 }

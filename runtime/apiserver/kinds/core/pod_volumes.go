@@ -1,143 +1,192 @@
 package core
 
 import (
-	"path"
-	"slices"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 // validateVolumes checks a pod's volumes and returns them by name, for the
-// mounts that refer to them.
-func validateVolumes(vs []corev1.Volume, at *field.Path) (map[string]corev1.VolumeSource, field.ErrorList) {
+// mounts that refer to them. meta is the pod's, and nil of a template.
+func validateVolumes(vs []corev1.Volume, meta *metav1.ObjectMeta, at *field.Path) (map[string]corev1.VolumeSource, field.ErrorList) {
 	var errs field.ErrorList
 	byName := make(map[string]corev1.VolumeSource, len(vs))
+	made := sets.New[string]()
+	for _, v := range vs {
+		if meta != nil && meta.Name != "" && v.Ephemeral != nil {
+			made.Insert(meta.Name + "-" + v.Name)
+		}
+	}
 	for i := range vs {
 		v, p := &vs[i], at.Index(i)
-		found := validateVolumeSource(&v.VolumeSource, p)
+		found := validateVolumeSource(v, meta, p)
 		found = append(found, validate.DNSLabel(v.Name, p.Child("name"))...)
 		if _, twice := byName[v.Name]; twice {
 			found = append(found, field.Duplicate(p.Child("name"), v.Name))
 		}
-		if len(found) > 0 {
-			errs = append(errs, found...)
-			continue // what is wrong with it cannot be mounted
+		if len(found) == 0 {
+			byName[v.Name] = v.VolumeSource // what is wrong with it cannot be mounted
 		}
-		byName[v.Name] = v.VolumeSource
+		errs = append(errs, found...)
+		if c := v.PersistentVolumeClaim; c != nil && made.Has(c.ClaimName) {
+			errs = append(errs, field.Invalid(p.Child("persistentVolumeClaim", "claimName"), c.ClaimName, "must not reference a PVC that gets created for an ephemeral volume"))
+		}
 	}
 	return byName, errs
 }
 
-func validateVolumeSource(s *corev1.VolumeSource, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	sources := 0
-	// one counts a source that is set; its errors come with it.
-	one := func(name string, set bool, check func() field.ErrorList) {
-		if !set {
-			return
-		}
-		if sources++; sources > 1 {
-			errs = append(errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
-			return
-		}
-		errs = append(errs, check()...)
-	}
-	nothing := func() field.ErrorList { return nil }
+// source is one of the things that a volume may be; check is nil for those that no node of
+// ours has a driver of, which are refused as a whole.
+type source struct {
+	name  string
+	set   bool
+	check func(at *field.Path) field.ErrorList
+}
 
-	one("emptyDir", s.EmptyDir != nil, func() field.ErrorList {
-		p := at.Child("emptyDir")
-		var errs field.ErrorList
-		if s.EmptyDir.SizeLimit != nil {
-			if s.EmptyDir.SizeLimit.Sign() < 0 {
-				errs = append(errs, field.Forbidden(p.Child("sizeLimit"), "SizeLimit field must be a valid resource quantity"))
+// validateVolumeSource: there is exactly one source. Those beyond the first are not looked at.
+func validateVolumeSource(v *corev1.Volume, meta *metav1.ObjectMeta, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	found := false
+	for _, s := range volumeSources(v, meta, at) {
+		switch {
+		case !s.set:
+		case found:
+			errs = append(errs, field.Forbidden(at.Child(s.name), "may not specify more than 1 volume type"))
+		default:
+			found = true
+			if s.check != nil {
+				errs = append(errs, s.check(at.Child(s.name))...)
 			}
 		}
-		if m := s.EmptyDir.Medium; !strings.HasPrefix(string(m), string(corev1.StorageMediumHugePagesPrefix)) {
-			errs = append(errs, validate.OneOfOrEmpty(m, p.Child("medium"), corev1.StorageMediumMemory, corev1.StorageMediumHugePages)...)
-		}
-		return errs
-	})
-	one("hostPath", s.HostPath != nil, func() field.ErrorList {
-		p := at.Child("hostPath")
-		errs := validate.Required(s.HostPath.Path, p.Child("path"))
-		errs = append(errs, noBacksteps(s.HostPath.Path, p.Child("path"))...)
-		if s.HostPath.Type != nil {
-			errs = append(errs, validate.OneOfOrEmpty(*s.HostPath.Type, p.Child("type"), corev1.HostPathDirectoryOrCreate, corev1.HostPathDirectory,
-				corev1.HostPathFileOrCreate, corev1.HostPathFile, corev1.HostPathSocket, corev1.HostPathCharDev, corev1.HostPathBlockDev)...)
-		}
-		return errs
-	})
-	one("secret", s.Secret != nil, func() field.ErrorList {
-		p := at.Child("secret")
-		errs := validate.Required(s.Secret.SecretName, p.Child("secretName"))
-		errs = append(errs, fileMode(s.Secret.DefaultMode, p.Child("defaultMode"))...)
-		return append(errs, keyPaths(s.Secret.Items, p.Child("items"))...)
-	})
-	one("configMap", s.ConfigMap != nil, func() field.ErrorList {
-		p := at.Child("configMap")
-		errs := validate.Required(s.ConfigMap.Name, p.Child("name"))
-		errs = append(errs, fileMode(s.ConfigMap.DefaultMode, p.Child("defaultMode"))...)
-		return append(errs, keyPaths(s.ConfigMap.Items, p.Child("items"))...)
-	})
-	one("downwardAPI", s.DownwardAPI != nil, func() field.ErrorList {
-		p := at.Child("downwardAPI")
-		errs := fileMode(s.DownwardAPI.DefaultMode, p.Child("defaultMode"))
-		return append(errs, downwardFiles(s.DownwardAPI.Items, p)...)
-	})
-	one("projected", s.Projected != nil, func() field.ErrorList { return validateProjected(s.Projected, at.Child("projected")) })
-	one("persistentVolumeClaim", s.PersistentVolumeClaim != nil, func() field.ErrorList {
-		return validate.Required(s.PersistentVolumeClaim.ClaimName, at.Child("persistentVolumeClaim", "claimName"))
-	})
-	one("nfs", s.NFS != nil, func() field.ErrorList {
-		p := at.Child("nfs")
-		errs := append(validate.Required(s.NFS.Server, p.Child("server")), validate.Required(s.NFS.Path, p.Child("path"))...)
-		if !strings.HasPrefix(s.NFS.Path, "/") {
-			errs = append(errs, field.Invalid(p.Child("path"), s.NFS.Path, "must be an absolute path"))
-		}
-		return errs
-	})
-	one("csi", s.CSI != nil, func() field.ErrorList {
-		p := at.Child("csi")
-		errs := validate.CSIDriverName(s.CSI.Driver, p.Child("driver"))
-		if ref := s.CSI.NodePublishSecretRef; ref != nil {
-			errs = append(errs, validate.DNSSubdomain(ref.Name, p.Child("nodePublishSecretRef", "name"))...)
-		}
-		return errs
-	})
-	one("ephemeral", s.Ephemeral != nil, func() field.ErrorList {
-		p := at.Child("ephemeral", "volumeClaimTemplate")
-		if s.Ephemeral.VolumeClaimTemplate == nil {
-			return field.ErrorList{field.Required(p, "")}
-		}
-		return ValidateClaimSpec(&s.Ephemeral.VolumeClaimTemplate.Spec, p.Child("spec"))
-	})
-	one("image", s.Image != nil, func() field.ErrorList {
-		return validate.OneOfOrEmpty(s.Image.PullPolicy, at.Child("image", "pullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
-	})
-	// Sources of drivers that no node of ours has; the kubelet reports them as
-	// not supported when the pod is to start.
-	for _, foreign := range []struct {
-		name string
-		set  bool
-	}{
-		{"gcePersistentDisk", s.GCEPersistentDisk != nil}, {"awsElasticBlockStore", s.AWSElasticBlockStore != nil}, {"gitRepo", s.GitRepo != nil},
-		{"iscsi", s.ISCSI != nil}, {"glusterfs", s.Glusterfs != nil}, {"rbd", s.RBD != nil}, {"flexVolume", s.FlexVolume != nil},
-		{"cinder", s.Cinder != nil}, {"cephFS", s.CephFS != nil}, {"flocker", s.Flocker != nil}, {"fc", s.FC != nil}, {"azureFile", s.AzureFile != nil},
-		{"vsphereVolume", s.VsphereVolume != nil}, {"quobyte", s.Quobyte != nil}, {"azureDisk", s.AzureDisk != nil},
-		{"photonPersistentDisk", s.PhotonPersistentDisk != nil}, {"portworxVolume", s.PortworxVolume != nil}, {"scaleIO", s.ScaleIO != nil}, {"storageos", s.StorageOS != nil},
-	} {
-		one(foreign.name, foreign.set, nothing)
 	}
-	if sources == 0 {
+	if !found {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
 	}
 	return errs
+}
+
+// volumeSources are the sources in the order in which upstream looks at them, and by the
+// names that it has for them.
+func volumeSources(v *corev1.Volume, meta *metav1.ObjectMeta, volume *field.Path) []source {
+	s := &v.VolumeSource
+	return []source{
+		{"emptyDir", s.EmptyDir != nil, func(p *field.Path) field.ErrorList {
+			if s.EmptyDir.SizeLimit != nil && s.EmptyDir.SizeLimit.Sign() < 0 {
+				return field.ErrorList{field.Forbidden(p.Child("sizeLimit"), "SizeLimit field must be a valid resource quantity")}
+			}
+			return nil
+		}},
+		{"hostPath", s.HostPath != nil, func(p *field.Path) field.ErrorList { return validateHostPath(s.HostPath, p) }},
+		{"gitRepo", s.GitRepo != nil, nil},
+		{"gcePersistentDisk", s.GCEPersistentDisk != nil, nil},
+		{"awsElasticBlockStore", s.AWSElasticBlockStore != nil, nil},
+		{"secret", s.Secret != nil, func(p *field.Path) field.ErrorList {
+			errs := validate.Required(s.Secret.SecretName, p.Child("secretName"))
+			errs = append(errs, fileMode(s.Secret.DefaultMode, p.Child("defaultMode"))...)
+			errs = append(errs, fileUser(s.Secret.DefaultUser, p.Child("defaultUser"))...)
+			return append(errs, keyPaths(s.Secret.Items, p.Child("items"))...)
+		}},
+		{"nfs", s.NFS != nil, nil},
+		{"iscsi", s.ISCSI != nil, nil},
+		{"glusterfs", s.Glusterfs != nil, nil},
+		{"flocker", s.Flocker != nil, nil},
+		{"persistentVolumeClaim", s.PersistentVolumeClaim != nil, func(p *field.Path) field.ErrorList {
+			return validate.Required(s.PersistentVolumeClaim.ClaimName, p.Child("claimName"))
+		}},
+		{"rbd", s.RBD != nil, nil},
+		{"cinder", s.Cinder != nil, nil},
+		{"cephFS", s.CephFS != nil, nil},
+		{"quobyte", s.Quobyte != nil, nil},
+		{"downwarAPI", s.DownwardAPI != nil, func(*field.Path) field.ErrorList {
+			p := volume.Child("downwardAPI") // spelled so in what follows
+			errs := fileMode(s.DownwardAPI.DefaultMode, p.Child("defaultMode"))
+			errs = append(errs, fileUser(s.DownwardAPI.DefaultUser, p.Child("defaultUser"))...)
+			return append(errs, downwardFiles(s.DownwardAPI.Items, p)...)
+		}},
+		{"fc", s.FC != nil, nil},
+		{"flexVolume", s.FlexVolume != nil, nil},
+		{"configMap", s.ConfigMap != nil, func(p *field.Path) field.ErrorList {
+			errs := validate.Required(s.ConfigMap.Name, p.Child("name"))
+			errs = append(errs, fileMode(s.ConfigMap.DefaultMode, p.Child("defaultMode"))...)
+			errs = append(errs, fileUser(s.ConfigMap.DefaultUser, p.Child("defaultUser"))...)
+			return append(errs, keyPaths(s.ConfigMap.Items, p.Child("items"))...)
+		}},
+		{"azureFile", s.AzureFile != nil, nil},
+		{"vsphereVolume", s.VsphereVolume != nil, nil},
+		{"photonPersistentDisk", s.PhotonPersistentDisk != nil, nil},
+		{"portworxVolume", s.PortworxVolume != nil, nil},
+		{"azureDisk", s.AzureDisk != nil, nil},
+		{"storageos", s.StorageOS != nil, nil},
+		{"projected", s.Projected != nil, func(p *field.Path) field.ErrorList { return validateProjected(s.Projected, p) }},
+		{"scaleIO", s.ScaleIO != nil, nil},
+		{"csi", s.CSI != nil, func(p *field.Path) field.ErrorList {
+			errs := validate.CSIDriverName(s.CSI.Driver, p.Child("driver"))
+			switch ref := s.CSI.NodePublishSecretRef; {
+			case ref == nil:
+			case ref.Name == "":
+				errs = append(errs, field.Required(p.Child("nodePublishSecretRef", "name"), ""))
+			default:
+				errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(ref.Name), p.Child("name"), ref.Name)...)
+			}
+			return errs
+		}},
+		{"ephemeral", s.Ephemeral != nil, func(p *field.Path) field.ErrorList {
+			return validateEphemeral(v, meta, p.Child("volumeClaimTemplate"), volume.Child("name"))
+		}},
+		{"image", s.Image != nil, func(p *field.Path) field.ErrorList {
+			errs := validate.Required(s.Image.Reference, p.Child("reference"))
+			return append(errs, validate.OneOf(s.Image.PullPolicy, p.Child("pullPolicy"), corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
+		}},
+	}
+}
+
+func validateHostPath(h *corev1.HostPathVolumeSource, p *field.Path) field.ErrorList {
+	if h.Path == "" {
+		return field.ErrorList{field.Required(p.Child("path"), "")}
+	}
+	errs := noBacksteps(h.Path, p.Child("path"))
+	if h.Type != nil {
+		errs = append(errs, validate.OneOfOrEmpty(*h.Type, p.Child("type"), corev1.HostPathDirectoryOrCreate, corev1.HostPathDirectory,
+			corev1.HostPathFileOrCreate, corev1.HostPathFile, corev1.HostPathSocket, corev1.HostPathCharDev, corev1.HostPathBlockDev)...)
+	}
+	return errs
+}
+
+// validateEphemeral checks the claim that a pod will have made for it, by whose name it is
+// called.
+func validateEphemeral(v *corev1.Volume, meta *metav1.ObjectMeta, path, name *field.Path) field.ErrorList {
+	t := v.Ephemeral.VolumeClaimTemplate
+	var errs field.ErrorList
+	if t == nil {
+		errs = append(errs, field.Required(path, ""))
+	} else {
+		errs = append(errs, validate.TemplateMeta(&t.ObjectMeta, path.Child("metadata"))...)
+		errs = append(errs, ValidateClaimSpec(&t.Spec, path.Child("spec"))...)
+	}
+	if meta == nil || meta.Name == "" || v.Name == "" {
+		return errs
+	}
+	claim := meta.Name + "-" + v.Name
+	for _, m := range validation.IsDNS1123Subdomain(claim) {
+		errs = append(errs, field.Invalid(name, v.Name, fmt.Sprintf("PVC name %q: %v", claim, m)))
+	}
+	return errs
+}
+
+// fileUser is of a feature that is off: it is dropped from what the volume is, and stays in
+// what it is besides.
+func fileUser(user *int64, at *field.Path) field.ErrorList {
+	if user == nil {
+		return nil
+	}
+	return validate.InvalidIf(validation.IsValidUserID(*user), at, *user)
 }
 
 func fileMode(mode *int32, at *field.Path) field.ErrorList {
@@ -164,6 +213,7 @@ func keyPaths(items []corev1.KeyToPath, at *field.Path) field.ErrorList {
 		errs = append(errs, validate.Required(k.Key, p.Child("key"))...)
 		errs = append(errs, filePath(k.Path, p.Child("path"))...)
 		errs = append(errs, fileMode(k.Mode, p.Child("mode"))...)
+		errs = append(errs, fileUser(k.User, p.Child("user"))...)
 	}
 	return errs
 }
@@ -174,11 +224,13 @@ func downwardFiles(items []corev1.DownwardAPIVolumeFile, p *field.Path) field.Er
 	for _, f := range items {
 		errs = append(errs, filePath(f.Path, p.Child("path"))...)
 		errs = append(errs, fileMode(f.Mode, p.Child("mode"))...)
+		errs = append(errs, fileUser(f.User, p.Child("user"))...)
 		switch {
-		case f.FieldRef != nil && f.ResourceFieldRef != nil:
-			errs = append(errs, field.Invalid(p, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
 		case f.FieldRef != nil:
 			errs = append(errs, validateFieldRef(f.FieldRef, volumeFields(), p.Child("fieldRef"))...)
+			if f.ResourceFieldRef != nil {
+				errs = append(errs, field.Invalid(p, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
+			}
 		case f.ResourceFieldRef != nil:
 			errs = append(errs, validateResourceRef(f.ResourceFieldRef, true, p.Child("resourceFieldRef"))...)
 		default:
@@ -190,6 +242,7 @@ func downwardFiles(items []corev1.DownwardAPIVolumeFile, p *field.Path) field.Er
 
 func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList {
 	errs := fileMode(v.DefaultMode, at.Child("defaultMode"))
+	errs = append(errs, fileUser(v.DefaultUser, at.Child("defaultUser"))...)
 	for i, s := range v.Sources {
 		p := at.Child("sources").Index(i)
 		n := 0
@@ -214,6 +267,7 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 				errs = append(errs, field.Invalid(tp.Child("expirationSeconds"), *t.ExpirationSeconds, "may not specify a duration less than 10 minutes or larger than 2^32 seconds"))
 			}
 			errs = append(errs, filePath(t.Path, at.Child("path"))...)
+			errs = append(errs, fileUser(t.User, tp.Child("user"))...)
 		}
 		if c := s.ClusterTrustBundle; c != nil {
 			n++
@@ -228,94 +282,4 @@ func validateProjected(v *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 		}
 	}
 	return append(errs, samePaths(v, at)...)
-}
-
-// validateMounts checks where a container mounts the pod's volumes.
-func validateMounts(c *corev1.Container, volumes map[string]corev1.VolumeSource, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	paths := sets.New[string]()
-	all := at.Child("volumeMounts") // errors of some fields do not say of which mount, as upstream's
-	for i, m := range c.VolumeMounts {
-		p := all.Index(i)
-		errs = append(errs, mountable(m.Name, volumes, p.Child("name"))...)
-		errs = append(errs, validate.Required(m.MountPath, p.Child("mountPath"))...)
-		if paths.Has(m.MountPath) {
-			errs = append(errs, field.Invalid(p.Child("mountPath"), m.MountPath, "must be unique"))
-		}
-		paths.Insert(m.MountPath)
-		if m.SubPath != "" && m.SubPathExpr != "" {
-			errs = append(errs, field.Invalid(p.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
-		}
-		errs = append(errs, relativePath(m.SubPath, all.Child("subPath"))...)
-		errs = append(errs, relativePath(m.SubPathExpr, all.Child("subPathExpr"))...)
-		if m.MountPropagation != nil {
-			errs = append(errs, validate.Known(*m.MountPropagation, all.Child("mountPropagation"),
-				corev1.MountPropagationBidirectional, corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)...)
-			privileged := c.SecurityContext != nil && ptr.Deref(c.SecurityContext.Privileged, false)
-			if *m.MountPropagation == corev1.MountPropagationBidirectional && !privileged {
-				errs = append(errs, field.Forbidden(all.Child("mountPropagation"), "Bidirectional mount propagation is available only to privileged containers"))
-			}
-		}
-		if m.RecursiveReadOnly != nil {
-			errs = append(errs, validateRecursion(&m, all.Child("recursiveReadOnly"))...)
-		}
-	}
-	return append(errs, validateDevices(c, volumes, paths, at)...)
-}
-
-// validateDevices checks as what a container has volumes that are devices. A volume is
-// either mounted or a device, and mounts are where no device is (paths).
-func validateDevices(c *corev1.Container, volumes map[string]corev1.VolumeSource, paths sets.Set[string], at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	names, mounted := sets.New[string](), sets.New[string]()
-	for _, m := range c.VolumeMounts {
-		mounted.Insert(m.Name)
-	}
-	for i, d := range c.VolumeDevices {
-		p := at.Child("volumeDevices").Index(i)
-		errs = append(errs, mountable(d.Name, volumes, p.Child("name"))...)
-		if names.Has(d.Name) {
-			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "must be unique"))
-		}
-		names.Insert(d.Name)
-		if mounted.Has(d.Name) {
-			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "must not already exist in volumeMounts"))
-		}
-		if source, ok := volumes[d.Name]; ok && source.PersistentVolumeClaim == nil && source.Ephemeral == nil {
-			errs = append(errs, field.Invalid(p.Child("name"), d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
-		}
-		if !path.IsAbs(d.DevicePath) {
-			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "must be an absolute path"))
-		}
-		if slices.Contains(strings.Split(d.DevicePath, "/"), "..") {
-			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "can not contain backsteps ('..')"))
-		}
-		if paths.Has(d.DevicePath) {
-			errs = append(errs, field.Invalid(p.Child("devicePath"), d.DevicePath, "must be unique"))
-		}
-		paths.Insert(d.DevicePath)
-	}
-	return errs
-}
-
-func validateRecursion(m *corev1.VolumeMount, path *field.Path) field.ErrorList {
-	errs := validate.Known(*m.RecursiveReadOnly, path, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
-	if len(errs) > 0 || *m.RecursiveReadOnly == corev1.RecursiveReadOnlyDisabled {
-		return errs
-	}
-	if !m.ReadOnly {
-		errs = append(errs, field.Forbidden(path, "may only be specified when readOnly is true"))
-	}
-	if ptr.Deref(m.MountPropagation, corev1.MountPropagationNone) != corev1.MountPropagationNone {
-		errs = append(errs, field.Forbidden(path, "may only be specified when mountPropagation is None or not specified"))
-	}
-	return errs
-}
-
-func mountable(name string, volumes map[string]corev1.VolumeSource, at *field.Path) field.ErrorList {
-	errs := validate.Required(name, at)
-	if _, ok := volumes[name]; !ok {
-		errs = append(errs, field.NotFound(at, name))
-	}
-	return errs
 }

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 // TemplateWarnings tells of what a pod template has and what works otherwise than its
@@ -75,12 +77,27 @@ func (w *warner) pod(s *corev1.PodSpec, annotations map[string]string, path *fie
 			w.say(path.Child("metadata", "annotations").Key(key), "%s", instead)
 		}
 	}
+	w.volumes(s.Volumes, spec.Child("volumes"))
 	w.twice(s, spec)
 	w.whole(s.Overhead, spec.Child("overhead"))
 	if g := s.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.say(spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
 	w.containers(s, spec)
+	containersAt(s, nil, func(c *corev1.Container, _ *field.Path) {
+		key := seccompOfContainer + c.Name
+		if _, ok := annotations[key]; ok && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil) {
+			w.say(path.Child("metadata", "annotations").Key(key), `non-functional in v1.27+; use the "seccompProfile" field instead`)
+		}
+	})
+	if s.DNSConfig != nil {
+		for i, ns := range s.DNSConfig.Nameservers {
+			w.out = append(w.out, validate.IPWarnings(ns, spec.Child("dnsConfig", "nameservers").Index(i))...)
+		}
+	}
+	for i, a := range s.HostAliases {
+		w.out = append(w.out, validate.IPWarnings(a.IP, spec.Child("hostAliases").Index(i).Child("ip"))...)
+	}
 }
 
 // twice tells of entries of lists that are there before.

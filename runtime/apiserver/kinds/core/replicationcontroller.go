@@ -56,6 +56,15 @@ func replicationController() kind.Kind {
 			return validate.ReplicaCounts(s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas, field.NewPath("status"))
 		}),
 
+		WarningsOnCreate: kind.Warnings(func(r *corev1.ReplicationController) []string { return NameWarnings(r.Name) }),
+		Warnings: kind.Warnings(func(r *corev1.ReplicationController) []string {
+			if r.Spec.Template == nil {
+				return nil
+			}
+			return TemplateWarnings(r.Spec.Template, field.NewPath("spec", "template"))
+		}),
+		WarnsOnChange: true,
+
 		Columns: printers.Columns("Name", "#Desired", "#Current", "#Ready", "Age", "+Containers", "+Images", "+Selector"),
 		Cells: kind.Cells(func(r *corev1.ReplicationController, now time.Time) []any {
 			var names, refs string
@@ -94,7 +103,6 @@ func validateReplicationController(r *corev1.ReplicationController) field.ErrorL
 	if len(s.Selector) == 0 {
 		errs = append(errs, field.Required(spec.Child("selector"), ""))
 	}
-	errs = append(errs, validate.Labels(s.Selector, spec.Child("selector"))...)
 	if s.Template == nil {
 		return append(errs, field.Required(spec.Child("template"), ""))
 	}

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
-	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
 // computeQuota are the resources of pods that every scope of pods may limit.
@@ -62,10 +61,7 @@ func quotaAmounts(list corev1.ResourceList, path *field.Path) field.ErrorList {
 		if !strings.Contains(string(name), "/") && !standardQuota(name) {
 			errs = append(errs, field.Invalid(key, name, "must be a standard resource for quota"))
 		}
-		errs = append(errs, validate.NonNegativeQuantity(q, key)...)
-		if (objectQuota(name) || podutil.IsExtendedResource(name)) && !whole(q) {
-			errs = append(errs, field.Invalid(key, q.String(), "must be an integer"))
-		}
+		errs = append(errs, amount(name, q, key)...)
 	}
 	return errs
 }

@@ -8,12 +8,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
 const (
@@ -34,15 +35,24 @@ func service() kind.Kind {
 		Status:         true,
 		Subresources:   []kind.Subresource{{Name: "proxy", Served: kind.ServiceProxy}},
 
-		Default:          kind.On(SetObjectDefaults_Service, defaultService),
-		PrepareForCreate: kind.On(alignClusterIPs, defaultFamilyPolicy),
+		Default: kind.On(SetObjectDefaults_Service, defaultService),
+		PrepareForCreate: kind.On(func(svc *corev1.Service) {
+			if s := &svc.Spec; s.ClusterIP != "" && len(s.ClusterIPs) == 0 {
+				s.ClusterIPs = []string{s.ClusterIP}
+			}
+			defaultFamilyPolicy(&svc.Spec, nil)
+		}),
 		PrepareForUpdate: kind.OnUpdate(func(svc, old *corev1.Service) {
 			keepAllocated(&svc.Spec, &old.Spec)
 			followClusterIP(&svc.Spec, &old.Spec)
-			alignClusterIPs(svc)
+			defaultFamilyPolicy(&svc.Spec, old.Spec.IPFamilyPolicy)
+			releaseSecond(&svc.Spec, &old.Spec)
 			dropDependents(svc, &old.Spec)
-			defaultFamilyPolicy(svc)
 		}),
+		ValidateAddresses: func(obj, old runtime.Object) field.ErrorList {
+			was, _ := old.(*corev1.Service)
+			return validateAddresses(obj.(*corev1.Service), was)
+		},
 		Validate:       kind.Check(validateService),
 		ValidateUpdate: kind.CheckUpdate(validateServiceUpdate),
 		ValidateStatusUpdate: kind.CheckUpdate(func(svc, _ *corev1.Service) field.ErrorList {
@@ -105,7 +115,7 @@ func serviceWarnings(svc *corev1.Service) []string {
 	}
 	if s.ClusterIP != "" && s.ClusterIP != corev1.ClusterIPNone {
 		for i, ip := range s.ClusterIPs {
-			out = append(out, ipWarnings(spec.Child("clusterIPs").Index(i), ip)...)
+			out = append(out, validate.IPWarnings(ip, spec.Child("clusterIPs").Index(i))...)
 		}
 	}
 	if headless(s) {
@@ -120,18 +130,16 @@ func serviceWarnings(svc *corev1.Service) []string {
 		}
 	}
 	for i, ip := range s.ExternalIPs {
-		out = append(out, ipWarnings(spec.Child("externalIPs").Index(i), ip)...)
+		out = append(out, validate.IPWarnings(ip, spec.Child("externalIPs").Index(i))...)
 	}
 	if len(s.ExternalIPs) > 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
 		out = append(out, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")
 	}
 	if s.LoadBalancerIP != "" {
-		out = append(out, ipWarnings(spec.Child("loadBalancerIP"), s.LoadBalancerIP)...)
+		out = append(out, validate.IPWarnings(s.LoadBalancerIP, spec.Child("loadBalancerIP"))...)
 	}
 	for i, cidr := range s.LoadBalancerSourceRanges {
-		if at := spec.Child("loadBalancerSourceRanges").Index(i); len(validation.IsValidCIDRForLegacyField(at, cidr, false, nil)) == 0 {
-			out = append(out, validation.GetWarningsForCIDR(at, cidr)...)
-		}
+		out = append(out, validate.CIDRWarnings(cidr, spec.Child("loadBalancerSourceRanges").Index(i))...)
 	}
 	switch named := s.Type == corev1.ServiceTypeExternalName; {
 	case named && len(s.ExternalIPs) > 0:
@@ -145,32 +153,19 @@ func serviceWarnings(svc *corev1.Service) []string {
 	return out
 }
 
-// alignClusterIPs makes the first of the addresses and the one of old clients agree, whichever
-// was given.
-func alignClusterIPs(svc *corev1.Service) {
-	s := &svc.Spec
-	switch {
-	case s.Type == corev1.ServiceTypeExternalName:
-	case s.ClusterIP != "" && len(s.ClusterIPs) == 0:
-		s.ClusterIPs = []string{s.ClusterIP}
-	case s.ClusterIP == "" && len(s.ClusterIPs) > 0:
-		s.ClusterIP = s.ClusterIPs[0]
-	}
-}
-
 // defaultFamilyPolicy is the server's choice, as the families are: the client does not own it.
-func defaultFamilyPolicy(svc *corev1.Service) {
-	if svc.Spec.Type != corev1.ServiceTypeExternalName {
-		kind.SetDefaultPtr(&svc.Spec.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
+// An update keeps that of old.
+func defaultFamilyPolicy(s *corev1.ServiceSpec, old *corev1.IPFamilyPolicy) {
+	switch {
+	case s.Type == corev1.ServiceTypeExternalName || s.IPFamilyPolicy != nil:
+	case old != nil:
+		kind.SetDefaultPtr(&s.IPFamilyPolicy, *old)
+	case s.ClusterIP == corev1.ClusterIPNone && len(s.Selector) == 0:
+		// Whoever says where it is reached may do so of both families.
+		kind.SetDefaultPtr(&s.IPFamilyPolicy, corev1.IPFamilyPolicyRequireDualStack)
+	default:
+		kind.SetDefaultPtr(&s.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
 	}
-}
-
-// ipWarnings leaves out what is no address: not every field of them is checked.
-func ipWarnings(path *field.Path, ip string) []string {
-	if len(validation.IsValidIPForLegacyField(path, ip, false, nil)) > 0 {
-		return nil
-	}
-	return validation.GetWarningsForIP(path, ip)
 }
 
 func serviceCells(svc *corev1.Service, now time.Time) []any {

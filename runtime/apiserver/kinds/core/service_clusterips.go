@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -30,14 +29,41 @@ func validateExternalName(s *corev1.ServiceSpec, spec *field.Path) field.ErrorLi
 	return append(errs, validate.DNSSubdomain(strings.TrimSuffix(s.ExternalName, "."), spec.Child("externalName"))...)
 }
 
-// validateClusterIPs checks the addresses of a Service among each other. Whether the cluster
-// has them to give is the allocator's to say.
-func validateClusterIPs(s *corev1.ServiceSpec, spec *field.Path) field.ErrorList {
+// validateAddresses is what can be said of the addresses that a Service asks for before it has
+// any.
+func validateAddresses(svc, old *corev1.Service) field.ErrorList {
+	s, spec := &svc.Spec, field.NewPath("spec")
+	if s.Type == corev1.ServiceTypeExternalName {
+		return nil
+	}
+	var had []string
+	if old != nil {
+		had = old.Spec.ClusterIPs
+	}
+	errs := validateClusterIPs(s, had, spec)
+	if len(errs) > 0 {
+		return errs
+	}
+	refuse := func(wrong bool, why string) {
+		if wrong {
+			errs = append(errs, field.Invalid(spec.Child("ipFamilyPolicy"), s.IPFamilyPolicy, why))
+		}
+	}
+	single := s.IPFamilyPolicy == nil || releasesSecond(s)
+	if old != nil {
+		refuse(!single && len(s.ClusterIPs) > 0 && len(s.ClusterIPs) < len(had), "must be 'SingleStack' to release the secondary cluster IP")
+		refuse(!single && len(s.IPFamilies) > 0 && len(s.IPFamilies) < len(old.Spec.IPFamilies), "must be 'SingleStack' to release the secondary IP family")
+	}
+	refuse(single && len(s.ClusterIPs) == 2, "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified")
+	refuse(single && len(s.IPFamilies) == 2, "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified")
+	return errs
+}
+
+// validateClusterIPs checks the addresses of a Service among each other, of which it had some.
+// Whether the cluster has them to give is the allocator's to say.
+func validateClusterIPs(s *corev1.ServiceSpec, had []string, spec *field.Path) field.ErrorList {
 	path, all := spec.Child("clusterIPs"), s.ClusterIPs
 	var errs field.ErrorList
-	if s.ClusterIP == corev1.ClusterIPNone && hasNodePorts(s.Type) {
-		errs = append(errs, field.Invalid(path.Index(0), s.ClusterIP, fmt.Sprintf("may not be set to 'None' for %s services", s.Type)))
-	}
 	switch {
 	case s.ClusterIP != "" && len(all) == 0:
 		errs = append(errs, field.Required(path, ""))
@@ -63,7 +89,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, spec *field.Path) field.ErrorList
 	for i, ip := range all {
 		switch {
 		case i > 0 || ip != corev1.ClusterIPNone:
-			invalid = append(invalid, validation.IsValidIPForLegacyField(path.Index(i), ip, true, nil)...)
+			invalid = append(invalid, validate.IP(ip, path.Index(i), had...)...)
 		case len(all) > 1:
 			invalid = append(invalid, field.Invalid(path, all, "'None' must be the first and only value"))
 		}

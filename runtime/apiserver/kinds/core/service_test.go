@@ -30,6 +30,7 @@ metadata: {name: web}
 spec:
   type: LoadBalancer
   clusterIP: 10.96.0.20
+  clusterIPs: [10.96.0.20]
   sessionAffinity: ClientIP
   sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
   externalTrafficPolicy: Local

@@ -1,12 +1,11 @@
 package core
 
 import (
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -35,7 +34,7 @@ func validateServiceStatus(svc *corev1.Service) field.ErrorList {
 	for i, in := range ingress {
 		at := path.Index(i)
 		if in.IP != "" {
-			errs = append(errs, validation.IsValidIPForLegacyField(at.Child("ip"), in.IP, false, nil)...)
+			errs = append(errs, validate.IP(in.IP, at.Child("ip"))...)
 		}
 		switch mode := at.Child("ipMode"); {
 		case in.IPMode == nil && in.IP != "":
@@ -47,7 +46,7 @@ func validateServiceStatus(svc *corev1.Service) field.ErrorList {
 		}
 		if in.Hostname != "" {
 			errs = append(errs, validate.DNSSubdomain(in.Hostname, at.Child("hostname"))...)
-			if _, err := netip.ParseAddr(in.Hostname); err == nil {
+			if netutils.ParseIPSloppy(in.Hostname) != nil {
 				errs = append(errs, field.Invalid(at.Child("hostname"), in.Hostname, "must be a DNS name, not an IP address"))
 			}
 		}
@@ -86,7 +85,7 @@ func keepAllocated(s, was *corev1.ServiceSpec) {
 		if s.ClusterIP == "" {
 			s.ClusterIP = was.ClusterIP
 		}
-		if len(s.ClusterIPs) == 0 && s.ClusterIP == was.ClusterIP {
+		if len(s.ClusterIPs) == 0 {
 			s.ClusterIPs = slices.Clone(was.ClusterIPs)
 		}
 	}
@@ -109,12 +108,29 @@ func keepAllocated(s, was *corev1.ServiceSpec) {
 	}
 }
 
-// followClusterIP is for clients that know one address only: where they change it, the first of
-// the addresses that they do not know follows.
+// followClusterIP is for clients that know one address only: where they change it, those that
+// they do not know follow.
 func followClusterIP(s, was *corev1.ServiceSpec) {
-	if s.ClusterIP != "" && s.ClusterIP != was.ClusterIP && len(s.ClusterIPs) > 0 && slices.Equal(s.ClusterIPs, was.ClusterIPs) {
-		s.ClusterIPs = slices.Clone(s.ClusterIPs)
-		s.ClusterIPs[0] = s.ClusterIP
+	switch {
+	case s.ClusterIP == was.ClusterIP || !slices.Equal(s.ClusterIPs, was.ClusterIPs):
+	case s.ClusterIP == "":
+		s.ClusterIPs = nil
+	default:
+		s.ClusterIPs = []string{s.ClusterIP}
+	}
+}
+
+// releaseSecond: who asks for one family, and leaves addresses and families as they were, lets
+// the second go.
+func releaseSecond(s, was *corev1.ServiceSpec) {
+	if !releasesSecond(s) {
+		return
+	}
+	if len(s.ClusterIPs) > 1 && slices.Equal(s.ClusterIPs, was.ClusterIPs) {
+		s.ClusterIPs = s.ClusterIPs[:1]
+	}
+	if len(s.IPFamilies) > 1 && slices.Equal(s.IPFamilies, was.IPFamilies) {
+		s.IPFamilies = s.IPFamilies[:1]
 	}
 }
 

@@ -2,12 +2,10 @@ package core
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -30,7 +28,10 @@ func validateService(svc *corev1.Service) field.ErrorList {
 	if s.Type == corev1.ServiceTypeExternalName {
 		errs = append(errs, validateExternalName(s, spec)...)
 	} else {
-		errs = append(errs, validateClusterIPs(s, spec)...)
+		if s.ClusterIP == corev1.ClusterIPNone && hasNodePorts(s.Type) {
+			errs = append(errs, field.Invalid(spec.Child("clusterIPs").Index(0), s.ClusterIP, fmt.Sprintf("may not be set to 'None' for %s services", s.Type)))
+		}
+		errs = append(errs, validateClusterIPs(s, nil, spec)...)
 	}
 	errs = append(errs, validateServiceAddresses(s, spec)...)
 	errs = append(errs, validateSourceRangesAnnotation(svc)...)
@@ -99,10 +100,10 @@ func validateServiceAddresses(s *corev1.ServiceSpec, spec *field.Path) field.Err
 	var errs field.ErrorList
 	for i, ip := range s.ExternalIPs {
 		at := spec.Child("externalIPs").Index(i)
-		if invalid := validation.IsValidIPForLegacyField(at, ip, false, nil); len(invalid) > 0 {
+		if invalid := validate.IP(ip, at); len(invalid) > 0 {
 			errs = append(errs, invalid...)
-		} else if addr, err := netip.ParseAddr(ip); err == nil {
-			errs = append(errs, validate.EndpointIP(addr, at)...)
+		} else {
+			errs = append(errs, validate.EndpointIP(ip, at)...)
 		}
 	}
 	ranges := spec.Child("LoadBalancerSourceRanges") // upstream's spelling
@@ -110,7 +111,7 @@ func validateServiceAddresses(s *corev1.ServiceSpec, spec *field.Path) field.Err
 		errs = append(errs, field.Forbidden(ranges, "may only be used when `type` is 'LoadBalancer'"))
 	}
 	for i, cidr := range s.LoadBalancerSourceRanges {
-		errs = append(errs, validation.IsValidCIDRForLegacyField(ranges.Index(i), strings.TrimSpace(cidr), false, nil)...)
+		errs = append(errs, validate.CIDR(strings.TrimSpace(cidr), ranges.Index(i))...)
 	}
 	return errs
 }
@@ -129,7 +130,7 @@ func validateSourceRangesAnnotation(svc *corev1.Service) field.ErrorList {
 	}
 	for cidr := range strings.SplitSeq(value, ",") {
 		if cidr = strings.TrimSpace(cidr); cidr != "" {
-			errs = append(errs, validation.IsValidCIDRForLegacyField(at, cidr, false, nil)...)
+			errs = append(errs, validate.CIDR(cidr, at)...)
 		}
 	}
 	return errs

@@ -64,7 +64,7 @@ status: {capacity: {cpu: 4}, addresses: [{type: InternalIP, address: 10.0.0.1}]}
 		c("pod network", "podCIDR: 10.1.0.0/24", "podCIDR: 10.1.0.0/40", "spec.podCIDRs[0]: Invalid value"),
 		c("three networks", "podCIDR: 10.1.0.0/24", "podCIDRs: [10.1.0.0/24, 10.2.0.0/24, 10.3.0.0/24]", "no more than one CIDR for each IP family"),
 		c("two networks", "podCIDR: 10.1.0.0/24", "podCIDRs: [10.1.0.0/24, 'fd00::/64']", ""),
-		c("capacity", "{cpu: 4}", "{cpu: -4}", "status.capacity[cpu]: Invalid value"),
+		c("capacity", "{cpu: 4}", "{cpu: -4}", "status.capacity.cpu: Invalid value"),
 		c("address twice", "addresses: [", "addresses: [{type: InternalIP, address: 10.0.0.1}, ", "status.addresses[1]: Duplicate value"),
 		c("preemption policy", "providerID: p1", "podPreemptionPolicy: {}", "spec.podPreemptionPolicy: Forbidden"),
 	})
@@ -76,7 +76,7 @@ status: {capacity: {cpu: 4}, addresses: [{type: InternalIP, address: 10.0.0.1}]}
 		kindtest.Change("first pod network", "apiVersion: v1\nkind: Node\nspec: {unschedulable: true}", "unschedulable: true", "podCIDR: 10.1.0.0/24, providerID: p", ""),
 	})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
-		c("allocatable", "status: {", "status: {allocatable: {cpu: -1}, ", "status.allocatable[cpu]: Invalid value"),
+		c("allocatable", "status: {", "status: {allocatable: {cpu: -1}, ", "status.allocatable.cpu: Invalid value"),
 		c("fine", "cpu: 4", "cpu: 8", ""),
 	})
 }
@@ -85,10 +85,12 @@ func TestNamespaceValidation(t *testing.T) {
 	const live = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\nspec: {finalizers: [kubernetes]}\nstatus: {phase: Active}"
 	const dying = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, deletionTimestamp: '2026-01-01T00:00:00Z'}\nspec: {finalizers: [kubernetes]}\nstatus: {phase: Terminating}"
 	kindtest.Create(t, Kinds(), []kindtest.Case{
-		kindtest.Change("finalizer", live, "[kubernetes]", "['/']", "spec.finalizers[0]: Invalid value"),
+		kindtest.Change("finalizer", live, "[kubernetes]", "['/']", "spec.finalizers: Invalid value"),
+		kindtest.Change("finalizer of nobody", live, "[kubernetes]", "[a]", "neither a standard finalizer name nor is it fully qualified"),
 	})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
 		kindtest.Change("active", live, "", "", ""),
+		kindtest.Change("left out", live, "phase: Active", "", ""),
 		kindtest.Change("terminating", dying, "", "", ""),
 		kindtest.Change("terminating, not deleted", live, "phase: Active", "phase: Terminating", "may only be 'Active' if `deletionTimestamp` is empty"),
 		kindtest.Change("deleted and active", dying, "phase: Terminating", "phase: Active", "may only be 'Terminating' if `deletionTimestamp` is not empty"),
@@ -155,7 +157,7 @@ status: {phase: Bound, capacity: {storage: 1Gi}}
 		c("source of another kind", "storageClassName: a", "dataSourceRef: {kind: Pod, name: b}", "must be 'PersistentVolumeClaim' when referencing the default apiGroup"),
 		c("source of a bad group", "storageClassName: a", "dataSourceRef: {apiGroup: A_, kind: B, name: b}", "spec.dataSourceRef.apiGroup: Invalid value"),
 		c("two sources", "storageClassName: a", "dataSource: {kind: PersistentVolumeClaim, name: a}, dataSourceRef: {kind: PersistentVolumeClaim, name: b}", "must match dataSourceRef"),
-		c("a source elsewhere", "storageClassName: a", "dataSource: {kind: PersistentVolumeClaim, name: a}, dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: n}", "may not be specified when dataSourceRef.namespace is specified"),
+		c("a source elsewhere", "storageClassName: a", "dataSource: {kind: PersistentVolumeClaim, name: a}, dataSourceRef: {kind: PersistentVolumeClaim, name: a, namespace: n}", ""),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{
 		v("source", "/disk", "/other", "spec.persistentvolumesource is immutable after creation"),
@@ -359,6 +361,14 @@ spec: {volumeName: v1, storageClassName: fast, accessModes: [ReadWriteOnce]}
 status: {phase: Bound, capacity: {storage: 5Gi}, accessModes: [ReadOnlyMany, ReadWriteOnce]}
 `, Want: "data | Bound | v1 | 5Gi | RWO,ROX | fast | <unset> | <unknown> | (Filesystem)"},
 	})
+}
+
+func TestNodesHaveNoConfigurationOfTheirOwn(t *testing.T) {
+	k, obj := kindtest.Row(t, Kinds(), "apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec: {configSource: {}}\nstatus: {config: {lastKnownGood: {}}}")
+	k.Drop(obj)
+	if n := obj.(*corev1.Node); n.Spec.ConfigSource != nil || n.Status.Config != nil { //nolint:staticcheck // clients may still send it
+		t.Errorf("%+v", n)
+	}
 }
 
 func TestNamespaceIsPrepared(t *testing.T) {

@@ -43,6 +43,16 @@ func claimWarnings(c *corev1.PersistentVolumeClaim) []string {
 	if _, ok := c.Annotations[corev1.BetaStorageClassAnnotation]; ok {
 		out = append(out, field.NewPath("metadata", "annotations").Key(corev1.BetaStorageClassAnnotation).String()+`: deprecated since v1.8; use "storageClassName" attribute instead`)
 	}
+	out = append(out, ClaimSizeWarnings(s, spec)...)
+	if ptr.Deref(s.VolumeAttributesClassName, "") != "" {
+		out = append(out, spec.Child("volumeAttributesClassName").String()+": "+notYet+"nothing modifies volumes by VolumeAttributesClasses")
+	}
+	return out
+}
+
+// ClaimSizeWarnings tell of storage in parts of bytes.
+func ClaimSizeWarnings(s *corev1.PersistentVolumeClaimSpec, spec *field.Path) []string {
+	var out []string
 	for _, r := range []struct {
 		name string
 		of   corev1.ResourceList
@@ -50,9 +60,6 @@ func claimWarnings(c *corev1.PersistentVolumeClaim) []string {
 		if q := r.of[corev1.ResourceStorage]; q.MilliValue()%1000 != 0 {
 			out = append(out, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", spec.Child("resources", r.name).Key("storage"), q.String()))
 		}
-	}
-	if ptr.Deref(s.VolumeAttributesClassName, "") != "" {
-		out = append(out, spec.Child("volumeAttributesClassName").String()+": "+notYet+"nothing modifies volumes by VolumeAttributesClasses")
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -57,7 +57,8 @@ func endpointSlice() kind.Kind {
 			}
 			return nil
 		}),
-		Columns: printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
+		Warnings: kind.Warnings(sliceWarnings),
+		Columns:  printers.Columns("Name", "AddressType", "Ports", "Endpoints", "Age"),
 		Cells: kind.Cells(func(s *discoveryv1.EndpointSlice, now time.Time) []any {
 			ports, addresses := []string{}, []string{}
 			for _, p := range s.Ports {
@@ -93,13 +94,14 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 	var errs field.ErrorList
 	endpoints := field.NewPath("endpoints")
 	if len(s.Endpoints) > maxEndpoints {
-		return append(errs, field.TooMany(endpoints, len(s.Endpoints), maxEndpoints))
+		errs = append(errs, field.TooMany(endpoints, len(s.Endpoints), maxEndpoints))
+	} else {
+		for i := range s.Endpoints {
+			errs = append(errs, validateEndpoint(&s.Endpoints[i], s.AddressType, endpoints.Index(i))...)
+		}
 	}
 	if len(s.Ports) > maxEndpointPorts {
 		return append(errs, field.TooMany(field.NewPath("ports"), len(s.Ports), maxEndpointPorts))
-	}
-	for i := range s.Endpoints {
-		errs = append(errs, validateEndpoint(&s.Endpoints[i], s.AddressType, endpoints.Index(i))...)
 	}
 	names := sets.New[string]()
 	for i, p := range s.Ports {
@@ -112,7 +114,7 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 		if p.Protocol == nil {
 			errs = append(errs, field.Required(at.Child("protocol"), ""))
 		} else {
-			errs = append(errs, validate.Protocol(*p.Protocol, at.Child("protocol"))...)
+			errs = append(errs, validate.Known(*p.Protocol, at.Child("protocol"), corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)...)
 		}
 		if p.AppProtocol != nil {
 			errs = append(errs, validate.QualifiedName(*p.AppProtocol, at.Child("appProtocol"))...)
@@ -125,13 +127,7 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	var errs field.ErrorList
 	addresses := path.Child("addresses")
 	for i, a := range e.Addresses {
-		at := addresses.Index(i)
-		switch t {
-		case discoveryv1.AddressTypeFQDN:
-			errs = append(errs, validation.IsFullyQualifiedDomainName(at, a)...)
-		case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6: // of a type that is refused, nothing is known
-			errs = append(errs, validateAddress(a, t, at, addresses)...)
-		}
+		errs = append(errs, validateAddress(a, t, addresses.Index(i), addresses)...)
 	}
 	if e.NodeName != nil {
 		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*e.NodeName), path.Child("nodeName"), *e.NodeName)...)
@@ -145,19 +141,42 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	return errs
 }
 
+// validateAddress of a type that is refused says nothing: nothing is known of it.
 func validateAddress(a string, t discoveryv1.AddressType, path, list *field.Path) field.ErrorList {
-	ip, err := netip.ParseAddr(a)
-	if err != nil {
-		return field.ErrorList{field.Invalid(path, a, "must be a valid IP address")}
-	}
 	var errs field.ErrorList
-	switch {
-	case t == discoveryv1.AddressTypeIPv4 && !ip.Is4():
-		errs = append(errs, field.Invalid(list, a, "must be an IPv4 address"))
-	case t == discoveryv1.AddressTypeIPv6 && !ip.Is6():
-		errs = append(errs, field.Invalid(list, a, "must be an IPv6 address"))
+	switch t {
+	case discoveryv1.AddressTypeFQDN:
+		return validation.IsFullyQualifiedDomainName(path, a)
+	case discoveryv1.AddressTypeIPv4:
+		errs = validate.IP(a, path)
+	case discoveryv1.AddressTypeIPv6:
+		errs = validation.IsValidIP(path, a)
+	default:
+		return nil
 	}
-	return append(errs, validate.EndpointIP(ip, path)...)
+	if len(errs) > 0 {
+		return errs
+	}
+	if v6 := netutils.IsIPv6String(a); v6 != (t == discoveryv1.AddressTypeIPv6) {
+		errs = append(errs, field.Invalid(list, a, fmt.Sprintf("must be an %s address", t)))
+	}
+	return append(errs, validate.EndpointIP(a, path)...)
+}
+
+// sliceWarnings leaves out the slices of our own controllers, which write addresses in the form
+// that all readers understand.
+func sliceWarnings(s *discoveryv1.EndpointSlice) []string {
+	switch s.Labels[discoveryv1.LabelManagedBy] {
+	case "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io":
+		return nil
+	}
+	var out []string
+	for i := range s.Endpoints {
+		for k, a := range s.Endpoints[i].Addresses {
+			out = append(out, validate.IPWarnings(a, field.NewPath("endpoints").Index(i).Child("addresses").Index(k))...)
+		}
+	}
+	return out
 }
 
 func validateHints(h *discoveryv1.EndpointHints, path *field.Path) field.ErrorList {

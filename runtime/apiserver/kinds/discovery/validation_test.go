@@ -34,6 +34,8 @@ func TestValidation(t *testing.T) {
 		c("address", "10.0.0.1", "here", "must be a valid IP address"),
 		c("another family", "10.0.0.1", "'fd00::1'", "must be an IPv4 address"),
 		c("v4 of v6", "addressType: IPv4", "addressType: IPv6", "must be an IPv6 address"),
+		c("leading zeros", "10.0.0.1", "10.0.0.01", "must not have leading 0s"),
+		c("long form of v6", "addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]", "addressType: IPv6\nendpoints: [{addresses: ['fd00:0::1']", "endpoints[0].addresses[0]: Invalid value"),
 		c("name", "addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]", "addressType: FQDN\nendpoints: [{addresses: [a.example.com]", ""),
 		c("no name", "addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]", "addressType: FQDN\nendpoints: [{addresses: [a]", "endpoints[0].addresses[0]: Invalid value"),
 		c("no address", "[10.0.0.1]", "[]", "endpoints[0].addresses: Required value"),

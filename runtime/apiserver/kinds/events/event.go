@@ -18,6 +18,7 @@ func event() kind.Kind {
 		GVK:          eventsv1.SchemeGroupVersion.WithKind("Event"),
 		Resource:     "events",
 		NoDependents: true,
+		ValidateName: validate.PathSegmentName,
 		ShortNames:   []string{"ev"},
 		Namespaced:   true,
 		Alias: &kind.Alias{

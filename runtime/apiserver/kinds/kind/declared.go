@@ -12,7 +12,7 @@ import (
 
 // Declared is for validation that is generated from the tags of the published
 // types. Rules that Kubernetes declares in shadow only (+k8s:alpha) are not
-// enforced. off are the feature gates that the type's tags name; none of them is on.
+// enforced. off are the feature gates that the type's tags name and that are off.
 func Declared[T runtime.Object](f func(ctx context.Context, op operation.Operation, path *field.Path, obj, old T) field.ErrorList, off ...string) func(context.Context, operation.Operation, runtime.Object, runtime.Object) field.ErrorList {
 	gates := make(map[string]bool, len(off))
 	for _, gate := range off {
@@ -30,8 +30,26 @@ func DeclaredWith[T runtime.Object](gates map[string]bool, f func(ctx context.Co
 		if len(errs) == 0 {
 			return nil
 		}
+		if op.Type == operation.Update && slices.ContainsFunc(errs, immutable) {
+			var none T
+			errs = merge(errs, f(ctx, operation.Operation{Type: operation.Create, Options: gates, Request: op.Request}, nil, obj.(T), none))
+		}
 		return apivalidate.FilterEnforcedDeclarativeErrors(ctx, errs, true)
 	}
+}
+
+// immutable: the rules of what may not change are not looked at once it has. Kubernetes tells
+// of them all the same, as it did when they were written by hand.
+func immutable(e *field.Error) bool { return e.Origin == "immutable" || e.Origin == "update" }
+
+// merge adds those of more that are of no field and type that is told of already.
+func merge(errs, more field.ErrorList) field.ErrorList {
+	for _, m := range more {
+		if !slices.ContainsFunc(errs, func(e *field.Error) bool { return e.Field == m.Field && e.Type == m.Type }) {
+			errs = append(errs, m)
+		}
+	}
+	return errs
 }
 
 // ErrorsOnCreate are what is wrong with a new object, by Validate, ValidateCreate and Declared.

@@ -56,6 +56,9 @@ type Kind struct {
 	// Generation says that metadata.generation is 1 of a new object and counts the writes
 	// that change anything but metadata and status. Kinds without keep what a client sends.
 	Generation bool
+	// CountsDropped says that the count goes by what the client wrote, before PrepareForUpdate
+	// took out what is off.
+	CountsDropped bool
 	// NewHasStatus says that a new object may bring its status (nodes).
 	NewHasStatus bool
 	// AnyFinalizer says that finalizers need neither be qualified nor known. Few kinds do.
@@ -72,6 +75,9 @@ type Kind struct {
 	// Default fills defaults, when an object is decoded and before it is stored.
 	// It must be idempotent.
 	Default func(obj runtime.Object)
+	// DefaultTimes fills the times that default to now, with the other defaults: the client
+	// that left one out owns it.
+	DefaultTimes func(obj runtime.Object, now time.Time)
 	// Drop takes fields of features that are off out of what a client wrote. The client owns
 	// them all the same: who owns what is recorded before.
 	Drop func(obj runtime.Object)
@@ -96,6 +102,9 @@ type Kind struct {
 	ValidateCreate       func(obj runtime.Object) field.ErrorList // what only a new object is held to
 	ValidateUpdate       func(obj, old runtime.Object) field.ErrorList
 	ValidateStatusUpdate func(obj, old runtime.Object) field.ErrorList
+	// ValidateAddresses checks what addresses an object asks for before it is given any; of
+	// the rest its writer is told once there are some. old is nil on create.
+	ValidateAddresses func(obj, old runtime.Object) field.ErrorList
 	// Unsupported are the parts of an object that the API has and the cluster does not do;
 	// they are refused. An update may keep those that the old object has, so that what an
 	// earlier release accepted can still be changed and removed.
@@ -109,6 +118,8 @@ type Kind struct {
 	// ValidateName reports what is wrong with a name; prefix is true for a
 	// generateName. Nil takes the DNS subdomain rule.
 	ValidateName func(name string, prefix bool) []string
+	// NamesAsGiven says that a generateName is the name: with anything added it would be none.
+	NamesAsGiven bool
 	// Warnings are sent to the client with a create or update that succeeds.
 	Warnings func(obj runtime.Object) []string
 	// WarnsOnChange says that an update is warned of where it changes more than metadata and
@@ -116,6 +127,10 @@ type Kind struct {
 	WarnsOnChange bool
 	// WarningsOnCreate are those that only a new object gets.
 	WarningsOnCreate func(obj runtime.Object) []string
+	// WarningsOnUpdate are those of what an update changes.
+	WarningsOnUpdate func(obj, old runtime.Object) []string
+	// StatusWarnings are sent with a write to status that succeeds.
+	StatusWarnings func(obj runtime.Object) []string
 
 	// GracePeriod returns the seconds between a delete and the object's removal,
 	// given the client's wish (nil: none); ok is false for kinds that are removed

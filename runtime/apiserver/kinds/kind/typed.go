@@ -66,6 +66,11 @@ func Warnings[T runtime.Object](f func(T) []string) func(runtime.Object) []strin
 	return func(obj runtime.Object) []string { return f(obj.(T)) }
 }
 
+// UpdateWarnings is for warnings of what an update changes.
+func UpdateWarnings[T runtime.Object](f func(obj, old T) []string) func(obj, old runtime.Object) []string {
+	return func(obj, old runtime.Object) []string { return f(obj.(T), old.(T)) }
+}
+
 // NotYet is for kinds that are kept for their clients and that nothing acts on yet: each
 // write is answered with a warning that says so.
 func NotYet(text string) func(runtime.Object) []string {

@@ -9,6 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -25,10 +26,28 @@ func ingress() kind.Kind {
 		Namespaced: true,
 		Status:     true,
 		Validate:   kind.Check(validateIngress),
-		Columns:    printers.Columns("Name", "Class", "Hosts", "Address", "Ports", "Age"),
-		Cells:      kind.Cells(ingressCells),
+		ValidateCreate: kind.Check(func(i *networkingv1.Ingress) field.ErrorList {
+			class, ok := i.Annotations[classAnnotation]
+			if !ok || i.Spec.IngressClassName == nil || class == *i.Spec.IngressClassName {
+				return nil
+			}
+			return field.ErrorList{field.Invalid(field.NewPath("annotations").Child(classAnnotation), class, "must match `ingressClassName` when both are specified")}
+		}),
+		ValidateStatusUpdate: kind.CheckUpdate(validateIngressStatus),
+		StatusWarnings: kind.Warnings(func(i *networkingv1.Ingress) []string {
+			var out []string
+			for k, in := range i.Status.LoadBalancer.Ingress {
+				out = append(out, validate.IPWarnings(in.IP, field.NewPath("status", "loadBalancer", "ingress").Index(k))...)
+			}
+			return out
+		}),
+		Columns: printers.Columns("Name", "Class", "Hosts", "Address", "Ports", "Age"),
+		Cells:   kind.Cells(ingressCells),
 	}
 }
+
+// classAnnotation named the class of an Ingress before a field did.
+const classAnnotation = "kubernetes.io/ingress.class"
 
 func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 	s, spec := &i.Spec, field.NewPath("spec")
@@ -40,7 +59,7 @@ func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 		errs = append(errs, validateBackend(s.DefaultBackend, spec.Child("defaultBackend"))...)
 	}
 	if s.IngressClassName != nil {
-		errs = append(errs, validate.DNSSubdomain(*s.IngressClassName, spec.Child("ingressClassName"))...)
+		errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*s.IngressClassName), spec.Child("ingressClassName"), *s.IngressClassName)...)
 	}
 	for k, t := range s.TLS {
 		for h, host := range t.Hosts {
@@ -53,6 +72,7 @@ func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 	for k := range s.Rules {
 		r, at := &s.Rules[k], spec.Child("rules").Index(k)
 		if r.Host != "" {
+			errs = append(errs, noIP(r.Host, at.Child("host"))...)
 			errs = append(errs, ingressHost(r.Host, at.Child("host"))...)
 		}
 		if r.HTTP == nil {
@@ -63,6 +83,33 @@ func validateIngress(i *networkingv1.Ingress) field.ErrorList {
 		}
 		for n := range r.HTTP.Paths {
 			errs = append(errs, validateIngressPath(&r.HTTP.Paths[n], at.Child("http", "paths").Index(n))...)
+		}
+	}
+	return errs
+}
+
+func noIP(host string, path *field.Path) field.ErrorList {
+	if netutils.ParseIPSloppy(host) == nil {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, host, "must be a DNS name, not an IP address")}
+}
+
+// validateIngressStatus checks where a controller says that it listens.
+func validateIngressStatus(i, old *networkingv1.Ingress) field.ErrorList {
+	var errs field.ErrorList
+	var had []string
+	for _, in := range old.Status.LoadBalancer.Ingress {
+		had = append(had, in.IP)
+	}
+	for k, in := range i.Status.LoadBalancer.Ingress {
+		at := field.NewPath("status", "loadBalancer", "ingress").Index(k)
+		if in.IP != "" {
+			errs = append(errs, validate.IP(in.IP, at.Child("ip"), had...)...)
+		}
+		if in.Hostname != "" {
+			errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(in.Hostname), at.Child("hostname"), in.Hostname)...)
+			errs = append(errs, noIP(in.Hostname, at.Child("hostname"))...)
 		}
 	}
 	return errs

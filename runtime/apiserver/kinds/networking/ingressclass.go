@@ -44,9 +44,13 @@ func ingressClass() kind.Kind {
 	}
 }
 
+// maxController is the longest name of a controller.
+const maxController = 250
+
 func validateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := validation.IsDomainPrefixedPath(spec.Child("controller"), c.Spec.Controller)
+	errs := validate.TooLong(len(c.Spec.Controller), maxController, spec.Child("controller"))
+	errs = append(errs, validation.IsDomainPrefixedPath(spec.Child("controller"), c.Spec.Controller)...)
 	p, path := c.Spec.Parameters, spec.Child("parameters")
 	if p == nil {
 		return errs

@@ -26,6 +26,7 @@ func ipAddress() kind.Kind {
 			return validateParent(a.Spec.ParentRef, field.NewPath("spec", "parentRef"))
 		}),
 		ValidateName: ipAddressName,
+		NamesAsGiven: true,
 		Columns:      printers.Columns("Name", "ParentRef"),
 		Cells: kind.Cells(func(a *networkingv1.IPAddress, _ time.Time) []any {
 			return []any{a.Name, parentText(a.Spec.ParentRef)}

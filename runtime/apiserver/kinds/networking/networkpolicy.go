@@ -1,14 +1,13 @@
 package networking
 
 import (
-	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
@@ -25,6 +24,7 @@ func networkPolicy() kind.Kind {
 		Default:    kind.On(defaultNetworkPolicy),
 		Declared:   kind.Declared(Validate_NetworkPolicy),
 		Validate:   kind.Check(validateNetworkPolicy),
+		Warnings:   kind.Warnings(networkPolicyWarnings),
 		Columns:    printers.Columns("Name", "Pod-Selector", "Age"),
 		Cells: kind.Cells(func(p *networkingv1.NetworkPolicy, now time.Time) []any {
 			return []any{p.Name, printers.Selector(&p.Spec.PodSelector), printers.Age(p.ObjectMeta, now)}
@@ -68,7 +68,7 @@ func validateNetworkPolicy(p *networkingv1.NetworkPolicy) field.ErrorList {
 		errs = append(errs, validatePeers(r.To, at.Child("to"))...)
 	}
 	if len(s.PolicyTypes) > 2 {
-		errs = append(errs, field.Invalid(spec.Child("policyTypes"), s.PolicyTypes, "may not specify more than two policyTypes"))
+		return append(errs, field.Invalid(spec.Child("policyTypes"), s.PolicyTypes, "may not specify more than two policyTypes"))
 	}
 	for i, t := range s.PolicyTypes {
 		errs = append(errs, validate.Known(t, spec.Child("policyTypes").Index(i), networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress)...)
@@ -81,7 +81,7 @@ func validatePolicyPorts(ports []networkingv1.NetworkPolicyPort, path *field.Pat
 	for i, p := range ports {
 		at := path.Index(i)
 		if p.Protocol != nil {
-			errs = append(errs, validate.Protocol(*p.Protocol, at.Child("protocol"))...)
+			errs = append(errs, validate.Known(*p.Protocol, at.Child("protocol"), corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)...)
 		}
 		if p.Port != nil {
 			errs = append(errs, validate.PortOrName(*p.Port, at.Child("port"))...)
@@ -126,21 +126,45 @@ func validateIPBlock(b *networkingv1.IPBlock, path *field.Path) field.ErrorList 
 	if b.CIDR == "" {
 		return nil // declared as required
 	}
-	errs := validation.IsValidCIDRForLegacyField(path.Child("cidr"), b.CIDR, false, nil)
-	if len(errs) > 0 {
+	errs := validate.CIDR(b.CIDR, path.Child("cidr"))
+	_, outer, err := netutils.ParseCIDRSloppy(b.CIDR)
+	if err != nil {
 		return errs
 	}
-	outer, err := netip.ParsePrefix(b.CIDR)
+	outerBits, _ := outer.Mask.Size()
 	for i, e := range b.Except {
 		at := path.Child("except").Index(i)
-		if bad := validation.IsValidCIDRForLegacyField(at, e, false, nil); len(bad) > 0 {
-			errs = append(errs, bad...)
+		errs = append(errs, validate.CIDR(e, at)...)
+		_, inner, err := netutils.ParseCIDRSloppy(e)
+		if err != nil {
 			continue
 		}
-		inner, innerErr := netip.ParsePrefix(e)
-		if err == nil && innerErr == nil && (!outer.Contains(inner.Addr()) || inner.Bits() <= outer.Bits()) {
+		if innerBits, _ := inner.Mask.Size(); !outer.Contains(inner.IP) || innerBits <= outerBits {
 			errs = append(errs, field.Invalid(at, e, "must be a strict subset of `cidr`"))
 		}
 	}
 	return errs
+}
+
+func networkPolicyWarnings(p *networkingv1.NetworkPolicy) []string {
+	var out []string
+	peers := func(peers []networkingv1.NetworkPolicyPeer, path *field.Path) {
+		for i, peer := range peers {
+			at := path.Index(i).Child("ipBlock")
+			if peer.IPBlock == nil {
+				continue
+			}
+			out = append(out, validate.CIDRWarnings(peer.IPBlock.CIDR, at.Child("cidr"))...)
+			for k, e := range peer.IPBlock.Except {
+				out = append(out, validate.CIDRWarnings(e, at.Child("except").Index(k))...)
+			}
+		}
+	}
+	for i, r := range p.Spec.Ingress {
+		peers(r.From, field.NewPath("spec", "ingress").Index(i).Child("from"))
+	}
+	for i, r := range p.Spec.Egress {
+		peers(r.To, field.NewPath("spec", "egress").Index(i).Child("to"))
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package networking
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kindtest"
@@ -62,6 +63,7 @@ func TestNetworkPolicyValidation(t *testing.T) {
 		c("outside the block", "10.1.0.0/16", "11.1.0.0/16", "must be a strict subset of `cidr`"),
 		c("all of the block", "10.1.0.0/16", "10.0.0.0/8", "must be a strict subset of `cidr`"),
 		c("exception", "10.1.0.0/16", "10.1.0.0/160", "except[0]: Invalid value"),
+		c("bits beyond the prefix", "10.0.0.0/8", "10.0.0.1/8", "ipBlock.cidr: Invalid value"),
 		c("peer's pods", "{c: d}", "{'/': d}", "spec.egress[0].to[0].podSelector"),
 	})
 }
@@ -76,6 +78,8 @@ func TestIngressValidation(t *testing.T) {
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("fine", "", "", ""),
 		c("class", "ingressClassName: web", "ingressClassName: W", "spec.ingressClassName: Invalid value"),
+		c("no class", "ingressClassName: web", "ingressClassName: ''", "spec.ingressClassName: Invalid value"),
+		c("host that is an address", `"*.example.com"`, "10.0.0.1", "must be a DNS name, not an IP address"),
 		c("backend kind", "kind: Bucket, ", "", "spec.defaultBackend.resource.kind: Required value"),
 		c("backend name", ", name: b}", "}", "spec.defaultBackend.resource.name: Required value"),
 		c("two backends", "{resource: {", "{service: {name: a, port: {number: 1}}, resource: {", "cannot set both resource and service backends"),
@@ -105,6 +109,7 @@ func TestIngressValidation(t *testing.T) {
 		kindtest.Change("no rules", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nspec: {}", "", "", "either `defaultBackend` or `rules` must be specified"),
 		k("fine", "", "", ""),
 		k("controller", "example.com/a", "a", "spec.controller: Invalid value"),
+		k("long controller", "example.com/a", "example.com/"+strings.Repeat("a", 240), "spec.controller: Too long"),
 		k("group of parameters", "apiGroup: g", "apiGroup: G_", "spec.parameters.apiGroup: Invalid value"),
 		k("namespace of parameters", "namespace: ns", "namespace: N_", "spec.parameters.namespace: Invalid value"),
 		k("kind", "kind: K, ", "", "spec.parameters.kind: Required value"),

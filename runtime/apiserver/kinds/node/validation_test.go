@@ -18,7 +18,8 @@ func TestValidation(t *testing.T) {
 		c("fine", "", "", ""),
 		c("no handler", "handler: runc\n", "", "handler: Required value"),
 		c("handler", "runc", "run_c", "handler: Invalid value"),
-		c("overhead", "cpu: 1", "cpu: -1", "overhead.podFixed[cpu]: Invalid value"),
+		c("toleration twice", "[{key: a, operator: Exists}]", "[{key: a, operator: Exists}, {key: a, operator: Exists}]", "scheduling.tolerations[1]: Duplicate value"),
+		c("overhead", "cpu: 1", "cpu: -1", "overhead.limits[cpu]: Invalid value"),
 		c("selector", "{a: b}", "{'/': b}", "scheduling.nodeSelector: Invalid value"),
 		c("toleration", "operator: Exists", "operator: X", "scheduling.tolerations[0].operator: Unsupported value"),
 	})

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -26,7 +27,8 @@ func podDisruptionBudget() kind.Kind {
 		Validate:               kind.Check(validatePDB),
 		ValidateStatusUpdate: kind.CheckUpdate(func(b, _ *policyv1.PodDisruptionBudget) field.ErrorList {
 			s, path := &b.Status, field.NewPath("status")
-			errs := validate.NonNegative(s.DisruptionsAllowed, path.Child("disruptionsAllowed"))
+			errs := metavalidation.ValidateConditions(s.Conditions, path.Child("conditions"))
+			errs = append(errs, validate.NonNegative(s.DisruptionsAllowed, path.Child("disruptionsAllowed"))...)
 			errs = append(errs, validate.NonNegative(s.CurrentHealthy, path.Child("currentHealthy"))...)
 			errs = append(errs, validate.NonNegative(s.DesiredHealthy, path.Child("desiredHealthy"))...)
 			return append(errs, validate.NonNegative(s.ExpectedPods, path.Child("expectedPods"))...)

@@ -30,6 +30,7 @@ func TestValidation(t *testing.T) {
 		c("policy", "AlwaysAllow", "Maybe", "spec.unhealthyPodEvictionPolicy: Unsupported value"),
 	})
 	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		c("condition", "{disruptionsAllowed: 1", "{conditions: [{type: A, status: Perhaps, reason: R, lastTransitionTime: '2026-01-01T00:00:00Z'}], disruptionsAllowed: 1", "status.conditions[0].status: Unsupported value"),
 		c("fine", "", "", ""), c("allowed", "Allowed: 1", "Allowed: -1", "status.disruptionsAllowed: Invalid value"), c("current", "currentHealthy: 2", "currentHealthy: -2", "status.currentHealthy: Invalid value"),
 		c("desired", "desiredHealthy: 1", "desiredHealthy: -1", "status.desiredHealthy: Invalid value"), c("expected", "expectedPods: 2", "expectedPods: -2", "status.expectedPods: Invalid value"),
 	})

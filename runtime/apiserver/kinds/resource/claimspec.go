@@ -12,16 +12,24 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
 )
 
-// defaultClaim fills in how many devices are asked for.
+// defaultClaim fills in how many devices are asked for, and what of them is put up with.
 func defaultClaim(s *resourcev1.ResourceClaimSpec) {
 	for i := range s.Devices.Requests {
 		r := &s.Devices.Requests[i]
 		if e := r.Exactly; e != nil {
 			defaultAmount(&e.AllocationMode, &e.Count)
+			defaultTolerations(e.Tolerations)
 		}
 		for k := range r.FirstAvailable {
 			defaultAmount(&r.FirstAvailable[k].AllocationMode, &r.FirstAvailable[k].Count)
+			defaultTolerations(r.FirstAvailable[k].Tolerations)
 		}
+	}
+}
+
+func defaultTolerations(list []resourcev1.DeviceToleration) {
+	for i := range list {
+		kind.SetDefault(&list[i].Operator, resourcev1.DeviceTolerationOpEqual)
 	}
 }
 

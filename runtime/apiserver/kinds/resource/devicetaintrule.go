@@ -23,15 +23,15 @@ func deviceTaintRule() kind.Kind {
 		NoWatchCache:           true,
 		RequireResourceVersion: true,
 		Declared:               declared(Validate_DeviceTaintRule),
-		StampNew: kind.StampNew(func(r *resourcev1.DeviceTaintRule, now time.Time) {
+		DefaultTimes: kind.StampNew(func(r *resourcev1.DeviceTaintRule, now time.Time) {
 			stampTaint(&r.Spec.Taint, now)
 		}),
 		// The time is that of the effect.
 		StampUpdate: kind.Stamp(func(r, old *resourcev1.DeviceTaintRule, now time.Time) {
 			if taint := &r.Spec.Taint; taint.Effect != old.Spec.Taint.Effect && taint.TimeAdded.Equal(old.Spec.Taint.TimeAdded) {
 				taint.TimeAdded = nil
+				stampTaint(taint, now)
 			}
-			stampTaint(&r.Spec.Taint, now)
 		}),
 		Validate: kind.Check(func(r *resourcev1.DeviceTaintRule) field.ErrorList {
 			spec := field.NewPath("spec")

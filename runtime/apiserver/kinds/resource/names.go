@@ -27,6 +27,26 @@ func declared[T runtime.Object](f func(ctx context.Context, op operation.Operati
 	}
 }
 
+// fixed leaves out what is below a field that may not change: that it may not is all that there
+// is to say.
+func fixed(check func(context.Context, operation.Operation, runtime.Object, runtime.Object) field.ErrorList) func(context.Context, operation.Operation, runtime.Object, runtime.Object) field.ErrorList {
+	return func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList {
+		errs := check(ctx, op, obj, old)
+		below := func(e *field.Error) bool {
+			return slices.ContainsFunc(errs, func(of *field.Error) bool {
+				return of.Origin == "immutable" && strings.HasPrefix(e.Field, of.Field+".")
+			})
+		}
+		var out field.ErrorList
+		for _, e := range errs {
+			if !below(e) {
+				out = append(out, e)
+			}
+		}
+		return out
+	}
+}
+
 func sorted(errs field.ErrorList) field.ErrorList {
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs

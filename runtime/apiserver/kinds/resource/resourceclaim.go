@@ -34,7 +34,7 @@ func resourceClaim() kind.Kind {
 			}
 			dropDeallocated(c, old)
 		}),
-		Declared: declared(Validate_ResourceClaim),
+		Declared: fixed(declared(Validate_ResourceClaim)),
 		// An update changes nothing of the spec, which is declared.
 		ValidateCreate: kind.Check(func(c *resourcev1.ResourceClaim) field.ErrorList {
 			return validateClaimSpec(&c.Spec, field.NewPath("spec"))

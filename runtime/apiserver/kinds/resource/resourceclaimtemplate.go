@@ -4,7 +4,6 @@ import (
 	"time"
 
 	resourcev1 "k8s.io/api/resource/v1"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -26,8 +25,7 @@ func resourceClaimTemplate() kind.Kind {
 		Declared:         declared(Validate_ResourceClaimTemplate),
 		Validate: kind.Check(func(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
 			spec := field.NewPath("spec")
-			errs := sorted(apivalidation.ValidateAnnotations(t.Spec.Annotations, spec.Child("metadata", "annotations")))
-			errs = append(errs, sorted(validate.Labels(t.Spec.Labels, spec.Child("metadata", "labels")))...)
+			errs := sorted(validate.TemplateMeta(&t.Spec.ObjectMeta, spec.Child("metadata")))
 			return append(errs, validateClaimSpec(&t.Spec.Spec, spec.Child("spec"))...)
 		}),
 		ValidateUpdate: kind.CheckUpdate(func(t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {

@@ -24,12 +24,12 @@ func resourceSlice() kind.Kind {
 		GVK:              resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"),
 		Resource:         "resourceslices",
 		Generation:       true,
+		CountsDropped:    true,
 		ReturnsDeleted:   true,
 		NoWatchCache:     true,
 		PrepareForCreate: kind.On(dropFromSlice),
 		PrepareForUpdate: kind.OnUpdate(func(s, _ *resourcev1.ResourceSlice) { dropFromSlice(s) }),
-		StampNew:         kind.StampNew(stampTaints),
-		StampUpdate:      kind.Stamp(func(s, _ *resourcev1.ResourceSlice, now time.Time) { stampTaints(s, now) }),
+		DefaultTimes:     kind.StampNew(stampTaints),
 		Declared:         declared(Validate_ResourceSlice),
 		Validate: kind.Check(func(s *resourcev1.ResourceSlice) field.ErrorList {
 			return validateSlice(&s.Spec)

@@ -101,7 +101,7 @@ func TestTaintsAreStamped(t *testing.T) {
 	row, obj := kindtest.Row(t, Kinds(), sampleRule)
 	rule := obj.(*resourcev1.DeviceTaintRule)
 	rule.Spec.Taint.TimeAdded = nil
-	row.StampNew(rule, now)
+	row.DefaultTimes(rule, now)
 	if got := rule.Spec.Taint.TimeAdded; !got.Time.Equal(now.Truncate(time.Second)) {
 		t.Errorf("new: %v", got)
 	}
@@ -119,6 +119,7 @@ func TestTaintsAreStamped(t *testing.T) {
 		old.Spec.Taint.TimeAdded = &before
 		r := old.DeepCopy()
 		r.Spec.Taint.Effect, r.Spec.Taint.TimeAdded = test.effect, test.added
+		row.DefaultTimes(r, now)
 		row.StampUpdate(r, old, now)
 		if got := r.Spec.Taint.TimeAdded; !got.Time.Equal(test.want) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
@@ -127,7 +128,7 @@ func TestTaintsAreStamped(t *testing.T) {
 	row, obj = kindtest.Row(t, Kinds(), sampleSlice)
 	slice := obj.(*resourcev1.ResourceSlice)
 	slice.Spec.Devices[0].Taints = []resourcev1.DeviceTaint{{Key: "a", TimeAdded: &before}, {Key: "b"}}
-	row.StampUpdate(slice, slice, now)
+	row.DefaultTimes(slice, now)
 	if taints := slice.Spec.Devices[0].Taints; !taints[0].TimeAdded.Equal(&before) || !taints[1].TimeAdded.Time.Equal(now.Truncate(time.Second)) {
 		t.Errorf("of a device: %v", taints)
 	}
@@ -183,7 +184,10 @@ func TestResourceClaim(t *testing.T) {
 		return kindtest.Change(name, sampleClaim, from, to, want)
 	}
 	kindtest.Create(t, Kinds(), claimCases(c))
-	kindtest.Update(t, Kinds(), []kindtest.Case{c("the same", "", "", ""), c("another", "name: r,", "name: s,", "spec: Invalid value")})
+	kindtest.Update(t, Kinds(), []kindtest.Case{c("the same", "", "", ""), c("another", "name: r,", "name: s,", "spec: Invalid value"),
+		// Nothing more is told of what may not change.
+		c("another that is wrong too", "name: r,", "name: R_,", "spec: Invalid value: null: field is immutable"),
+		kindtest.Change("only that", sampleClaim, "driver: d.example.com", "driver: a_b", "spec: Invalid value")})
 	_, obj := kindtest.Row(t, Kinds(), sampleClaim)
 	requests := obj.(*resourcev1.ResourceClaim).Spec.Devices.Requests
 	if e := requests[0].Exactly; e.AllocationMode != resourcev1.DeviceAllocationModeExactCount || e.Count != 1 {
@@ -203,6 +207,7 @@ func TestResourceClaimTemplate(t *testing.T) {
 	}
 	kindtest.Create(t, Kinds(), append(claimCases(c),
 		c("label", "labels: {a: b}", "labels: {a: '*'}", "spec.metadata.labels: Invalid value"),
+		c("name", "labels: {a: b}", "name: x", "spec.metadata.name: Forbidden: cannot be set"),
 		c("annotation", "annotations: {a: b}", "annotations: {'*': b}", "spec.metadata.annotations: Invalid value"),
 	))
 	kindtest.Update(t, Kinds(), []kindtest.Case{c("the same", "", "", ""), c("another", "name: r,", "name: s,", "spec: Invalid value")})

@@ -45,28 +45,38 @@ func csiDriver() kind.Kind {
 			s, spec := &d.Spec, field.NewPath("spec")
 			var errs field.ErrorList
 			if s.FSGroupPolicy != nil {
-				errs = append(errs, validate.OneOf(*s.FSGroupPolicy, spec.Child("fsGroupPolicy"), storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy,
+				errs = append(errs, validate.Known(*s.FSGroupPolicy, spec.Child("fsGroupPolicy"), storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy,
 					storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy)...)
 			}
 			for _, m := range s.VolumeLifecycleModes {
-				errs = append(errs, validate.OneOf(m, spec.Child("volumeLifecycleModes"), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
+				errs = append(errs, validate.Known(m, spec.Child("volumeLifecycleModes"), storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
 			}
 			audiences := sets.New[string]()
 			for i, t := range s.TokenRequests {
 				at := spec.Child("tokenRequests").Index(i)
 				if audiences.Has(t.Audience) {
 					errs = append(errs, field.Duplicate(at.Child("audience"), t.Audience))
+					continue
 				}
 				audiences.Insert(t.Audience)
 				if t.ExpirationSeconds != nil && *t.ExpirationSeconds < 600 {
 					errs = append(errs, field.Invalid(at.Child("expirationSeconds"), *t.ExpirationSeconds, "may not specify a duration less than 10 minutes"))
 				}
+				if t.ExpirationSeconds != nil && *t.ExpirationSeconds > 1<<32 {
+					errs = append(errs, field.Invalid(at.Child("expirationSeconds"), *t.ExpirationSeconds, "may not specify a duration larger than 2^32 seconds"))
+				}
+			}
+			if p := s.NodeAllocatableUpdatePeriodSeconds; p != nil && *p < 10 {
+				errs = append(errs, field.Invalid(spec.Child("nodeAllocatableUpdatePeriodSeconds"), *p, "must be greater than or equal to 10 seconds"))
+			}
+			if s.ServiceAccountTokenInSecrets != nil && len(s.TokenRequests) == 0 {
+				errs = append(errs, field.Invalid(spec.Child("serviceAccountTokenInSecrets"), *s.ServiceAccountTokenInSecrets, "serviceAccountTokenInSecrets is set but no tokenRequests are specified"))
 			}
 			return errs
 		}),
 		ValidateUpdate: kind.CheckUpdate(func(d, old *storagev1.CSIDriver) field.ErrorList {
 			spec := field.NewPath("spec")
-			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachRequired"))
+			errs := validate.Immutable(d.Spec.AttachRequired, old.Spec.AttachRequired, spec.Child("attachedRequired")) // upstream's spelling
 			return append(errs, validate.Immutable(d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes, spec.Child("volumeLifecycleModes"))...)
 		}),
 		Warnings: kind.Warnings(func(d *storagev1.CSIDriver) []string {
@@ -74,6 +84,13 @@ func csiDriver() kind.Kind {
 				return nil
 			}
 			return []string{field.NewPath("spec", "seLinuxMount").String() + ": not supported by this cluster yet: volumes are not mounted with an SELinux context"}
+		}),
+		WarningsOnCreate: kind.Warnings(tokenWarnings),
+		WarningsOnUpdate: kind.UpdateWarnings(func(d, old *storagev1.CSIDriver) []string {
+			if equality.Semantic.DeepEqual(d.Spec.TokenRequests, old.Spec.TokenRequests) {
+				return nil
+			}
+			return tokenWarnings(d)
 		}),
 		Columns: printers.Columns("Name", "?AttachRequired", "?PodInfoOnMount", "?StorageCapacity", "TokenRequests", "?RequiresRepublish", "Modes", "Age"),
 		Cells: kind.Cells(func(d *storagev1.CSIDriver, now time.Time) []any {
@@ -89,6 +106,14 @@ func csiDriver() kind.Kind {
 		}),
 		RequireResourceVersion: true,
 	}
+}
+
+// tokenWarnings tells of tokens that a driver is given where it may log them.
+func tokenWarnings(d *storagev1.CSIDriver) []string {
+	if len(d.Spec.TokenRequests) == 0 || d.Spec.ServiceAccountTokenInSecrets != nil {
+		return nil
+	}
+	return []string{"spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes"}
 }
 
 // storageText prints a list of names, cut short after ten.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,7 +43,7 @@ func storageClass() kind.Kind {
 func validateStorageClass(c *storagev1.StorageClass) field.ErrorList {
 	var errs field.ErrorList
 	if c.Provisioner != "" {
-		errs = append(errs, validate.QualifiedName(c.Provisioner, field.NewPath("provisioner"))...)
+		errs = append(errs, validate.QualifiedName(strings.ToLower(c.Provisioner), field.NewPath("provisioner"))...)
 	}
 	size := 0
 	for k, v := range c.Parameters {
@@ -57,12 +58,12 @@ func validateStorageClass(c *storagev1.StorageClass) field.ErrorList {
 	}
 	errs = append(errs, allowedTopologies(c.AllowedTopologies, field.NewPath("allowedTopologies"))...)
 	if c.ReclaimPolicy != nil {
-		errs = append(errs, validate.OneOf(*c.ReclaimPolicy, field.NewPath("reclaimPolicy"), corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)...)
+		errs = append(errs, validate.OneOfOrEmpty(*c.ReclaimPolicy, field.NewPath("reclaimPolicy"), corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)...)
 	}
 	if c.VolumeBindingMode == nil {
 		return append(errs, field.Required(field.NewPath("volumeBindingMode"), ""))
 	}
-	return append(errs, validate.OneOf(*c.VolumeBindingMode, field.NewPath("volumeBindingMode"), storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer)...)
+	return append(errs, validate.Known(*c.VolumeBindingMode, field.NewPath("volumeBindingMode"), storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer)...)
 }
 
 // allowedTopologies: no key is there twice in a term, and no term twice.

@@ -31,6 +31,7 @@ func TestValidation(t *testing.T) {
 	}
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("fine", "", "", ""),
+		c("capitals", "provisioner: a.example.com", "provisioner: A.example.com", ""),
 		c("no provisioner", "provisioner: a.example.com\n", "", "provisioner: Required value"),
 		c("provisioner", "provisioner: a.example.com", "provisioner: '/'", "provisioner: Invalid value"),
 		c("nameless parameter", "{a: b}", "{'': b}", "field can not be empty."),
@@ -49,11 +50,17 @@ func TestValidation(t *testing.T) {
 		d("life", "[Persistent]", "[Brief]", "spec.volumeLifecycleModes: Unsupported value"),
 		d("audience twice", "audience: b", "audience: a", "spec.tokenRequests[1].audience: Duplicate value"),
 		d("token life", "600", "599", "may not specify a duration less than 10 minutes"),
+		d("token's long life", "600", "4294967297", "may not specify a duration larger than 2^32 seconds"),
+		d("frequent", "fsGroupPolicy: File", "fsGroupPolicy: File, nodeAllocatableUpdatePeriodSeconds: 9", "must be greater than or equal to 10 seconds"),
+		d("no policy", "fsGroupPolicy: File", "fsGroupPolicy: ''", "spec.fsGroupPolicy: Unsupported value"),
+		kindtest.Change("secret tokens of none", strings.Replace(sampleDriver, "tokenRequests: [{audience: a, expirationSeconds: 600}, {audience: b}]", "podInfoOnMount: true", 1), "podInfoOnMount: true", "serviceAccountTokenInSecrets: true", "no tokenRequests are specified"),
 		n("fine", "", "", ""),
 		n("name", "{name: a", "{name: A_", "spec.drivers[0].name: Invalid value"),
 		n("twice", "drivers: [", "drivers: [{name: a, nodeID: j}, ", "spec.drivers[1].name: Duplicate value"),
 		n("node", "nodeID: i, ", "", "spec.drivers[0].nodeID: Required value"),
-		n("topology", "[zone]", "['/']", "spec.drivers[0].topologyKeys[0]: Invalid value"),
+		n("topology", "[zone]", "['/']", "spec.drivers[0]: Invalid value"),
+		n("topology twice", "[zone]", "[zone, zone]", "spec.drivers[0]: Duplicate value"),
+		n("long name of a node", "nodeID: i", "nodeID: "+strings.Repeat("i", 257), "must be 256 characters or less"),
 		n("count", "count: 3", "count: -3", "spec.drivers[0].allocatable.count: Invalid value"),
 		a("fine", "", "", ""),
 		a("no attacher", "attacher: a.example.com, ", "", "spec.attacher: Required value"),
@@ -62,6 +69,12 @@ func TestValidation(t *testing.T) {
 		a("node", "nodeName: n1", "nodeName: N_", "spec.nodeName: Invalid value"),
 		a("nothing", "{persistentVolumeName: p}", "{}", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"),
 		a("both", "{persistentVolumeName: p}", "{persistentVolumeName: p, inlineVolumeSpec: {}}", "spec.source: Forbidden"),
+		a("inline", "{persistentVolumeName: p}", "{inlineVolumeSpec: {accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", ""),
+		a("inline with a capacity", "{persistentVolumeName: p}", "{inlineVolumeSpec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "spec.source.inlineVolumeSpec.capacity: Forbidden"),
+		a("inline of a class", "{persistentVolumeName: p}", "{inlineVolumeSpec: {storageClassName: a, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "inlineVolumeSpec.storageClassName: Forbidden"),
+		a("inline of no driver", "{persistentVolumeName: p}", "{inlineVolumeSpec: {accessModes: [ReadWriteOnce], hostPath: {path: /a}}}", "inlineVolumeSpec.csi: Required value"),
+		a("inline and deleted", "{persistentVolumeName: p}", "{inlineVolumeSpec: {persistentVolumeReclaimPolicy: Delete, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "may only be Retain"),
+		a("inline block", "{persistentVolumeName: p}", "{inlineVolumeSpec: {volumeMode: Block, accessModes: [ReadWriteOnce], csi: {driver: a, volumeHandle: b}}}", "other than Filesystem"),
 		a("empty name", "{persistentVolumeName: p}", "{persistentVolumeName: ''}", "spec.source.persistentVolumeName: Required value"),
 	})
 	kindtest.Update(t, Kinds(), []kindtest.Case{
@@ -70,9 +83,17 @@ func TestValidation(t *testing.T) {
 		c("reclaim", "parameters", "reclaimPolicy: Retain\nparameters", "reclaimPolicy: Invalid value"),
 		c("binding", "parameters", "volumeBindingMode: WaitForFirstConsumer\nparameters", "volumeBindingMode: Invalid value"),
 		c("expansion", "parameters", "allowVolumeExpansion: true\nparameters", ""),
-		d("attach", "fsGroupPolicy: File", "fsGroupPolicy: File, attachRequired: false", "spec.attachRequired: Invalid value"),
+		d("attach", "fsGroupPolicy: File", "fsGroupPolicy: File, attachRequired: false", "spec.attachedRequired: Invalid value"),
 		d("life", "[Persistent]", "[Ephemeral]", "spec.volumeLifecycleModes: Invalid value"),
+		n("another name of the node", "nodeID: i", "nodeID: j", "spec.drivers: Invalid value"),
+		n("more volumes", "count: 3", "count: 4", ""),
+		n("a driver less", "drivers: [{name: a, nodeID: i, topologyKeys: [zone], allocatable: {count: 3}}]", "drivers: []", ""),
 		a("node", "nodeName: n1", "nodeName: m1", "spec: Invalid value"),
+	})
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		kindtest.Change("long error", sampleAttach, "}}", "}}\nstatus: {attachError: {message: "+strings.Repeat("m", 1025)+"}}", "status.attachError.message: Too long"),
+		kindtest.Change("error", sampleAttach, "}}", "}}\nstatus: {detachError: {message: m, errorCode: -1}}", "status.detachError.errorCode: Invalid value"),
+		kindtest.Change("long metadata", sampleAttach, "}}", "}}\nstatus: {attachmentMetadata: {a: "+strings.Repeat("m", 256*1024)+"}}", "status.attachmentMetadata: Too long"),
 	})
 	kindtest.Cells(t, Kinds(), []kindtest.Printed{
 		{Name: "class", Manifest: sampleClass, Want: "c (default) | a.example.com | Delete | Immediate | false | <unknown>"},

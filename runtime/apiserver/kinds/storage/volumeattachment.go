@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/runtime/apiserver/kinds/core"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/printers"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/validate"
@@ -36,8 +37,16 @@ func volumeAttachment() kind.Kind {
 					errs = append(errs, field.Required(spec.Child("source", "persistentVolumeName"), "must specify non empty persistentVolumeName"))
 				}
 				errs = append(errs, validate.InvalidIf(validation.IsDNS1123Subdomain(*source.PersistentVolumeName), spec.Child("source", "persistentVolumeName"), *source.PersistentVolumeName)...)
+			default:
+				errs = append(errs, core.ValidateInlineVolume(source.InlineVolumeSpec, spec.Child("source", "inlineVolumeSpec"))...)
 			}
 			return errs
+		}),
+		ValidateStatusUpdate: kind.CheckUpdate(func(a, _ *storagev1.VolumeAttachment) field.ErrorList {
+			status := field.NewPath("status")
+			errs := attachmentMetadata(a.Status.AttachmentMetadata, status.Child("attachmentMetadata"))
+			errs = append(errs, volumeError(a.Status.AttachError, status.Child("attachError"))...)
+			return append(errs, volumeError(a.Status.DetachError, status.Child("detachError"))...)
 		}),
 		Columns: printers.Columns("Name", "=Attacher", "PV", "Node", "?Attached", "Age"),
 		Cells: kind.Cells(func(a *storagev1.VolumeAttachment, now time.Time) []any {
@@ -46,4 +55,26 @@ func volumeAttachment() kind.Kind {
 		}),
 		RequireResourceVersion: true,
 	}
+}
+
+// The bounds of what an attacher says of a volume.
+const (
+	maxAttachmentMetadata = 256 * 1024
+	maxVolumeError        = 1024
+)
+
+func attachmentMetadata(m map[string]string, path *field.Path) field.ErrorList {
+	size := 0
+	for k, v := range m {
+		size += len(k) + len(v)
+	}
+	return validate.TooLong(size, maxAttachmentMetadata, path)
+}
+
+func volumeError(e *storagev1.VolumeError, path *field.Path) field.ErrorList {
+	if e == nil {
+		return nil
+	}
+	errs := validate.NonNegativePtr(e.ErrorCode, path.Child("errorCode"))
+	return append(errs, validate.TooLong(len(e.Message), maxVolumeError, path.Child("message"))...)
 }

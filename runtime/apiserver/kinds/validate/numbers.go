@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/pod"
 )
@@ -130,7 +131,17 @@ func ReplicaCounts(replicas, labeled, ready, available int32, path *field.Path) 
 	errs := NonNegative(replicas, path.Child("replicas"))
 	errs = append(errs, AtMost(labeled, replicas, path.Child("fullyLabeledReplicas"), "status.replicas")...)
 	errs = append(errs, AtMost(ready, replicas, path.Child("readyReplicas"), "status.replicas")...)
+	errs = append(errs, AtMost(available, replicas, path.Child("availableReplicas"), "status.replicas")...)
 	return append(errs, AtMost(available, ready, path.Child("availableReplicas"), "readyReplicas")...)
+}
+
+// CollisionCount checks how often a controller met the name of another's: it only grows.
+func CollisionCount(n, old *int32, path *field.Path) field.ErrorList {
+	errs := NonNegativePtr(n, path)
+	if old != nil && (n == nil || *n < *old) {
+		errs = append(errs, field.Invalid(path, ptr.Deref(n, 0), "cannot be decremented"))
+	}
+	return errs
 }
 
 // ContainerResourceName checks a resource that a container may ask for: one that Kubernetes

@@ -3,7 +3,6 @@ package validate
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -16,25 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
-
-// EndpointIP refuses the addresses that would let a service reach what is
-// local to a node.
-func EndpointIP(ip netip.Addr, path *field.Path) field.ErrorList {
-	reason := ""
-	switch {
-	case ip.IsUnspecified():
-		reason = "may not be unspecified (0.0.0.0 or ::)"
-	case ip.IsLoopback():
-		reason = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-	case ip.IsLinkLocalUnicast():
-		reason = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-	case ip.IsLinkLocalMulticast():
-		reason = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-	default:
-		return nil
-	}
-	return field.ErrorList{field.Invalid(path, ip.String(), reason)}
-}
 
 // Immutable refuses a change of a field.
 func Immutable(now, old any, path *field.Path) field.ErrorList {
@@ -160,6 +140,13 @@ func Labels(m map[string]string, path *field.Path) field.ErrorList {
 	return errs
 }
 
+// Annotations checks annotations, in order.
+func Annotations(m map[string]string, path *field.Path) field.ErrorList {
+	errs := apivalidation.ValidateAnnotations(m, path)
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
 // LabelSelector checks a selector that may be missing.
 func LabelSelector(s *metav1.LabelSelector, path *field.Path) field.ErrorList {
 	if s == nil {
@@ -185,6 +172,13 @@ func WorkloadSelector(s *metav1.LabelSelector, template map[string]string, spec 
 		return append(errs, field.Invalid(path, s, "invalid label selector"))
 	}
 	return append(errs, SelectsTemplate(s, template, spec)...)
+}
+
+// Readable says whether a selector can be read at all: of the pods of one that cannot, nothing
+// is told.
+func Readable(s *metav1.LabelSelector) bool {
+	_, err := metav1.LabelSelectorAsSelector(s)
+	return err == nil
 }
 
 // SelectsTemplate refuses a selector that does not select what the template makes: one that is

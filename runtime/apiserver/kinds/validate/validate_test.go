@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -69,8 +68,19 @@ func TestRules(t *testing.T) {
 		{"no selector", LabelSelector(nil, at), ""},
 		{"selector", LabelSelector(&metav1.LabelSelector{MatchLabels: map[string]string{"/": ""}}, at), "f.matchLabels: Invalid value"},
 		{"expression", LabelSelector(&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like"}}}, at), "f.matchExpressions[0].operator"},
-		{"endpoint", EndpointIP(netip.MustParseAddr("10.0.0.1"), at), ""},
-		{"endpoint of the node", EndpointIP(netip.MustParseAddr("::1"), at), "loopback"},
+		{"endpoint", EndpointIP("10.0.0.1", at), ""},
+		{"endpoint of the node", EndpointIP("::1", at), "loopback"},
+		{"address", IP("10.0.0.1", at), ""},
+		{"leading zeros", IP("10.0.0.01", at), "f: Invalid value"},
+		{"leading zeros that were there", IP("10.0.0.01", at, "10.0.0.01"), ""},
+		{"v4 in v6", IP("::ffff:10.0.0.1", at), "f: Invalid value"},
+		{"range", CIDR("10.0.0.0/8", at), ""},
+		{"bits beyond the prefix", CIDR("10.0.0.1/8", at), "f: Invalid value"},
+		{"metadata of a template", TemplateMeta(&metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}, at), ""},
+		{"name in a template", TemplateMeta(&metav1.ObjectMeta{Name: "a"}, at), "f.name: Forbidden: cannot be set"},
+		{"label of a template", TemplateMeta(&metav1.ObjectMeta{Labels: map[string]string{"/": "b"}}, at), "f.labels: Invalid value"},
+		{"first collision", CollisionCount(new(int32), nil, at), ""},
+		{"collisions forgotten", CollisionCount(nil, new(int32), at), "cannot be decremented"},
 	} {
 		got := ""
 		if err := tt.errs.ToAggregate(); err != nil {
@@ -136,6 +146,7 @@ func TestReplicaCounts(t *testing.T) {
 		"labeled":   {3, 4, 3, 3, "status.fullyLabeledReplicas"},
 		"ready":     {3, 3, 4, 3, "status.readyReplicas"},
 		"available": {3, 3, 2, 3, "status.availableReplicas"},
+		"above all": {3, 3, 3, 4, "status.availableReplicas"},
 	} {
 		errs := ReplicaCounts(tt.replicas, tt.labeled, tt.ready, tt.available, field.NewPath("status"))
 		if (tt.want == "") != (len(errs) == 0) || len(errs) > 0 && errs[0].Field != tt.want {

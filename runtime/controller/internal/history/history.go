@@ -149,8 +149,11 @@ func newRevision(parent metav1.Object, ref metav1.OwnerReference, hashLabel stri
 }
 
 // expired returns the old revisions beyond the limit, oldest first, that no pod
-// is of.
+// is of. A negative limit keeps all.
 func expired(old []*appsv1.ControllerRevision, inUse func(*appsv1.ControllerRevision) bool, limit int) []*appsv1.ControllerRevision {
+	if limit < 0 {
+		return nil
+	}
 	var idle []*appsv1.ControllerRevision
 	for _, r := range old {
 		if r.DeletionTimestamp == nil && !inUse(r) {

@@ -110,7 +110,7 @@ func TestExpired(t *testing.T) {
 		used  []string
 		want  string
 	}{
-		{10, nil, ""}, {2, nil, "a b"}, {0, nil, "a b c d"}, {1, []string{"a", "c"}, "b"}, {2, []string{"a", "b"}, ""},
+		{10, nil, ""}, {-1, nil, ""}, {2, nil, "a b"}, {0, nil, "a b c d"}, {1, []string{"a", "c"}, "b"}, {2, []string{"a", "b"}, ""},
 	} {
 		if got := names(expired(old, used(c.used...), c.limit)); got != c.want {
 			t.Errorf("limit %d, in use %v: %q go, want %q", c.limit, c.used, got, c.want)
