@@ -137,8 +137,10 @@ var arrows = map[string][]string{
 	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/csi", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
 
-	"lab": {},
-	"e2e": {"bootstrap/bundle", "examples/hello/manifest", "lab", "runtime/apiserver/fuzz", "runtime/config"},
+	"lab":           {},
+	"e2e/manifests": {},
+	"e2e/standin":   {},
+	"e2e":           {"bootstrap/bundle", "examples/hello/manifest", "lab", "runtime/apiserver/fuzz", "runtime/config"},
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
 	"chaos":       {"e2e", "examples/hello/manifest", "lab", "runtime/config"},
 	"chaos/judge": {},
@@ -148,7 +150,7 @@ var arrows = map[string][]string{
 	"bench":              {"bootstrap", "e2e", "lab", "provider", "runtime/addr", "runtime/client", "runtime/config"},
 	"examples":           {},
 	// The oracle sends requests and knows no kinds.
-	"differential":         {"bench/master", "runtime/config"},
+	"differential":         {"bench/master", "e2e/manifests", "runtime/config"},
 	"differential/corpus":  {},
 	"differential/compare": {},
 

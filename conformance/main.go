@@ -47,7 +47,7 @@ type options struct {
 	lab, dir                  string
 	programs, module, version string
 	document, passed          string
-	kubeconfig                string
+	kubeconfig, kubectl       string
 	hold                      bool
 }
 
@@ -58,6 +58,9 @@ func (o options) run(ctx context.Context) (err error) {
 		}
 	}
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	if o.kubectl, err = writeKubectl(o.dir); err != nil {
 		return err
 	}
 	if o.kubeconfig != "" {
@@ -77,6 +80,17 @@ func (o options) run(ctx context.Context) (err error) {
 		return nil
 	}
 	return o.judge(ctx)
+}
+
+// writeKubectl makes the kubectl that the suite runs: ours, which is of the version that is
+// tested. Another on the path may be years older.
+func writeKubectl(dir string) (string, error) {
+	gantry, err := filepath.Abs(filepath.Join("bin", "gantry"))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kubectl")
+	return path, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' kubectl \"$@\"\n", gantry), 0o755)
 }
 
 // up boots servers, makes a cluster of them and serves the images; down takes all away.

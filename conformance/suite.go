@@ -94,7 +94,7 @@ func (s set) arguments(o options) []string {
 		args = append(args, "-skip="+s.skip)
 	}
 	return append(args, filepath.Join(o.programs, "e2e.test"), "--",
-		"--kubeconfig="+o.kubeconfig, "--provider=skeleton",
+		"--kubeconfig="+o.kubeconfig, "--provider=skeleton", "--kubectl-path="+o.kubectl,
 		// The master takes no workloads.
 		"--allowed-not-ready-nodes=1", "--non-blocking-taints=node-role.kubernetes.io/control-plane")
 }

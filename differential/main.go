@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ func main() {
 	workers := flag.Int("workers", 4, "sequences of requests at a time")
 	kind := flag.String("kind", "", "only kinds that match this pattern")
 	bin := flag.String("bin", "bin", "directory of gantry and kube-apiserver")
+	definitions := flag.String("manifests", "", "patterns of files with CustomResourceDefinitions, after commas: only their kinds")
 	out := flag.String("out", "", "directory that the report and an example of each difference are written to")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -36,7 +38,7 @@ func main() {
 	for *seed == 0 {
 		*seed = rand.Uint64N(1_000_000)
 	}
-	o := options{n: *n, seed: *seed, workers: *workers, kind: *kind, bin: *bin, out: *out}
+	o := options{n: *n, seed: *seed, workers: *workers, kind: *kind, bin: *bin, out: *out, manifests: strings.FieldsFunc(*definitions, func(r rune) bool { return r == ',' })}
 	if err := o.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "differential:", err)
 		os.Exit(1)
@@ -48,7 +50,11 @@ type options struct {
 	n, workers     int
 	seed           uint64
 	kind, bin, out string
+	manifests      []string
 }
+
+// all says that requests are of every kind.
+func (o options) all() bool { return o.kind == "" && len(o.manifests) == 0 }
 
 func (o options) run(ctx context.Context) (err error) {
 	fmt.Printf("seed %d\n", o.seed)
@@ -103,13 +109,13 @@ func upstreamAPIs() []string {
 
 func (r *runner) verdict(o options) error {
 	var errs []error
-	if same := r.tally.same(); same < recorded && o.kind == "" {
+	if same := r.tally.same(); same < recorded && o.all() {
 		errs = append(errs, fmt.Errorf("%.2f %% of the answers are the same, and %.2f %% were before (seed %d)", 100*same, 100*recorded, o.seed))
 	}
 	for kind, a := range r.tally.refused {
 		errs = append(errs, fmt.Errorf("upstream refuses a seed of %s: %d %v", kind, a.Code, a.Body))
 	}
-	if o.n >= full && o.kind == "" {
+	if o.n >= full && o.all() {
 		for _, e := range r.exceptions.Unseen() {
 			errs = append(errs, fmt.Errorf("nothing differs by this exception any more, take it away: %s %s %s", e.Kind, e.Operation, e.Matches))
 		}

@@ -56,10 +56,14 @@ func newRunner(ctx context.Context, m *master.Master, o options) (*runner, error
 			return nil, err
 		}
 	}
-	if err := r.discover(ctx); err != nil {
+	defined, err := readDefinitions(o.manifests)
+	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	if err := r.define(ctx, defined); err != nil {
+		return nil, err
+	}
+	return r, r.discover(ctx, defined)
 }
 
 // eventually asks until the answer has that code.
@@ -84,7 +88,7 @@ func (s *server) eventually(ctx context.Context, q request, code int) error {
 }
 
 // discover asks upstream for its kinds and their schemas.
-func (r *runner) discover(ctx context.Context) error {
+func (r *runner) discover(ctx context.Context, defined definitions) error {
 	seeds, err := corpus.Seeds()
 	if err != nil {
 		return err
@@ -111,6 +115,11 @@ func (r *runner) discover(ctx context.Context) error {
 	}
 	for _, t := range r.targets {
 		t.seeds, t.schema = seeds[t.gvk], r.schemas.Of(t.gvk)
+		if least, ok := defined.seeds[t.gvk]; ok {
+			t.seeds = least
+		} else if len(defined.crds) > 0 {
+			continue
+		}
 		if ok, err := path.Match(r.kind, t.gvk.Kind); err != nil {
 			return fmt.Errorf("-kind: %w", err)
 		} else if r.kind != "" && !ok || !t.can("create") {

@@ -17,13 +17,26 @@ import (
 // layer with the program at /name, which is its entry point. ref is the image's
 // name with tag. The same input gives the same bytes.
 func Write(w io.Writer, ref, name string, program []byte) error {
-	layer, err := layer(name, program)
+	return WriteWith(w, ref, name, program, Options{})
+}
+
+// Options are what an image may have besides.
+type Options struct {
+	// User runs the program, root where it is empty.
+	User string
+	// Links are further names of the program, in the same directory.
+	Links []string
+}
+
+// WriteWith does as Write, with options.
+func WriteWith(w io.Writer, ref, name string, program []byte, o Options) error {
+	layer, err := layer(name, program, o.Links)
 	if err != nil {
 		return err
 	}
 	config, err := json.Marshal(map[string]any{
 		"architecture": "amd64", "os": "linux",
-		"config": map[string]any{"Entrypoint": []string{"/" + name}, "Env": []string{"PATH=/"}},
+		"config": map[string]any{"User": o.User, "Entrypoint": []string{"/" + name}, "Env": []string{"PATH=/"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
 	if err != nil {
@@ -47,7 +60,7 @@ func Write(w io.Writer, ref, name string, program []byte) error {
 }
 
 // layer holds the program and the directories that a runtime mounts over.
-func layer(name string, program []byte) ([]byte, error) {
+func layer(name string, program []byte, links []string) ([]byte, error) {
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
 	for _, dir := range []string{"dev", "etc", "proc", "sys", "tmp"} {
@@ -57,6 +70,11 @@ func layer(name string, program []byte) ([]byte, error) {
 	}
 	if err := add(tw, path.Base(name), 0o755, program); err != nil {
 		return nil, err
+	}
+	for _, link := range links {
+		if err := tw.WriteHeader(&tar.Header{Name: link, Typeflag: tar.TypeSymlink, Linkname: path.Base(name), Mode: 0o777}); err != nil {
+			return nil, err
+		}
 	}
 	if err := tw.Close(); err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ func TestServer(t *testing.T) {
 		"generated names":     generatedNames,
 		"streams":             streams,
 		"impersonations":      impersonations,
+		"health checks":       healthChecks,
+		"component statuses":  componentStatuses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -59,13 +59,16 @@ func TestContent(t *testing.T) {
 			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: ref("cm"), Items: []corev1.KeyToPath{{Key: "a", Path: "a"}}}},
 			{Secret: &corev1.SecretProjection{LocalObjectReference: ref("s")}}, {DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{field}}},
 			{ServiceAccountToken: token("vault")},
-		}}}, memory: true, want: "a=1 440, d/ip=10.0.0.7 400, k=v 440, token=token for vault 644"},
-		{name: "token of root", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: token("")}}}},
-			edit: func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: ptr.To[int64](0)} }, memory: true, want: "token=token for  600"},
-		{name: "token of another user", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: token("")}}}},
+		}}}, memory: true, want: "a=1 440, d/ip=10.0.0.7 400, k=v 440, token=token for vault 440"},
+		{name: "token of one user", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: token("")}}}},
+			edit: func(p *corev1.Pod) {
+				p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: ptr.To(int64(os.Getuid()))}
+			}, memory: true, want: "token=token for  600"},
+		{name: "token of several users", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: token("")}}}},
 			edit: func(p *corev1.Pod) {
 				p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: ptr.To[int64](0)}
 				p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsUser: ptr.To[int64](7)}
+				p.Spec.InitContainers = []corev1.Container{{Name: "first"}}
 			}, memory: true, want: "token=token for  644"},
 		{name: "token of a group", source: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: token("")}}}},
 			edit: func(p *corev1.Pod) {
@@ -86,6 +89,10 @@ func TestContent(t *testing.T) {
 			edit: func(p *corev1.Pod) {
 				p.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr.To(int64(os.Getgid()))}
 			}, memory: true, want: "k=key v/0; 640"},
+		{name: "certificate of one user", source: projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "a", KeyPath: "k"}}),
+			edit: func(p *corev1.Pod) {
+				p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: ptr.To(int64(os.Getuid()))}
+			}, memory: true, want: "k=key v/0; 600"},
 		{name: "certificate that is not there yet", source: projection(corev1.VolumeProjection{PodCertificate: &corev1.PodCertificateProjection{SignerName: "b", KeyPath: "k"}}), memory: true, err: "has not issued the certificate yet"},
 		{name: "source of nothing", source: projection(corev1.VolumeProjection{}), memory: true},
 		{name: "unknown kind", source: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{}}, err: "a kind that this node does not have"},
@@ -145,13 +152,13 @@ func TestEmptyDir(t *testing.T) {
 		{"with a group", corev1.EmptyDirVolumeSource{}, func(p *corev1.Pod) {
 			p.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr.To(int64(os.Getgid()))}
 		}, 0, 0o777 | os.ModeDir | os.ModeSetgid},
-		{"in memory", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, nil, 1024 * mi, 0o777 | os.ModeDir},
-		{"with a size", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("3Mi")}, nil, 3 * mi, 0o777 | os.ModeDir},
-		{"with a size of nothing", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("0")}, nil, 1024 * mi, 0o777 | os.ModeDir},
-		{"in a limited pod", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, limited("64Mi"), 64 * mi, 0o777 | os.ModeDir},
-		{"larger than the pod's limit", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("256Mi")}, limited("64Mi"), 64 * mi, 0o777 | os.ModeDir},
-		{"smaller than the pod's limit", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("8Mi")}, limited("64Mi"), 8 * mi, 0o777 | os.ModeDir},
-		{"in a pod larger than the node", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, limited("2Gi"), 1024 * mi, 0o777 | os.ModeDir},
+		{"in memory", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, nil, 1024 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"with a size", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("3Mi")}, nil, 3 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"with a size of nothing", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("0")}, nil, 1024 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"in a limited pod", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, limited("64Mi"), 64 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"larger than the pod's limit", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("256Mi")}, limited("64Mi"), 64 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"smaller than the pod's limit", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: size("8Mi")}, limited("64Mi"), 8 * mi, 0o777 | os.ModeDir | os.ModeSticky},
+		{"in a pod larger than the node", corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory}, limited("2Gi"), 1024 * mi, 0o777 | os.ModeDir | os.ModeSticky},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, p := newNode(t), testPod(volume("v", corev1.VolumeSource{EmptyDir: &c.empty}))
