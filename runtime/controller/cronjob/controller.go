@@ -58,11 +58,7 @@ func New(d reconcile.Deps) (*Controller, error) {
 			func(c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
 			func(_, c *batchv1.CronJob) { r.loop.Add(reconcile.Key(c)) },
 			func(c *batchv1.CronJob) { r.written.Forget(c.UID) }),
-		client.Watch(jobs.Informer(), r.jobChanged, func(old, j *batchv1.Job) {
-			if (end(old) == nil) != (end(j) == nil) || old.DeletionTimestamp != j.DeletionTimestamp {
-				r.jobChanged(j)
-			}
-		}, r.jobChanged))
+		client.Watch(jobs.Informer(), r.jobChanged, r.jobUpdated, r.jobChanged))
 	return r, nil
 }
 
@@ -72,6 +68,13 @@ func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop
 func (r *Controller) jobChanged(j *batchv1.Job) {
 	if ref := metav1.GetControllerOfNoCopy(j); ref != nil && ref.Kind == kind.Kind {
 		r.loop.Add(types.NamespacedName{Namespace: j.Namespace, Name: ref.Name})
+	}
+}
+
+// jobUpdated queues the CronJob of a job that has ended, or begins to be deleted.
+func (r *Controller) jobUpdated(old, j *batchv1.Job) {
+	if (end(old) == nil) != (end(j) == nil) || (old.DeletionTimestamp == nil) != (j.DeletionTimestamp == nil) {
+		r.jobChanged(j)
 	}
 }
 

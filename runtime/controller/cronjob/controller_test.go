@@ -281,3 +281,27 @@ func TestWhoseJobsChange(t *testing.T) {
 		}
 	}
 }
+
+// TestWhichUpdatesOfJobsMatter: an end, and the beginning of a deletion.
+func TestWhichUpdatesOfJobsMatter(t *testing.T) {
+	going := func(j *batchv1.Job) { j.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }
+	for name, tc := range map[string]struct {
+		old, now *batchv1.Job
+		queued   bool
+	}{
+		"nothing of both":        {runs(9, ""), runs(9, ""), false},
+		"it ends":                {runs(9, ""), runs(9, batchv1.JobComplete), true},
+		"it has ended":           {runs(9, batchv1.JobComplete), runs(9, batchv1.JobComplete), false},
+		"it begins to go":        {runs(9, ""), runs(9, "", going), true},
+		"it is going":            {runs(9, "", going), runs(9, "", going), false},
+		"it ends while it goes":  {runs(9, "", going), runs(9, batchv1.JobFailed, going), true},
+		"it goes after its end":  {runs(9, batchv1.JobFailed), runs(9, batchv1.JobFailed, going), true},
+		"it ends and goes, once": {runs(9, ""), runs(9, batchv1.JobFailed, going), true},
+	} {
+		w := newWorld(t, "10:00:00")
+		w.controller.jobUpdated(tc.old, tc.now)
+		if got := slices.Equal(w.controller.loop.TakeQueued(), []types.NamespacedName{key}); got != tc.queued {
+			t.Errorf("%s: queued %t", name, got)
+		}
+	}
+}

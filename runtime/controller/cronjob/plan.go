@@ -61,11 +61,7 @@ func due(c *batchv1.CronJob, s cron.Schedule, now time.Time) (at time.Time, miss
 	// Looked for from the end, in ever larger windows: a controller that was away
 	// for a year need not walk through all its minutes.
 	for window := between; ; window *= 2 {
-		from := now.Add(-window)
-		if !from.After(after) {
-			from = after
-		}
-		for t := s.Next(from); !t.IsZero() && !t.After(now); t = s.Next(t) {
+		for t := s.Next(now.Add(-window)); !t.IsZero() && !t.After(now); t = s.Next(t) {
 			at = t
 		}
 		if !at.IsZero() {
