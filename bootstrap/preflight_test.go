@@ -209,3 +209,20 @@ func TestAPlanKnowsTheNodesThatAreThere(t *testing.T) {
 		t.Errorf("of a name that moves the plan says %v", seen)
 	}
 }
+
+func TestVolumesDoNotLieInMemory(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "w1")
+	c := w.create(t)
+	w.hosts["w1"].Facts = "storagedir=/srv\nstoragemount=tmpfs rw /srv\n"
+	pool := spec.Pool{Name: "p", Hosts: w.spec("w1")}
+	look := func() error {
+		return w.engine.PreflightPool(t.Context(), c.Connection(), pool, []string{"w1"}, nil)["w1"]
+	}
+	if err := look(); err != nil {
+		t.Errorf("nothing is said of volumes: %v", err)
+	}
+	pool.Kubelet.Storage.Path = "/srv/volumes"
+	if unfit := (*preflight.Error)(nil); !errors.As(look(), &unfit) || !strings.Contains(unfit.Error(), "storage.path /srv/volumes lies on the tmpfs at /srv") {
+		t.Errorf("in memory: %v", look())
+	}
+}

@@ -121,4 +121,11 @@ func TestTheFactsOfAHostAreThereWithAndWithoutACluster(t *testing.T) {
 			t.Errorf("a bare server, master %v: %+v %v", master, f, err)
 		}
 	}
+	w.hosts["bare"].Facts = "storagedir=/srv\nstoragemount=tmpfs rw /srv\n"
+	for storage, findings := range map[string]int{"": 0, "/srv/volumes": 1} {
+		f, err = w.engine.Facts(t.Context(), spec.Host{Name: "bare", Address: "192.0.2.4"}, false, storage)
+		if err != nil || len(f.Findings) != findings || f.Storage.Type != "tmpfs" {
+			t.Errorf("volumes in %q: %+v %v", storage, f, err)
+		}
+	}
 }

@@ -18,7 +18,7 @@ import (
 func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	diags := &resp.Diagnostics
 	if req.Plan.Raw.IsNull() {
-		r.planDestroy(ctx, req, diags)
+		planClusterDestroy(ctx, r.provider, req, diags)
 		return
 	}
 	if r.provider == nil {
@@ -58,7 +58,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return r.provider.engine(ctx, 0).PreflightCluster(ctx, c, names, leaving)
 	})
 	if replaced {
-		r.volumes(ctx, state, diags)
+		clusterVolumes(ctx, r.provider, state, diags)
 	}
 	if stays {
 		r.preview(ctx, hosts, state, c, diags)
@@ -77,18 +77,18 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	}
 }
 
-func (r *clusterResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Diagnostics) {
+func planClusterDestroy(ctx context.Context, p *providerData, req resource.ModifyPlanRequest, diags *diag.Diagnostics) {
 	var state model.Cluster
-	if diags.Append(req.State.Get(ctx, &state)...); !diags.HasError() && r.provider != nil {
-		r.volumes(ctx, &state, diags)
+	if diags.Append(req.State.Get(ctx, &state)...); !diags.HasError() && p != nil {
+		clusterVolumes(ctx, p, &state, diags)
 	}
 }
 
-// volumes refuses the end of a cluster whose masters have the data of volumes. Those of its
+// clusterVolumes refuses the end of a cluster whose masters have the data of volumes. Those of its
 // pools the plans of these tell of, which end with it.
-func (r *clusterResource) volumes(ctx context.Context, state *model.Cluster, diags *diag.Diagnostics) {
+func clusterVolumes(ctx context.Context, p *providerData, state *model.Cluster, diags *diag.Diagnostics) {
 	have, _ := state.Spec(ctx, diags)
-	r.provider.volumes(ctx, state.Group().TitleAtStart(), have.Connection(), have.Masters, state.AllowVolumeLoss, diags)
+	p.volumes(ctx, state.Group().TitleAtStart(), have.Connection(), have.Masters, state.AllowVolumeLoss, diags)
 }
 
 // preview warns of what becomes of etcd's quorum, where masters come or go.
