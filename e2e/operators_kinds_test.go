@@ -121,7 +121,7 @@ func (u user) use(ctx context.Context, k manifests.Kind, all []manifests.Kind) e
 	if _, kept := made.Object[unknown]; kept {
 		return errors.New("a field that is unknown is stored")
 	}
-	if missing := manifests.Undefaulted(k.Schema, made.Object); len(missing) > 0 {
+	if missing := manifests.Undefaulted(k.Schema, made.Object); k.Stored && len(missing) > 0 {
 		return fmt.Errorf("without their defaults are %v", missing)
 	}
 	for _, other := range all {
