@@ -137,12 +137,12 @@ var arrows = map[string][]string{
 	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/csi", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
 
-	"lab": {},
+	"lab":           {},
 	"e2e/manifests": {},
 	"e2e/standin":   {},
-	"e2e": {"bootstrap/bundle", "lab", "runtime/apiserver/fuzz", "runtime/config"},
+	"e2e":           {"bootstrap/bundle", "examples/hello/manifest", "lab", "runtime/apiserver/fuzz", "runtime/config"},
 	// It drives the lab as the tests do, and reaches the cluster as a user would.
-	"chaos":       {"e2e", "lab", "runtime/config"},
+	"chaos":       {"e2e", "examples/hello/manifest", "lab", "runtime/config"},
 	"chaos/judge": {},
 	// It runs upstream's suite, which is a program of its own.
 	"conformance":        {"e2e", "lab", "runtime/config"},

@@ -25,7 +25,7 @@ func main() {
 	workers := flag.Int("workers", 20, "workers of the larger cluster")
 	modelHosts := flag.Int("model-hosts", 1000, "hosts that are models")
 	latency := flag.Duration("model-latency", 50*time.Millisecond, "how long each operation on one of them takes")
-	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), siege (that load alone), cluster (servers of the lab), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
+	only := flag.String("only", "", "master (the processes of a master on loopback), hostile (that master under load that means it harm, and the price of what stands against it), siege (that load alone), cluster (servers of the lab), volumes (claims on such a cluster alone), large (a cluster of many, and one of three masters) or model (hosts that are models); default: all")
 	profile := flag.Bool("profile", false, "have the processes of the master on loopback serve /debug/pprof (their configurations are in /tmp/gantry-bench-*)")
 	target := flag.String("attack", "", "the benchmark starts itself with this, for the load that means harm")
 	out := flag.String("out", "", "document that the report is written into, between its two lines that name it; default: standard output")
@@ -88,7 +88,7 @@ func (b bench) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if b.asked("cluster") || b.asked("large") {
+	if b.asked("cluster") || b.asked("large") || b.only == "volumes" {
 		if err := b.clusters(ctx, tools, &r); err != nil {
 			return err
 		}
@@ -120,6 +120,9 @@ func (b bench) clusters(ctx context.Context, tools e2e.Tools, r *report) (err er
 			return err
 		}
 	}
+	if b.only == "volumes" {
+		return b.claims(ctx, tools, r)
+	}
 	if !b.asked("cluster") {
 		return nil
 	}
@@ -133,7 +136,7 @@ func (b bench) clusters(ctx context.Context, tools e2e.Tools, r *report) (err er
 }
 
 // round makes one cluster and measures it. The idle figures, which take a
-// minute, are taken in the last one.
+// minute, are taken in the last one, and those of volumes, which leave caches full, after them.
 func (r *report) round(ctx context.Context, tools e2e.Tools, b bench, last bool) error {
 	dir, err := os.MkdirTemp("", "gantry-bench-")
 	if err != nil {
@@ -173,6 +176,9 @@ func (r *report) round(ctx context.Context, tools e2e.Tools, b bench, last bool)
 	}
 	if last {
 		if err := r.idle(ctx, f, b.idle); err != nil {
+			return err
+		}
+		if err := r.volumes(ctx, f, b.pods/2); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,8 @@ type report struct {
 	hostileRows  []string
 	sentRows     []string
 	modelRows    []string
+	volumeRows   []string
+	writeRows    []string
 }
 
 // upstream's figures on the same kind of machine, where there is something to
@@ -141,6 +143,8 @@ func (r *report) write(w io.Writer) error {
 				row.p50.Milliseconds(), row.p99.Milliseconds(), p50.Seconds()/row.p50.Seconds())
 		}
 	}
+	table("| volumes of the class `local` | claim → bound, p50, p99 | bound → pod Ready, p50, p99 |", r.volumeRows)
+	table("| a synced write of 4 KiB, median | in such a volume | in a directory of its disk | ratio |", r.writeRows)
 	table("| load on a master | | upstream | CPU per object, ms |", r.loadRows)
 	table("| price of a layer: Secrets created by one tenant, 20 clients | | CPU of the API server per object, ms |", r.priceRows)
 	table("| hostile load: 400 stalled POSTs, 1,000 slow readers and a list storm of one pod | quiet | under it |", r.hostileRows)

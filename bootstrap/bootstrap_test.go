@@ -23,6 +23,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
 	"github.com/gantry-run/gantry/bootstrap/install"
+	"github.com/gantry-run/gantry/bootstrap/join/jointest"
 	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 	"github.com/gantry-run/gantry/runtime/addr"
@@ -35,7 +36,7 @@ type world struct {
 	runlock *runlock.Keepers
 	die     func()
 	api     *fake.Clientset
-	store   *voters
+	store   *jointest.Etcd
 	hosts   map[string]*hosttest.Model
 	ids     int
 }
@@ -66,7 +67,7 @@ func smallBundle(t *testing.T) *bundle.Bundle {
 func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 	t.Helper()
 	// NewClientset would track field managers, at ten times the price.
-	w := &world{api: fake.NewSimpleClientset(), store: &voters{}, hosts: map[string]*hosttest.Model{}}
+	w := &world{api: fake.NewSimpleClientset(), store: &jointest.Etcd{}, hosts: map[string]*hosttest.Model{}}
 	for i, name := range names {
 		m := hosttest.NewModel(name, fmt.Sprintf("192.0.2.%d", i+1))
 		node := nodeName(name)
@@ -75,7 +76,7 @@ func newWorld(t *testing.T, b *bundle.Bundle, names ...string) *world {
 			case config.Kubelet.Unit():
 				return m.Register(context.Background(), w.api, node)
 			case config.Etcd.Unit():
-				w.store.start(node, install.PeerURL(spec.Host{Address: m.Address}))
+				w.store.Start(node, install.PeerURL(spec.Host{Address: m.Address}))
 			}
 			return nil
 		}

@@ -250,7 +250,7 @@ func TestTheDocumentsOfAnAPIServer(t *testing.T) {
 	c.APIServer = spec.APIServer{
 		Audit: spec.Audit{Policy: "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None}]\n", MaxBackups: 3}, Authentication: authentication,
 		TokenWebhook:           spec.TokenWebhook{Kubeconfig: "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: \"https://r\"}}]\n", CacheTTL: time.Minute},
-		DenyServiceExternalIPs: true, EventRateLimits: []spec.EventRateLimit{{Type: "Server", QPS: 7, Burst: 9}},
+		DenyServiceExternalIPs: true, DisableLocalStorageClass: true, EventRateLimits: []spec.EventRateLimit{{Type: "Server", QPS: 7, Burst: 9}},
 		PodSecurity: "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\ndefaults: {enforce: baseline}\n",
 	}
 	update()
@@ -263,7 +263,7 @@ func TestTheDocumentsOfAnAPIServer(t *testing.T) {
 	if server.File(config.PodSecurityConfigFile) != c.APIServer.PodSecurity {
 		t.Errorf("the configuration of PodSecurity is %q", server.File(config.PodSecurityConfigFile))
 	}
-	for _, want := range []string{"podSecurityConfigFile: " + config.PodSecurityConfigFile, "configFile: " + config.TokenWebhookConfigFile, "cacheTTL: 1m0s", "policyFile: " + config.AuditPolicyFile, "maxBackups: 3", "authenticationConfigFile: ", "DenyServiceExternalIPs", "EventRateLimit", "qps: 7"} {
+	for _, want := range []string{"podSecurityConfigFile: " + config.PodSecurityConfigFile, "configFile: " + config.TokenWebhookConfigFile, "cacheTTL: 1m0s", "policyFile: " + config.AuditPolicyFile, "maxBackups: 3", "authenticationConfigFile: ", "DenyServiceExternalIPs", "disableLocalStorageClass: true", "EventRateLimit", "qps: 7"} {
 		if got := server.File(config.APIServer.ConfigFile()); !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
 		}

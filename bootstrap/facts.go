@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/machine"
 	"github.com/gantry-run/gantry/bootstrap/preflight"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // HostFacts is what a server is, whether or not it belongs to a cluster.
@@ -24,8 +26,9 @@ type HostFacts struct {
 }
 
 // Facts asks a server what it is, and what stands against its becoming a master or
-// a worker. Nothing is changed.
-func (e *Engine) Facts(ctx context.Context, h spec.Host, master bool) (HostFacts, error) {
+// a worker whose volumes lie in the directory storage, "" for the default one. Nothing is
+// changed.
+func (e *Engine) Facts(ctx context.Context, h spec.Host, master bool, storage string) (HostFacts, error) {
 	f := fleet.Connect(ctx, e.access().Config, []spec.Host{h})
 	defer f.Close()
 	m := f.Members[h.Name]
@@ -41,14 +44,14 @@ func (e *Engine) Facts(ctx context.Context, h spec.Host, master bool) (HostFacts
 		return HostFacts{}, fmt.Errorf("%s: %w", m.Title(), err)
 	}
 	asked := e.Now()
-	if out.Facts, err = host.ReadFacts(ctx, m.Host); err != nil {
+	if out.Facts, err = host.ReadFacts(ctx, m.Host, cmp.Or(storage, config.VolumesDir)); err != nil {
 		return HostFacts{}, fmt.Errorf("%s: %w", m.Title(), err)
 	}
 	if out.Identity != nil {
 		return out, nil
 	}
 	s := preflight.Subject{
-		Title: m.Title(), Node: spec.Node{Host: h, Master: master}, Facts: out.Facts,
+		Title: m.Title(), Node: spec.Node{Host: h, Master: master, Kubelet: spec.Kubelet{Storage: spec.Storage{Path: storage}}}, Facts: out.Facts,
 		Skew: preflight.Skew(asked, e.Now(), out.UnixTime),
 	}
 	out.Findings = preflight.Findings(preflight.Check([]preflight.Subject{s}, machine.Surroundings(e.Bundle))[h.Name])

@@ -40,7 +40,7 @@ func (w *world) with(c spec.Cluster, masters ...string) spec.Cluster {
 // voting fails the test where the store has other members than these voters.
 func (w *world) voting(t *testing.T, names ...string) {
 	t.Helper()
-	got := w.store.names()
+	got := w.store.Names()
 	if slices.Sort(got); !slices.Equal(got, names) {
 		t.Errorf("the store has %v", got)
 	}

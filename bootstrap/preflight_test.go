@@ -150,8 +150,8 @@ func TestAMasterThatTheOthersMustReachAndBeReachedBy(t *testing.T) {
 			if s := r.Hosts["m4"]; s.State != Pending || !strings.Contains(s.Message, tc.reason) || seen == nil || !strings.Contains(seen.Error(), tc.reason) {
 				t.Errorf("the plan says %v, the apply %v", seen, s)
 			}
-			if got := w.hosts["m4"].Changes(); len(got) > 0 || len(w.store.names()) != 3 {
-				t.Errorf("it was changed by %v, and the store has %v", got, w.store.names())
+			if got := w.hosts["m4"].Changes(); len(got) > 0 || len(w.store.Names()) != 3 {
+				t.Errorf("it was changed by %v, and the store has %v", got, w.store.Names())
 			}
 		})
 	}

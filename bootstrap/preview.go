@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/gantry-run/gantry/bootstrap/access"
 	"github.com/gantry-run/gantry/bootstrap/drain"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
@@ -39,6 +42,25 @@ func (e *Engine) PreviewPool(ctx context.Context, c spec.Connection, leaving []s
 // PreviewVolumes names the volumes whose data goes with these hosts, with their claims and
 // pods. It changes nothing; ctx bounds it.
 func (e *Engine) PreviewVolumes(ctx context.Context, c spec.Connection, leaving []spec.Host) ([]string, error) {
+	return e.previewVolumes(ctx, c, func(kubernetes.Interface) ([]string, error) { return fleet.Names(leaving), nil })
+}
+
+// PreviewAllVolumes names those on whatever is a node of the cluster.
+func (e *Engine) PreviewAllVolumes(ctx context.Context, c spec.Connection) ([]string, error) {
+	return e.previewVolumes(ctx, c, func(api kubernetes.Interface) ([]string, error) {
+		list, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("list nodes: %w", err)
+		}
+		var names []string
+		for _, n := range list.Items {
+			names = append(names, n.Name)
+		}
+		return names, nil
+	})
+}
+
+func (e *Engine) previewVolumes(ctx context.Context, c spec.Connection, on func(kubernetes.Interface) ([]string, error)) ([]string, error) {
 	a, err := access.Reach(ctx, e.access(), c)
 	if err != nil {
 		return nil, err
@@ -48,7 +70,11 @@ func (e *Engine) PreviewVolumes(ctx context.Context, c spec.Connection, leaving 
 	if err != nil {
 		return nil, err
 	}
-	lost, err := drain.Volumes(ctx, api, fleet.Names(leaving))
+	nodes, err := on(api)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := drain.Volumes(ctx, api, nodes)
 	var out []string
 	for _, v := range lost {
 		text := fmt.Sprintf("%s: volume %s (%s)", v.Node, v.Name, v.Size)

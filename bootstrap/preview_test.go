@@ -5,16 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/spec"
 )
 
 // breakStore ends the etcd of masters, whose SSH goes on.
 func (w *world) breakStore(names ...string) {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
 	for _, h := range w.spec(names...) {
-		w.store.broken = append(w.store.broken, install.PeerURL(h))
+		w.store.Break(install.PeerURL(h))
 	}
 }
 
@@ -51,7 +53,36 @@ func TestAMasterLeavesWhileAnothersStoreIsBroken(t *testing.T) {
 	w.breakStore("m1")
 	r, err := w.engine.UpdateCluster(t.Context(), w.with(have, "m1", "m2", "m3"), ClusterChange{Leaving: w.spec("m4")})
 	succeed(t, r, err)
-	if got := w.store.names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
+	if got := w.store.Names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
 		t.Errorf("the store has %v", got)
+	}
+}
+
+func TestAllVolumesAreThoseOfWhatIsANode(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1")
+	c := w.createAll(t, "m1")
+	for _, node := range []string{"m1", "gone"} {
+		_, err := w.api.CoreV1().PersistentVolumes().Create(t.Context(), &corev1.PersistentVolume{
+			ObjectMeta: metav1.ObjectMeta{Name: "on-" + node},
+			Spec: corev1.PersistentVolumeSpec{
+				Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+				PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/data"}},
+				NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+					{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{node}},
+				}}}}},
+			},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := w.engine.PreviewAllVolumes(t.Context(), c.Connection()); err != nil || !slices.Equal(got, []string{"m1: volume on-m1 (1Gi)"}) {
+		t.Errorf("all: %q, %v", got, err)
+	}
+	if got, err := w.engine.PreviewVolumes(t.Context(), c.Connection(), w.spec("m1")); err != nil || len(got) != 1 {
+		t.Errorf("of a master: %q, %v", got, err)
+	}
+	if got, err := w.engine.PreviewVolumes(t.Context(), c.Connection(), nil); err != nil || len(got) != 0 {
+		t.Errorf("of none: %q, %v", got, err)
 	}
 }

@@ -65,12 +65,5 @@ func TestTheOnlyMemberIsNotReplaced(t *testing.T) {
 
 // memberID is that of the voter on a host; 0 when it is none.
 func (w *world) memberID(name string) uint64 {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
-	for _, m := range w.store.members {
-		if !m.IsLearner && slices.Contains(m.PeerURLs, install.PeerURL(spec.Host{Address: w.hosts[name].Address})) {
-			return m.ID
-		}
-	}
-	return 0
+	return w.store.Voter(install.PeerURL(spec.Host{Address: w.hosts[name].Address}))
 }

@@ -311,8 +311,8 @@ func TestADeadMasterIsReplacedWithoutWaitingWhenTheOthersMissItToo(t *testing.T)
 			if tc.gone != (failed == nil) || !tc.gone && !strings.Contains(failed.Error(), "still reports") {
 				t.Errorf("got %v", failed)
 			}
-			if got, want := slices.Contains(w.store.names(), "m2"), !tc.gone; got != want {
-				t.Errorf("the store has %v", w.store.names())
+			if got, want := slices.Contains(w.store.Names(), "m2"), !tc.gone; got != want {
+				t.Errorf("the store has %v", w.store.Names())
 			}
 		})
 	}

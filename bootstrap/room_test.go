@@ -26,13 +26,13 @@ func TestAMasterWithoutRoomDoesNotVote(t *testing.T) {
 	if err := r.Failed()["m2"]; !errors.As(err, &failed) || failed.Step != "vote" || !host.NoSpace(err) {
 		t.Errorf("the failure is %v", err)
 	}
-	if got := w.store.names(); !slices.Equal(got, []string{"m1", "learner m2"}) {
+	if got := w.store.Names(); !slices.Equal(got, []string{"m1", "learner m2"}) {
 		t.Errorf("the store has %v", got)
 	}
 	w.hosts["m2"].NoRoom = false
 	r, err = w.engine.UpdateCluster(t.Context(), c, change)
 	succeed(t, r, err)
-	if got := w.store.names(); !slices.Equal(got, []string{"m1", "m2"}) {
+	if got := w.store.Names(); !slices.Equal(got, []string{"m1", "m2"}) {
 		t.Errorf("with room the store has %v", got)
 	}
 }

@@ -110,13 +110,13 @@ func TestTheStatusSaysWhatCouldNotBeSeen(t *testing.T) {
 
 func TestTheFactsOfAHostAreThereWithAndWithoutACluster(t *testing.T) {
 	w, _, _ := declaredCluster(t)
-	f, err := w.engine.Facts(t.Context(), spec.Host{Name: "m1", Address: "192.0.2.1"}, true)
+	f, err := w.engine.Facts(t.Context(), spec.Host{Name: "m1", Address: "192.0.2.1"}, true, "")
 	if err != nil || f.Identity == nil || f.Identity.ClusterName != "demo" || len(f.Findings) > 0 || f.Arch != "amd64" {
 		t.Errorf("a master: %+v %v", f, err)
 	}
 	w.hosts["bare"].Facts = "listen=192B\n" // 6443
 	for _, master := range []bool{true, false} {
-		f, err = w.engine.Facts(t.Context(), spec.Host{Name: "bare", Address: "192.0.2.4"}, master)
+		f, err = w.engine.Facts(t.Context(), spec.Host{Name: "bare", Address: "192.0.2.4"}, master, "")
 		if err != nil || f.Identity != nil || (len(f.Findings) == 1) != master {
 			t.Errorf("a bare server, master %v: %+v %v", master, f, err)
 		}

@@ -54,7 +54,11 @@ func startCluster(ctx context.Context, tools e2e.Tools, name, dir string, printe
 	if err := f.Cluster.ImportImage(ctx, f.Nodes()...); err != nil {
 		return nil, err
 	}
-	if err := f.Cluster.Apply(ctx, workloads(name)); err != nil {
+	manifests, err := workloads(name)
+	if err == nil {
+		err = f.Cluster.Apply(ctx, manifests)
+	}
+	if err != nil {
 		return nil, err
 	}
 	c := &cluster{flow: f}

@@ -10,7 +10,13 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
+
 	"github.com/gantry-run/gantry/chaos/judge"
+	"github.com/gantry-run/gantry/examples/hello/manifest"
 )
 
 // processes looks at the machine's own list of processes: it has those of every
@@ -93,75 +99,44 @@ func (p *processes) scan() map[string][]judge.Process {
 
 // Names of what runs in the cluster.
 const (
-	application = "hello"
-	replicas    = 4
+	application = manifest.Name
+	replicas    = manifest.Replicas
 	identities  = 3
 )
 
 // workloads are the manifests of what runs all the time: the application and its
 // Service, and the StatefulSet, in a namespace of their own.
-func workloads(lab string) string {
-	return fmt.Sprintf(manifests, identities, lab)
+func workloads(lab string) (string, error) {
+	hello, err := manifest.Hello(soonElsewhere)
+	return ownNamespace + "---\n" + hello + "---\n" + fmt.Sprintf(statefulSet, identities, lab), err
 }
 
-const manifests = `apiVersion: v1
+// soonElsewhere makes the application one that wants to be elsewhere soon when a node is
+// lost, with its replicas on all nodes.
+func soonElsewhere(d *appsv1.Deployment, s *corev1.Service) {
+	d.Namespace, s.Namespace = namespace, namespace
+	pods := &d.Spec.Template.Spec
+	pods.TerminationGracePeriodSeconds = ptr.To[int64](2)
+	pods.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
+		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: d.Spec.Selector,
+	}}
+	for _, lost := range []string{corev1.TaintNodeUnreachable, corev1.TaintNodeNotReady} {
+		pods.Tolerations = append(pods.Tolerations, corev1.Toleration{
+			Key: lost, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](15),
+		})
+	}
+	pods.Containers[0].Resources = corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU: apiresource.MustParse("20m"), corev1.ResourceMemory: apiresource.MustParse("16Mi"),
+	}}
+}
+
+const ownNamespace = `apiVersion: v1
 kind: Namespace
 metadata:
   name: chaos
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: hello
-  namespace: chaos
-spec:
-  replicas: 4
-  selector:
-    matchLabels: {app: hello}
-  template:
-    metadata:
-      labels: {app: hello}
-    spec:
-      terminationGracePeriodSeconds: 2
-      topologySpreadConstraints:
-      - maxSkew: 1
-        topologyKey: kubernetes.io/hostname
-        whenUnsatisfiable: ScheduleAnyway
-        labelSelector:
-          matchLabels: {app: hello}
-      tolerations: # those of who wants to be elsewhere soon
-      - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 15}
-      - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 15}
-      containers:
-      - name: hello
-        image: demo.gantry.run/hello:1
-        imagePullPolicy: IfNotPresent
-        args: [serve]
-        ports:
-        - containerPort: 8080
-        env:
-        - name: POD_NAME
-          valueFrom: {fieldRef: {fieldPath: metadata.name}}
-        - name: NODE_NAME
-          valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
-        readinessProbe:
-          httpGet: {path: /healthz, port: 8080}
-          periodSeconds: 1
-        resources:
-          requests: {cpu: 20m, memory: 16Mi}
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: hello
-  namespace: chaos
-spec:
-  selector: {app: hello}
-  ports:
-  - port: 80
-    targetPort: 8080
----
-apiVersion: apps/v1
+`
+
+const statefulSet = `apiVersion: apps/v1
 kind: StatefulSet
 metadata:
   name: db
@@ -197,7 +172,7 @@ spec:
 
 // jobManifest is a Job whose completions are counted; it is gone some time after its end.
 func jobManifest(round int) map[string]any {
-	container := map[string]any{"name": "job", "image": "demo.gantry.run/hello:1", "imagePullPolicy": "IfNotPresent", "args": []string{"sleep", "1500ms"}}
+	container := map[string]any{"name": "job", "image": manifest.Image, "imagePullPolicy": "IfNotPresent", "args": []string{"sleep", "1500ms"}}
 	return map[string]any{
 		"apiVersion": "batch/v1", "kind": "Job", "metadata": map[string]any{"name": fmt.Sprintf("count-%d", round)},
 		"spec": map[string]any{

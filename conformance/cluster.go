@@ -50,6 +50,9 @@ func (c *cluster) start(ctx context.Context, tools e2e.Tools, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := c.loopDevices(ctx); err != nil {
+		return err
+	}
 	if c.stopRegistry, err = images.Serve(ctx, ln, made); err != nil {
 		return err
 	}
@@ -66,6 +69,17 @@ func (c *cluster) mirror(ctx context.Context, address string) error {
 		cmd.Stdin = strings.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("host %s: set a mirror of %s: %w\n%s", h.Name, images.Host, err, out)
+		}
+	}
+	return nil
+}
+
+// loopDevices gives the servers what specs of local volumes make block devices of: a
+// server in a container has none.
+func (c *cluster) loopDevices(ctx context.Context) error {
+	for _, h := range c.flow.Lab.Hosts {
+		if _, err := h.Run(ctx, "mknod -m 600 /dev/loop-control c 10 237; for i in $(seq 0 63); do test -e /dev/loop$i || mknod -m 600 /dev/loop$i b 7 $i; done"); err != nil {
+			return fmt.Errorf("host %s: make loop devices: %w", h.Name, err)
 		}
 	}
 	return nil

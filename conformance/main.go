@@ -19,8 +19,8 @@ import (
 
 func main() {
 	o := options{}
-	flag.StringVar(&o.focus, "focus", "", "run only the conformance specs that match this expression; nothing is recorded")
-	flag.StringVar(&o.sets, "sets", "parallel,serial", "which sets are run, separated by commas; of the others the last report counts")
+	flag.StringVar(&o.focus, "focus", "", "run only the specs of the sets that match this expression; nothing is recorded")
+	flag.StringVar(&o.sets, "sets", "parallel,serial", "which sets are run, separated by commas (parallel, serial, generic); of the others the last report counts")
 	flag.IntVar(&o.procs, "procs", 6, "specs of the parallel set at a time")
 	flag.StringVar(&o.lab, "lab", "conformance", "name of the lab")
 	flag.StringVar(&o.dir, "dir", filepath.Join("dist", "conformance"), "where images, logs and reports are written")
@@ -47,7 +47,7 @@ type options struct {
 	lab, dir                  string
 	programs, module, version string
 	document, passed          string
-	kubeconfig                string
+	kubeconfig, kubectl       string
 	hold                      bool
 }
 
@@ -58,6 +58,9 @@ func (o options) run(ctx context.Context) (err error) {
 		}
 	}
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	if o.kubectl, err = writeKubectl(o.dir); err != nil {
 		return err
 	}
 	if o.kubeconfig != "" {
@@ -77,6 +80,17 @@ func (o options) run(ctx context.Context) (err error) {
 		return nil
 	}
 	return o.judge(ctx)
+}
+
+// writeKubectl makes the kubectl that the suite runs: ours, which is of the version that is
+// tested. Another on the path may be years older.
+func writeKubectl(dir string) (string, error) {
+	gantry, err := filepath.Abs(filepath.Join("bin", "gantry"))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kubectl")
+	return path, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' kubectl \"$@\"\n", gantry), 0o755)
 }
 
 // up boots servers, makes a cluster of them and serves the images; down takes all away.

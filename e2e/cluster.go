@@ -13,62 +13,25 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gantry-run/gantry/examples/hello/manifest"
 	"github.com/gantry-run/gantry/lab"
 	"github.com/gantry-run/gantry/lab/image"
 )
 
 // Names of the demo's application.
 const (
-	AppImage    = "demo.gantry.run/hello:1"
+	AppImage    = manifest.Image
 	appNodePort = 30080
-	app         = "hello"
+	app         = manifest.Name
 )
 
-// manifest is the application: four replicas behind one Service.
-const manifest = `apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: hello
-spec:
-  replicas: 4
-  selector:
-    matchLabels: {app: hello}
-  template:
-    metadata:
-      labels: {app: hello}
-    spec:
-      terminationGracePeriodSeconds: 5
-      containers:
-      - name: hello
-        image: demo.gantry.run/hello:1
-        imagePullPolicy: IfNotPresent
-        args: [serve]
-        ports:
-        - containerPort: 8080
-        env:
-        - name: POD_NAME
-          valueFrom: {fieldRef: {fieldPath: metadata.name}}
-        - name: NODE_NAME
-          valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
-        readinessProbe:
-          httpGet: {path: /healthz, port: 8080}
-          periodSeconds: 1
-        resources:
-          requests: {cpu: 50m, memory: 16Mi}
-          limits: {memory: 64Mi}
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: hello
-spec:
-  type: NodePort
-  selector: {app: hello}
-  ports:
-  - port: 80
-    targetPort: 8080
-    nodePort: 30080
-`
+// nodePort has the application answer on every node, too.
+func nodePort(_ *appsv1.Deployment, s *corev1.Service) {
+	s.Spec.Type, s.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, appNodePort
+}
 
 // Cluster is a running cluster as kubectl reaches it.
 type Cluster struct {
@@ -166,7 +129,11 @@ func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
 	if err := c.ImportImage(ctx, nodes...); err != nil {
 		return err
 	}
-	if err := c.Apply(ctx, manifest); err != nil {
+	hello, err := manifest.Hello(nodePort)
+	if err == nil {
+		err = c.Apply(ctx, hello)
+	}
+	if err != nil {
 		return err
 	}
 	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=90s")

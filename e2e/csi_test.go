@@ -21,23 +21,14 @@ const (
 	driverName  = "test.csi.gantry.run"
 )
 
-// driverObjects are what a CSI driver's manifests have: its object and class, a plugin on
-// each node that registers itself, and a controller.
+// driverObjects are what a CSI driver's manifests have beside its sidecars: its object and
+// classes, and a plugin on each node that registers itself. Volumes are where the sidecars
+// run, on worker-1: that worker-2 has no room for them the scheduler is told.
 const driverObjects = workloadsNamespace + `---
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: driver, namespace: w}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: test-csi-driver}
-subjects: [{kind: ServiceAccount, name: driver, namespace: w}]
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
----
 apiVersion: storage.k8s.io/v1
 kind: CSIDriver
 metadata: {name: test.csi.gantry.run}
-spec: {attachRequired: true, podInfoOnMount: true, fsGroupPolicy: File, volumeLifecycleModes: [Persistent, Ephemeral], tokenRequests: [{audience: vault}], requiresRepublish: true}
+spec: {attachRequired: true, podInfoOnMount: true, storageCapacity: true, fsGroupPolicy: File, volumeLifecycleModes: [Persistent, Ephemeral], tokenRequests: [{audience: vault}], requiresRepublish: true}
 ---
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -45,6 +36,18 @@ metadata: {name: driven}
 provisioner: test.csi.gantry.run
 volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: driven-now}
+provisioner: test.csi.gantry.run
+volumeBindingMode: Immediate
+---
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshotClass
+metadata: {name: driven}
+driver: test.csi.gantry.run
+deletionPolicy: Delete
 ---
 apiVersion: apps/v1
 kind: DaemonSet
@@ -55,11 +58,10 @@ spec:
     metadata: {labels: {app: driver}}
     spec:
       terminationGracePeriodSeconds: 1
-      serviceAccountName: driver
       containers:
       - name: driver
         image: csi.test/driver:1
-        args: [--node=$(NODE), --register=/registration/test-reg.sock, --endpoint=/var/lib/kubelet/plugins/test/csi.sock, --limit=3]
+        args: [--node=$(NODE), --register=/registration/test-reg.sock, --endpoint=/var/lib/kubelet/plugins/test/csi.sock, --limit=3, --capacity=268435456]
         env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
         securityContext: {privileged: true}
         volumeMounts:
@@ -76,25 +78,6 @@ spec:
       - {name: pods, hostPath: {path: /var/lib/kubelet/pods, type: Directory}}
       - {name: plugins, hostPath: {path: /var/lib/kubelet/plugins, type: Directory}}
       - {name: dev, hostPath: {path: /dev}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: operator, namespace: w}
-spec:
-  selector: {matchLabels: {app: operator}}
-  template:
-    metadata: {labels: {app: operator}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      serviceAccountName: driver
-      nodeSelector: {kubernetes.io/hostname: worker-1}
-      containers:
-      - name: operator
-        image: csi.test/driver:1
-        args: [--operate, --socket=/data/operator.sock]
-        securityContext: {privileged: true}
-        volumeMounts: [{name: data, mountPath: /data}]
-      volumes: [{name: data, hostPath: {path: /var/lib/csi-test, type: DirectoryOrCreate}}]
 `
 
 // drivenObjects are pods with volumes of the driver: a claim, a device and one of their own.
@@ -109,7 +92,6 @@ kind: Pod
 metadata: {name: user, namespace: w, labels: {app: user}}
 spec:
   terminationGracePeriodSeconds: 1
-  nodeSelector: {kubernetes.io/hostname: worker-1}
   securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 2000}
   containers:
   - {name: c, image: IMAGE, args: [sleep], volumeMounts: [{name: data, mountPath: /data, subPath: below}, {name: own, mountPath: /own}]}
@@ -129,7 +111,6 @@ kind: Pod
 metadata: {name: raw, namespace: w, labels: {app: raw}}
 spec:
   terminationGracePeriodSeconds: 1
-  nodeSelector: {kubernetes.io/hostname: worker-1}
   containers: [{name: c, image: IMAGE, args: [sleep], volumeDevices: [{name: disk, devicePath: /dev/disk}]}]
   volumes: [{name: disk, persistentVolumeClaim: {claimName: disk}}]
 `
@@ -137,8 +118,9 @@ spec:
 // driven are the stories of volumes of a CSI driver.
 type driven struct{ storage }
 
-// TestCSI: a driver's manifests apply, it registers, and its volumes are attached, mounted,
-// grow and are taken away, whatever happens to the kubelet meanwhile.
+// TestCSI: the manifests of a driver and of the public sidecars apply, it registers, and its
+// volumes are provisioned where there is room, attached, mounted, grown, copied and taken
+// away, whatever happens to the kubelet and to the sidecars meanwhile.
 func TestCSI(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-csi", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
 	if err := f.Apply(t.Context()); err != nil {
@@ -154,14 +136,20 @@ func TestCSI(t *testing.T) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.show(t)
+			s.showSidecars(t)
 		}
 	})
 	step := stepper(t)
+	step("the sidecars run", s.sidecars)
 	step("the driver registers", s.registers)
+	step("the scheduler is told of the room", s.room)
+	step("a claim is bound before any pod", s.now)
 	step("volumes are mounted", s.mounted)
 	step("a device", s.device)
 	step("the kubelet is killed while it mounts", s.killedWhileMounting)
+	step("the sidecars' leaders fall", s.leadersFall)
 	step("a claim grows", s.grows)
+	step("a snapshot, what is restored of it, and a clone", s.copied)
 	step("nothing is left", s.removed)
 	step("the driver goes", s.unregisters)
 }
@@ -177,7 +165,7 @@ func (s driven) is(ctx context.Context, limit time.Duration, what, path, want st
 	})
 }
 
-// importDriver builds the driver and brings it to the workers.
+// importDriver builds the driver and brings it to the workers, with the sidecars.
 func (s driven) importDriver(t *testing.T) error {
 	program := filepath.Join(t.TempDir(), "csidriver")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./csidriver")
@@ -185,16 +173,24 @@ func (s driven) importDriver(t *testing.T) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the driver: %w\n%s", err, out)
 	}
+	if err := s.importProgram(t.Context(), program, driverImage, s.Workers...); err != nil {
+		return err
+	}
+	return s.importSidecars(t.Context())
+}
+
+// importProgram brings a static program to hosts, as an image.
+func (s driven) importProgram(ctx context.Context, program, ref string, hosts ...string) error {
 	data, err := os.ReadFile(program)
 	if err != nil {
 		return err
 	}
 	var archive bytes.Buffer
-	if err := image.Write(&archive, driverImage, "csidriver", data); err != nil {
+	if err := image.Write(&archive, ref, filepath.Base(program), data); err != nil {
 		return err
 	}
-	for _, n := range s.Workers {
-		if err := importImage(t.Context(), s.Lab, n, archive.Bytes()); err != nil {
+	for _, n := range hosts {
+		if err := importImage(ctx, s.Lab, n, archive.Bytes()); err != nil {
 			return err
 		}
 	}
@@ -316,23 +312,23 @@ func (s driven) grows(ctx context.Context) error {
 
 // removed: nothing of a volume is left once its pod and its claim are gone.
 func (s driven) removed(ctx context.Context) error {
-	if err := s.run(ctx, "delete pod user", "delete pvc data --wait=false"); err != nil {
+	if err := s.run(ctx, "delete pod user", "delete pods restored cloned", "delete volumesnapshot data", "delete pvc data restored cloned --wait=false"); err != nil {
 		return err
 	}
-	if err := s.become(ctx, 60*time.Second, "pvc,pv,volumeattachments", "{.metadata.name}"); err != nil {
+	if err := s.become(ctx, 60*time.Second, "pvc,pv,volumeattachments,volumesnapshots,volumesnapshotcontents", "{.metadata.name}"); err != nil {
 		return err
 	}
 	if err := s.is(ctx, 30*time.Second, "node worker-1", "{.status.volumesAttached}{.status.volumesInUse}", ""); err != nil {
 		return err
 	}
 	return Eventually(ctx, 30*time.Second, func(ctx context.Context) error {
-		return s.onWorkers(ctx, `test -z "$(find /var/lib/kubelet/pods /var/lib/gantry/kubelet/csi /var/lib/csi-test/volumes -mindepth 1 2>/dev/null)" && `+
+		return s.onWorkers(ctx, `test -z "$(find /var/lib/kubelet/pods /var/lib/gantry/kubelet/csi /var/lib/csi-test/volumes /var/lib/csi-test/snapshots -mindepth 1 2>/dev/null)" && `+
 			`! grep -q 'globalmount\|kubernetes.io~csi\|volumeDevices' /proc/self/mountinfo && ! grep -q csi-test /sys/block/loop*/loop/backing_file 2>/dev/null`)
 	})
 }
 
 func (s driven) unregisters(ctx context.Context) error {
-	if err := s.run(ctx, "delete ds driver", "delete deployment operator"); err != nil {
+	if err := s.run(ctx, "delete ds driver"); err != nil {
 		return err
 	}
 	return s.become(ctx, 60*time.Second, "csinodes", `{.metadata.name}={.spec.drivers[*].name}`, "master-1=local.gantry.run", "worker-1=local.gantry.run", "worker-2=local.gantry.run")

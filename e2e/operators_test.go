@@ -65,8 +65,6 @@ var operators = []operator{
 		"test/e2e/testing-manifests/storage-csi/hostpath/hostpath/csi-hostpath-plugin.yaml",
 		"test/e2e/testing-manifests/sample-device-plugin/sample-device-plugin.yaml",
 	}, makes: "{apiVersion: v1, kind: Secret, metadata: {name: csi-snapshot-metadata-server-certs}}"},
-	// Roles for every kind, webhooks for the cluster's own kinds, an aggregated API.
-	{name: "kueue", module: "sigs.k8s.io/kueue", kustomization: "config/default"},
 	// Rules in CEL, and an admission policy.
 	{name: "gateway-api", module: "sigs.k8s.io/gateway-api", kustomization: "config/crd"},
 	// An aggregated API of the cluster's own namespace.

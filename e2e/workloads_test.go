@@ -37,7 +37,7 @@ func TestWorkloads(t *testing.T) {
 		for _, s := range []struct {
 			name string
 			do   func(context.Context) error
-		}{{"DaemonSet", w.daemonSet}, {"Job", w.jobs}, {"Job that is deleted", w.deletedJob}, {"StatefulSet", w.statefulSet}, {"claims", w.claims}, {"CronJob", w.cronJob}} {
+		}{{"DaemonSet", w.daemonSet}, {"Job", w.jobs}, {"Job that is deleted", w.deletedJob}, {"StatefulSet", w.statefulSet}, {"claims", w.claims}, {"CronJob", w.cronJob}, {"HorizontalPodAutoscaler", w.autoscale}} {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				start := time.Now()

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -44,6 +45,16 @@ func (*hostFactsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 			"host_key": schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: "SSH host key that the server must show; where it is left out, the one that it showed."},
 			"role": schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: "What it is judged as: `worker` (the default) or `master`.",
 				Validators: []validator.String{stringvalidator.OneOf(model.RoleWorker, model.RoleMaster)}},
+			"storage_path": schema.StringAttribute{Optional: true, MarkdownDescription: "A directory that is meant for volumes, as `storage.path` of a pool: it is judged too (default: where they lie when nothing is said).",
+				Validators: []validator.String{stringvalidator.RegexMatches(regexp.MustCompile("^/"), "must be an absolute path")}},
+			"storage": schema.SingleNestedAttribute{
+				Computed: true, MarkdownDescription: "The file system on which volumes would lie.",
+				Attributes: map[string]schema.Attribute{
+					"directory":  str("The directory, or the one above it that exists."),
+					"mounted_at": str("Where the file system is mounted."), "type": str("Its type, such as `ext4`."), "options": str("Its mount options."),
+					"size_bytes": num("Its size."), "free_bytes": num("Space free on it."),
+				},
+			},
 			"os":              str("Name of its distribution."),
 			"kernel":          str("Release of its kernel."),
 			"architecture":    str("Architecture, such as `amd64`."),
@@ -84,7 +95,7 @@ func (d *hostFactsDataSource) Read(ctx context.Context, req datasource.ReadReque
 	h := m.Spec(ctx, &resp.Diagnostics)
 	ctx, cancel := context.WithTimeout(ctx, factsLimit)
 	defer cancel()
-	facts, err := d.provider.engine(ctx, 0).Facts(ctx, h, m.Master())
+	facts, err := d.provider.engine(ctx, 0).Facts(ctx, h, m.Master(), m.StoragePath.ValueString())
 	if err != nil {
 		resp.Diagnostics.AddError(fmt.Sprintf("Host %s could not be asked", h.Address), diagnose.Text(err))
 		return

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -26,6 +27,10 @@ type hostGroup[M any] interface {
 	observe(ctx context.Context, e *bootstrap.Engine, m *M, diags *diag.Diagnostics) bootstrap.Report
 	update(ctx context.Context, e *bootstrap.Engine, m *M, c hostChange, diags *diag.Diagnostics) (bootstrap.Report, error)
 	destroy(ctx context.Context, e *bootstrap.Engine, m *M, diags *diag.Diagnostics) (bootstrap.Report, error)
+
+	// lost names the volumes whose data goes with these hosts, or with the whole group
+	// where all leave.
+	lost(ctx context.Context, e *bootstrap.Engine, state *M, leaving []spec.Host, diags *diag.Diagnostics) ([]string, error)
 
 	// setComputed sets what follows from a report beside the status of the hosts.
 	setComputed(ctx context.Context, m *M, report bootstrap.Report, status map[string]model.HostStatus, diags *diag.Diagnostics)
@@ -109,6 +114,9 @@ func updateHosts[M any](ctx context.Context, o operator, r hostGroup[M], req res
 	ctx, end := o.begin(ctx, "change "+g.Title())
 	defer end()
 	change := hostChange{changed: plan.Changed(prior, planned), leaving: plan.Leaving(have, want), force: g.Force()}
+	if !losesNothing(ctx, o, r, &state, change.leaving, g.AllowVolumeLoss, diags) {
+		return
+	}
 	report, err := r.update(ctx, o.engine(ctx, g.Drain()), &m, change, diags)
 	diagnose.Failures(report, diags)
 	if err != nil {
@@ -131,11 +139,30 @@ func deleteHosts[M any](ctx context.Context, o operator, r hostGroup[M], req res
 	defer cancel()
 	ctx, end := o.begin(ctx, "destroy "+g.Title())
 	defer end()
+	// What was applied last counts. No plan was asked of one that is replaced because
+	// it is tainted, or because the command line says so.
+	hosts, _ := g.Specs(ctx, diags)
+	if !losesNothing(ctx, o, r, &m, hosts, g.AllowVolumeLoss, diags) {
+		return
+	}
 	report, err := r.destroy(ctx, o.engine(ctx, g.Drain()), &m, diags)
 	if err != nil {
 		diags.AddError(g.TitleAtStart()+" was not destroyed", diagnose.Text(err))
 	}
 	diagnose.Destroy(report, err, diags)
+}
+
+// losesNothing refuses to take out hosts with the data of volumes that were not there yet
+// when the plan was made, unless that is allowed.
+func losesNothing[M any](ctx context.Context, o operator, r hostGroup[M], state *M, leaving []spec.Host, allowed types.Bool, diags *diag.Diagnostics) bool {
+	if allowed.ValueBool() || len(leaving) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	lost, err := r.lost(ctx, o.engine(ctx, 0), state, leaving, diags)
+	plan.LoseVolumes(r.group(state).TitleAtStart(), lost, err, allowed, diags)
+	return !diags.HasError()
 }
 
 // setReport turns a report into what state holds. State are the hosts that it had

@@ -195,6 +195,16 @@ func (*clusterResource) destroy(ctx context.Context, e *bootstrap.Engine, m *mod
 	return e.DestroyCluster(ctx, c)
 }
 
+// lost counts all nodes where the whole cluster goes: pools of other configurations too,
+// whose volumes nobody would know any more.
+func (*clusterResource) lost(ctx context.Context, e *bootstrap.Engine, state *model.Cluster, leaving []spec.Host, diags *diag.Diagnostics) ([]string, error) {
+	c, _ := state.Spec(ctx, diags)
+	if len(leaving) == len(c.Masters) {
+		return e.PreviewAllVolumes(ctx, c.Connection())
+	}
+	return e.PreviewVolumes(ctx, c.Connection(), leaving)
+}
+
 func (*clusterResource) setComputed(ctx context.Context, m *model.Cluster, report bootstrap.Report, status map[string]model.HostStatus, diags *diag.Diagnostics) {
 	m.ID, m.CAFingerprint = types.StringValue(report.ClusterID), types.StringValue(report.CAFingerprint)
 	c, _ := m.Spec(ctx, diags)

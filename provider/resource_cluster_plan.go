@@ -16,10 +16,14 @@ import (
 // ModifyPlan plans the status of each master, so that the plan shows which hosts are
 // changed.
 func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || r.provider == nil {
+	diags := &resp.Diagnostics
+	if req.Plan.Raw.IsNull() {
+		r.planDestroy(ctx, req, diags)
 		return
 	}
-	diags := &resp.Diagnostics
+	if r.provider == nil {
+		return
+	}
 	m, state, create := readPlan[model.Cluster](ctx, req, diags)
 	if r.provider.needsBundle(diags); diags.HasError() {
 		return
@@ -35,7 +39,8 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	known := len(hosts.unknown) == 0
 	// Of a replacement Terraform asks twice: for a change, which says that it is one,
 	// and then as if the cluster were new, with an ID that is not known.
-	stays := !create && m.Name.Equal(state.Name) && !model.OtherNetwork(ctx, m.Network, state.Network, diags) && known
+	replaced := !create && (!m.Name.Equal(state.Name) || model.OtherNetwork(ctx, m.Network, state.Network, diags))
+	stays := !create && !replaced && known
 	if stays && !plan.MasterStays(hosts.prior, hosts.have, hosts.want) {
 		diags.AddAttributeError(path.Root("masters"), "No master would remain",
 			"The masters hold the cluster's state and keys, and none that holds them now would stay. Add the new masters first, and remove the old ones in a second apply.")
@@ -52,14 +57,17 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	hosts.preflight(ctx, func(ctx context.Context, names []string, leaving []spec.Host) map[string]error {
 		return r.provider.engine(ctx, 0).PreflightCluster(ctx, c, names, leaving)
 	})
+	if replaced {
+		r.volumes(ctx, state, diags)
+	}
 	if stays {
 		r.preview(ctx, hosts, state, c, diags)
 		model.SameStoragePath(ctx, m.Storage, state.Storage, diags)
 		have, _ := state.Spec(ctx, diags)
 		r.provider.volumes(ctx, hosts.group.TitleAtStart(), have.Connection(), plan.Leaving(hosts.have, hosts.want), m.AllowVolumeLoss, diags)
-		if diags.HasError() {
-			return
-		}
+	}
+	if diags.HasError() {
+		return
 	}
 	status := hosts.status(ctx, m.Node(ctx, diags), stays)
 	set("status", model.StatusValue(ctx, status, diags))
@@ -67,6 +75,20 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		set("endpoints", model.Endpoints(c))
 		set("handle", m.HandleWith(ctx, model.HandleMastersOf(ctx, c, status, diags), diags))
 	}
+}
+
+func (r *clusterResource) planDestroy(ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Diagnostics) {
+	var state model.Cluster
+	if diags.Append(req.State.Get(ctx, &state)...); !diags.HasError() && r.provider != nil {
+		r.volumes(ctx, &state, diags)
+	}
+}
+
+// volumes refuses the end of a cluster whose masters have the data of volumes. Those of its
+// pools the plans of these tell of, which end with it.
+func (r *clusterResource) volumes(ctx context.Context, state *model.Cluster, diags *diag.Diagnostics) {
+	have, _ := state.Spec(ctx, diags)
+	r.provider.volumes(ctx, state.Group().TitleAtStart(), have.Connection(), have.Masters, state.AllowVolumeLoss, diags)
 }
 
 // preview warns of what becomes of etcd's quorum, where masters come or go.

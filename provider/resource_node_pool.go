@@ -167,6 +167,10 @@ func (*nodePoolResource) destroy(ctx context.Context, e *bootstrap.Engine, m *mo
 	return e.ApplyPool(ctx, model.Connection(ctx, m.Cluster, diags), p, bootstrap.PoolChange{Leaving: p.Hosts, Force: m.Group().Force(), Destroy: true})
 }
 
+func (*nodePoolResource) lost(ctx context.Context, e *bootstrap.Engine, state *model.Pool, leaving []spec.Host, diags *diag.Diagnostics) ([]string, error) {
+	return e.PreviewVolumes(ctx, model.Connection(ctx, state.Cluster, diags), leaving)
+}
+
 func (*nodePoolResource) setComputed(ctx context.Context, m *model.Pool, _ bootstrap.Report, _ map[string]model.HostStatus, diags *diag.Diagnostics) {
 	m.ID = model.PoolID(model.Connection(ctx, m.Cluster, diags).ClusterID, m.Name.ValueString())
 }

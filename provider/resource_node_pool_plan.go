@@ -54,9 +54,9 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return r.provider.engine(ctx, 0).PreflightPool(ctx, c, p, names, leaving)
 	})
 	if !create {
-		stay := hosts.want
-		if replaced {
-			stay = nil
+		stay, allowed := hosts.want, m.AllowVolumeLoss
+		if replaced { // by the destroy of what was applied
+			stay, allowed = nil, state.AllowVolumeLoss
 		}
 		if plan.LimitRemoval(state.Name.ValueString(), hosts.have, stay, m.RemovalLimit, diags); diags.HasError() {
 			return
@@ -65,7 +65,7 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		if replaced || len(hosts.unknown) == 0 {
 			leaving := plan.Leaving(hosts.have, stay)
 			r.preview(ctx, state, leaving, replaced, diags)
-			r.provider.volumes(ctx, state.Group().TitleAtStart(), model.Connection(ctx, state.Cluster, diags), leaving, m.AllowVolumeLoss, diags)
+			r.provider.volumes(ctx, state.Group().TitleAtStart(), model.Connection(ctx, state.Cluster, diags), leaving, allowed, diags)
 			if diags.HasError() {
 				return
 			}

@@ -23,6 +23,9 @@ func apiServerAttribute() schema.SingleNestedAttribute {
 			"pod_security_configuration": schema.StringAttribute{Optional: true,
 				MarkdownDescription: "A PodSecurityConfiguration of `pod-security.admission.config.k8s.io/v1` (YAML, such as `file(\"pod-security.yaml\")`): which Pod Security Standards hold in namespaces that no label says it of, " +
 					"and which users, namespaces and runtime classes are exempt. Default: `privileged`, and nobody. It is what an AdmissionConfiguration has as the configuration of the plugin PodSecurity."},
+			"local_storage_class": schema.BoolAttribute{Optional: true,
+				MarkdownDescription: "Whether the cluster has the StorageClass `local`, which is the default one, of volumes on its nodes' own disks (default `true`). " +
+					"Without it claims that name no class wait for another default; volumes that were made of it stay as they are."},
 			"event_rate_limits": schema.ListNestedAttribute{Optional: true,
 				MarkdownDescription: "Limits of Events that are written (admission plugin EventRateLimit; default: none). Those beyond are refused with 429.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{

@@ -72,7 +72,7 @@ func onDrainTimeoutAttribute() schema.StringAttribute {
 
 func allowVolumeLossAttribute(of string) schema.BoolAttribute {
 	return schema.BoolAttribute{Optional: true,
-		MarkdownDescription: "Whether " + of + " may leave with the data of volumes that lie on them and nowhere else (default no: a plan that takes one out names the volumes, their claims and pods, and is refused; so is the destroy or replacement of a pool, for which what was applied last counts)."}
+		MarkdownDescription: "Whether " + of + " may leave with the data of volumes that lie on them and nowhere else (default no: a plan that takes one out names the volumes, their claims and pods, and is refused; so is a destroy or replacement, for which what was applied last counts)."}
 }
 
 func removalLimitAttribute() schema.Int64Attribute {

@@ -8,16 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/gantry-run/gantry/bootstrap/access"
-	"github.com/gantry-run/gantry/bootstrap/encryption"
 	"github.com/gantry-run/gantry/bootstrap/fleet"
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
-	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // readable is a host that has files only.
@@ -88,86 +84,6 @@ func TestWhichIDAClusterGets(t *testing.T) {
 		err := o.Identify(t.Context())
 		if o.Want.ID != tc.id || (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %q, %v", name, o.Want.ID, err)
-		}
-	}
-}
-
-// TestWhoseKeysAreRead: those of reached masters of this cluster that have the file; what
-// cannot be read stops the operation, as it may be the only copy of a key.
-func TestWhoseKeysAreRead(t *testing.T) {
-	plan, err := encryption.First("key-0", encryption.NewKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := plan.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := func(id string, content string) *readable {
-		r := &readable{files: map[string]string{}}
-		if id != "" {
-			r.files[install.IdentityFile] = identityOf(id, "m")
-		}
-		if content != "-" {
-			r.files[config.EncryptionConfigFile] = content
-		}
-		return r
-	}
-	for name, tc := range map[string]struct {
-		hosts map[string]*readable
-		want  []string
-		says  string
-	}{
-		"masters of the cluster": {map[string]*readable{"m1": with("id", string(file)), "m2": with("id", string(file))}, []string{"m1", "m2"}, ""},
-		"one without the file":   {map[string]*readable{"m1": with("id", string(file)), "m2": with("id", "-")}, []string{"m1"}, ""},
-		"an empty one":           {map[string]*readable{"m1": with("id", "")}, nil, ""},
-		"one of another cluster": {map[string]*readable{"m1": with("other", string(file))}, nil, ""},
-		"a bare host":            {map[string]*readable{"m1": with("", string(file))}, nil, ""},
-		"one that is away":       {map[string]*readable{"m1": nil}, nil, ""},
-		"one that is garbled":    {map[string]*readable{"m1": with("id", "x: y")}, nil, "copy the file of another master"},
-		"an identity that is":    {map[string]*readable{"m1": {files: map[string]string{install.IdentityFile: ":"}}}, nil, "m1 (of-m1)"},
-		"one that is lost":       {map[string]*readable{"m1": {err: errors.New("cut")}}, nil, "cut"},
-	} {
-		got, err := readEncryption(t.Context(), fleetOf(t, tc.hosts), "id")
-		var from []string
-		for m := range got {
-			from = append(from, m)
-		}
-		slices.Sort(from)
-		if !slices.Equal(from, tc.want) || (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("%s: %v, %v", name, from, err)
-		}
-	}
-}
-
-func TestSecretsAreEncryptedAnewBetweenTwoKeys(t *testing.T) {
-	for stage, want := range map[encryption.Stage]bool{encryption.Absent: false, encryption.Reads: true, encryption.Writes: true, encryption.Alone: false} {
-		if got := Encrypts(&Operation{encryption: encryption.Plan{Stage: stage}}); got != want {
-			t.Errorf("stage %d: %v", stage, got)
-		}
-	}
-}
-
-func TestAnotherKeyWaitsForAllMasters(t *testing.T) {
-	failed := errors.New("failed")
-	for name, tc := range map[string]struct {
-		joined  map[string]error
-		leaving fleet.State
-		says    string
-	}{
-		"all are there":         {map[string]error{"m1": nil, "m2": nil}, fleet.Gone, ""},
-		"one failed":            {map[string]error{"m1": nil, "m2": failed}, fleet.Gone, "master m2"},
-		"one is not gone to":    {map[string]error{"m1": nil}, fleet.Gone, "master m2"},
-		"one has not left":      {map[string]error{"m1": nil, "m2": nil}, fleet.Pending, "master m3 (of-m3) has not left"},
-		"one could not be seen": {map[string]error{"m1": nil, "m2": nil}, fleet.Unknown, "master m3 (of-m3) has not left"},
-	} {
-		o := &Operation{Want: cluster("m1", "m2"), leaving: fleetOf(t, map[string]*readable{"m3": nil}), join: joining{masters: map[string]*joiner{}}}
-		o.leaving.Members["m3"].Status.State = tc.leaving
-		for m, err := range tc.joined {
-			o.join.masters[m] = &joiner{Member: &fleet.Member{Status: fleet.Status{Err: err}}}
-		}
-		if err := waitForAll(o, "key-1"); (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -258,138 +174,6 @@ func TestTheReportIsOfThoseThatTheChangeIsAbout(t *testing.T) {
 	}
 }
 
-// TestWhoIsToldThatKeysWait: the masters that were gone through, but for those that have a
-// failure of their own.
-func TestWhoIsToldThatKeysWait(t *testing.T) {
-	failed := errors.New("it did not start")
-	o := &Operation{Want: cluster("m1", "m2"), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}}), leaving: fleetOf(t, nil), join: joining{order: []string{"m1", "m2"}, masters: map[string]*joiner{}}}
-	for name, m := range o.masters.Members {
-		o.join.masters[name] = &joiner{Member: m}
-	}
-	o.masters.Members["m2"].Settle(failed)
-	if err := o.Encrypt(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := o.masters.Members["m1"].Status.Err; err == nil || !strings.Contains(err.Error(), "master m2") {
-		t.Errorf("m1: %v", err)
-	}
-	if err := o.masters.Members["m2"].Status.Err; !errors.Is(err, failed) {
-		t.Errorf("m2: %v", err)
-	}
-}
-
-// TestOneThatFailedHoldsUpNobodyUnseen: those behind it are told that they wait.
-func TestOneThatFailedHoldsUpNobodyUnseen(t *testing.T) {
-	failed := errors.New("unfit")
-	o := &Operation{
-		Want: cluster("m1", "m2"), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}}), access: &access.Access{},
-		identities: map[string]*install.Identity{"m1": {}}, join: joining{order: []string{"m1", "m2"}, masters: map[string]*joiner{}},
-	}
-	for name, m := range o.masters.Members {
-		o.join.masters[name] = &joiner{Member: m, node: spec.Node{Host: m.Spec}}
-	}
-	o.masters.Members["m1"].Status.Err = failed
-	if err := o.JoinEtcd(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := o.masters.Members["m1"].Status.Err; !errors.Is(err, failed) {
-		t.Errorf("m1: %v", err)
-	}
-	if err := o.masters.Members["m2"].Status.Err; err == nil || !strings.Contains(err.Error(), "waits for master m1") {
-		t.Errorf("m2: %v", err)
-	}
-}
-
-// TestAMasterWithoutItsDataHoldsUpTheOthers: each of those behind it is told for what it
-// waits, by whether they have a place in etcd and have served.
-func TestAMasterWithoutItsDataHoldsUpTheOthers(t *testing.T) {
-	for name, tc := range map[string]struct {
-		member, served bool // of the first
-		last           string
-	}{
-		"it never joined":                   {false, false, "waits for master m1, which has to join etcd first"},
-		"it is a member and never served":   {true, false, "waits for master m1, which may hold the cluster's data"},
-		"it is a member and served earlier": {true, true, "waits for master m1, which did not come up"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			order := []string{"m1", "m2", "m3"}
-			o := &Operation{
-				Want: cluster(order...), masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}, "m3": {}}), access: &access.Access{},
-				identities: map[string]*install.Identity{"m1": {}}, join: joining{order: order, masters: map[string]*joiner{}},
-			}
-			o.masters.Order = order
-			for name, m := range o.masters.Members {
-				j := &joiner{Member: m, node: spec.Node{Host: m.Spec, ClusterID: "id"}}
-				j.Files = map[string][]byte{}
-				if name == "m1" {
-					j.Files[config.EtcdRefusedFile] = []byte("the data is gone")
-				}
-				if tc.member {
-					url := install.PeerURL(m.Spec)
-					file, err := yaml.Marshal(config.EtcdConfig{Name: name, InitialClusterToken: "id", InitialCluster: map[string]string{name: url}})
-					if err != nil {
-						t.Fatal(err)
-					}
-					j.Files[config.Etcd.ConfigFile()] = file
-				}
-				if tc.served {
-					j.Files[install.JoinedFile] = []byte("x")
-				}
-				o.join.masters[name] = j
-			}
-			if err := o.JoinEtcd(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if err := o.masters.Members["m1"].Status.Err; err == nil || !strings.Contains(err.Error(), "restore a snapshot") || !strings.HasSuffix(err.Error(), ". the data is gone") {
-				t.Errorf("m1: %v", err)
-			}
-			for _, m := range order[1:] {
-				if err := o.masters.Members[m].Status.Err; err == nil || !strings.Contains(err.Error(), tc.last) {
-					t.Errorf("%s: %v", m, err)
-				}
-			}
-		})
-	}
-}
-
-func TestAHostThatWasRefusedIsNotPrepared(t *testing.T) {
-	refused := errors.New("its disk is full")
-	o := &Operation{masters: fleetOf(t, map[string]*readable{"m1": {}}), access: &access.Access{}}
-	m := o.masters.Members["m1"]
-	m.Refused = refused
-	o.join = joining{order: []string{"m1"}, masters: map[string]*joiner{"m1": {Member: m}}}
-	if err := o.Prepare(t.Context()); err != nil || !errors.Is(m.Status.Err, refused) {
-		t.Errorf("%v, %v", err, m.Status.Err)
-	}
-}
-
-func TestWhichMastersAreTouched(t *testing.T) {
-	o := &Operation{
-		Want: cluster("m1", "m2", "m3"), Change: Change{Touch: []string{"m3", "m1", "gone", "m4"}},
-		masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}, "m3": {}, "m4": nil}),
-	}
-	o.masters.Order = []string{"m1", "m2", "m3", "m4"}
-	names := func() string {
-		j, wanted := touched(o)
-		for _, name := range j.order {
-			if j.masters[name].Member != o.masters.Members[name] || j.masters[name].node.Host.Name != name || wanted[name].Host.Name != name {
-				t.Errorf("%s: %+v, %+v", name, j.masters[name], wanted[name])
-			}
-		}
-		if len(j.masters) != len(j.order) || len(wanted) != len(j.order) {
-			t.Errorf("%v: %v, %v", j.order, j.masters, wanted)
-		}
-		return strings.Join(j.order, " ")
-	}
-	if got := names(); got != "m1 m3" {
-		t.Errorf("touched are %q", got)
-	}
-	o.Want = cluster("m1", "m2", "m4") // m3 is not wanted any more, and m4 is not reached
-	if got := names(); got != "m1" {
-		t.Errorf("touched are %q", got)
-	}
-}
-
 // TestWhoIsMarkedAsKnown: the masters of this cluster that are reached.
 func TestWhoIsMarkedAsKnown(t *testing.T) {
 	of := func(identity string) *readable {
@@ -411,22 +195,5 @@ func TestWhoIsMarkedAsKnown(t *testing.T) {
 		if _, marked := h.files[install.KnownFile]; marked != (name == "ours") {
 			t.Errorf("%s is marked: %v", name, marked)
 		}
-	}
-}
-
-// TestWhoFailedIsNotWaitedFor: and is reported with what it failed of.
-func TestWhoFailedIsNotWaitedFor(t *testing.T) {
-	failed := errors.New("it did not start")
-	o := &Operation{masters: fleetOf(t, map[string]*readable{"m1": {}, "m2": {}}), join: joining{order: []string{"m1", "m2"}}}
-	o.masters.Members["m1"].Status = fleet.Status{State: fleet.Unknown, Err: failed}
-	o.masters.Members["m2"].Status = fleet.Status{State: fleet.Unknown}
-	if err := o.StartNodes(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s := o.masters.Members["m1"].Status; s.State != fleet.Pending || !errors.Is(s.Err, failed) || s.Message != failed.Error() {
-		t.Errorf("m1: %+v", s)
-	}
-	if s := o.masters.Members["m2"].Status; s.State != fleet.Unknown || s.Err != nil {
-		t.Errorf("m2: %+v", s)
 	}
 }

@@ -33,6 +33,18 @@ type Facts struct {
 	// Unusable are the directories of ours that lie on a file system which is mounted
 	// without what they need.
 	Unusable []Mount
+	// Storage is where volumes would lie, if a directory was asked about.
+	Storage FileSystem
+}
+
+// FileSystem is that of a directory, or of what there is of its path.
+type FileSystem struct {
+	// Dir is the directory, or the one above it that exists; At is where its file system
+	// is mounted.
+	Dir, At string
+	// Type is such as ext4, Options such as rw,relatime.
+	Type, Options        string
+	SizeBytes, FreeBytes int64
 }
 
 // Mount is a directory, and how the file system is mounted that it lies on.
@@ -68,11 +80,22 @@ for dir in /var/lib/gantry:x /opt/gantry:x /etc/systemd/system:; do
 		END { if (index(how, ",ro,")) print "mount=ro " dir " " at; else if (runs && index(how, ",noexec,")) print "mount=noexec " dir " " at }' /proc/self/mountinfo
 done
 cat /proc/net/udp /proc/net/udp6 2>/dev/null | awk '$4=="07"{sub(/.*:/, "", $2); print "bound=" $2}' | sort -u
+if [ -n "$1" ]; then
+	dir=$1
+	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+	echo "storage=$(($(stat -f -c '%b * %S' "$dir"))) $(($(stat -f -c '%a * %S' "$dir")))"
+	echo "storagedir=$dir"
+	awk -v dir="$(readlink -f "$dir")" '
+		BEGIN { gsub(/ /, "\\040", dir) }
+		{ if ($5 == "/" || $5 == dir || index(dir, $5 "/") == 1) if (length($5) >= n) { n = length($5); at = $5; how = $6; for (i = 7; i < NF; i++) if ($i == "-") { type = $(i + 1); break } } }
+		END { print "storagemount=" type " " how " " at }' /proc/self/mountinfo
+fi
 `
 
-// ReadFacts asks the host what it is.
-func ReadFacts(ctx context.Context, h Host) (Facts, error) {
-	out, err := h.Run(ctx, Shell("facts", factsScript))
+// ReadFacts asks the host what it is, and of what kind the file system of storage is, an
+// absolute path; "" is none.
+func ReadFacts(ctx context.Context, h Host, storage string) (Facts, error) {
+	out, err := h.Run(ctx, Shell("facts", factsScript, storage))
 	if err != nil {
 		return Facts{}, fmt.Errorf("read the host's facts: %w", err)
 	}
@@ -121,6 +144,15 @@ func parseFacts(out []byte) Facts {
 		case "mount":
 			if m := strings.Fields(v); len(m) == 3 {
 				f.Unusable = append(f.Unusable, Mount{Option: m[0], Dir: m[1], At: m[2]})
+			}
+		case "storage":
+			size, free, _ := strings.Cut(v, " ")
+			f.Storage.SizeBytes, f.Storage.FreeBytes = number(size), number(free)
+		case "storagedir":
+			f.Storage.Dir = v
+		case "storagemount":
+			if m := strings.SplitN(v, " ", 3); len(m) == 3 {
+				f.Storage.Type, f.Storage.Options, f.Storage.At = m[0], m[1], strings.ReplaceAll(m[2], `\040`, " ")
 			}
 		case "address":
 			if ip, err := netip.ParseAddr(v); err == nil && !ip.IsLoopback() {

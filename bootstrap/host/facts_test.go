@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -27,7 +29,11 @@ func TestTheFactsOfThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	f, err := ReadFacts(t.Context(), local{})
+	dir := filepath.Join(t.TempDir(), "with space")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := ReadFacts(t.Context(), local{}, filepath.Join(dir, "not", "there"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +42,12 @@ func TestTheFactsOfThisMachine(t *testing.T) {
 	}
 	if port := udp.LocalAddr().(*net.UDPAddr).Port; !slices.Contains(f.Bound, port) {
 		t.Errorf("UDP port %d is not among %v", port, f.Bound)
+	}
+	if s := f.Storage; s.Dir != dir || !strings.HasPrefix(dir, s.At) || s.Type == "" || !strings.HasPrefix(s.Options, "rw") || s.SizeBytes < s.FreeBytes || s.FreeBytes <= 0 {
+		t.Errorf("storage: %+v", s)
+	}
+	if none, err := ReadFacts(t.Context(), local{}, ""); err != nil || none.Storage != (FileSystem{}) {
+		t.Errorf("storage that was not asked about: %+v, %v", none.Storage, err)
 	}
 	name, _ := os.Hostname()
 	if f.Hostname != name || f.MemoryBytes == 0 || f.DiskFreeBytes == 0 || f.OptFreeBytes == 0 || f.UnixTime == 0 || f.Kernel == "" {

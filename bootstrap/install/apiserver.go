@@ -55,6 +55,7 @@ func configure(c *config.APIServerConfig, a spec.APIServer) {
 	if a.PodSecurity != "" {
 		c.Admission.PodSecurityConfigFile = config.PodSecurityConfigFile
 	}
+	c.DisableLocalStorageClass = a.DisableLocalStorageClass
 	if a.DenyServiceExternalIPs {
 		c.Admission.Enable = append(c.Admission.Enable, config.DenyServiceExternalIPs)
 	}
@@ -103,6 +104,7 @@ func APIServerSettings(c config.APIServerConfig, files map[string][]byte) spec.A
 	if c.Admission.PodSecurityConfigFile != "" {
 		a.PodSecurity = string(files[config.PodSecurityConfigFile])
 	}
+	a.DisableLocalStorageClass = c.DisableLocalStorageClass
 	a.DenyServiceExternalIPs = slices.Contains(c.Admission.Enable, config.DenyServiceExternalIPs)
 	for _, l := range c.Admission.EventRateLimits {
 		a.EventRateLimits = append(a.EventRateLimits, spec.EventRateLimit{Type: string(l.Type), QPS: int(l.QPS), Burst: int(l.Burst), CacheSize: int(l.CacheSize)})

@@ -97,7 +97,7 @@ func (l Lifecycle) subject(ctx context.Context, m *fleet.Member, n spec.Node, c 
 	var trying sync.WaitGroup
 	trying.Go(func() { out.Reach = reaches(ctx, m, n, c) })
 	asked := l.Now()
-	facts, err := host.ReadFacts(ctx, m.Host)
+	facts, err := host.ReadFacts(ctx, m.Host, n.Kubelet.Storage.Path)
 	skew := preflight.Skew(asked, l.Now(), facts.UnixTime)
 	trying.Wait()
 	out.Facts, out.Skew = facts, skew

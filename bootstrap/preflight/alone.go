@@ -74,6 +74,7 @@ func alone(s Subject, around Surroundings) []Finding {
 				"the file system at %s, on which %s lies, is mounted read-only", m.At, m.Dir)
 		}
 	}
+	out = append(out, storage(s)...)
 	for _, p := range Ports(s.Node.Master) {
 		if slices.Contains(f.Listening, p.Number) {
 			add(fmt.Sprintf("stop what listens there (ss -ltnp 'sport = :%d' shows it)", p.Number), "port %d, which %s needs, is in use", p.Number, p.For)

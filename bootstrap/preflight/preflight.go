@@ -15,9 +15,16 @@ import (
 func Doubts(subjects []Subject) map[string]error {
 	out := map[string]error{}
 	for _, s := range subjects {
+		var problems []string
 		if !s.Node.Master && !s.Reach.None && len(s.Reach.Unreached) > 0 {
-			out[s.Node.Host.Name] = &Doubt{Host: s.Title, Problem: "it does not reach " + strings.Join(s.Reach.Unreached, "; ") +
-				": as long as others answer it works, and when they are lost it does not"}
+			problems = append(problems, "it does not reach "+strings.Join(s.Reach.Unreached, "; ")+
+				": as long as others answer it works, and when they are lost it does not")
+		}
+		if problem := storageDoubt(s); problem != "" {
+			problems = append(problems, problem)
+		}
+		if len(problems) > 0 {
+			out[s.Node.Host.Name] = &Doubt{Host: s.Title, Problem: strings.Join(problems, "; ")}
 		}
 	}
 	return out

@@ -23,6 +23,8 @@ type APIServer struct {
 	// PodSecurity is a PodSecurityConfiguration (YAML): what holds in namespaces without
 	// labels of Pod Security, and who is exempt.
 	PodSecurity string `json:"podSecurity,omitempty"`
+	// DisableLocalStorageClass takes away the StorageClass of the cluster's own volumes.
+	DisableLocalStorageClass bool `json:"disableLocalStorageClass,omitempty"`
 	// EventRateLimits bound how many Events are written.
 	EventRateLimits []EventRateLimit `json:"eventRateLimits,omitempty"`
 }

@@ -19,7 +19,7 @@ import (
 // that has no libraries.
 var Packages = []string{
 	"bash-static", "bind9-dnsutils", "busybox-static", "ca-certificates", "curl", "iperf", "iproute2",
-	"iputils-ping", "netbase", "netcat-openbsd", "nginx", "procps", "socat", "util-linux",
+	"iputils-ping", "net-tools", "netbase", "netcat-openbsd", "nginx", "procps", "socat", "util-linux", "wget",
 }
 
 // Sources are what images are made from.
@@ -77,7 +77,6 @@ func (b *builder) agnhost() {
 		// What the image's Dockerfile adds.
 		file{name: "etc/passwd", mode: 0o644, data: append(b.root.files["etc/passwd"], "user-defined-in-image:x:1000:1000::/home/user-defined-in-image:/bin/sh\n"...)},
 		file{name: "etc/group", mode: 0o644, data: append(b.root.files["etc/group"], "user-defined-in-image:x:1000:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"...)},
-		file{name: "usr/bin/wget", mode: 0o777, target: "busybox"},
 	)
 	config := v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}}
 	for _, tag := range []string{"2.66.1", "2.55"} {

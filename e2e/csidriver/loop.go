@@ -24,8 +24,8 @@ func loopOf(file string) (string, error) {
 	return "", nil
 }
 
-// attachLoop gives a file to a loop device, if none has it.
-func attachLoop(file string) (string, error) {
+// AttachLoop gives a file to a loop device, if none has it.
+func (kernel) AttachLoop(file string) (string, error) {
 	if d, err := loopOf(file); err != nil || d != "" {
 		return d, err
 	}
@@ -61,7 +61,8 @@ func attachLoop(file string) (string, error) {
 	return path, nil
 }
 
-func detachLoop(file string) error {
+// DetachLoop takes a file's loop device from it.
+func (kernel) DetachLoop(file string) error {
 	d, err := loopOf(file)
 	if err != nil || d == "" {
 		return err

@@ -1,18 +1,21 @@
-// Command csidriver is a CSI driver for tests: a volume is a directory of the node that it
-// is staged on, or a file behind a loop device; nothing holds it to its size. It registers
-// itself with the kubelet. Whoever writes a file "delay" beside the volumes has each call
-// that mounts take as many seconds as it says.
+// Command csidriver is a CSI driver for tests: a volume is a directory of the node that the
+// driver runs on, or a file behind a loop device, and a snapshot is a copy of it; nothing
+// holds it to its size. It registers itself with the kubelet, and the public sidecars make
+// of it a driver of the cluster. Whoever writes a file "delay" beside the volumes has each
+// call that mounts take as many seconds as it says.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	spec "github.com/container-storage-interface/spec/lib/go/csi"
 	"golang.org/x/sync/errgroup"
@@ -21,26 +24,18 @@ import (
 )
 
 func main() {
-	d := &driver{}
+	d := &driver{mounts: kernel{}, now: time.Now}
 	flag.StringVar(&d.name, "driver", "test.csi.gantry.run", "name of the driver")
-	flag.StringVar(&d.node, "node", "", "name of the node; none: only the controller is served")
-	flag.StringVar(&d.data, "data", "/data", "directory of the volumes")
+	flag.StringVar(&d.node, "node", "", "name of the node that the volumes are on")
+	flag.StringVar(&d.dir, "data", "/data", "directory of the volumes")
 	flag.Int64Var(&d.limit, "limit", 0, "how many volumes the node has room for; 0: any number")
+	flag.Int64Var(&d.capacity, "capacity", 0, "how many bytes of volumes it has room for; 0: any number")
 	socket := flag.String("socket", "/csi/csi.sock", "where the driver is served")
 	endpoint := flag.String("endpoint", "", "what that is to the kubelet")
 	register := flag.String("register", "", "socket by which it registers; none: it does not")
-	own := flag.Bool("operate", false, "provision, attach and expand as the API asks for, which the public sidecars do else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if *own {
-		go func() {
-			if err := operate(ctx, d); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-		}()
-	}
 	if err := run(ctx, d, *socket, *endpoint, *register); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -48,18 +43,9 @@ func main() {
 }
 
 func run(ctx context.Context, d *driver, socket, endpoint, register string) error {
-	if err := os.MkdirAll(filepath.Join(d.data, "volumes"), 0o755); err != nil {
+	s, err := d.server(os.Stdout)
+	if err != nil {
 		return err
-	}
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		res, err := handle(ctx, req)
-		fmt.Printf("%s %v: %v\n", info.FullMethod, req, err)
-		return res, err
-	}))
-	spec.RegisterIdentityServer(s, d)
-	spec.RegisterControllerServer(s, controller{driver: d})
-	if d.node != "" {
-		spec.RegisterNodeServer(s, node{driver: d})
 	}
 	// With its socket the driver's registration ends: it goes before the process does.
 	g, ctx := errgroup.WithContext(ctx)
@@ -70,6 +56,24 @@ func run(ctx context.Context, d *driver, socket, endpoint, register string) erro
 		g.Go(func() error { return serve(ctx, r, register) })
 	}
 	return g.Wait()
+}
+
+// server has all services, and writes each call to log.
+func (d *driver) server(log io.Writer) (*grpc.Server, error) {
+	for _, kind := range []string{volumes, snapshots} {
+		if err := os.MkdirAll(filepath.Join(d.dir, kind), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		res, err := handle(ctx, req)
+		fmt.Fprintf(log, "%s %v: %v\n", info.FullMethod, req, err)
+		return res, err
+	}))
+	spec.RegisterIdentityServer(s, identity{driver: d})
+	spec.RegisterControllerServer(s, controller{driver: d})
+	spec.RegisterNodeServer(s, node{driver: d})
+	return s, nil
 }
 
 // serve serves on a socket, in place of what an earlier process left, and removes it.

@@ -30,6 +30,7 @@ func commands() map[string]command {
 		"cat":    cat,    // FILE...: print files
 		"ls":     ls,     // DIR: print the names, modes and owners in a directory
 		"write":  write,  // FILE TEXT...: write a file
+		"sync":   sync,   // FILE N: write N blocks of 4 KiB, each synced, and print what one took
 		"echo":   echo,   // copy standard input to standard output
 		"sleep":  sleep,  // [-stubborn] [DURATION]: wait for the time or SIGTERM
 		"eat":    eat,    // MiB: hold so much memory

@@ -99,6 +99,37 @@ func write(_ context.Context, args []string) error {
 	return os.WriteFile(args[0], []byte(strings.Join(args[1:], " ")+"\n"), 0o644)
 }
 
+// sync prints the median.
+func sync(_ context.Context, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: sync FILE N")
+	}
+	n, err := strconv.Atoi(args[1])
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is no number of blocks", args[1])
+	}
+	f, err := os.Create(args[0])
+	if err != nil {
+		return err
+	}
+	defer os.Remove(args[0])
+	defer f.Close()
+	block, took := make([]byte, 4<<10), make([]time.Duration, n)
+	for i := range took {
+		start := time.Now()
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		took[i] = time.Since(start)
+	}
+	slices.Sort(took)
+	fmt.Println(took[n/2])
+	return nil
+}
+
 func echo(context.Context, []string) error {
 	_, err := io.Copy(os.Stdout, os.Stdin)
 	return err

@@ -17,6 +17,7 @@ type APIServer struct {
 	EncryptionKeyRotation  types.Int64      `tfsdk:"encryption_key_rotation"`
 	DenyServiceExternalIPs types.Bool       `tfsdk:"deny_service_external_ips"`
 	PodSecurity            types.String     `tfsdk:"pod_security_configuration"`
+	LocalStorageClass      types.Bool       `tfsdk:"local_storage_class"`
 	EventRateLimits        []EventRateLimit `tfsdk:"event_rate_limits"`
 }
 
@@ -52,6 +53,7 @@ func apiServerSpec(ctx context.Context, o types.Object, diags *diag.Diagnostics)
 	a := spec.APIServer{
 		Authentication: m.Authentication.ValueString(), EncryptionKeyRotation: int(m.EncryptionKeyRotation.ValueInt64()),
 		DenyServiceExternalIPs: m.DenyServiceExternalIPs.ValueBool(), PodSecurity: m.PodSecurity.ValueString(),
+		DisableLocalStorageClass: isSet(m.LocalStorageClass) && !m.LocalStorageClass.ValueBool(),
 	}
 	if m.Audit != nil {
 		a.Audit = spec.Audit{
@@ -78,6 +80,10 @@ func APIServerOf(a spec.APIServer) *APIServer {
 		DenyServiceExternalIPs: boolOrNull(a.DenyServiceExternalIPs), PodSecurity: StringOrNull(a.PodSecurity),
 	}
 	own := a.Authentication == "" && a.EncryptionKeyRotation == 0 && !a.DenyServiceExternalIPs && a.PodSecurity == ""
+	if a.DisableLocalStorageClass {
+		own = false
+		m.LocalStorageClass = types.BoolValue(false)
+	}
 	if a.Audit != (spec.Audit{}) {
 		own = false
 		m.Audit = &Audit{

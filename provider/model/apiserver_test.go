@@ -20,6 +20,7 @@ func apiServerType() map[string]attr.Type {
 		"authentication_configuration": types.StringType,
 		"token_webhook":                types.ObjectType{AttrTypes: map[string]attr.Type{"kubeconfig": types.StringType, "cache_ttl": types.StringType}},
 		"encryption_key_rotation":      types.Int64Type, "deny_service_external_ips": types.BoolType, "pod_security_configuration": types.StringType,
+		"local_storage_class": types.BoolType,
 		"event_rate_limits": types.ListType{ElemType: types.ObjectType{AttrTypes: map[string]attr.Type{
 			"type": types.StringType, "qps": types.Int64Type, "burst": types.Int64Type, "cache_size": types.Int64Type,
 		}}},
@@ -47,6 +48,7 @@ func TestAPIServerSettings(t *testing.T) {
 		"a rotation":     {EncryptionKeyRotation: 4},
 		"no IPs":         {DenyServiceExternalIPs: true},
 		"pod security":   {PodSecurity: "p"},
+		"no class":       {DisableLocalStorageClass: true},
 		"limits":         {EventRateLimits: []spec.EventRateLimit{limit, {Type: "User", QPS: 3, Burst: 4, CacheSize: 5}}},
 		"all": {Audit: spec.Audit{Policy: "p", MaxAgeDays: 1, MaxBackups: 2, MaxSizeMiB: 3}, Authentication: "a", EncryptionKeyRotation: 4,
 			DenyServiceExternalIPs: true, EventRateLimits: []spec.EventRateLimit{limit}},
@@ -72,11 +74,12 @@ func TestAPIServerSettings(t *testing.T) {
 		"audit": types.ObjectUnknown(unknown["audit"].(types.ObjectType).AttrTypes), "authentication_configuration": types.StringUnknown(),
 		"token_webhook":           types.ObjectUnknown(unknown["token_webhook"].(types.ObjectType).AttrTypes),
 		"encryption_key_rotation": types.Int64Unknown(), "deny_service_external_ips": types.BoolUnknown(), "pod_security_configuration": types.StringUnknown(),
-		"event_rate_limits": types.ListUnknown(unknown["event_rate_limits"].(types.ListType).ElemType),
+		"local_storage_class": types.BoolUnknown(),
+		"event_rate_limits":   types.ListUnknown(unknown["event_rate_limits"].(types.ListType).ElemType),
 	}
 	for name, v := range map[string]types.Object{
 		"null": types.ObjectNull(apiServerType()), "unknown": types.ObjectUnknown(apiServerType()), "of null": apiServerValue(t, APIServer{}),
-		"that logs": logs, "of unknown": types.ObjectValueMust(apiServerType(), parts),
+		"that logs": logs, "with the class": apiServerValue(t, APIServer{LocalStorageClass: types.BoolValue(true)}), "of unknown": types.ObjectValueMust(apiServerType(), parts),
 	} {
 		if got := apiServerSpec(t.Context(), v, &diags); !reflect.DeepEqual(got, spec.APIServer{}) {
 			t.Errorf("%s: %+v", name, got)

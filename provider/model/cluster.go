@@ -43,7 +43,7 @@ type Cluster struct {
 func (m *Cluster) Group() Group {
 	return Group{
 		Kind: KindCluster, Name: m.Name, Hosts: &m.Masters, Status: &m.Status,
-		Timeouts: m.Timeouts, DrainTimeout: m.DrainTimeout, OnDrainTimeout: m.OnDrainTimeout, RemovalLimit: types.Int64Null(),
+		Timeouts: m.Timeouts, DrainTimeout: m.DrainTimeout, OnDrainTimeout: m.OnDrainTimeout, RemovalLimit: types.Int64Null(), AllowVolumeLoss: m.AllowVolumeLoss,
 	}
 }
 

@@ -35,6 +35,8 @@ type Group struct {
 	OnDrainTimeout types.String
 	// RemovalLimit is null where there is none, and for a cluster.
 	RemovalLimit types.Int64
+	// AllowVolumeLoss lets hosts leave with the data of volumes.
+	AllowVolumeLoss types.Bool
 }
 
 // Title is how the group is called within a sentence, such as "pool workers".

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/gantry-run/gantry/bootstrap"
+	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/preflight"
 	"github.com/gantry-run/gantry/bootstrap/spec"
@@ -29,6 +30,8 @@ type HostFacts struct {
 	SSH           types.Object `tfsdk:"ssh"`
 	HostKey       types.String `tfsdk:"host_key"`
 	Role          types.String `tfsdk:"role"`
+	StoragePath   types.String `tfsdk:"storage_path"`
+	Storage       types.Object `tfsdk:"storage"`
 	OS            types.String `tfsdk:"os"`
 	Kernel        types.String `tfsdk:"kernel"`
 	Architecture  types.String `tfsdk:"architecture"`
@@ -64,6 +67,18 @@ func (m *HostFacts) Set(f bootstrap.HostFacts) {
 	m.CgroupVersion, m.Systemd = types.Int64Value(int64(f.CgroupVersion)), types.Int64Value(int64(f.SystemdVersion))
 	m.Addresses = StringList(slices.Sorted(slices.Values(addr.IPs(f.Addresses).Strings())))
 	m.Cluster, m.Findings = membership(f.Identity), findings(f.Findings)
+	m.Storage = fileSystem(f.Storage)
+}
+
+func fileSystem(f host.FileSystem) types.Object {
+	kind := map[string]attr.Type{
+		"directory": types.StringType, "mounted_at": types.StringType, "type": types.StringType, "options": types.StringType,
+		"size_bytes": types.Int64Type, "free_bytes": types.Int64Type,
+	}
+	return types.ObjectValueMust(kind, map[string]attr.Value{
+		"directory": types.StringValue(f.Dir), "mounted_at": types.StringValue(f.At), "type": types.StringValue(f.Type), "options": types.StringValue(f.Options),
+		"size_bytes": types.Int64Value(f.SizeBytes), "free_bytes": types.Int64Value(f.FreeBytes),
+	})
 }
 
 func membershipType() map[string]attr.Type {

@@ -22,7 +22,8 @@ func TestTheFactsOfAHost(t *testing.T) {
 	fine(t, diags)
 	addresses := addr.MustIPs("10.0.0.2,10.0.0.1")
 	m.Set(bootstrap.HostFacts{
-		Facts:    host.Facts{OS: "os", Kernel: "6.1", Arch: "amd64", Hostname: "h", MachineID: "id", CPUs: 4, MemoryBytes: 5, DiskFreeBytes: 6, CgroupVersion: 2, SystemdVersion: 252, Addresses: addresses},
+		Facts: host.Facts{OS: "os", Kernel: "6.1", Arch: "amd64", Hostname: "h", MachineID: "id", CPUs: 4, MemoryBytes: 5, DiskFreeBytes: 6, CgroupVersion: 2, SystemdVersion: 252, Addresses: addresses,
+			Storage: host.FileSystem{Dir: "/srv", At: "/", Type: "ext4", Options: "rw", SizeBytes: 7, FreeBytes: 8}},
 		HostKey:  "key",
 		Findings: []preflight.Finding{{Problem: "p", Remedy: "r"}},
 	})
@@ -33,6 +34,10 @@ func TestTheFactsOfAHost(t *testing.T) {
 	if !m.Master() || m.Role != want.Role || m.HostKey != want.HostKey || m.OS != want.OS || m.Kernel != want.Kernel || m.Architecture != want.Architecture || m.Hostname != want.Hostname ||
 		m.MachineID != want.MachineID || m.CPUs != want.CPUs || m.MemoryBytes != want.MemoryBytes || m.DiskFreeBytes != want.DiskFreeBytes || m.CgroupVersion != want.CgroupVersion || m.Systemd != want.Systemd {
 		t.Errorf("%+v", m)
+	}
+	if s := m.Storage.Attributes(); !s["directory"].Equal(str("/srv")) || !s["mounted_at"].Equal(str("/")) || !s["type"].Equal(str("ext4")) || !s["options"].Equal(str("rw")) ||
+		!s["size_bytes"].Equal(types.Int64Value(7)) || !s["free_bytes"].Equal(types.Int64Value(8)) {
+		t.Errorf("storage %s", m.Storage)
 	}
 	if !m.Addresses.Equal(StringList([]string{"10.0.0.1", "10.0.0.2"})) || addresses[0].String() != "10.0.0.2" || !m.Cluster.IsNull() || len(m.Findings.Elements()) != 1 {
 		t.Errorf("addresses %s of %v, cluster %s, findings %s", m.Addresses, addresses, m.Cluster, m.Findings)

@@ -43,7 +43,7 @@ type Taint struct {
 func (m *Pool) Group() Group {
 	return Group{
 		Kind: KindPool, Name: m.Name, Hosts: &m.Hosts, Status: &m.Status,
-		Timeouts: m.Timeouts, DrainTimeout: m.DrainTimeout, OnDrainTimeout: m.OnDrainTimeout, RemovalLimit: m.RemovalLimit,
+		Timeouts: m.Timeouts, DrainTimeout: m.DrainTimeout, OnDrainTimeout: m.OnDrainTimeout, RemovalLimit: m.RemovalLimit, AllowVolumeLoss: m.AllowVolumeLoss,
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Col
 	return registry.Collaborators{
 		Kubelet: kubelet, Addresses: a.addresses,
 		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: a.tokens, Audiences: a.generic.Authentication.APIAudiences,
-		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Log: s.log,
+		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Components: components(a.etcd), Log: s.log,
 	}, nil
 }
 

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,13 +15,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	genericfilters "k8s.io/apiserver/pkg/endpoints/filters"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/apiserver/pkg/server/options"
 	"k8s.io/apiserver/pkg/util/notfoundhandler"
 	"k8s.io/client-go/tools/cache"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	apiregistrationhelper "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1/helper"
 	aggregator "k8s.io/kube-aggregator/pkg/apiserver"
 	aggregatorscheme "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	apiregistration "k8s.io/kube-aggregator/pkg/client/clientset_generated/clientset/typed/apiregistration/v1"
+	apiregistrationlisters "k8s.io/kube-aggregator/pkg/client/listers/apiregistration/v1"
 	"k8s.io/kube-aggregator/pkg/controllers/autoregister"
 )
 
@@ -89,14 +94,21 @@ func (s *Server) aggregate(a *assembly, etcd *options.EtcdOptions, core *generic
 		return nil, err
 	}
 	register := autoregister.NewAutoRegisterController(agg.APIRegistrationInformers.Apiregistration().V1().APIServices(), client)
-	for _, gv := range servedBy(core) {
+	own := servedBy(core)
+	for _, gv := range own {
 		register.AddAPIServiceToSyncOnStart(apiService(gv, builtinGroupPriority, builtinVersion))
 	}
 	definitions := crds.Informers.Apiextensions().V1().CustomResourceDefinitions().Informer()
 	if _, err := definitions.AddEventHandler(registerCRDs(register, definitions.GetStore())); err != nil {
 		return nil, err
 	}
-	return agg, agg.GenericAPIServer.AddPostStartHook("gantry-register-apis", hookFunc(func(ctx context.Context) error {
+	all := agg.APIRegistrationInformers.Apiregistration().V1().APIServices().Lister()
+	if err := agg.GenericAPIServer.AddBootSequenceHealthChecks(healthz.NamedCheck("autoregister-completion", func(*http.Request) error {
+		return areAvailable(own, all)
+	})); err != nil {
+		return nil, err
+	}
+	return agg, agg.GenericAPIServer.AddPostStartHook("kube-apiserver-autoregistration", hookFunc(func(ctx context.Context) error {
 		go func() {
 			if cache.WaitForCacheSync(ctx.Done(), definitions.HasSynced) {
 				register.Run(2, ctx.Done())
@@ -104,6 +116,22 @@ func (s *Server) aggregate(a *assembly, etcd *options.EtcdOptions, core *generic
 		}()
 		return nil
 	}))
+}
+
+// areAvailable is an error until each of the group versions has an APIService that the
+// aggregator found to be available.
+func areAvailable(versions []schema.GroupVersion, all apiregistrationlisters.APIServiceLister) error {
+	var missing []string
+	for _, gv := range versions {
+		svc, err := all.Get(apiServiceName(gv))
+		if err != nil || !apiregistrationhelper.IsAPIServiceConditionTrue(svc, apiregistrationv1.Available) {
+			missing = append(missing, apiServiceName(gv))
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not available yet: %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // servedBy lists the group versions that a server has paths for.
@@ -120,12 +148,14 @@ func servedBy(srv *genericapiserver.GenericAPIServer) []schema.GroupVersion {
 	return out
 }
 
+func apiServiceName(gv schema.GroupVersion) string { return gv.Version + "." + gv.Group }
+
 func apiService(gv schema.GroupVersion, group, version int32) *apiregistrationv1.APIService {
 	if gv.Group == corev1.GroupName {
 		group++ // the core group comes first
 	}
 	return &apiregistrationv1.APIService{
-		ObjectMeta: metav1.ObjectMeta{Name: gv.Version + "." + gv.Group},
+		ObjectMeta: metav1.ObjectMeta{Name: apiServiceName(gv)},
 		Spec:       apiregistrationv1.APIServiceSpec{Group: gv.Group, Version: gv.Version, GroupPriorityMinimum: group, VersionPriority: version},
 	}
 }

@@ -30,71 +30,14 @@ const (
 // hooks are what the server does once it listens. /readyz succeeds when the
 // cluster's first objects exist and this master is on the list.
 func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServer, a *assembly) error {
-	port, err := strconv.ParseInt(portOf(s.cfg.BindAddress), 10, 32)
-	if err != nil {
-		return fmt.Errorf("bindAddress: %w", err)
-	}
-	self, err := netip.ParseAddr(s.cfg.AdvertiseAddress)
-	if err != nil {
-		return fmt.Errorf("advertiseAddress: %w", err)
-	}
-	first := services.First(s.cfg.ServiceCIDRs)
-	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, int32(port), a.loopback, s.log)
-	schemas, err := flowcontrol.New(a.loopback.FlowcontrolV1(), a.generic.SharedInformerFactory, s.log)
-	if err != nil {
-		return fmt.Errorf("flow schemas: %w", err)
-	}
-	clientCA, err := os.ReadFile(s.cfg.ClientCAFile)
-	if err != nil {
-		return fmt.Errorf("client CA: %w", err)
-	}
-	authentication, err := poststarthook.NewAuthentication(a.loopback, clientCA, a.generic.Authentication.RequestHeaderConfig, s.log)
+	start, left, err := s.startHooks(a)
 	if err != nil {
 		return err
 	}
-	left := make(chan struct{})
-
-	err = srv.AddPostStartHook("gantry-bootstrap", hookFunc(func(context.Context) error {
-		for _, step := range []struct {
-			what string
-			do   func(context.Context) error
-		}{
-			{"wait for the roles", func(context.Context) error {
-				if !a.roles.Synced() {
-					return fmt.Errorf("roles are not read yet")
-				}
-				return nil
-			}},
-			{"write the roles", func(context.Context) error { return rbac.Reconcile(rbac.BootstrapPolicy(), a.loopback) }},
-			{"write the flow schemas", schemas.Ensure},
-			{"write the cluster's first objects", func(ctx context.Context) error {
-				return poststarthook.EnsureObjects(ctx, a.loopback, s.cfg, first, int32(port))
-			}},
-			{"publish how clients are known", authentication.Ensure},
-		} {
-			err := s.untilDone(ctx, step.what, step.do)
-			if ctx.Err() != nil { // told to end: a hook that fails would end the process at once
-				close(left)
-				return nil //nolint:nilerr // that it was told to end is all that is wrong
-			}
-			if err != nil {
-				close(left)
-				return err
-			}
-		}
-		go schemas.Run(ctx)
-		go authentication.Run(ctx)
-		go a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log)
-		go a.addresses.Repair(ctx, a.listServices, s.log)
-		joined := make(chan struct{})
-		go func() { defer close(left); endpoints.Run(ctx, joined) }()
-		select {
-		case <-joined:
-		case <-ctx.Done():
-		}
-		return nil
-	}))
-	if err != nil {
+	if err := start.register(ctx, srv, s.log, func() { close(left) }); err != nil {
+		return err
+	}
+	if err := srv.AddPostStartHook("storage-readiness", srv.StorageReadinessHook.Hook); err != nil {
 		return err
 	}
 	return srv.AddPreShutdownHook("gantry-leave", func() error {
@@ -107,22 +50,55 @@ func (s *Server) hooks(ctx context.Context, srv *genericapiserver.GenericAPIServ
 	})
 }
 
-// untilDone repeats what until it succeeds, for at most settle.
-func (s *Server) untilDone(ctx context.Context, what string, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, settle)
-	defer cancel()
-	for {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		s.log.Debug("not yet", "step", what, "error", err)
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", what, err)
-		case <-time.After(20 * time.Millisecond):
-		}
+// startHooks are the steps of the start. left is closed once this master is on no list,
+// by the last step, or else by who runs them.
+func (s *Server) startHooks(a *assembly) (steps startHooks, left chan struct{}, err error) {
+	number, err := strconv.ParseInt(portOf(s.cfg.BindAddress), 10, 32)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bindAddress: %w", err)
 	}
+	port := int32(number)
+	self, err := netip.ParseAddr(s.cfg.AdvertiseAddress)
+	if err != nil {
+		return nil, nil, fmt.Errorf("advertiseAddress: %w", err)
+	}
+	first := services.First(s.cfg.ServiceCIDRs)
+	endpoints := reconcilers.NewLeaseEndpoints(a.etcd, mastersPrefix, self, port, a.loopback, s.log)
+	schemas, err := flowcontrol.New(a.loopback.FlowcontrolV1(), a.generic.SharedInformerFactory, s.log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("flow schemas: %w", err)
+	}
+	clientCA, err := os.ReadFile(s.cfg.ClientCAFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("client CA: %w", err)
+	}
+	authentication, err := poststarthook.NewAuthentication(a.loopback, clientCA, a.generic.Authentication.RequestHeaderConfig, s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	left = make(chan struct{})
+	return startHooks{
+		{name: "rbac/bootstrap-roles", ensure: func(context.Context) error {
+			if !a.roles.Synced() {
+				return fmt.Errorf("roles are not read yet")
+			}
+			return rbac.Reconcile(rbac.BootstrapPolicy(), a.loopback)
+		}, then: func(ctx context.Context) { a.roles.Aggregate(ctx, a.loopback.RbacV1().ClusterRoles(), s.log) }},
+		{name: "priority-and-fairness-config-producer", ensure: schemas.Ensure, then: schemas.Run},
+		{name: "start-system-namespaces-controller", ensure: func(ctx context.Context) error { return poststarthook.Namespaces(ctx, a.loopback) }},
+		{name: "gantry-cluster", ensure: func(ctx context.Context) error { return poststarthook.Cluster(ctx, a.loopback, s.cfg) }},
+		{name: "start-service-ip-repair-controllers", ensure: func(ctx context.Context) error {
+			return poststarthook.ServiceRanges(ctx, a.loopback, s.cfg)
+		}, then: func(ctx context.Context) { a.addresses.Repair(ctx, a.listServices, s.log) }},
+		{name: "scheduling/bootstrap-system-priority-classes", ensure: func(ctx context.Context) error { return poststarthook.PriorityClasses(ctx, a.loopback) }},
+		{name: "start-cluster-authentication-info-controller", ensure: authentication.Ensure, then: authentication.Run},
+		{name: "bootstrap-controller", ensure: func(ctx context.Context) error {
+			return poststarthook.Services(ctx, a.loopback, s.cfg, first, port)
+		}, joins: func(ctx context.Context, joined chan<- struct{}) {
+			defer close(left)
+			endpoints.Run(ctx, joined)
+		}},
+	}, left, nil
 }
 
 func (a *assembly) listServices(ctx context.Context) ([]corev1.Service, error) {

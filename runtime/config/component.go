@@ -96,7 +96,7 @@ const (
 	BundlePort = 10261
 )
 
-// Directories on a server. All but PodLogDir, SharedKubeletDir and CNI's belong to Gantry alone.
+// Directories on a server. All but PodLogDir, ServerLogDir, SharedKubeletDir and CNI's belong to Gantry alone.
 const (
 	BinDir    = "/opt/gantry/bin"
 	ConfigDir = "/etc/gantry"
@@ -110,6 +110,8 @@ const (
 	// StaticPodDir is what users put the manifests of static pods into.
 	StaticPodDir = ConfigDir + "/manifests"
 	PodLogDir    = "/var/log/pods"
+	// ServerLogDir is where a server keeps its own logs.
+	ServerLogDir = "/var/log"
 	// DevicePluginDir is where device plugins, which know no other place, look for the
 	// kubelet; PluginRegistryDir where other drivers announce themselves, and PluginDir where
 	// they keep what is theirs. Others may keep things beside these.

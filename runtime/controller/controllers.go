@@ -23,6 +23,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/controller/namespace"
 	"github.com/gantry-run/gantry/runtime/controller/nodelifecycle"
 	"github.com/gantry-run/gantry/runtime/controller/persistentvolume"
+	"github.com/gantry-run/gantry/runtime/controller/podautoscaler"
 	"github.com/gantry-run/gantry/runtime/controller/podcidr"
 	"github.com/gantry-run/gantry/runtime/controller/podgc"
 	"github.com/gantry-run/gantry/runtime/controller/pvcprotection"
@@ -77,6 +78,7 @@ func controllers() []controller {
 		{maker(podcidr.New), 1},
 		{maker(podgc.New), 1},
 		{maker(disruption.New), 2},
+		{maker(podautoscaler.New), 5},
 		{maker(certificaterenewal.New), 2},
 		{maker(csrapproving.New), 2},
 		{maker(csrsigning.New), 2},

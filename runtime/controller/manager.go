@@ -14,6 +14,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
+	"github.com/gantry-run/gantry/runtime/controller/internal/presence"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 	"github.com/gantry-run/gantry/runtime/process/readiness"
 )
@@ -72,7 +73,8 @@ func (m *Manager) lead(ctx context.Context) error {
 	ambient, stop := context.WithCancel(context.WithoutCancel(ctx))
 	factory := client.Informers(m.client)
 	deps := reconcile.Deps{
-		Client: m.client, Metadata: objects, Informers: factory, Clock: clock.RealClock{}, RootCA: ca, Config: m.cfg, Log: m.log,
+		Client: m.client, REST: m.client.JSON(), Metadata: objects, Informers: factory, Presence: &presence.Kinds{},
+		Clock: clock.RealClock{}, RootCA: ca, Config: m.cfg, Log: m.log,
 		Events: client.Events(ambient, m.client, string(config.ControllerManager)),
 	}
 	all := controllers()

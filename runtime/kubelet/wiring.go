@@ -3,6 +3,7 @@ package kubelet
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics/legacyregistry"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 	"k8s.io/utils/ptr"
 
@@ -75,10 +77,14 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		refs: objects.NewManager(api, cfg.NodeName), tokens: token.NewManager(api),
 	}
 	k.static = podsource.NewStatic(cmp.Or(cfg.StaticPodPath, config.StaticPodDir), cfg.NodeName, decode, k.pods.Mirror, log)
+	ends := status.NewEnds()
 	k.sources = podsource.Join{k.static, k.pods}
 	k.mirrors = &podsource.Mirrors{
 		API: api, Node: func() (*corev1.Node, error) { return nodes.Lister().Get(cfg.NodeName) }, Pods: k.pods, Static: k.static,
-		Status: status.NewWriter(api), Log: log,
+		Status: status.NewWriter(api, ends), Log: log,
+	}
+	if err := legacyregistry.Register(ends); err != nil {
+		return nil, fmt.Errorf("a metric of the ends of containers: %w", err)
 	}
 	k.devices = devices.New(devices.Config{
 		Dir: config.DevicePluginDir, Layout: k.layout, Log: log,
@@ -110,7 +116,8 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
 	k.server = server.Config{
 		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
-		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime), Log: log,
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime),
+		ServerLogs: config.ServerLogDir, Log: log,
 	}
 	return k, nil
 }

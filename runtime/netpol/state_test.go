@@ -1,6 +1,7 @@
 package netpol
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -149,6 +150,9 @@ func (d dice) pod(name string, uid int) *corev1.Pod {
 	}}}
 	if p.Spec.NodeName != "" && d.IntN(5) > 0 {
 		p.Status.PodIPs = []corev1.PodIP{{IP: fmt.Sprintf("10.244.0.%d", 1+uid%200)}}
+		if d.IntN(3) == 0 {
+			p.Status.PodIPs = append(p.Status.PodIPs, corev1.PodIP{IP: fmt.Sprintf("fd00::%x", 1+uid%200)})
+		}
 	}
 	p.Status.Phase = []corev1.PodPhase{corev1.PodRunning, corev1.PodRunning, corev1.PodRunning, corev1.PodFailed}[d.IntN(4)]
 	return p
@@ -236,13 +240,14 @@ func compiled(t *testing.T, np *networkingv1.NetworkPolicy) *Policy {
 
 // Whatever happens to pods, namespaces and policies: what was written step by step is
 // what would be written from scratch, each step is one that the kernel takes, and the
-// rules let through what the documentation of NetworkPolicy says.
+// rules let through what the documentation of NetworkPolicy says, also in the kernel's words.
 func TestHistories(t *testing.T) {
 	for seed := range uint64(30) {
 		d := dice{rand.New(rand.NewPCG(seed, 1))}
 		o := objects{map[types.NamespacedName]*corev1.Pod{}, map[string]labels.Set{}, map[types.NamespacedName]*networkingv1.NetworkPolicy{}}
 		s, table, uid := NewState("here"), &modelTable{}, 0
-		if err := table.Replace(s.Ruleset()); err != nil {
+		kernel, words := newKernelTable()
+		if err := errors.Join(table.Replace(s.Ruleset()), words.Replace(s.Ruleset())); err != nil {
 			t.Fatal(err)
 		}
 		for range 40 {
@@ -283,7 +288,7 @@ func TestHistories(t *testing.T) {
 					}
 				}
 			}
-			if err := table.Apply(s.Change()); err != nil {
+			if err := errors.Join(table.Apply(s.Change()), words.Apply(s.Change())); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			s.Applied()
@@ -293,13 +298,14 @@ func TestHistories(t *testing.T) {
 			if got, want := table.rules.String(), o.replay(t).Ruleset().String(); got != want {
 				t.Fatalf("seed %d: the table is\n%s\nand should be\n%s", seed, got, want)
 			}
-			check(t, seed, o, *table.rules)
+			check(t, seed, o, table.rules.passes, table.rules)
 		}
+		check(t, seed, o, kernel.passes, kernel)
 	}
 }
 
 // check sends packets between all pods that have addresses, and an address outside.
-func check(t *testing.T, seed uint64, o objects, rules Ruleset) {
+func check(t *testing.T, seed uint64, o objects, passes func(packet) bool, rules fmt.Stringer) {
 	t.Helper()
 	outside := netip.MustParseAddr("192.0.2.7")
 	ends := []*corev1.Pod{nil}
@@ -333,7 +339,7 @@ func check(t *testing.T, seed uint64, o objects, rules Ruleset) {
 			for protocol, number := range map[corev1.Protocol]byte{"TCP": unix.IPPROTO_TCP, "UDP": unix.IPPROTO_UDP, "SCTP": unix.IPPROTO_SCTP} {
 				for port := uint16(79); port <= 83; port++ {
 					want := o.allowsHere(from, to, local, src, dst, protocol, port)
-					if got := rules.passes(packet{in, out, src, dst, number, port}); got != want {
+					if got := passes(packet{in, out, src, dst, number, port}); got != want {
 						t.Fatalf("seed %d: %s (%s) to %s (%s) %s %d passes: %v, should: %v\n%s", seed, src, in, dst, out, protocol, port, got, want, rules)
 					}
 				}

@@ -28,12 +28,29 @@ const (
 //	same:            (link, link) of those, where a packet leaves by the one it came by
 //	ingress, egress: link → goto the chain of the policies that select its pod
 type Table struct {
-	conn            *nftables.Conn
+	conn            connection
 	table           *nftables.Table
 	links, same     *nftables.Set
 	ingress, egress *nftables.Set
 	// sets are those of pods' addresses and ports.
 	sets map[string]*nftables.Set
+}
+
+// connection queues changes of nftables until Flush, which makes all of them or none. The
+// kernel's is an [nftables.Conn].
+type connection interface {
+	AddTable(*nftables.Table) *nftables.Table
+	DelTable(*nftables.Table)
+	AddChain(*nftables.Chain) *nftables.Chain
+	DelChain(*nftables.Chain)
+	AddRule(*nftables.Rule) *nftables.Rule
+	AddSet(*nftables.Set, []nftables.SetElement) error
+	DelSet(*nftables.Set)
+	SetAddElements(*nftables.Set, []nftables.SetElement) error
+	SetDeleteElements(*nftables.Set, []nftables.SetElement) error
+	ListChainsOfTableFamily(nftables.TableFamily) ([]*nftables.Chain, error)
+	Flush() error
+	CloseLasting() error
 }
 
 // OpenTable opens the netlink socket. Nothing is changed until Replace.

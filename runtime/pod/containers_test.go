@@ -77,6 +77,20 @@ func TestFindContainer(t *testing.T) {
 	}
 }
 
+// TestTarget: of the ephemeral container of that name, and of no other.
+func TestTarget(t *testing.T) {
+	spec := &corev1.PodSpec{EphemeralContainers: []corev1.EphemeralContainer{
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "a"}, TargetContainerName: "app"},
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "b"}, TargetContainerName: "db"},
+		{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "c"}},
+	}}
+	for name, want := range map[string]string{"a": "app", "b": "db", "c": "", "app": ""} {
+		if got := Target(spec, name); got != want {
+			t.Errorf("%s sees %q", name, got)
+		}
+	}
+}
+
 func TestIsSidecar(t *testing.T) {
 	for policy, want := range map[*corev1.ContainerRestartPolicy]bool{
 		nil: false, ptr.To(corev1.ContainerRestartPolicyAlways): true, ptr.To(corev1.ContainerRestartPolicyNever): false,

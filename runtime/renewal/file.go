@@ -53,12 +53,20 @@ func lend(file, dir string) error {
 	if err != nil {
 		return err
 	}
-	now, okNow := has.Sys().(*syscall.Stat_t)
-	want, okWant := owner.Sys().(*syscall.Stat_t)
-	if !okNow || !okWant || now.Gid == want.Gid {
-		return nil
+	_, now := ids(has)
+	if _, group := ids(owner); now != group {
+		return errors.Join(os.Chown(file, -1, group), os.Chmod(file, 0o640))
 	}
-	return errors.Join(os.Chown(file, -1, int(want.Gid)), os.Chmod(file, 0o640))
+	return nil
+}
+
+// ids are the owner and the group of a file; -1 where the system does not tell, which
+// leaves them as they are.
+func ids(info fs.FileInfo) (owner, group int) {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(s.Uid), int(s.Gid)
+	}
+	return -1, -1
 }
 
 // replaceFile puts data in the place of a file, with its owner and mode: whoever opens
@@ -73,9 +81,7 @@ func replaceFile(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	a := durable.Attributes{Mode: old.Mode()}
-	if s, ok := old.Sys().(*syscall.Stat_t); ok && (int(s.Uid) != os.Geteuid() || int(s.Gid) != os.Getegid()) {
-		a.Owned, a.Owner, a.Group = true, int(s.Uid), int(s.Gid)
-	}
+	a := durable.Attributes{Mode: old.Mode(), Owned: true}
+	a.Owner, a.Group = ids(old)
 	return durable.WriteFile(nil, path, data, a)
 }

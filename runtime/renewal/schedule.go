@@ -19,9 +19,7 @@ func Due(c *x509.Certificate, lifetime time.Duration) time.Time {
 	if has > lifetime+2*config.ClockSkew {
 		return c.NotBefore
 	}
-	if has > lifetime {
-		has = lifetime
-	}
+	has = min(has, lifetime)
 	sum := sha256.Sum256(c.SerialNumber.Bytes())
 	spread := has / 12
 	early := time.Duration(float64(spread) * (float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)))

@@ -2,12 +2,14 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
 
@@ -110,5 +112,70 @@ func TestTheFirstOfThoseWhoseTimeEndsTogether(t *testing.T) {
 	var all waitingPods
 	if plugin, timeout := all.add(&core.PodInfo{Pod: &corev1.Pod{}}, pending).next(); plugin != "A" || timeout != time.Second {
 		t.Errorf("%s after %v", plugin, timeout)
+	}
+}
+
+// gang binds pods only once two of them have a node.
+type gang struct {
+	*world
+	timeout time.Duration
+}
+
+func (*gang) Name() string { return "Gang" }
+
+func (g *gang) Permit(_ context.Context, _ core.State, p *core.PodInfo, _ string) (*framework.Status, time.Duration) {
+	for _, other := range []types.UID{"a", "b"} {
+		if wp := g.waiting.get(other); wp != nil && other != p.Pod.UID {
+			wp.allow(g.Name())
+			return nil, 0
+		}
+	}
+	return framework.NewStatus(framework.Wait), g.timeout
+}
+
+func TestPermitMakesPodsWait(t *testing.T) {
+	g := &gang{timeout: time.Minute}
+	w := newWorld(t, core.WeightedPlugin{Plugin: g, Weight: 1})
+	g.world = w
+	w.setNode(nil, node("n", "2"))
+	a := w.create("a", "1", 1)
+	w.cycles()
+	w.expect()
+	if w.waiting.get("a") == nil || !w.cache.isAssumed("a") {
+		t.Fatal("it does not wait on its node")
+	}
+	w.setPod(a, a)
+	w.create("b", "1", 0)
+	w.schedule()
+	w.expect("a on n", "b on n")
+	if w.waiting.get("a") != nil || len(w.slots) != 0 {
+		t.Error("it still waits")
+	}
+}
+
+func TestPermitIsRefusedOrTooLate(t *testing.T) {
+	for name, end := range map[string]func(*world){
+		"refused": func(w *world) { w.waiting.get("a").reject("Gang", "no") },
+		"too late": func(w *world) {
+			for !w.clk.HasWaiters() {
+				time.Sleep(time.Millisecond)
+			}
+			w.clk.Step(time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &gang{timeout: time.Minute}
+			w := newWorld(t, core.WeightedPlugin{Plugin: g, Weight: 1})
+			g.world = w
+			w.setNode(nil, node("n", "1"))
+			w.create("a", "1", 0)
+			w.cycles()
+			end(w)
+			w.wg.Wait()
+			w.expect()
+			if qp := w.queue.pods["a"]; qp == nil || !slices.Equal(qp.rejectedBy, []string{"Gang"}) || w.cache.isAssumed("a") || w.waiting.get("a") != nil {
+				t.Errorf("%+v", qp)
+			}
+		})
 	}
 }

@@ -14,6 +14,5 @@ require (
 	github.com/tektoncd/pipeline v1.3.0
 	k8s.io/kubernetes v1.37.2
 	sigs.k8s.io/gateway-api v1.6.2
-	sigs.k8s.io/kueue v0.17.0
 	sigs.k8s.io/metrics-server v0.9.0
 )

@@ -31,28 +31,46 @@ const (
 	dnsProxyName = "gantry-dns"
 )
 
-// EnsureObjects makes what is missing. kubernetesIP is the address of the kubernetes
-// Service, port the API's own.
-func EnsureObjects(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig, kubernetesIP netip.Addr, port int32) error {
+// Namespaces makes the namespaces that every cluster has.
+func Namespaces(ctx context.Context, c kubernetes.Interface) error {
 	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease} {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := ensure(ctx, name, ns, c.CoreV1().Namespaces()); err != nil {
 			return err
 		}
 	}
-	if err := serviceCIDR(ctx, c, cfg.ServiceCIDRs); err != nil {
-		return err
-	}
+	return nil
+}
+
+// ServiceRanges makes the ServiceCIDR of the cluster's own ranges.
+func ServiceRanges(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig) error {
+	return serviceCIDR(ctx, c, cfg.ServiceCIDRs)
+}
+
+// Services makes the Services of the API, at kubernetesIP and the API's own port, and of
+// the DNS.
+func Services(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig, kubernetesIP netip.Addr, port int32) error {
 	for _, svc := range []*corev1.Service{kubernetesService(kubernetesIP, port), dnsService(cfg.ClusterDNS)} {
 		if err := ensure(ctx, svc.Name, svc, c.CoreV1().Services(svc.Namespace)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// PriorityClasses makes the two of the system.
+func PriorityClasses(ctx context.Context, c kubernetes.Interface) error {
 	for _, pc := range priorityClasses() {
 		if err := ensure(ctx, pc.Name, pc, c.SchedulingV1().PriorityClasses()); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// Cluster makes the StorageClass of the cluster's own volumes and writes who the cluster
+// is. It refuses to serve another cluster's data.
+func Cluster(ctx context.Context, c kubernetes.Interface, cfg config.APIServerConfig) error {
 	if err := localStorage(ctx, c, cfg.DisableLocalStorageClass); err != nil {
 		return err
 	}

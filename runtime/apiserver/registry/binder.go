@@ -33,6 +33,8 @@ type Collaborators struct {
 	// Authorizer and Rules answer the questions about what users may do.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Rules      authorizer.RuleResolver
+	// Components are what ComponentStatuses tell of.
+	Components []Component
 	Log        *slog.Logger
 }
 
@@ -70,6 +72,9 @@ func (b *Binder) Bind(k kind.Kind) (map[string]rest.Storage, error) {
 	if k.Review != kind.NoReview {
 		r, err := b.review(k)
 		return map[string]rest.Storage{k.Resource: r}, err
+	}
+	if k.Storage == kind.Components {
+		return map[string]rest.Storage{k.Resource: NewComponentStatuses(k, b.with.Components)}, nil
 	}
 	s := b.stores.byKind[k.GVK.GroupKind()]
 	objects, err := b.objects(s, k)

@@ -22,7 +22,7 @@ type Stores struct {
 func OpenStores(scheme *runtime.Scheme, table []kind.Kind, opts generic.RESTOptionsGetter) (*Stores, error) {
 	st := &Stores{byKind: map[schema.GroupKind]*Store{}, byType: map[reflect.Type]*Store{}}
 	for _, k := range table {
-		if k.Review != kind.NoReview || k.Alias != nil {
+		if !k.Stored() || k.Alias != nil {
 			continue
 		}
 		store, err := NewStore(scheme, k, opts)

@@ -95,7 +95,7 @@ func (c *Controller) sign(r *certificatesv1.CertificateSigningRequest, asked *x5
 		return nil, err
 	}
 	// However late it was approved: a node's revocation covers what was asked for before.
-	if begin := r.CreationTimestamp.Add(-backdate); begin.Before(template.NotBefore) {
+	if begin := r.CreationTimestamp.Add(-backdate(asked)); begin.Before(template.NotBefore) {
 		template.NotBefore = begin
 	}
 	return signed(template, pair.Leaf, asked.PublicKey, key)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -19,10 +20,10 @@ import (
 
 const (
 	shortest = config.MinCertificateLifetime
-	// backdate is how far behind the clock of who verifies may be. It is taken from
-	// the end too, unless the certificate is of less than short.
-	backdate = config.ClockSkew
-	short    = 8 * time.Hour
+	// usualBackdate is how far behind the clock of who verifies may be. It is taken from
+	// the end too, unless the certificate is of less than short. Both are upstream's.
+	usualBackdate = 5 * time.Minute
+	short         = 8 * time.Hour
 	// serialBits is the length of serial numbers, which are random.
 	serialBits = 128
 )
@@ -60,6 +61,15 @@ func lifetime(seconds *int32, longest time.Duration) time.Duration {
 	return max(shortest, min(time.Duration(*seconds)*time.Second, longest))
 }
 
+// backdate is how long before its signing a certificate begins. Those of nodes keep to
+// what all do that sign for nodes: a revocation refuses what begins before a time.
+func backdate(asked *x509.CertificateRequest) time.Duration {
+	if strings.HasPrefix(asked.Subject.CommonName, config.NodeUserPrefix) {
+		return config.ClockSkew
+	}
+	return usualBackdate
+}
+
 // certificate is what is signed: subject and names as asked for, no extensions of
 // the requester's, never an authority, and no longer than the one that signs.
 func certificate(asked *x509.CertificateRequest, usages []certificatesv1.KeyUsage, life time.Duration, now, authorityEnds time.Time) (*x509.Certificate, error) {
@@ -73,13 +83,14 @@ func certificate(asked *x509.CertificateRequest, usages []certificatesv1.KeyUsag
 	if err != nil {
 		return nil, fmt.Errorf("make a serial number: %w", err)
 	}
+	back := backdate(asked)
 	t := &x509.Certificate{
 		SerialNumber: serial, Subject: asked.Subject,
 		DNSNames: asked.DNSNames, IPAddresses: asked.IPAddresses, EmailAddresses: asked.EmailAddresses, URIs: asked.URIs,
-		BasicConstraintsValid: true, NotBefore: now.Add(-backdate), NotAfter: now.Add(life),
+		BasicConstraintsValid: true, NotBefore: now.Add(-back), NotAfter: now.Add(life),
 	}
 	if life >= short {
-		t.NotAfter = t.NotAfter.Add(-backdate)
+		t.NotAfter = t.NotAfter.Add(-back)
 	}
 	if t.NotAfter.After(authorityEnds) {
 		t.NotAfter = authorityEnds

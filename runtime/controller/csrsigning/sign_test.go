@@ -142,13 +142,22 @@ func TestWhatIsSigned(t *testing.T) {
 			if err := cert.CheckSignatureFrom(ca); err != nil {
 				t.Error(err)
 			}
-			if !cert.NotBefore.Equal(controllertest.Start.Add(-backdate)) || cert.NotAfter.Before(f.Clock.Now()) {
+			if !cert.NotBefore.Equal(controllertest.Start.Add(-backdate(&x509.CertificateRequest{Subject: cert.Subject}))) || cert.NotAfter.Before(f.Clock.Now()) {
 				t.Errorf("from %s to %s", cert.NotBefore, cert.NotAfter)
 			}
 			if cert.IsCA || cert.KeyUsage != x509.KeyUsageDigitalSignature || !slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}) {
 				t.Errorf("%+v", cert)
 			}
 		})
+	}
+}
+
+// TestANodesCertificateBeginsAsAllOfItsDo: what is revoked is what began before a time.
+func TestANodesCertificateBeginsAsAllOfItsDo(t *testing.T) {
+	for name, want := range map[string]time.Duration{"system:node:w1": config.ClockSkew, "system:nodes": usualBackdate, "jane": usualBackdate} {
+		if got := backdate(&x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
 	}
 }
 
@@ -169,12 +178,12 @@ func TestHowLongItLasts(t *testing.T) {
 		want    time.Time
 		err     bool
 	}{
-		"a year":                {0, far, now.Add(longest - backdate), false},
+		"a year":                {0, far, now.Add(longest - usualBackdate), false},
 		"an hour":               {3600, far, now.Add(time.Hour), false},
 		"a little less than 8h": {8*3600 - 1, far, now.Add(8*time.Hour - time.Second), false},
-		"8h":                    {8 * 3600, far, now.Add(8*time.Hour - backdate), false},
+		"8h":                    {8 * 3600, far, now.Add(8*time.Hour - usualBackdate), false},
 		"a minute":              {60, far, now.Add(shortest), false},
-		"ten years":             {10 * 365 * 24 * 3600, far, now.Add(longest - backdate), false},
+		"ten years":             {10 * 365 * 24 * 3600, far, now.Add(longest - usualBackdate), false},
 		"up to the end":         {0, now.Add(time.Hour), now.Add(time.Hour), false},
 		"at the end":            {0, now, now, true},
 	} {
@@ -186,7 +195,7 @@ func TestHowLongItLasts(t *testing.T) {
 		if (err != nil) != tt.err {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err == nil && (!cert.NotAfter.Equal(tt.want) || !cert.NotBefore.Equal(now.Add(-backdate))) {
+		if err == nil && (!cert.NotAfter.Equal(tt.want) || !cert.NotBefore.Equal(now.Add(-usualBackdate))) {
 			t.Errorf("%s: from %s to %s", name, cert.NotBefore, cert.NotAfter)
 		}
 	}

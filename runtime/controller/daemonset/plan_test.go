@@ -128,6 +128,14 @@ func TestPlan(t *testing.T) {
 			pods: []string{"p1 a old ready", "q1 a new ready", "p2 b old ready", "p3 c old ready"}, delete: "p1"},
 		{name: "and the next is started", strategy: rolling("1", "0"), nodes: three,
 			pods: []string{"q1 a new ready", "p2 b old ready", "p3 c old ready"}, create: "b"},
+		{name: "a node that waits after a failure takes nothing of a surge", strategy: rolling("1", "0"), nodes: three[:2], paused: "a",
+			pods: []string{"p1 a new ended", "p2 b old ready"}, create: "b"},
+		{name: "but it is one that is unavailable", strategy: rolling("0", "1"), nodes: three[:2], paused: "a",
+			pods: []string{"p1 a new ended", "p2 b old ready"}},
+		{name: "nor does a node without a pod that takes no newcomer", strategy: rolling("0", "1"), delete: "p2",
+			nodes: []*corev1.Node{node("a", tainted("x", corev1.TaintEffectNoSchedule)), node("b")}, pods: []string{"p2 b old ready"}},
+		{name: "nodes that are not meant hold up nobody", strategy: rolling("0", "1"), delete: "p2",
+			nodes: []*corev1.Node{node("a", func(n *corev1.Node) { n.Labels["disk"] = "tape" }), node("b"), node("c")}, pods: []string{"p2 b old ready", "p3 c old ready"}},
 		{name: "no more than one of each", strategy: rolling("1", "0"), nodes: three[:1],
 			pods: []string{"p1 a old ready", "p2 a old young ready", "q1 a new"}, delete: "p2"},
 	} {
@@ -189,6 +197,37 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestWhichPodOfANodeCounts: the one that is bound, or else the first; a node without any
+// is one that wants one.
+func TestWhichPodOfANodeCounts(t *testing.T) {
+	nodes := []*corev1.Node{node("a"), node("b")}
+	for name, tc := range map[string]struct {
+		pods                              []string
+		current, ready, updated, misplace int32
+	}{
+		"none on the first":             {[]string{"p b new ready"}, 1, 1, 1, 0},
+		"one that is not bound":         {[]string{"p a old unbound"}, 1, 0, 0, 0},
+		"one beside it that is":         {[]string{"p a old unbound", "q a new young ready"}, 1, 1, 1, 0},
+		"the older of two":              {[]string{"p a old ready", "q a new young"}, 1, 1, 0, 0},
+		"on both":                       {[]string{"p a new ready", "q b old"}, 2, 1, 1, 0},
+		"on one that is gone, and both": {[]string{"p a new ready", "q b new ready", "r gone new ready"}, 2, 2, 2, 0},
+	} {
+		ds := &appsv1.DaemonSet{}
+		var list []*corev1.Pod
+		for _, text := range tc.pods {
+			list = append(list, testPod(text))
+		}
+		places, err := podsByNode(ds, nodes, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := view{ds: ds, hash: "new", nodes: places, now: now}.status()
+		if s.DesiredNumberScheduled != 2 || s.CurrentNumberScheduled != tc.current || s.NumberReady != tc.ready || s.UpdatedNumberScheduled != tc.updated || s.NumberMisscheduled != tc.misplace {
+			t.Errorf("%s: %s", name, &s)
+		}
+	}
+}
+
 func TestPodIsMadeForItsNode(t *testing.T) {
 	ds := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "ds", Namespace: "n"}}
 	limit := int64(300)
@@ -236,15 +275,17 @@ func TestWhereDaemonPodsBelong(t *testing.T) {
 		node          *corev1.Node
 		starts, stays bool
 	}{
-		"any node":                        {nil, node("a"), true, true},
-		"the node it names":               {named, node("b"), true, true},
-		"another than it names":           {named, node("a"), false, false},
-		"another than it selects":         {selecting, node("a"), false, false},
-		"a taint for newcomers":           {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule)), false, true},
-		"a taint that only asks":          {nil, node("a", tainted("x", corev1.TaintEffectPreferNoSchedule)), true, true},
-		"a taint that drives out":         {nil, node("a", tainted("x", corev1.TaintEffectNoExecute)), false, false},
-		"both":                            {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule), tainted("y", corev1.TaintEffectNoExecute)), false, false},
-		"a taint that all daemons suffer": {nil, node("a", tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, true},
+		"any node":                               {nil, node("a"), true, true},
+		"the node it names":                      {named, node("b"), true, true},
+		"another than it names":                  {named, node("a"), false, false},
+		"another than it selects":                {selecting, node("a"), false, false},
+		"a taint for newcomers":                  {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule)), false, true},
+		"a taint that only asks":                 {nil, node("a", tainted("x", corev1.TaintEffectPreferNoSchedule)), true, true},
+		"one that asks, and a taint":             {nil, node("a", tainted("y", corev1.TaintEffectPreferNoSchedule), tainted("x", corev1.TaintEffectNoSchedule)), false, true},
+		"one that asks, and one that drives out": {nil, node("a", tainted("y", corev1.TaintEffectPreferNoSchedule), tainted("x", corev1.TaintEffectNoExecute)), false, false},
+		"a taint that drives out":                {nil, node("a", tainted("x", corev1.TaintEffectNoExecute)), false, false},
+		"both":                                   {nil, node("a", tainted("x", corev1.TaintEffectNoSchedule), tainted("y", corev1.TaintEffectNoExecute)), false, false},
+		"a taint that all daemons suffer":        {nil, node("a", tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, true},
 	} {
 		ds := &appsv1.DaemonSet{}
 		if tc.edit != nil {
@@ -252,6 +293,65 @@ func TestWhereDaemonPodsBelong(t *testing.T) {
 		}
 		if starts, stays, err := placingOf(ds).fits(tc.node); err != nil || starts != tc.starts || stays != tc.stays {
 			t.Errorf("%s: starts %v, stays %v, %v", name, starts, stays, err)
+		}
+	}
+}
+
+// TestTheNodeThatAPodIsFor: that which it is on, or else the one node that it may be on.
+func TestTheNodeThatAPodIsFor(t *testing.T) {
+	on := func(fields ...corev1.NodeSelectorRequirement) *corev1.Pod {
+		p := &corev1.Pod{}
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{}, {MatchFields: fields}},
+		}}}
+		return p
+	}
+	field := func(key string, op corev1.NodeSelectorOperator, values ...string) corev1.NodeSelectorRequirement {
+		return corev1.NodeSelectorRequirement{Key: key, Operator: op, Values: values}
+	}
+	bound := on(field(metav1.ObjectNameField, corev1.NodeSelectorOpIn, "b"))
+	bound.Spec.NodeName = "a"
+	for name, tc := range map[string]struct {
+		pod  *corev1.Pod
+		want string
+	}{
+		"it is on one":        {bound, "a"},
+		"it may be on one":    {on(field(metav1.ObjectNameField, corev1.NodeSelectorOpIn, "b")), "b"},
+		"beside another rule": {on(field("metadata.uid", corev1.NodeSelectorOpIn, "u"), field(metav1.ObjectNameField, corev1.NodeSelectorOpIn, "b")), "b"},
+		"on any of two":       {on(field(metav1.ObjectNameField, corev1.NodeSelectorOpIn, "a", "b")), ""},
+		"on all but one":      {on(field(metav1.ObjectNameField, corev1.NodeSelectorOpNotIn, "b")), ""},
+		"by another field":    {on(field("metadata.uid", corev1.NodeSelectorOpIn, "b")), ""},
+		"anywhere":            {&corev1.Pod{}, ""},
+		"by no node's rule":   {&corev1.Pod{Spec: corev1.PodSpec{Affinity: &corev1.Affinity{}}}, ""},
+		"by a wish":           {&corev1.Pod{Spec: corev1.PodSpec{Affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}}}}, ""},
+	} {
+		if got := nodeOf(tc.pod); got != tc.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestTheLimitsOfAnUpdate: one at a time where the strategy says nothing of it.
+func TestTheLimitsOfAnUpdate(t *testing.T) {
+	half := rolling("50%", "34%")
+	onDelete := half
+	onDelete.Type = appsv1.OnDeleteDaemonSetStrategyType
+	three := []nodePods{{starts: true}, {starts: true}, {starts: true}, {stays: true}}
+	for name, tc := range map[string]struct {
+		strategy           appsv1.DaemonSetUpdateStrategy
+		surge, unavailable int
+	}{
+		"of three nodes":         {half, 2, 2},
+		"none of both":           {rolling("0", "0"), 0, 1},
+		"a surge alone":          {rolling("1", "0"), 1, 0},
+		"nothing is said":        {appsv1.DaemonSetUpdateStrategy{Type: appsv1.RollingUpdateDaemonSetStrategyType}, 0, 1},
+		"said of another":        {onDelete, 0, 1},
+		"said with nothing more": {appsv1.DaemonSetUpdateStrategy{Type: appsv1.RollingUpdateDaemonSetStrategyType, RollingUpdate: &appsv1.RollingUpdateDaemonSet{}}, 0, 1},
+	} {
+		ds := &appsv1.DaemonSet{}
+		ds.Spec.UpdateStrategy = tc.strategy
+		if surge, unavailable := (view{ds: ds, nodes: three}).limits(); surge != tc.surge || unavailable != tc.unavailable {
+			t.Errorf("%s: %d, %d", name, surge, unavailable)
 		}
 	}
 }

@@ -47,7 +47,7 @@ type Controller struct {
 // New returns the controller; it does nothing until Run.
 func New(d reconcile.Deps) (*Controller, error) {
 	r := &Controller{objects: d.Metadata, discovery: d.Client.Discovery(), log: d.Log.With("controller", "gc"), graph: NewGraph(), absent: lru.New(1024)}
-	r.monitors = newMonitors(r)
+	r.monitors = newMonitors(r, d.Presence)
 	r.loop = reconcile.New("gc", d.Log, r.reconcile, r.monitors.synced)
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/gantry-run/gantry/runtime/client"
+	"github.com/gantry-run/gantry/runtime/controller/internal/presence"
 )
 
 const (
@@ -23,8 +24,9 @@ const (
 
 // monitors are the informers, one per kind, that feed the graph.
 type monitors struct {
-	gc   *Controller
-	poke chan struct{}
+	gc       *Controller
+	poke     chan struct{}
+	presence *presence.Kinds
 
 	mu      sync.Mutex
 	started bool // discovery has been asked with success once
@@ -37,8 +39,8 @@ type monitor struct {
 	synced cache.InformerSynced
 }
 
-func newMonitors(r *Controller) *monitors {
-	return &monitors{gc: r, poke: make(chan struct{}, 1), running: map[schema.GroupVersionResource]*monitor{}}
+func newMonitors(r *Controller, p *presence.Kinds) *monitors {
+	return &monitors{gc: r, poke: make(chan struct{}, 1), presence: p, running: map[schema.GroupVersionResource]*monitor{}}
 }
 
 // run keeps the monitors as discovery has it until ctx is done.
@@ -99,8 +101,12 @@ func (m *monitors) start(ctx context.Context, res Resource, kind string) *monito
 		m.gc.log.Error("cannot slim an informer's cache", "resource", res.String(), "error", err)
 	}
 	isCRD := res.Group == "apiextensions.k8s.io" && res.Resource == "customresourcedefinitions"
+	present := m.presence.Teller(res.GroupResource())
 	seen := func(o metav1.Object) {
 		m.gc.queue(m.gc.graph.Upsert(objectOf(o, res, kind)))
+		if present != nil {
+			present()
+		}
 		if isCRD {
 			m.pokeSoon()
 		}

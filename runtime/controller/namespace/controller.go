@@ -33,18 +33,20 @@ type Controller struct {
 func New(d reconcile.Deps) (*Controller, error) {
 	namespaces := d.Informers.Core().V1().Namespaces()
 	r := &Controller{client: d.Client, discovery: d.Client.Discovery(), objects: d.Metadata, namespaces: namespaces.Lister(), clock: d.Clock}
-	queue := func(ns *corev1.Namespace) {
-		if ns.DeletionTimestamp != nil {
-			r.loop.Add(ns.Name)
-		}
-	}
 	r.loop = reconcile.New("namespace", d.Log, r.reconcile,
-		client.Watch(namespaces.Informer(), queue, func(_, ns *corev1.Namespace) { queue(ns) }, nil))
+		client.Watch(namespaces.Informer(), r.seen, func(_, ns *corev1.Namespace) { r.seen(ns) }, nil))
 	return r, nil
 }
 
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+// seen looks after a namespace that ends.
+func (r *Controller) seen(ns *corev1.Namespace) {
+	if ns.DeletionTimestamp != nil {
+		r.loop.Add(ns.Name)
+	}
+}
 
 func (r *Controller) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	cached, err := r.namespaces.Get(name)

@@ -35,21 +35,23 @@ type Controller struct {
 func New(d reconcile.Deps) (*Controller, error) {
 	namespaces, configMaps := d.Informers.Core().V1().Namespaces(), d.Informers.Core().V1().ConfigMaps()
 	r := &Controller{client: d.Client, ca: string(d.RootCA), namespaces: namespaces.Lister(), maps: configMaps.Lister()}
-	published := func(m *corev1.ConfigMap) {
-		if m.Name == name {
-			r.loop.Add(m.Namespace)
-		}
-	}
 	r.loop = reconcile.New("rootca", d.Log, r.reconcile,
 		client.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
-		client.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { published(m) }, published))
+		client.Watch(configMaps.Informer(), nil, func(_, m *corev1.ConfigMap) { r.changed(m) }, r.changed))
 	return r, nil
 }
 
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+// changed looks after a ConfigMap that somebody changed or deleted, if it is ours.
+func (r *Controller) changed(m *corev1.ConfigMap) {
+	if m.Name == name {
+		r.loop.Add(m.Namespace)
+	}
+}
 
 func (r *Controller) reconcile(ctx context.Context, namespace string) (time.Duration, error) {
 	ns, err := r.namespaces.Get(namespace)

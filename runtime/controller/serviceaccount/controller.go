@@ -33,16 +33,19 @@ func New(d reconcile.Deps) (*Controller, error) {
 		client.Watch(namespaces.Informer(),
 			func(ns *corev1.Namespace) { r.loop.Add(ns.Name) },
 			func(_, ns *corev1.Namespace) { r.loop.Add(ns.Name) }, nil),
-		client.Watch(accounts.Informer(), nil, nil, func(a *corev1.ServiceAccount) {
-			if a.Name == name {
-				r.loop.Add(a.Namespace)
-			}
-		}))
+		client.Watch(accounts.Informer(), nil, nil, r.deleted))
 	return r, nil
 }
 
 // Run reconciles until ctx is done.
 func (r *Controller) Run(ctx context.Context, workers int) error { return r.loop.Run(ctx, workers) }
+
+// deleted looks after an account that is gone, if it is one of ours.
+func (r *Controller) deleted(a *corev1.ServiceAccount) {
+	if a.Name == name {
+		r.loop.Add(a.Namespace)
+	}
+}
 
 func (r *Controller) reconcile(ctx context.Context, namespace string) (time.Duration, error) {
 	ns, err := r.namespaces.Get(namespace)

@@ -2,12 +2,12 @@ package containerspec
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // expand replaces $(NAME) by the variable's value; $$ stands for a dollar sign,
@@ -56,15 +56,15 @@ func expandBy(s string, value func(name string) string) string {
 func subPath(m corev1.VolumeMount, env []string) (string, error) {
 	sub := m.SubPath
 	if m.SubPathExpr != "" {
-		vars, missing := variables(env), map[string]bool{}
+		vars, missing := variables(env), sets.New[string]()
 		sub = expandBy(m.SubPathExpr, func(name string) string {
 			if vars[name] == "" {
-				missing[name] = true
+				missing.Insert(name)
 			}
 			return vars[name]
 		})
 		if len(missing) > 0 {
-			return "", fmt.Errorf("missing value for %s", strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+			return "", fmt.Errorf("missing value for %s", strings.Join(sets.List(missing), ", "))
 		}
 	}
 	switch {

@@ -5,6 +5,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,7 +29,11 @@ func (r Runner) Run(ctx context.Context, h *corev1.LifecycleHandler, target prob
 		}
 		return err
 	case h.HTTPGet != nil:
-		return probe.HTTPGet(ctx, h.HTTPGet, target, userAgent)
+		err := probe.HTTPGet(ctx, h.HTTPGet, target, userAgent)
+		if warning := (*probe.Warning)(nil); errors.As(err, &warning) {
+			return nil // a hook is not followed either, and has been called
+		}
+		return err
 	case h.Sleep != nil:
 		select {
 		case <-ctx.Done():

@@ -59,7 +59,7 @@ func EnsureBeneath(root *os.File, sub string) (*os.File, error) {
 	if err := unix.Fstat(int(root.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("read the mode of the volume: %w", err)
 	}
-	mode := st.Mode & (unix.S_ISGID | 0o777)
+	mode := st.Mode & (unix.S_ISGID | unix.S_ISVTX | 0o777)
 	at, err := openBeneath(root, ".", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err

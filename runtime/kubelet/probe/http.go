@@ -59,11 +59,14 @@ func HTTPGet(ctx context.Context, g *corev1.HTTPGetAction, target Target, agent 
 		return err
 	}
 	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, 10<<10)); err != nil {
+	body, err := io.ReadAll(io.LimitReader(res.Body, 10<<10))
+	switch {
+	case err != nil:
 		return err
-	}
-	if res.StatusCode < 200 || res.StatusCode >= 400 {
+	case res.StatusCode < 200 || res.StatusCode >= 400:
 		return fmt.Errorf("HTTP probe failed with statuscode: %d", res.StatusCode)
+	case res.StatusCode >= 300:
+		return &Warning{"Probe terminated redirects, Response body: " + string(body)}
 	}
 	return nil
 }

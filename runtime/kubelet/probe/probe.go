@@ -31,7 +31,13 @@ type Target struct {
 // Prober asks containers.
 type Prober struct{ Runtime Execer }
 
-// Probe asks once, for at most the probe's timeout. The error says why the probe failed.
+// Warning is an answer that counts as a good one, and of which the user is told.
+type Warning struct{ text string }
+
+func (w *Warning) Error() string { return w.text }
+
+// Probe asks once, for at most the probe's timeout. The error says why the probe failed; a
+// [Warning] that it did not, and what was odd.
 func (p Prober) Probe(ctx context.Context, probe *corev1.Probe, target Target) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(max(probe.TimeoutSeconds, 1))*time.Second)
 	defer cancel()

@@ -45,9 +45,9 @@ func TestHTTPGet(t *testing.T) {
 	}
 	target := Target{IP: host, Container: &corev1.Container{Ports: []corev1.ContainerPort{{Name: "web", ContainerPort: int32(n)}}}}
 	for path, want := range map[string]string{
-		"/200": "", "200": "", "/399": "", "/400": "statuscode: 400", "/500": "statuscode: 500",
-		"/302":      "statuscode: 500", // followed on the same host
-		"/302?away": "",                // not to another one: the redirect itself is the answer
+		"/200": "", "200": "", "/399": "terminated redirects", "/400": "statuscode: 400", "/500": "statuscode: 500",
+		"/302":      "statuscode: 500",      // followed on the same host
+		"/302?away": "terminated redirects", // not to another one: the redirect itself is the answer
 	} {
 		path, query, _ := strings.Cut(path, "?")
 		get := &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("web")}
@@ -57,6 +57,9 @@ func TestHTTPGet(t *testing.T) {
 		err := HTTPGet(t.Context(), get, target, "agent/1")
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", get.Path, err, want)
+		}
+		if warning := (*Warning)(nil); errors.As(err, &warning) != (want == "terminated redirects") {
+			t.Errorf("%s: %v: what is a redirect did not fail, and nothing else is a warning", get.Path, err)
 		}
 	}
 	get := &corev1.HTTPGetAction{Path: "/x", Host: host, Port: intstr.FromInt(n), HTTPHeaders: []corev1.HTTPHeader{{Name: "host", Value: "name"}, {Name: "X-A", Value: "1"}}}

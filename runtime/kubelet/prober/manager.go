@@ -2,6 +2,7 @@ package prober
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -117,7 +118,14 @@ func (m *Manager) update(ctx context.Context, id string, change func(*container.
 // one for startup has succeeded. restart is the context of those that may kill it.
 func (m *Manager) run(ctx, restart context.Context, pod *corev1.Pod, spec *corev1.Container, c container.Container, target probe.Target, known container.Health) {
 	begin := func(ctx context.Context, k kind, p *corev1.Probe, good bool, then func(result)) {
-		loop(ctx, k, p, c.StartedAt, good, func(ctx context.Context) error { return m.prober.Probe(ctx, p, target) }, func(r result) {
+		loop(ctx, k, p, c.StartedAt, good, func(ctx context.Context) error {
+			err := m.prober.Probe(ctx, p, target)
+			if warning := (*probe.Warning)(nil); errors.As(err, &warning) {
+				m.events.Event(pod, corev1.EventTypeWarning, "ProbeWarning", fmt.Sprintf("%s probe warning: %s", k, warning))
+				return nil
+			}
+			return err
+		}, func(r result) {
 			if r.err != nil {
 				m.events.Event(pod, corev1.EventTypeWarning, "Unhealthy", fmt.Sprintf("%s probe failed: %s", k, r.err))
 			}

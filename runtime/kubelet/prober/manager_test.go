@@ -23,6 +23,7 @@ type model struct {
 	mu      sync.Mutex
 	began   time.Time
 	answers map[int32]func(since time.Duration) bool
+	warning error           // of those that succeed
 	asked   map[int32][]int // at which millisecond
 	events  []string
 	changes int
@@ -39,7 +40,7 @@ func (m *model) Probe(_ context.Context, p *corev1.Probe, target probe.Target) e
 	if f := m.answers[p.FailureThreshold]; f != nil && !f(since) {
 		return errors.New("no")
 	}
-	return nil
+	return m.warning
 }
 
 func (m *model) Event(_ runtime.Object, _, reason, message string) {
@@ -222,6 +223,22 @@ func TestAProbeIsNotAddedTwice(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if got := m.times(3); got != "0 1000" {
 			t.Errorf("after it was removed, asked at %s", got)
+		}
+	})
+}
+
+// TestAWarningIsNoFailure: the user is told, and the container is left alone.
+func TestAWarningIsNoFailure(t *testing.T) {
+	run(t, func(t *testing.T, m *model, manager *Manager) {
+		m.warning = fmt.Errorf("asked: %w", &probe.Warning{})
+		m.add(t, manager, corev1.Container{LivenessProbe: &corev1.Probe{FailureThreshold: 1, PeriodSeconds: 5}})
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if len(m.events) == 0 || !strings.HasPrefix(m.events[0], "ProbeWarning: Liveness probe warning: ") {
+			t.Errorf("events %q", m.events)
+		}
+		if h, _ := manager.Health("id"); h.Unhealthy != "" {
+			t.Errorf("it is %+v", h)
 		}
 	})
 }

@@ -66,7 +66,9 @@ type Config struct {
 	Runtime Runtime
 	Workers Workers
 	Stats   Stats
-	Log     *slog.Logger
+	// ServerLogs is the directory of the server's own logs.
+	ServerLogs string
+	Log        *slog.Logger
 }
 
 // Server serves until its Run ends.
@@ -171,6 +173,8 @@ func (s *Server) handler() http.Handler {
 	} {
 		mux.HandleFunc(pattern, h)
 	}
+	mux.Handle("GET /logs/", http.StripPrefix("/logs/", serverLogs(s.cfg.ServerLogs)))
+	mux.Handle("GET /logs", http.RedirectHandler("/logs/", http.StatusMovedPermanently))
 	// The guard is around the whole, so that no path is forgotten.
 	return s.guard.Protect(mux, rule(s.cfg.NodeName))
 }

@@ -15,20 +15,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-base/metrics"
 	"k8s.io/utils/ptr"
 )
 
 // Writer writes the status of pods to the API.
 type Writer struct {
-	api kubernetes.Interface
+	api  kubernetes.Interface
+	ends *metrics.CounterVec
 
 	mu      sync.Mutex
 	written map[types.UID]*corev1.Pod // as the API answered last
 }
 
-// NewWriter returns a writer.
-func NewWriter(api kubernetes.Interface) *Writer {
-	return &Writer{api: api, written: map[types.UID]*corev1.Pod{}}
+// NewWriter returns a writer that counts in ends, which NewEnds has made.
+func NewWriter(api kubernetes.Interface, ends *metrics.CounterVec) *Writer {
+	return &Writer{api: api, ends: ends, written: map[types.UID]*corev1.Pod{}}
 }
 
 // Write writes a pod's status when it changed. A pod that the API does not have any more,
@@ -61,6 +63,7 @@ func (w *Writer) Write(ctx context.Context, pod *corev1.Pod, status corev1.PodSt
 	if err != nil {
 		return fmt.Errorf("write a pod's status: %w", err)
 	}
+	countEnds(w.ends, base, &status)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.written[pod.UID] = written

@@ -48,7 +48,7 @@ func TestWriteSendsWhatChanged(t *testing.T) {
 	answer.Status = Compute(viewOf(p, runs), Facts{HostIPs: addr.MustIPs("1.1.1.1")})
 	var fail error
 	c, patches, _ := api(answer, &fail)
-	w := NewWriter(c)
+	w := NewWriter(c, NewEnds())
 	write := func(when string, want int, s corev1.PodStatus) {
 		t.Helper()
 		if err := w.Write(t.Context(), p, s); err != nil {
@@ -91,7 +91,7 @@ func TestAPodThatIsGoneIsNoError(t *testing.T) {
 		{nil, true}, {apierrors.NewNotFound(pods, "p"), true}, {apierrors.NewConflict(pods, "p", errors.New("uid")), true}, {errors.New("away"), false},
 	} {
 		api, patches, deleted := api(p, &c.err)
-		w := NewWriter(api)
+		w := NewWriter(api, NewEnds())
 		if err := w.Write(t.Context(), p, Compute(viewOf(p, runs), Facts{})); (err == nil) != c.want || len(*patches) != 1 {
 			t.Errorf("%v: write %v", c.err, err)
 		}
@@ -116,7 +116,7 @@ func TestTimesThatTheAPICuts(t *testing.T) {
 	p.Status = at(0)
 	var fail error
 	c, patches, _ := api(p, &fail)
-	w := NewWriter(c)
+	w := NewWriter(c, NewEnds())
 	for d, want := range map[time.Duration]int{time.Nanosecond: 0, time.Second - 1: 0, time.Second: 1} {
 		*patches = nil
 		w.Forget(p.UID)

@@ -20,6 +20,8 @@ type File struct {
 	Path string
 	Data []byte
 	Mode fs.FileMode
+	// User owns it; nil is root.
+	User *int64
 }
 
 // Write makes dir hold exactly files, owned by group gid when it is not
@@ -84,6 +86,11 @@ func writeFile(root string, f File, gid int) error {
 		return err
 	}
 	mode := f.Mode
+	if f.User != nil {
+		if err := os.Chown(p, int(*f.User), -1); err != nil {
+			return err
+		}
+	}
 	if gid >= 0 {
 		if err := os.Chown(p, -1, gid); err != nil {
 			return err

@@ -18,11 +18,11 @@ func TestWriteReplacesAllAtOnce(t *testing.T) {
 			t.Errorf("changed is %t, want %t", changed, want)
 		}
 	}
-	a, b := File{"a", []byte("1"), 0o644}, File{"d/b", []byte("2"), 0o400}
+	a, b := File{Path: "a", Data: []byte("1"), Mode: 0o644}, File{Path: "d/b", Data: []byte("2"), Mode: 0o400}
 	write(true, a, b)
 	write(false, b, a)
 	first, _ := os.Readlink(filepath.Join(dir, dataLink))
-	write(true, File{"a", []byte("3"), 0o644})
+	write(true, File{Path: "a", Data: []byte("3"), Mode: 0o644})
 	if second, _ := os.Readlink(filepath.Join(dir, dataLink)); second == first {
 		t.Error("the content was changed in place")
 	}
@@ -36,7 +36,7 @@ func TestWriteReplacesAllAtOnce(t *testing.T) {
 	if len(entries) != 3 { // a, ..data and its directory
 		t.Errorf("%d entries are left, want 3: %v", len(entries), entries)
 	}
-	write(true, File{"a", []byte("3"), 0o600})
+	write(true, File{Path: "a", Data: []byte("3"), Mode: 0o600})
 	if st, _ := os.Stat(filepath.Join(dir, "a")); st.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", st.Mode())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/kubelet/fieldpath"
 	"github.com/gantry-run/gantry/runtime/kubelet/objects"
+	"github.com/gantry-run/gantry/runtime/pod"
 )
 
 // content computes the files of volumes whose content comes from the API.
@@ -110,33 +111,46 @@ func (c content) downward(m Mounting, items []corev1.DownwardAPIVolumeFile, def 
 	return out, nil
 }
 
-// token is a file that only its group may read beside root where the pod has one; where
-// it has none and some container is not root's, everybody in the pod may.
-func (c content) token(ctx context.Context, m Mounting, p *corev1.ServiceAccountTokenProjection) ([]File, error) {
+// token is a file with a token of the pod's service account.
+func (c content) token(ctx context.Context, m Mounting, p *corev1.ServiceAccountTokenProjection, def fs.FileMode) ([]File, error) {
 	token, err := c.tokens.Token(ctx, m.Pod, p)
 	if err != nil {
 		return nil, err
 	}
-	mode := fs.FileMode(0o600)
-	if m.Group < 0 && !runsAsRoot(m.Pod) {
-		mode = 0o644
-	}
-	return []File{{Path: p.Path, Data: []byte(token), Mode: mode}}, nil
+	return []File{m.identity(File{Path: p.Path, Data: []byte(token)}, def)}, nil
 }
 
-// runsAsRoot says whether the pod wants all its containers to run as root.
-func runsAsRoot(pod *corev1.Pod) bool {
-	for _, c := range pod.Spec.Containers {
-		var user *int64
-		if sc := pod.Spec.SecurityContext; sc != nil {
-			user = sc.RunAsUser
-		}
-		if sc := c.SecurityContext; sc != nil && sc.RunAsUser != nil {
-			user = sc.RunAsUser
-		}
-		if user == nil || *user != 0 {
-			return false
-		}
+// identity makes a file one of those that say who the pod is: it is for the user that all
+// containers of the pod run as, or else root, and for the pod's group. Where the pod names
+// neither, nobody knows who is to read it, and its mode is def.
+func (m Mounting) identity(f File, def fs.FileMode) File {
+	f.Mode, f.User = def, onlyUser(m.Pod)
+	if f.User != nil || m.Group >= 0 {
+		f.Mode = 0o600
 	}
-	return true
+	return f
+}
+
+// onlyUser is the user that the pod wants all its containers to run as; nil where it wants
+// several, or leaves one to the image.
+func onlyUser(p *corev1.Pod) *int64 {
+	var user *int64
+	for _, c := range pod.Containers(&p.Spec, pod.AllContainers) {
+		wanted := runAsUser(&p.Spec, c)
+		if wanted == nil || user != nil && *user != *wanted {
+			return nil
+		}
+		user = wanted
+	}
+	return user
+}
+
+func runAsUser(spec *corev1.PodSpec, c *corev1.Container) *int64 {
+	if sc := c.SecurityContext; sc != nil && sc.RunAsUser != nil {
+		return sc.RunAsUser
+	}
+	if sc := spec.SecurityContext; sc != nil {
+		return sc.RunAsUser
+	}
+	return nil
 }

@@ -10,8 +10,8 @@ import (
 // TestWriteMendsWhatACrashLeft: whatever a crash left of a write, the next one makes the
 // volume hold exactly its files, and nothing else.
 func TestWriteMendsWhatACrashLeft(t *testing.T) {
-	old := []File{{"a", []byte("old"), 0o644}, {"gone", []byte("x"), 0o644}}
-	next := []File{{"a", []byte("new"), 0o644}, {"b/c", []byte("more"), 0o600}}
+	old := []File{{Path: "a", Data: []byte("old"), Mode: 0o644}, {Path: "gone", Data: []byte("x"), Mode: 0o644}}
+	next := []File{{Path: "a", Data: []byte("new"), Mode: 0o644}, {Path: "b/c", Data: []byte("more"), Mode: 0o600}}
 	do := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -34,6 +34,9 @@ func (e emptyDir) SetUp(_ context.Context, m Mounting) error {
 		}
 	}
 	mode := fs.FileMode(0o777)
+	if inMemory {
+		mode |= fs.ModeSticky // as a tmpfs has it by itself
+	}
 	if m.Group >= 0 {
 		if err := os.Chown(m.Dir, -1, m.Group); err != nil {
 			return err

@@ -19,7 +19,7 @@ type Certificates interface {
 }
 
 // podCertificate is a key and the certificates that were issued for it, in one file, in
-// two, or both. As a token, only the pod's group may read it beside root where there is one.
+// two, or both.
 func (c content) podCertificate(ctx context.Context, m Mounting, index int, p *corev1.PodCertificateProjection, def fs.FileMode) ([]File, error) {
 	source := podcertificate.Source{Volume: m.Volume.Name, Index: index}
 	credential, err := c.certificates.Credential(ctx, m.Pod, source, p, func(r *certificatesv1.PodCertificateRequest) {
@@ -29,18 +29,13 @@ func (c content) podCertificate(ctx context.Context, m Mounting, index int, p *c
 	if err != nil {
 		return nil, err
 	}
-	mode := def
-	if m.Group >= 0 {
-		mode = 0o600
-	}
 	var out []File
 	for _, f := range []File{
 		{Path: p.CredentialBundlePath, Data: slices.Concat(credential.Key, credential.Chain)},
 		{Path: p.KeyPath, Data: credential.Key}, {Path: p.CertificateChainPath, Data: credential.Chain},
 	} {
 		if f.Path != "" {
-			f.Mode = mode
-			out = append(out, f)
+			out = append(out, m.identity(f, def))
 		}
 	}
 	return out, nil

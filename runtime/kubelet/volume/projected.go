@@ -49,7 +49,7 @@ func (p projected) source(ctx context.Context, m Mounting, index int, def fs.Fil
 	case s.PodCertificate != nil:
 		return p.podCertificate(ctx, m, index, s.PodCertificate, def)
 	case s.ServiceAccountToken != nil:
-		return p.token(ctx, m, s.ServiceAccountToken)
+		return p.token(ctx, m, s.ServiceAccountToken, def)
 	case *s == corev1.VolumeProjection{}: // the API takes a source of nothing
 		return nil, nil
 	}

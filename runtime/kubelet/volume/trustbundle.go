@@ -27,7 +27,7 @@ func (c content) trustBundle(ctx context.Context, m Mounting, p *corev1.ClusterT
 	if err != nil {
 		return nil, err
 	}
-	return []File{{Path: p.Path, Data: anchors(bundles), Mode: def}}, nil
+	return []File{m.identity(File{Path: p.Path, Data: anchors(bundles)}, def)}, nil
 }
 
 // trustBundles are those that a projection chooses. As upstream, no label selector chooses

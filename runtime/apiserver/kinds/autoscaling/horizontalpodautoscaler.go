@@ -25,17 +25,22 @@ func horizontalPodAutoscaler() kind.Kind {
 		Status:     true,
 		ValidateStatusUpdate: kind.CheckUpdate(func(h, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 			path := field.NewPath("status")
-			errs := validate.NonNegative(h.Status.CurrentReplicas, path.Child("currentReplicas"))
+			var errs field.ErrorList
+			for i, c := range h.Status.Conditions {
+				errs = append(errs, validate.NonNegativePtr(c.ObservedGeneration, path.Child("conditions").Index(i).Child("observedGeneration"))...)
+			}
+			errs = append(errs, validate.NonNegative(h.Status.CurrentReplicas, path.Child("currentReplicas"))...)
 			return append(errs, validate.NonNegative(h.Status.DesiredReplicas, path.Child("desiredReplicas"))...)
 		}),
 		NoWatchCache: true,
 
-		Default:  kind.On(defaultHPA),
-		Declared: kind.Declared(Validate_HorizontalPodAutoscaler, "HPAScaleToZero"),
-		Validate: kind.Check(validateHPA),
+		Default:        kind.On(defaultHPA),
+		Declared:       kind.DeclaredWith(map[string]bool{"HPAScaleToZero": true}, Validate_HorizontalPodAutoscaler),
+		Validate:       kind.Check(validateHPA),
+		ValidateCreate: kind.Check(func(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList { return validateVersions(h, nil) }),
+		ValidateUpdate: kind.CheckUpdate(validateVersions),
 
-		Warnings: kind.NotYet("nothing scales by HorizontalPodAutoscalers"),
-		Columns:  printers.Columns("Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"),
+		Columns: printers.Columns("Name", "Reference", "Targets", "MinPods", "MaxPods", "Replicas", "Age"),
 		Cells: kind.Cells(func(h *autoscalingv2.HorizontalPodAutoscaler, now time.Time) []any {
 			min := printers.Unset
 			if h.Spec.MinReplicas != nil {
@@ -88,13 +93,44 @@ func validateHPA(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	if s.MinReplicas != nil && s.MaxReplicas < *s.MinReplicas {
 		errs = append(errs, field.Invalid(spec.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}
-	errs = append(errs, validateReference(s.ScaleTargetRef, spec.Child("scaleTargetRef"), false)...)
+	errs = append(errs, validateReference(s.ScaleTargetRef, spec.Child("scaleTargetRef"))...)
+	fromNone := false
 	for i := range s.Metrics {
-		errs = append(errs, validateMetric(&s.Metrics[i], spec.Child("metrics").Index(i))...)
+		m := &s.Metrics[i]
+		errs = append(errs, validateMetric(m, spec.Child("metrics").Index(i))...)
+		fromNone = fromNone || m.Type == autoscalingv2.ObjectMetricSourceType || m.Type == autoscalingv2.ExternalMetricSourceType
+	}
+	if s.MinReplicas != nil && *s.MinReplicas == 0 && !fromNone {
+		errs = append(errs, field.Forbidden(spec.Child("metrics"), "must specify at least one Object or External metric to support scaling to zero replicas"))
 	}
 	if b := s.Behavior; b != nil {
 		errs = append(errs, validateScaling(b.ScaleUp, spec.Child("behavior", "scaleUp"))...)
 		errs = append(errs, validateScaling(b.ScaleDown, spec.Child("behavior", "scaleDown"))...)
+	}
+	return errs
+}
+
+// validateVersions checks the API versions of what is scaled and of what metrics are about;
+// old is nil on create. What an earlier release accepted may stay.
+func validateVersions(h, old *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+	spec := field.NewPath("spec")
+	var errs field.ErrorList
+	target := h.Spec.ScaleTargetRef
+	if old == nil || old.Spec.ScaleTargetRef.APIVersion != target.APIVersion || old.Spec.ScaleTargetRef.Kind != target.Kind {
+		// Of the core group only replication controllers can be scaled.
+		errs = append(errs, validateVersion(target.APIVersion, spec.Child("scaleTargetRef", "apiVersion"), target.Kind == "ReplicationController")...)
+	}
+	described := func(h *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+		var errs field.ErrorList
+		for i := range h.Spec.Metrics {
+			if m := &h.Spec.Metrics[i]; m.Object != nil {
+				errs = append(errs, validateVersion(m.Object.DescribedObject.APIVersion, spec.Child("metrics").Index(i).Child("object", "describedObject", "apiVersion"), true)...)
+			}
+		}
+		return errs
+	}
+	if old == nil || len(described(old)) == 0 {
+		errs = append(errs, described(h)...)
 	}
 	return errs
 }

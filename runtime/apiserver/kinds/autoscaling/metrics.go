@@ -24,7 +24,7 @@ type source struct {
 func sourcesOf(m *autoscalingv2.MetricSpec) []source {
 	return []source{
 		{"object", autoscalingv2.ObjectMetricSourceType, m.Object != nil, func(at *field.Path) field.ErrorList {
-			errs := validateReference(m.Object.DescribedObject, at.Child("describedObject"), true)
+			errs := validateReference(m.Object.DescribedObject, at.Child("describedObject"))
 			errs = append(errs, segment(m.Object.Metric.Name, at.Child("metric", "name"))...)
 			errs = append(errs, validateMetricTarget(&m.Object.Target, at.Child("target"))...)
 			return append(errs, valued(&m.Object.Target, at.Child("target"))...)
@@ -133,19 +133,22 @@ func segment(name string, path *field.Path) field.ErrorList {
 	return validate.InvalidIf(validate.PathSegmentName(name, false), path, name)
 }
 
-// validateReference checks what is scaled, or what a metric is about; core says that it may
-// be of the core group.
-func validateReference(r autoscalingv2.CrossVersionObjectReference, path *field.Path, core bool) field.ErrorList {
+// validateReference checks what is scaled, or what a metric is about, but for its API version.
+func validateReference(r autoscalingv2.CrossVersionObjectReference, path *field.Path) field.ErrorList {
 	errs := segment(r.Kind, path.Child("kind"))
-	errs = append(errs, segment(r.Name, path.Child("name"))...)
-	gv, err := schema.ParseGroupVersion(r.APIVersion)
+	return append(errs, segment(r.Name, path.Child("name"))...)
+}
+
+// validateVersion checks an API version; core says that it may be of the core group.
+func validateVersion(text string, path *field.Path, core bool) field.ErrorList {
+	gv, err := schema.ParseGroupVersion(text)
 	switch {
 	case err != nil:
-		errs = append(errs, field.Invalid(path.Child("apiVersion"), r.APIVersion, err.Error()))
+		return field.ErrorList{field.Invalid(path, text, err.Error())}
 	case gv.Group == "" && !core:
-		errs = append(errs, field.Invalid(path.Child("apiVersion"), r.APIVersion, "apiVersion must specify API group"))
+		return field.ErrorList{field.Invalid(path, text, "apiVersion must specify API group")}
 	}
-	return errs
+	return nil
 }
 
 // metricsText prints the first two metrics as current/target.

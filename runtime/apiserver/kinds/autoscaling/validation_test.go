@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"strings"
 	"testing"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -34,13 +35,18 @@ func TestHPAValidation(t *testing.T) {
 	}
 	kindtest.Create(t, Kinds(), []kindtest.Case{
 		c("fine", "", "", ""),
-		c("none", "minReplicas: 2", "minReplicas: 0", "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"),
+		c("none", "minReplicas: 2", "minReplicas: 0", ""),
+		c("less than none", "minReplicas: 2", "minReplicas: -1", "spec.minReplicas: Invalid value: -1: must be greater than or equal to 0"),
 		c("no most", "maxReplicas: 9", "maxReplicas: 0", "spec.maxReplicas: Required value"),
 		c("most below least", "maxReplicas: 9", "maxReplicas: 1", "must be greater than or equal to `minReplicas`"),
 		c("most and least", "maxReplicas: 9", "maxReplicas: 2", ""),
 		c("target kind", "{apiVersion: apps/v1, kind: Deployment, name: web}", "{apiVersion: apps/v1, name: web}", "spec.scaleTargetRef.kind: Required value"),
 		c("target name", "{apiVersion: apps/v1, kind: Deployment, name: web}", "{apiVersion: apps/v1, kind: Deployment}", "spec.scaleTargetRef.name: Required value"),
 		c("target of no group", "apiVersion: apps/v1, kind: Dep", "kind: Dep", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("target of the core group", "apiVersion: apps/v1, kind: Deployment", "apiVersion: v1, kind: Deployment", "spec.scaleTargetRef.apiVersion: Invalid value: \"v1\": apiVersion must specify API group"),
+		c("replication controller", "apiVersion: apps/v1, kind: Deployment", "apiVersion: v1, kind: ReplicationController", ""),
+		c("replication controller of a bad group", "apiVersion: apps/v1, kind: Deployment", "apiVersion: a/b/c, kind: ReplicationController", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("object of a bad group", "describedObject: {kind: Service", "describedObject: {apiVersion: a/b/c, kind: Service", "object.describedObject.apiVersion: Invalid value"),
 		c("target of a bad group", "apiVersion: apps/v1, kind: Dep", "apiVersion: a/b/c, kind: Dep", "spec.scaleTargetRef.apiVersion: Invalid value"),
 		c("target that is a path", "kind: Deployment, name: web", "kind: Deployment, name: a/b", "spec.scaleTargetRef.name: Invalid value"),
 		c("window", "stabilizationWindowSeconds: 3600", "stabilizationWindowSeconds: 3601", "must be less than or equal to 3600"),
@@ -72,6 +78,49 @@ func TestHPAValidation(t *testing.T) {
 		c("no value", "type: Value, value: 7", "type: Value", "object.target.averageValue: Required value"),
 		c("another source", "{type: External, ", "{type: External, pods: {metric: {name: a}, target: {type: AverageValue, averageValue: 1}}, ", "metrics[4].pods: Forbidden: must populate the given metric source only"),
 		c("resource of no container", "containerResource: {name: cpu,", "containerResource: {name: pods,", "must be a standard resource for containers"),
+	})
+}
+
+// TestToZero: what is scaled to nothing needs a metric that is there without pods.
+func TestToZero(t *testing.T) {
+	const forbidden = "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"
+	none := strings.Replace(sampleHPA, "minReplicas: 2", "minReplicas: 0", 1)
+	const object, external = "  - {type: Object, object: {describedObject: {kind: Service, name: s}, metric: {name: rate}, target: {type: Value, value: 7}}}\n", "  - {type: External, external: {metric: {name: queue}, target: {type: Value, value: 8}}}\n"
+	kindtest.Create(t, Kinds(), []kindtest.Case{
+		kindtest.Change("by an object", none, external, "", ""),
+		kindtest.Change("by something external", none, object, "", ""),
+		kindtest.Change("by pods", none, object+external, "", forbidden),
+		kindtest.Change("to one", sampleHPA, object+external, "", ""),
+	})
+}
+
+// TestWhatWasAcceptedMayStay: references of before are not looked at again.
+func TestWhatWasAcceptedMayStay(t *testing.T) {
+	bad := strings.Replace(sampleHPA, "apiVersion: apps/v1, kind: Dep", "apiVersion: a/b/c, kind: Dep", 1)
+	bad = strings.Replace(bad, "describedObject: {kind: Service", "describedObject: {apiVersion: x/y/z, kind: Service", 1)
+	c := func(name, from, to, want string) kindtest.Case { return kindtest.Change(name, bad, from, to, want) }
+	kindtest.Update(t, Kinds(), []kindtest.Case{
+		c("a bound", "maxReplicas: 9", "maxReplicas: 8", ""),
+		c("another target", "kind: Deployment, name: web", "kind: Deployment, name: other", ""),
+		c("another kind", "apiVersion: a/b/c, kind: Deployment", "apiVersion: a/b/c, kind: StatefulSet", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("another version", "apiVersion: a/b/c, kind: Deployment", "apiVersion: a/b/d, kind: Deployment", "spec.scaleTargetRef.apiVersion: Invalid value"),
+		c("another object", "apiVersion: x/y/z, kind: Service", "apiVersion: x/y/w, kind: Service", ""),
+		kindtest.Change("an object that was fine", sampleHPA, "describedObject: {kind: Service", "describedObject: {apiVersion: x/y/z, kind: Service", "object.describedObject.apiVersion: Invalid value"),
+		kindtest.Change("a bad bound", sampleHPA, "maxReplicas: 9", "maxReplicas: 1", "must be greater than or equal to `minReplicas`"),
+	})
+}
+
+func TestStatus(t *testing.T) {
+	status := sampleHPA + "status: {currentReplicas: 3, desiredReplicas: 4, conditions: [{type: A, status: \"True\", observedGeneration: 5}]}\n"
+	c := func(name, from, to, want string) kindtest.Case {
+		return kindtest.Change(name, status, from, to, want)
+	}
+	kindtest.UpdateStatus(t, Kinds(), []kindtest.Case{
+		c("none", "currentReplicas: 3, desiredReplicas: 4", "currentReplicas: 0, desiredReplicas: 0", ""),
+		c("current", "currentReplicas: 3", "currentReplicas: -1", "status.currentReplicas: Invalid value"),
+		c("desired", "desiredReplicas: 4", "desiredReplicas: -1", "status.desiredReplicas: Invalid value"),
+		c("generation", "observedGeneration: 5", "observedGeneration: -1", "status.conditions[0].observedGeneration: Invalid value"),
+		c("no generation", "observedGeneration: 5", "observedGeneration: 0", ""),
 	})
 }
 

@@ -24,5 +24,6 @@ func Kinds() []kind.Kind {
 		resourceQuota(),
 		event(),
 		binding(),
+		componentStatus(),
 	}
 }

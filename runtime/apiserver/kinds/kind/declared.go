@@ -18,6 +18,11 @@ func Declared[T runtime.Object](f func(ctx context.Context, op operation.Operati
 	for _, gate := range off {
 		gates[gate] = false
 	}
+	return DeclaredWith(gates, f)
+}
+
+// DeclaredWith is Declared for tags that name feature gates some of which are on.
+func DeclaredWith[T runtime.Object](gates map[string]bool, f func(ctx context.Context, op operation.Operation, path *field.Path, obj, old T) field.ErrorList) func(context.Context, operation.Operation, runtime.Object, runtime.Object) field.ErrorList {
 	return func(ctx context.Context, op operation.Operation, obj, old runtime.Object) field.ErrorList {
 		op.Options = gates
 		was, _ := old.(T) // the zero T on create

@@ -18,6 +18,8 @@ const (
 	FinalizedBySpec Storage = "finalized by spec"
 	// WithAddresses allocates cluster IPs and node ports with each write (services).
 	WithAddresses Storage = "with addresses"
+	// Components is no storage: an object is what the component of its name answers.
+	Components Storage = "answers of components"
 )
 
 // Review names the question that objects of a kind are: they are created, answered
@@ -35,6 +37,9 @@ const (
 	SelfSubjectRulesReview   Review = "what may I"
 	Bindings                 Review = "bind a pod"
 )
+
+// Stored tells whether there are objects of the kind in the store.
+func (k Kind) Stored() bool { return k.Review == NoReview && k.Storage != Components }
 
 // Subresource is a path below that of an object, and what serves it.
 type Subresource struct {

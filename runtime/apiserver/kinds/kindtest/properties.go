@@ -20,13 +20,14 @@ import (
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
 )
 
-// Properties checks what holds for every row: defaulting is idempotent, validation
-// and preparation change nothing that they may not, errors come in one order, cells
-// match columns, and fields are the same for all objects.
+// Properties checks what holds for every row: it is as the group's listing says,
+// defaulting is idempotent, validation and preparation change nothing that they may not,
+// errors come in one order, cells match columns, and fields are the same for all objects.
 func Properties(t *testing.T, rows []kind.Kind) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, []kind.Kind){
 		"names are Kubernetes'":      namesAreKubernetes,
+		"rows are as listed":         rowsAreAsListed,
 		"default is idempotent":      defaultIsIdempotent,
 		"columns and cells agree":    columnsAndCellsAgree,
 		"fields are constant":        fieldsAreConstant,

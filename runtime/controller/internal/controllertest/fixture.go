@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/gantry-run/gantry/runtime/controller/internal/presence"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
 
@@ -41,7 +42,7 @@ func New(objects ...runtime.Object) *Fixture {
 	})
 	return &Fixture{API: api, Clock: clk, Deps: reconcile.Deps{
 		Client: api, Informers: informers.NewSharedInformerFactory(api, 0), Events: record.NewFakeRecorder(10000),
-		Clock: clk, Log: slog.New(slog.DiscardHandler),
+		Presence: &presence.Kinds{}, Clock: clk, Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
