@@ -32,13 +32,13 @@ func calls(o *unstructured.Unstructured) []call {
 	case "APIService":
 		out = append(out, call{mapOf(o.Object, "spec"), "/spec"})
 	}
-	var real []call
+	var services []call
 	for _, c := range out {
 		if mapOf(c.config, "service") != nil {
-			real = append(real, c)
+			services = append(services, c)
 		}
 	}
-	return real
+	return services
 }
 
 // Hosts are the names of the Services that the API server calls for these objects.

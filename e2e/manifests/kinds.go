@@ -10,6 +10,8 @@ type Kind struct {
 	schema.GroupVersionKind
 	Resource   string
 	Namespaced bool
+	// Stored says that objects are kept as this version: what others have besides is dropped.
+	Stored bool
 	// Schema is its structural schema.
 	Schema map[string]any
 	// Columns are the names of what kubectl get prints besides the object's own.
@@ -31,7 +33,7 @@ func Kinds(crd *unstructured.Unstructured) []Kind {
 		names, subresources := mapOf(spec, "names"), mapOf(v, "subresources")
 		k := Kind{
 			GroupVersionKind: schema.GroupVersionKind{Group: text(spec, "group"), Version: text(v, "name"), Kind: text(names, "kind")},
-			Resource:         text(names, "plural"), Namespaced: spec["scope"] == "Namespaced",
+			Resource:         text(names, "plural"), Namespaced: spec["scope"] == "Namespaced", Stored: v["storage"] == true,
 			Schema: mapOf(mapOf(v, "schema"), "openAPIV3Schema"), Status: subresources["status"] != nil,
 			Replicas: text(mapOf(subresources, "scale"), "specReplicasPath"),
 		}

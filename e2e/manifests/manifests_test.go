@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -215,6 +216,43 @@ func TestLeast(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestKinds(t *testing.T) {
+	kinds := manifests.Kinds(read(t, `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: xs.example.org}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {plural: xs, kind: X}
+  versions:
+  - {name: v1alpha1, served: false}
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}, scale: {specReplicasPath: .spec.n}}
+    additionalPrinterColumns: [{name: Size}, {name: Age}]
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {k: {type: string, default: d}}}, status: {type: object}}}}
+  - {name: v1beta1, served: true, schema: {openAPIV3Schema: {type: object, required: [spec, status], properties: {spec: {type: string}, status: {type: string}}}}}
+`)[0])
+	if len(kinds) != 2 {
+		t.Fatalf("%d versions, want the two that are served", len(kinds))
+	}
+	for i, want := range []string{
+		`example.org/v1, Kind=X xs namespaced=true stored=true status=true replicas=.spec.n columns=[Size Age] least={"apiVersion":"example.org/v1","kind":"X","metadata":{"name":"least"},"spec":{}}`,
+		`example.org/v1beta1, Kind=X xs namespaced=true stored=false status=false replicas= columns=[] least={"apiVersion":"example.org/v1beta1","kind":"X","metadata":{"name":"least"},"spec":"x"}`,
+	} {
+		k := kinds[i]
+		least, err := json.Marshal(k.Least().Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%s %s namespaced=%v stored=%v status=%v replicas=%s columns=%v least=%s", k.GroupVersionKind, k.Resource, k.Namespaced, k.Stored, k.Status, k.Replicas, k.Columns, least); got != want {
+			t.Errorf("it is\n%s, want\n%s", got, want)
+		}
 	}
 }
 
