@@ -56,6 +56,7 @@ func (s set) run(ctx context.Context, o options) (results, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(o.programs, "ginkgo"), s.arguments(o)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its specs, and says which
+	cmd.WaitDelay = 2 * time.Minute                                       // unless one does not end
 	failed := cmd.Run()
 	if err := ctx.Err(); err != nil {
 		return nil, err

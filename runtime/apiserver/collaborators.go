@@ -21,7 +21,11 @@ const (
 
 // collaborators are what the storages of single kinds work with.
 func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Collaborators, error) {
-	kubelet, err := kubeletTransport(s.cfg.Kubelet)
+	kubelet, err := kubeletTransport(s.cfg.Kubelet, "")
+	if err != nil {
+		return registry.Collaborators{}, err
+	}
+	here, err := kubeletTransport(s.cfg.Kubelet, "localhost")
 	if err != nil {
 		return registry.Collaborators{}, err
 	}
@@ -31,7 +35,7 @@ func (s *Server) collaborators(a *assembly, issuer *tokens.Issuer) (registry.Col
 	return registry.Collaborators{
 		Kubelet: kubelet, Addresses: a.addresses,
 		Tokens: issuer, Audience: s.cfg.ServiceAccount.Issuer, Verifier: a.tokens, Audiences: a.generic.Authentication.APIAudiences,
-		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Components: components(a.etcd), Log: s.log,
+		Authorizer: a.generic.Authorization.Authorizer, Rules: a.roles, Components: components(a.etcd, here), Log: s.log,
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -21,10 +20,11 @@ const componentTimeout = 20 * time.Second
 
 // components are what a ComponentStatus tells of: the processes beside this one on its
 // master, by the ports that they have, and the members of etcd that it is connected to.
-func components(etcd *clientv3.Client) []registry.Component {
+// transport is for processes of this server, whose certificates name localhost.
+func components(etcd *clientv3.Client, transport http.RoundTripper) []registry.Component {
 	out := []registry.Component{
-		{Name: "controller-manager", Check: healthzOf(config.ControllerManagerPort)},
-		{Name: "scheduler", Check: healthzOf(config.SchedulerPort)},
+		{Name: "controller-manager", Check: healthzOf(config.ControllerManagerPort, transport)},
+		{Name: "scheduler", Check: healthzOf(config.SchedulerPort, transport)},
 	}
 	for i, endpoint := range etcd.Endpoints() {
 		out = append(out, registry.Component{Name: fmt.Sprintf("etcd-%d", i), Check: func(ctx context.Context) (bool, string) {
@@ -42,14 +42,10 @@ func components(etcd *clientv3.Client) []registry.Component {
 // mostOfAnAnswer is how much of what a component says is passed on, as upstream's probes do.
 const mostOfAnAnswer = 10 << 10
 
-// healthzOf asks a process of this server. Nothing is sent that would have to be kept
-// from one who took the port.
-func healthzOf(port int) func(ctx context.Context) (bool, string) {
+// healthzOf asks a process of this server.
+func healthzOf(port int, transport http.RoundTripper) func(ctx context.Context) (bool, string) {
 	url := "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/healthz"
-	client := &http.Client{Transport: &http.Transport{
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // its certificate is not for 127.0.0.1, and only its word is asked for
-		DisableKeepAlives: true,
-	}}
+	client := &http.Client{Transport: transport}
 	return func(ctx context.Context) (bool, string) {
 		ctx, cancel := context.WithTimeout(ctx, componentTimeout)
 		defer cancel()

@@ -14,8 +14,9 @@ import (
 )
 
 // kubeletTransport dials kubelets as this API server. It speaks HTTP/1.1, since
-// streams are upgraded. Sessions go on when its certificate is replaced.
-func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
+// streams are upgraded. Sessions go on when its certificate is replaced. Servers are known
+// by serverName where that is not empty, else by the address that is dialled.
+func kubeletTransport(c config.KubeletClient, serverName string) (http.RoundTripper, error) {
 	pair, err := keypair.Load(c.KeyPair)
 	if err != nil {
 		return nil, fmt.Errorf("credentials for kubelets: %w", err)
@@ -33,7 +34,7 @@ func kubeletTransport(c config.KubeletClient) (http.RoundTripper, error) {
 			DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 25,
 			TLSClientConfig: &tls.Config{
-				MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"},
+				MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: serverName, Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"},
 			},
 		}
 	}), nil

@@ -1,6 +1,7 @@
 package poststarthook
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -34,7 +35,8 @@ func configured(change ...func(*config.APIServerConfig)) config.APIServerConfig 
 func ensured(t *testing.T, api *fake.Clientset, c config.APIServerConfig) error {
 	t.Helper()
 	api.ClearActions()
-	return EnsureObjects(t.Context(), api, c, netip.MustParseAddr("10.96.0.1"), 6443)
+	ctx := t.Context()
+	return cmp.Or(Namespaces(ctx, api), ServiceRanges(ctx, api, c), Services(ctx, api, c, netip.MustParseAddr("10.96.0.1"), 6443), PriorityClasses(ctx, api), Cluster(ctx, api, c))
 }
 
 // writes are what was written since, as "verb resource".
