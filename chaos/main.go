@@ -106,6 +106,9 @@ func run(ctx context.Context, labName, dir string, seed uint64, only string, dur
 	if err := r.close(); err != nil {
 		return err
 	}
+	if failed != nil {
+		out = "" // what was cut short is no figure to publish
+	}
 	report, err := os.Create(filepath.Join(dir, "report.md"))
 	if err != nil {
 		return err

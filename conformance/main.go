@@ -19,8 +19,8 @@ import (
 
 func main() {
 	o := options{}
-	flag.StringVar(&o.focus, "focus", "", "run only the conformance specs that match this expression; nothing is recorded")
-	flag.StringVar(&o.sets, "sets", "parallel,serial", "which sets are run, separated by commas; of the others the last report counts")
+	flag.StringVar(&o.focus, "focus", "", "run only the specs of the sets that match this expression; nothing is recorded")
+	flag.StringVar(&o.sets, "sets", "parallel,serial", "which sets are run, separated by commas (parallel, serial, generic); of the others the last report counts")
 	flag.IntVar(&o.procs, "procs", 6, "specs of the parallel set at a time")
 	flag.StringVar(&o.lab, "lab", "conformance", "name of the lab")
 	flag.StringVar(&o.dir, "dir", filepath.Join("dist", "conformance"), "where images, logs and reports are written")

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,10 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
+	beyond := results{{"[sig-b] a", passed, ""}, {"[sig-b] b", skipped, "needs a cloud"}, {"[sig-b] c", skipped, "needs a cloud"}}
+	if text := document([]part{{generic, at, beyond}}, "v1"); strings.Contains(text, "did not pass") || !strings.Contains(text, "| needs a cloud | 2 |") {
+		t.Errorf("what cannot run here did not fail, and is told by its reason:\n%s", text)
+	}
 	if text := document([]part{{"serial", at, results{{"a", passed, ""}}}}, "v1"); strings.Contains(text, "did not pass") {
 		t.Errorf("everything passed:\n%s", text)
 	}
@@ -84,7 +89,7 @@ func TestDocument(t *testing.T) {
 
 func TestSets(t *testing.T) {
 	o := options{dir: "/d", programs: "/p", kubeconfig: "/k", focus: "sig-apps|Jobs"}
-	for i, want := range []string{`-focus=(sig-apps|Jobs).*\[Conformance\]`, `-focus=(sig-apps|Jobs).*\[Serial\].*\[Conformance\]|\[Serial\].*(sig-apps|Jobs).*\[Conformance\]`} {
+	for i, want := range []string{`-focus=(sig-apps|Jobs).*\[Conformance\]`, `-focus=(sig-apps|Jobs).*\[Serial\].*\[Conformance\]|\[Serial\].*(sig-apps|Jobs).*\[Conformance\]`, `-focus=(sig-apps|Jobs)`} {
 		if args := strings.Join(sets(3)[i].arguments(o), " "); !strings.Contains(args, want+" ") {
 			t.Errorf("%q is not in %s", want, args)
 		}
@@ -94,6 +99,24 @@ func TestSets(t *testing.T) {
 	}
 	if args := strings.Join(sets(3)[1].arguments(o), " "); !strings.Contains(args, "-procs=1 ") || strings.Contains(args, "-skip=") {
 		t.Errorf("the serial set is one at a time: %s", args)
+	}
+}
+
+// TestTheGenericSet: what it runs is of no other set, and can run here.
+func TestTheGenericSet(t *testing.T) {
+	skip := regexp.MustCompile(sets(1)[2].skip)
+	for name, want := range map[string]bool{
+		"[sig-apps] Deployment should not disrupt a cloud load-balancer's connectivity":                      false,
+		"[sig-apps] Deployment should have a working scale subresource [Conformance]":                        true,
+		"[sig-apps] DaemonSet [Serial] should run":                                                           true,
+		"[sig-node] Pods [Slow] should restart":                                                              true,
+		"[sig-node] DRA [Feature:DynamicResourceAllocation] works":                                           true,
+		"[sig-storage] In-tree Volumes [Driver: nfs] [Testpattern: Inline-volume (default fs)] should store": true,
+		"[sig-storage] In-tree Volumes [Driver: local] [LocalVolumeType: dir] should store":                  false,
+	} {
+		if got := skip.MatchString(name); got != want {
+			t.Errorf("%s: left out %v, want %v", name, got, want)
+		}
 	}
 }
 

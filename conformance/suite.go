@@ -20,13 +20,27 @@ type set struct {
 	focus, skip string
 }
 
-// sets are upstream's two: what may run beside others, and what may not.
+// Names of the sets.
+const (
+	parallel = "parallel"
+	serial   = "serial"
+	generic  = "generic"
+)
+
+// sets are the conformance specs in upstream's two parts, what may run beside others and
+// what may not, and of the specs beyond conformance those that its presubmit job runs on
+// any cluster: neither slow, nor of a feature that has to be installed or switched on.
 func sets(procs int) []set {
 	return []set{
-		{"parallel", procs, `\[Conformance\]`, `\[Serial\]|\[Disruptive\]`},
-		{"serial", 1, `\[Serial\].*\[Conformance\]|\[Conformance\].*\[Serial\]`, ""},
+		{parallel, procs, `\[Conformance\]`, `\[Serial\]|\[Disruptive\]`},
+		{serial, 1, `\[Serial\].*\[Conformance\]|\[Conformance\].*\[Serial\]`, ""},
+		{generic, procs, `\[sig-`, `\[Conformance\]|\[Serial\]|\[Disruptive\]|\[Slow\]|\[Flaky\]|\[Feature:|` + elsewhere},
 	}
 }
+
+// elsewhere matches what needs a cloud, Windows, or servers and drivers of volumes whose
+// images are not to be had: the suite would wait for each until its time is over.
+const elsewhere = `\[Driver: (aws|azure|gce|gluster|iscsi|nfs|rbd|ceph|vsphere|windows|csi-hostpath|pd\.csi)|CSI Mock|\[sig-windows\]|\[sig-cloud-provider`
 
 // run runs the set's specs that match the focus. That specs fail is a result, and no error.
 func (s set) run(ctx context.Context, o options) (results, error) {
@@ -91,7 +105,10 @@ func (s set) matching(focus string) string {
 	if focus == "" {
 		return s.focus
 	}
-	if s.name == "serial" {
+	switch s.name {
+	case generic:
+		return `(` + focus + `)`
+	case serial:
 		return `(` + focus + `).*\[Serial\].*\[Conformance\]|\[Serial\].*(` + focus + `).*\[Conformance\]`
 	}
 	return `(` + focus + `).*\[Conformance\]`

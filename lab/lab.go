@@ -124,6 +124,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 
 func (l *Lab) start(ctx context.Context, o Options) error {
 	l.Release, l.Releases = o.Release, o.Releases
+	if err := allowInotify(); err != nil {
+		return err
+	}
 	if err := l.makeBridge(); err != nil {
 		return err
 	}

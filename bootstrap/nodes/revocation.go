@@ -3,11 +3,13 @@ package nodes
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/retry"
 
@@ -28,10 +30,15 @@ const signedMeanwhile = time.Minute
 // revocations is the name of the ConfigMap in messages.
 const revocations = metav1.NamespaceSystem + "/" + config.ReleasedNodesConfigMap
 
+// anotherWrote is how long who is refused for a conflict waits, and for how long on end:
+// there is one object for all nodes that an apply takes out at a time, and a conflict means
+// that another one of them was written, so that each gets its turn.
+var anotherWrote = wait.Backoff{Duration: 20 * time.Millisecond, Factor: 1, Jitter: 2, Steps: math.MaxInt}
+
 // Revoke has the API servers refuse all certificates that the node was given so far.
 func Revoke(ctx context.Context, api kubernetes.Interface, node string, now time.Time) error {
 	maps := api.CoreV1().ConfigMaps(metav1.NamespaceSystem)
-	err := retry.OnError(retry.DefaultRetry, func(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }, func() error {
+	err := retry.OnError(anotherWrote, func(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }, func() error {
 		cm, err := maps.Get(ctx, config.ReleasedNodesConfigMap, metav1.GetOptions{})
 		missing := apierrors.IsNotFound(err)
 		if missing {
