@@ -12,15 +12,43 @@ import (
 	"github.com/gantry-run/gantry/lab"
 )
 
-// TestClock steps the clock of a worker five minutes forth and back, and back and forth.
-// It needs a kernel of its own: the worker is a virtual machine.
+// TestClock steps the clock of a worker five minutes forth and back, and lets it run
+// too fast and too slowly. It needs a kernel of its own: the worker is a virtual machine.
 func TestClock(t *testing.T) {
-	masters, workers := []string{"master-1"}, []string{"worker-1"}
-	f := newFlowOn(t, "quickstart", lab.Options{Name: "e2e-clock", Hosts: masters, Virtual: workers}, masters, workers)
+	testClock(t, "e2e-clock", "worker-1", "gantry-kubelet gantry-proxy gantry-dns", lab.Options{Hosts: []string{"master-1"}, Virtual: []string{"worker-1"}})
+}
+
+// TestMasterClock does the same to a master: the clock by which the API has its times,
+// nodes are silent and tokens are good.
+func TestMasterClock(t *testing.T) {
+	testClock(t, "e2e-master-clock", "master-1", "gantry-etcd gantry-apiserver gantry-controller-manager gantry-scheduler", lab.Options{Hosts: []string{"worker-1"}, Virtual: []string{"master-1"}})
+}
+
+// wrongClocks are what is done to a clock, one after another: it is ahead, then behind,
+// then right; at last a tenth of the time is too much, or missing.
+var wrongClocks = []struct{ name, command string }{
+	{"five minutes forth", "date -s '+5 minutes'"},
+	{"ten minutes back", "date -s '-10 minutes'"},
+	{"five minutes forth again", "date -s '+5 minutes'"},
+	{"a tenth too fast", setTick(11000)},
+	{"a tenth too slow", setTick(9000)},
+}
+
+// setTick is a command that sets how many microseconds a clock gains with each of the
+// hundred ticks of a second: adjtimex(2) with ADJ_TICK, on amd64.
+func setTick(microseconds int) string {
+	return fmt.Sprintf(`perl -e '$t = pack("Lx4q4lx4q5q", 0x4000, (0) x 4, 0, (0) x 5, %d); $t .= "\0" x (208 - length $t); syscall(159, $t) >= 0 or die "adjtimex: $!\n"'`, microseconds)
+}
+
+// testClock makes a cluster of a master and a worker, and one's clock wrong. At the end the
+// named units start with a clock that is wrong.
+func testClock(t *testing.T, name, host, units string, servers lab.Options) {
+	servers.Name = name
+	f := newFlowOn(t, "quickstart", servers, []string{"master-1"}, []string{"worker-1"})
 	step := stepper(t)
 	step("apply", f.Apply)
-	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, workers...) })
-	worker, err := f.Lab.Host("worker-1")
+	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, "worker-1") })
+	server, err := f.Lab.Host(host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,15 +56,15 @@ func TestClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, by := range []string{"+5 minutes", "-5 minutes", "-5 minutes", "+5 minutes"} {
-		steppedClock(t, f, worker, i+1, by, before)
+	for i, wrong := range wrongClocks {
+		wrongClock(t, f, server, fmt.Sprintf("%d, %s", i+1, wrong.name), fmt.Sprintf("late-%d", i+1), wrong.command, before)
 	}
 	step("its processes start with a clock that is wrong", func(ctx context.Context) error {
-		for _, by := range []string{"+5 minutes", "-10 minutes"} {
-			if _, err := worker.Run(ctx, "date -s '"+by+"' && systemctl restart gantry-kubelet gantry-proxy gantry-dns"); err != nil {
+		for _, by := range []string{setTick(10000) + " && date -s '+5 minutes'", "date -s '-10 minutes'"} {
+			if _, err := server.Run(ctx, by+" && systemctl restart "+units); err != nil {
 				return err
 			}
-			if err := Eventually(ctx, 40*time.Second, func(ctx context.Context) error {
+			if err := Eventually(ctx, 90*time.Second, func(ctx context.Context) error {
 				if err := f.NodesReady(ctx); err != nil {
 					return err
 				}
@@ -50,13 +78,13 @@ func TestClock(t *testing.T) {
 	step("destroy leaves every server clean", f.Down)
 }
 
-// steppedClock steps a host's clock: nodes stay Ready for longer than one may be silent,
-// their pods run on, a new one starts, and there is nothing to plan.
-func steppedClock(t *testing.T, f *Flow, host *lab.Host, n int, by string, before []Pod) {
+// wrongClock makes a host's clock wrong: nodes stay Ready for longer than one may be
+// silent, their pods run on, a new one starts, and there is nothing to plan.
+func wrongClock(t *testing.T, f *Flow, host *lab.Host, what, job, command string, before []Pod) {
 	t.Helper()
 	step := stepper(t)
-	step(fmt.Sprintf("step %d, %s: the nodes stay Ready, and their pods run on", n, by), func(ctx context.Context) error {
-		if _, err := host.Run(ctx, "date -s '"+by+"'"); err != nil {
+	step(what+": the nodes stay Ready, and their pods run on", func(ctx context.Context) error {
+		if _, err := host.Run(ctx, command); err != nil {
 			return err
 		}
 		for end := time.Now().Add(50 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Second) {
@@ -73,20 +101,19 @@ func steppedClock(t *testing.T, f *Flow, host *lab.Host, n int, by string, befor
 		}
 		return nil
 	})
-	step(fmt.Sprintf("step %d: a new pod starts there, and is asked", n), func(ctx context.Context) error {
-		name := fmt.Sprintf("late-%d", n)
-		if err := f.Cluster.Apply(ctx, fmt.Sprintf(lateJob, name)); err != nil {
+	step(what+": a new pod starts there, and is asked", func(ctx context.Context) error {
+		if err := f.Cluster.Apply(ctx, fmt.Sprintf(lateJob, job)); err != nil {
 			return err
 		}
-		if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+name, "--timeout=60s"); err != nil {
+		if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+job, "--timeout=60s"); err != nil {
 			return err
 		}
-		if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+name); err != nil {
+		if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+job); err != nil {
 			return err
 		}
 		return f.Cluster.ServedByOwnNode(ctx, "worker-1")
 	})
-	step(fmt.Sprintf("step %d: nothing is left to plan", n), f.Unchanged)
+	step(what+": nothing is left to plan", f.Unchanged)
 }
 
 // lateJob runs once, on the only worker.
