@@ -17,7 +17,7 @@ const deletedGrace = time.Second
 // terminate ends a pod that was deleted and tells the API when nothing of it is left. It
 // is done when nothing of it is left here either.
 func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (time.Time, bool) {
-	grace := plan.Grace(p)
+	grace := graceOf(&w.mailbox, p)
 	if deleted {
 		grace = min(grace, deletedGrace)
 	}
@@ -56,7 +56,7 @@ func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (ti
 // finish ends what is left of a pod that has succeeded or failed, and keeps its
 // containers and logs for whoever looks.
 func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
-	if !w.stopAll(ctx, p, plan.Grace(p)) || w.released {
+	if !w.stopAll(ctx, p, graceOf(&w.mailbox, p)) || w.released {
 		return time.Time{}
 	}
 	if err := w.tryRelease(ctx, p); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Failure is a pod's end that its containers' exits do not tell: it was rejected, ran
-// longer than it may, or had to give way.
+// longer than it may, took more than it may, or had to give way.
 type Failure struct {
 	Reason, Message string
 	// Rejected: nothing of the pod was begun here, so that its containers have no status;
