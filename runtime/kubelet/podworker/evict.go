@@ -9,6 +9,9 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/status"
 )
 
+// evicted is the reason of a pod that was evicted, also by an earlier process.
+const evicted = "Evicted"
+
 // evictedGrace is what is left for the containers of a pod that is evicted: the node is to
 // have back at once what the pod takes.
 const evictedGrace = time.Second

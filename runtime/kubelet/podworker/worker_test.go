@@ -314,15 +314,15 @@ func TestAPodGivesWay(t *testing.T) {
 // reason and no other; also one that was being ended already.
 func TestEviction(t *testing.T) {
 	const grace = 30 * time.Second
-	evicted := status.Failure{Reason: "Evicted", Message: "too much", Disruption: "the node is short"}
+	short := status.Failure{Reason: evicted, Message: "too much", Disruption: "the node is short"}
 	for _, c := range []struct {
 		name   string
 		first  func(n *node) // half a minute before
 		ends   string        // after the eviction
 		reason string
 	}{
-		{"running", func(*node) {}, "a#0:terminated@0 a#0:killed@2 a#0:exited@2", "Evicted"},
-		{"told before", func(n *node) { n.workers.Evict("uid", evicted) }, "", "Evicted"},
+		{"running", func(*node) {}, "a#0:terminated@0 a#0:killed@2 a#0:exited@2 a#0:removed@2", "Evicted"},
+		{"told before", func(n *node) { n.workers.Evict("uid", short) }, "", "Evicted"},
 		{"being deleted", func(n *node) {
 			n.api.edit(func(p *corev1.Pod) *corev1.Pod {
 				p.DeletionTimestamp, p.DeletionGracePeriodSeconds = ptr.To(metav1.NewTime(time.Now().Add(2*time.Minute))), ptr.To[int64](120)
@@ -347,14 +347,17 @@ func TestEviction(t *testing.T) {
 				c.first(n)
 				pass(grace)
 				began := time.Now()
-				n.workers.Evict("uid", evicted)
+				n.workers.Evict("uid", short)
 				n.workers.Evict("uid", status.Failure{Reason: "Later"})
-				n.workers.Evict("of no pod", evicted)
+				n.workers.Evict("of no pod", short)
 				pass(time.Minute)
 				n.want("events", n.happened(began), c.ends)
 				s := n.api.current().Status
 				if s.Phase != corev1.PodFailed || s.Reason != c.reason {
 					t.Errorf("%s for %q: %s", s.Phase, s.Reason, s.Message)
+				}
+				if ended := s.ContainerStatuses[0].State.Terminated; ended == nil {
+					t.Errorf("its containers are %+v", s.ContainerStatuses)
 				}
 				disrupted := pod.Condition(&s, corev1.DisruptionTarget)
 				if want := c.reason == "Evicted"; (disrupted != nil) != want || n.events.count("Evicted") != map[bool]int{true: 1}[want] {
