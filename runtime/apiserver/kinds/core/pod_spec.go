@@ -83,12 +83,7 @@ func validatePodSpec(s *corev1.PodSpec, path *field.Path) field.ErrorList {
 		errs = append(errs, validate.OneOf(*s.PreemptionPolicy, path.Child("preemptionPolicy"), corev1.PreemptLowerPriority, corev1.PreemptNever)...)
 	}
 	errs = append(errs, validate.ResourceList(s.Overhead, path.Child("overhead"))...)
-	if s.Resources != nil {
-		errs = append(errs, validateRequirements(s.Resources, path.Child("resources"))...)
-		if len(s.Resources.Claims) > 0 {
-			errs = append(errs, field.Forbidden(path.Child("resources", "claims"), "claims may not be set for Resources at pod-level"))
-		}
-	}
+	errs = append(errs, validatePodResources(s, path)...)
 	errs = append(errs, validate.Required(s.SchedulerName, path.Child("schedulerName"))...)
 	if s.OS != nil {
 		errs = append(errs, validate.OneOf(s.OS.Name, path.Child("os", "name"), corev1.Linux, corev1.Windows)...)
