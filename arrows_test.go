@@ -109,6 +109,7 @@ var arrows = map[string][]string{
 	"runtime/kubelet/csi":            {"runtime/durable", "runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/devices":        {"runtime/durable", "runtime/kubelet/admit", "runtime/kubelet/container", "runtime/kubelet/poddir", "runtime/pod"},
 	"runtime/kubelet/dra":            {"runtime/durable", "runtime/kubelet/container"},
+	"runtime/kubelet/eviction":       {"runtime/kubelet/admit", "runtime/kubelet/status", "runtime/pod"},
 	"runtime/kubelet/fieldpath":      {"runtime/pod"},
 	"runtime/kubelet/hostclean":      {"runtime/kubelet/cm", "runtime/kubelet/mount"},
 	"runtime/kubelet/images":         {"runtime/durable", "runtime/kubelet/container"},

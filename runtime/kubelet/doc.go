@@ -12,6 +12,7 @@
 //	images         pulls, credentials, back-off, what is in use
 //	volume         volumes, one plugin a file; objects, token: what fills them
 //	cm             cgroups
+//	stats          what the node and its pods use;  eviction: pods that use more than they may
 //	devices        the devices of device plugins
 //	plugins        the drivers that announce themselves;  csi: the volumes of CSI drivers
 //	runtimeclass   how the runtime runs a pod's containers

@@ -21,6 +21,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/dra"
+	"github.com/gantry-run/gantry/runtime/kubelet/eviction"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
 	"github.com/gantry-run/gantry/runtime/kubelet/mount"
@@ -77,6 +78,7 @@ type Kubelet struct {
 	devices       *devices.Manager
 	pleg          *pleg.Generator
 	workers       *podworker.Workers
+	eviction      *eviction.Manager
 	local         *localvolume.Manager
 	refs          *objects.Manager
 	tokens        *token.Manager
@@ -139,6 +141,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		k.log.Warn("not all that was mounted by CSI drivers is known", "error", err)
 	}
 	running.Go(func() { k.node.Run(ctx) })
+	running.Go(func() { k.eviction.Run(ctx) })
 	running.Go(func() { k.local.Run(ctx) })
 	running.Go(func() { k.drivers.Run(ctx) })
 	running.Go(func() { k.csi.Run(ctx) })

@@ -31,6 +31,7 @@ import (
 	"github.com/gantry-run/gantry/runtime/kubelet/csi"
 	"github.com/gantry-run/gantry/runtime/kubelet/devices"
 	"github.com/gantry-run/gantry/runtime/kubelet/dra"
+	"github.com/gantry-run/gantry/runtime/kubelet/eviction"
 	"github.com/gantry-run/gantry/runtime/kubelet/images"
 	"github.com/gantry-run/gantry/runtime/kubelet/lifecycle"
 	"github.com/gantry-run/gantry/runtime/kubelet/localvolume"
@@ -114,9 +115,11 @@ func New(cfg config.KubeletConfig, version string, api kubernetes.Interface, nod
 		return nil, err
 	}
 	k.workers = podworker.New(k.workerConfig(allocatable, int(machine.CPUs), sysctls, runtime, network))
+	summaries := k.summarizer(machine, runtime)
+	k.eviction = &eviction.Manager{Pods: k.sources, Stats: summaries, Workers: k.workers, Log: log}
 	k.server = server.Config{
 		Address: cfg.BindAddress, NodeName: cfg.NodeName, Serving: cfg.Serving, ClientCAFile: cfg.ClientCAFile, Reviews: api,
-		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: k.summarizer(machine, runtime),
+		Ready: k.Ready, Pods: k.sources, Runtime: runtime, Workers: k.workers, Stats: summaries,
 		ServerLogs: config.ServerLogDir, Log: log,
 	}
 	return k, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gantry-run/gantry/runtime/kubelet/allocation"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -24,6 +25,7 @@ type mailbox struct {
 	interrupt context.CancelFunc    // ends what a pod that goes no longer needs
 	yields    bool                  // the pod has to end for a critical one
 	nextIn    []*mailbox            // of those that start once it has ended
+	eviction  *status.Failure       // for which the pod has to end at once; nil: it has not
 
 	// What the worker publishes.
 	admitted bool

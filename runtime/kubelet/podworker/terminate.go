@@ -17,7 +17,7 @@ const deletedGrace = time.Second
 // terminate ends a pod that was deleted and tells the API when nothing of it is left. It
 // is done when nothing of it is left here either.
 func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (time.Time, bool) {
-	grace := plan.Grace(p)
+	grace := graceOf(&w.mailbox, p)
 	if deleted {
 		grace = min(grace, deletedGrace)
 	}
@@ -54,13 +54,20 @@ func (w *worker) terminate(ctx context.Context, p *corev1.Pod, deleted bool) (ti
 }
 
 // finish ends what is left of a pod that has succeeded or failed, and keeps its
-// containers and logs for whoever looks.
+// containers and logs for whoever looks, but for those of one that was evicted.
 func (w *worker) finish(ctx context.Context, p *corev1.Pod) (next time.Time) {
-	if !w.stopAll(ctx, p, plan.Grace(p)) || w.released {
+	if !w.stopAll(ctx, p, graceOf(&w.mailbox, p)) || w.released {
 		return time.Time{}
 	}
 	if err := w.tryRelease(ctx, p); err != nil {
 		return time.Now().Add(retryDelay)
+	}
+	// What an evicted pod wrote is the room that is to be had back: nobody reads its logs.
+	if p.Status.Reason == evicted {
+		if err := w.removeContainers(ctx, w.ref); err != nil {
+			w.log.Warn("the containers of an evicted pod are not removed yet", "error", err)
+			return time.Now().Add(retryDelay)
+		}
 	}
 	w.released = true
 	w.admission.retry(ctx)

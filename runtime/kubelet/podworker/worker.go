@@ -116,6 +116,10 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	w.observeEnded()
 	w.removeOld(ctx, w.log, w.discarded)
 	w.discarded = nil
+	if f := evictionOf(&w.mailbox); f != nil && w.failed == nil && !pod.IsTerminal(p) {
+		w.failed = f
+		w.Events.Event(p, corev1.EventTypeWarning, f.Reason, f.Message)
+	}
 	_, admitted := w.admittedPod()
 	switch {
 	case deleted || p.DeletionTimestamp != nil:
@@ -137,7 +141,7 @@ func (w *worker) sync(ctx context.Context) (next time.Time, done bool) {
 	}
 	next = w.enforceDeadline(p)
 	if w.failed != nil {
-		if !w.stopAll(ctx, p, plan.Grace(p)) {
+		if !w.stopAll(ctx, p, graceOf(&w.mailbox, p)) {
 			return time.Time{}, false
 		}
 		w.vacate()

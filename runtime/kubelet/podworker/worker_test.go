@@ -12,11 +12,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 	"github.com/gantry-run/gantry/runtime/kubelet/containertest"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
 	"github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -306,6 +308,64 @@ func TestAPodGivesWay(t *testing.T) {
 			t.Error("it is not recorded once")
 		}
 	})
+}
+
+// TestEviction: an evicted pod ends at once, however long its grace, as failed for that
+// reason and no other; also one that was being ended already.
+func TestEviction(t *testing.T) {
+	const grace = 30 * time.Second
+	short := status.Failure{Reason: evicted, Message: "too much", Disruption: "the node is short"}
+	for _, c := range []struct {
+		name   string
+		first  func(n *node) // half a minute before
+		ends   string        // after the eviction
+		reason string
+	}{
+		{"running", func(*node) {}, "a#0:terminated@0 a#0:killed@2 a#0:exited@2 a#0:removed@2", "Evicted"},
+		{"told before", func(n *node) { n.workers.Evict("uid", short) }, "", "Evicted"},
+		{"being deleted", func(n *node) {
+			n.api.edit(func(p *corev1.Pod) *corev1.Pod {
+				p.DeletionTimestamp, p.DeletionGracePeriodSeconds = ptr.To(metav1.NewTime(time.Now().Add(2*time.Minute))), ptr.To[int64](120)
+				p.Finalizers = []string{"stays"}
+				return p
+			})
+		}, "a#0:killed@1 a#0:exited@1 a#0:removed@1", "Evicted"},
+		{"over its deadline", func(n *node) {
+			n.api.edit(func(p *corev1.Pod) *corev1.Pod {
+				p.Spec.ActiveDeadlineSeconds = ptr.To[int64](1)
+				return p
+			})
+		}, "a#0:killed@1 a#0:exited@1", "DeadlineExceeded"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			scenario(t, func(t *testing.T, n *node) {
+				n.rt.Program("a", containertest.Program{Stops: time.Hour})
+				p := testPod(corev1.RestartPolicyAlways, "a")
+				p.Generation, p.Spec.TerminationGracePeriodSeconds = 3, ptr.To[int64](120)
+				n.api.create(p)
+				pass(time.Minute)
+				c.first(n)
+				pass(grace)
+				began := time.Now()
+				n.workers.Evict("uid", short)
+				n.workers.Evict("uid", status.Failure{Reason: "Later"})
+				n.workers.Evict("of no pod", short)
+				pass(time.Minute)
+				n.want("events", n.happened(began), c.ends)
+				s := n.api.current().Status
+				if s.Phase != corev1.PodFailed || s.Reason != c.reason {
+					t.Errorf("%s for %q: %s", s.Phase, s.Reason, s.Message)
+				}
+				if ended := s.ContainerStatuses[0].State.Terminated; ended == nil {
+					t.Errorf("its containers are %+v", s.ContainerStatuses)
+				}
+				disrupted := pod.Condition(&s, corev1.DisruptionTarget)
+				if want := c.reason == "Evicted"; (disrupted != nil) != want || n.events.count("Evicted") != map[bool]int{true: 1}[want] {
+					t.Errorf("condition %+v, %d events", disrupted, n.events.count("Evicted"))
+				}
+			})
+		})
+	}
 }
 
 // TestACriticalPodWaitsForItsRoom: it starts once those that give way have ended, or have

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
+	"github.com/gantry-run/gantry/runtime/kubelet/status"
 )
 
 // Workers are those of this node's pods.
@@ -98,6 +99,13 @@ func (ws *Workers) DeletePod(p *corev1.Pod) {
 func (ws *Workers) Wake(uid string) {
 	if w := ws.worker(uid); w != nil {
 		w.wake()
+	}
+}
+
+// Evict has a pod end at once, failed as said. To tell it twice does no harm.
+func (ws *Workers) Evict(uid string, f status.Failure) {
+	if w := ws.worker(uid); w != nil {
+		evict(&w.mailbox, f)
 	}
 }
 

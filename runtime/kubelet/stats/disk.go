@@ -30,24 +30,28 @@ func (s *Summarizer) disks(ctx context.Context, pods []runningPod, out *statsapi
 	}
 	for i := range out.Pods {
 		ps := &out.Pods[i]
-		p := of[ps.PodRef.UID]
-		ps.VolumeStats = s.volumes(ctx, now, p.Pod)
-		uid := ps.PodRef.UID
-		bytes, files := usedBelow(s.Layout.Pod(uid), filepath.Join(s.Layout.Volumes(uid), claimDir))
-		for j := range ps.Containers {
-			cs := &ps.Containers[j]
-			k := slices.IndexFunc(p.containers, func(c container.Container) bool { return c.Name == cs.Name })
-			b, f, err := s.Runtime.LayerUsage(ctx, p.containers[k].ID)
-			if err == nil {
-				cs.Rootfs = used(image, b, f)
-				bytes, files = bytes+b, files+f
-			}
-			b, f = usedBelow(filepath.Dir(p.containers[k].LogPath))
-			cs.Logs = used(out.Node.Fs, b, f)
+		s.storage(ctx, now, out.Node.Fs, image, of[ps.PodRef.UID], ps)
+	}
+}
+
+// storage adds what a pod takes of the file systems of pods and of images.
+func (s *Summarizer) storage(ctx context.Context, at metav1.Time, root, image *statsapi.FsStats, p runningPod, ps *statsapi.PodStats) {
+	ps.VolumeStats = s.volumes(ctx, at, p.Pod)
+	uid := ps.PodRef.UID
+	bytes, files := usedBelow(s.Layout.Pod(uid), filepath.Join(s.Layout.Volumes(uid), claimDir))
+	for i := range ps.Containers {
+		cs := &ps.Containers[i]
+		k := slices.IndexFunc(p.containers, func(c container.Container) bool { return c.Name == cs.Name })
+		b, f, err := s.Runtime.LayerUsage(ctx, p.containers[k].ID)
+		if err == nil {
+			cs.Rootfs = used(image, b, f)
 			bytes, files = bytes+b, files+f
 		}
-		ps.EphemeralStorage = used(out.Node.Fs, bytes, files)
+		b, f = usedBelow(filepath.Dir(p.containers[k].LogPath))
+		cs.Logs = used(root, b, f)
+		bytes, files = bytes+b, files+f
 	}
+	ps.EphemeralStorage = used(root, bytes, files)
 }
 
 // volumes are what each volume of a pod takes that is a directory of its own: a claim

@@ -75,7 +75,7 @@ func (s *Summarizer) Summary(ctx context.Context, onlyCPUAndMemory bool) (*stats
 	if err != nil {
 		return nil, err
 	}
-	pods := s.running(all)
+	pods := running(all, s.Pods.Pods())
 	if onlyCPUAndMemory {
 		return s.summary(ctx, pods, nil), nil
 	}
@@ -97,8 +97,8 @@ type runningPod struct {
 	containers []container.Container
 }
 
-// running are the pods of which something runs, in the order of the API.
-func (s *Summarizer) running(all []container.Container) []runningPod {
+// running are those of the pods of which something runs, in their order.
+func running(all []container.Container, pods []*corev1.Pod) []runningPod {
 	byUID := map[string][]container.Container{}
 	for _, c := range all {
 		if c.State == container.StateRunning {
@@ -106,7 +106,7 @@ func (s *Summarizer) running(all []container.Container) []runningPod {
 		}
 	}
 	var out []runningPod
-	for _, p := range s.Pods.Pods() {
+	for _, p := range pods {
 		if cs := byUID[string(p.UID)]; len(cs) > 0 {
 			slices.SortFunc(cs, func(a, b container.Container) int { return a.StartedAt.Compare(b.StartedAt) })
 			out = append(out, runningPod{p, cs})

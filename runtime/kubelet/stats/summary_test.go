@@ -180,6 +180,32 @@ func TestVolumeStats(t *testing.T) {
 }
 
 // A rate is between two looks: another is needed only where there is none of lately.
+// TestStorageOfSomePods: it is that of the summary, of those that are asked for, and the
+// layers of no others are measured.
+func TestStorageOfSomePods(t *testing.T) {
+	s, sum := newServer(t)
+	s.pods[1].Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	want := summaryOf(t, sum, false).Pods[0]
+	s.layers = 0
+	if got, err := sum.Storage(t.Context(), s.pods[:1]); err != nil || len(got) != 0 || s.layers != 0 {
+		t.Errorf("of a pod of which nothing runs: %v, %v, %d layers", got, err, s.layers)
+	}
+	got, err := sum.Storage(t.Context(), s.pods)
+	if err != nil || len(got) != 1 || s.layers != 1 || got[0].PodRef != want.PodRef {
+		t.Fatalf("%+v, %v, %d layers", got, err, s.layers)
+	}
+	taken := func(p statsapi.PodStats) [4]uint64 {
+		return [4]uint64{*p.Containers[0].Rootfs.UsedBytes, *p.Containers[0].Logs.UsedBytes, *p.VolumeStats[0].UsedBytes, *p.EphemeralStorage.UsedBytes}
+	}
+	if taken(got[0]) != taken(want) || taken(want)[2] < 1<<20 {
+		t.Errorf("%v, the summary has %v", taken(got[0]), taken(want))
+	}
+	s.err = errors.New("away")
+	if _, err := sum.Storage(t.Context(), s.pods); !errors.Is(err, s.err) {
+		t.Errorf("the runtime is away: %v", err)
+	}
+}
+
 func TestRatesNeedTwoLooks(t *testing.T) {
 	s, sum := newServer(t)
 	asks := func(when string, slept int) {

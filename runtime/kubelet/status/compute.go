@@ -13,7 +13,7 @@ import (
 )
 
 // Failure is a pod's end that its containers' exits do not tell: it was rejected, ran
-// longer than it may, or had to give way.
+// longer than it may, took more than it may, or had to give way.
 type Failure struct {
 	Reason, Message string
 	// Rejected: nothing of the pod was begun here, so that its containers have no status;
@@ -49,6 +49,9 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	if f.Failed != nil || f.Terminated {
 		c.d.Finished = true // no container of it is started again
 	}
+	if f.Failed != nil && c.anyRuns() {
+		c.Failed = nil // told once nothing of it runs: an end is final
+	}
 	s := *v.Pod.Status.DeepCopy()
 	s.ObservedGeneration = v.Pod.Generation
 	SetHostIPs(&s, f.HostIPs)
@@ -57,7 +60,7 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	s.QOSClass = pod.QOSClass(v.Pod)
 	s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses = nil, nil, nil
 	for kind, spec := range pod.Containers(&v.Pod.Spec, pod.AllContainers) {
-		if f.Failed != nil && f.Failed.Rejected {
+		if c.Failed != nil && c.Failed.Rejected {
 			break
 		}
 		list := map[pod.ContainerType]*[]corev1.ContainerStatus{
@@ -67,14 +70,14 @@ func Compute(v plan.View, f Facts) corev1.PodStatus {
 	}
 	s.Phase = c.phase(s)
 	c.setResources(&s)
-	if f.Failed != nil {
-		s.Reason, s.Message = f.Failed.Reason, f.Failed.Message
+	if c.Failed != nil {
+		s.Reason, s.Message = c.Failed.Reason, c.Failed.Message
 	}
 	c.setConditions(&s)
-	if f.Failed != nil && f.Failed.Disruption != "" {
+	if c.Failed != nil && c.Failed.Disruption != "" {
 		pod.SetCondition(&s, corev1.PodCondition{
 			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonTerminationByKubelet,
-			Message: f.Failed.Disruption, ObservedGeneration: v.Pod.Generation,
+			Message: c.Failed.Disruption, ObservedGeneration: v.Pod.Generation,
 		}, metav1.NewTime(v.Now))
 	}
 	return s

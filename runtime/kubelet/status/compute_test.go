@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -122,6 +123,25 @@ func TestAFailedPodWaitsForNothing(t *testing.T) {
 	if s.Phase != corev1.PodFailed || s.Reason != "DeadlineExceeded" || s.Message != "too long" || s.ContainerStatuses[0].State.Terminated == nil ||
 		pod.Condition(&s, corev1.DisruptionTarget) != nil {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestAFailureIsToldAtTheEnd: whoever sees a failed pod may start another in its place, so
+// nothing of it runs any more.
+func TestAFailureIsToldAtTheEnd(t *testing.T) {
+	failed := Facts{Failed: &Failure{Reason: "Evicted", Message: "too much", Disruption: "short"}}
+	for _, c := range []struct {
+		states []exit
+		want   string
+	}{
+		{[]exit{runs, runs}, "Running  false"},
+		{[]exit{0, runs}, "Running  false"},
+		{[]exit{0, 0}, "Failed Evicted true"},
+	} {
+		s := Compute(viewOf(testPod(always, nil, "a", "b"), c.states...), failed)
+		if got := fmt.Sprint(s.Phase, " ", s.Reason, " ", pod.Condition(&s, corev1.DisruptionTarget) != nil); got != c.want {
+			t.Errorf("%v: %q, want %q", c.states, got, c.want)
+		}
 	}
 }
 
