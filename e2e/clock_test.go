@@ -15,13 +15,39 @@ import (
 // TestClock steps the clock of a worker five minutes forth and back, and lets it run
 // too fast and too slowly. It needs a kernel of its own: the worker is a virtual machine.
 func TestClock(t *testing.T) {
-	testClock(t, "e2e-clock", "worker-1", "gantry-kubelet gantry-proxy gantry-dns", lab.Options{Hosts: []string{"master-1"}, Virtual: []string{"worker-1"}})
-}
-
-// TestMasterClock does the same to a master: the clock by which the API has its times,
-// nodes are silent and tokens are good.
-func TestMasterClock(t *testing.T) {
-	testClock(t, "e2e-master-clock", "master-1", "gantry-etcd gantry-apiserver gantry-controller-manager gantry-scheduler", lab.Options{Hosts: []string{"worker-1"}, Virtual: []string{"master-1"}})
+	servers := lab.Options{Name: "e2e-clock", Hosts: []string{"master-1"}, Virtual: []string{"worker-1"}}
+	f := newFlowOn(t, "quickstart", servers, []string{"master-1"}, []string{"worker-1"})
+	step := stepper(t)
+	step("apply", f.Apply)
+	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, "worker-1") })
+	server, err := f.Lab.Host("worker-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := f.Cluster.Pods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, wrong := range wrongClocks {
+		wrongClock(t, f, server, fmt.Sprintf("%d, %s", i+1, wrong.name), fmt.Sprintf("late-%d", i+1), wrong.command, before)
+	}
+	step("its processes start with a clock that is wrong", func(ctx context.Context) error {
+		for _, by := range []string{setTick(10000) + " && date -s '+5 minutes'", "date -s '-10 minutes'"} {
+			if _, err := server.Run(ctx, by+" && systemctl restart gantry-kubelet gantry-proxy gantry-dns"); err != nil {
+				return err
+			}
+			if err := Eventually(ctx, 90*time.Second, func(ctx context.Context) error {
+				if err := f.NodesReady(ctx); err != nil {
+					return err
+				}
+				return f.Cluster.ServedByOwnNode(ctx, "worker-1")
+			}); err != nil {
+				return fmt.Errorf("after %s: %w", by, err)
+			}
+		}
+		return nil
+	})
+	step("destroy leaves every server clean", f.Down)
 }
 
 // wrongClocks are what is done to a clock, one after another: it is ahead, then behind,
@@ -38,44 +64,6 @@ var wrongClocks = []struct{ name, command string }{
 // hundred ticks of a second: adjtimex(2) with ADJ_TICK, on amd64.
 func setTick(microseconds int) string {
 	return fmt.Sprintf(`perl -e '$t = pack("Lx4q4lx4q5q", 0x4000, (0) x 4, 0, (0) x 5, %d); $t .= "\0" x (208 - length $t); syscall(159, $t) >= 0 or die "adjtimex: $!\n"'`, microseconds)
-}
-
-// testClock makes a cluster of a master and a worker, and one's clock wrong. At the end the
-// named units start with a clock that is wrong.
-func testClock(t *testing.T, name, host, units string, servers lab.Options) {
-	servers.Name = name
-	f := newFlowOn(t, "quickstart", servers, []string{"master-1"}, []string{"worker-1"})
-	step := stepper(t)
-	step("apply", f.Apply)
-	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, "worker-1") })
-	server, err := f.Lab.Host(host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := f.Cluster.Pods(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, wrong := range wrongClocks {
-		wrongClock(t, f, server, fmt.Sprintf("%d, %s", i+1, wrong.name), fmt.Sprintf("late-%d", i+1), wrong.command, before)
-	}
-	step("its processes start with a clock that is wrong", func(ctx context.Context) error {
-		for _, by := range []string{setTick(10000) + " && date -s '+5 minutes'", "date -s '-10 minutes'"} {
-			if _, err := server.Run(ctx, by+" && systemctl restart "+units); err != nil {
-				return err
-			}
-			if err := Eventually(ctx, 90*time.Second, func(ctx context.Context) error {
-				if err := f.NodesReady(ctx); err != nil {
-					return err
-				}
-				return f.Cluster.ServedByOwnNode(ctx, "worker-1")
-			}); err != nil {
-				return fmt.Errorf("after %s: %w", by, err)
-			}
-		}
-		return nil
-	})
-	step("destroy leaves every server clean", f.Down)
 }
 
 // wrongClock makes a host's clock wrong: nodes stay Ready for longer than one may be
