@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ import (
 
 // server is a model of one whose pods' containers have written something.
 type server struct {
+	mu      sync.Mutex
 	pods    []*corev1.Pod
 	written map[string]use // by the UID of those that run
 	looked  int            // at pods
@@ -28,9 +30,15 @@ type server struct {
 	evicted map[string]status.Failure
 }
 
-func (s *server) Pods() []*corev1.Pod { return s.pods }
+func (s *server) Pods() []*corev1.Pod {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.pods)
+}
 
 func (s *server) Storage(_ context.Context, pods []*corev1.Pod) ([]statsapi.PodStats, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.looked += len(pods); s.err != nil {
 		return nil, s.err
 	}
@@ -45,12 +53,25 @@ func (s *server) Storage(_ context.Context, pods []*corev1.Pod) ([]statsapi.PodS
 	return out, nil
 }
 
-func (s *server) Evict(uid string, f status.Failure) { s.evicted[uid] = f }
+func (s *server) Evict(uid string, f status.Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evicted[uid] = f
+}
+
+// fail has every look at what pods take fail; nil ends that.
+func (s *server) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
 
 func (s *server) add(uid string, limit string, writes uint64, change func(*corev1.Pod)) {
 	p := testPod(map[string]string{"main": limit})
 	p.UID = types.UID(uid)
 	change(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.pods, s.written[uid] = append(s.pods, p), use{"main": writes}
 }
 
@@ -104,12 +125,12 @@ func TestDisksAreLookedAtForLimitsOnly(t *testing.T) {
 		if n := after(time.Hour + time.Second); n != 0 {
 			t.Errorf("%d pods without a limit are looked at", n)
 		}
-		s.err = errors.New("the runtime is away")
+		s.fail(errors.New("the runtime is away"))
 		s.add("over", "5Mi", 6*mi, as)
 		if n := after(30 * time.Second); n != 3 || len(s.evicted) != 0 {
 			t.Errorf("looked at it %d times in half a minute", n)
 		}
-		s.err = nil
+		s.fail(nil)
 		if after(10 * time.Second); len(s.evicted) != 1 {
 			t.Error("it is not evicted")
 		}
