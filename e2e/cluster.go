@@ -141,20 +141,7 @@ func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
 
 // ImportImage brings the application's image to nodes.
 func (c *Cluster) ImportImage(ctx context.Context, nodes ...string) error {
-	program, err := os.ReadFile(c.tools.Hello)
-	if err != nil {
-		return err
-	}
-	var archive bytes.Buffer
-	if err := image.Write(&archive, AppImage, app, program); err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		if err := importImage(ctx, c.Lab, n, archive.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return importProgram(ctx, c.Lab, nodes, AppImage, app, c.tools.Hello, image.Options{})
 }
 
 // asked is how often ServedByOwnNode asks from each node: where four of five answers stay

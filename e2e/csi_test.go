@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -181,20 +180,7 @@ func (s driven) importDriver(t *testing.T) error {
 
 // importProgram brings a static program to hosts, as an image.
 func (s driven) importProgram(ctx context.Context, program, ref string, hosts ...string) error {
-	data, err := os.ReadFile(program)
-	if err != nil {
-		return err
-	}
-	var archive bytes.Buffer
-	if err := image.Write(&archive, ref, filepath.Base(program), data); err != nil {
-		return err
-	}
-	for _, n := range hosts {
-		if err := importImage(ctx, s.Lab, n, archive.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return importProgram(ctx, s.Lab, hosts, ref, filepath.Base(program), program, image.Options{})
 }
 
 func (s driven) registers(ctx context.Context) error {

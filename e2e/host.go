@@ -13,6 +13,7 @@ import (
 	"github.com/google/nftables"
 
 	"github.com/gantry-run/gantry/lab"
+	"github.com/gantry-run/gantry/lab/image"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -56,6 +57,24 @@ func ssh(ctx context.Context, l *lab.Lab, host string, input []byte, remote stri
 		return stdout.String(), fmt.Errorf("host %s: %s: %w\n%s%s", host, remote, err, &stdout, &stderr)
 	}
 	return stdout.String(), nil
+}
+
+// importProgram brings a static program to nodes, as an image in which it has a name.
+func importProgram(ctx context.Context, l *lab.Lab, nodes []string, ref, name, path string, options image.Options) error {
+	program, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var archive bytes.Buffer
+	if err := image.WriteWith(&archive, ref, name, program, options); err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := importImage(ctx, l, n, archive.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // importImage brings an image archive to a node.

@@ -167,20 +167,11 @@ func operatorModules(ctx context.Context) (map[string]string, error) {
 
 // importStandIn brings the program that stands in for all others to every node.
 func (f *Flow) importStandIn(ctx context.Context) error {
-	program, err := os.ReadFile(filepath.Join(filepath.Dir(f.tools.Hello), "standin"))
-	if err != nil {
+	err := importProgram(ctx, f.Lab, f.Nodes(), standInImage, "standin", filepath.Join(filepath.Dir(f.tools.Hello), "standin"), image.Options{User: standInUser})
+	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w (run make bundle)", err)
 	}
-	var archive bytes.Buffer
-	if err := image.WriteWith(&archive, standInImage, "standin", program, image.Options{User: standInUser}); err != nil {
-		return err
-	}
-	for _, n := range f.Nodes() {
-		if err := importImage(ctx, f.Lab, n, archive.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // application is an operator in a cluster.
