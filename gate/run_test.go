@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shell is a stage of scripts that print what tests on servers do.
+func shell(servers bool, scripts ...string) stage {
+	s := stage{name: "try", limit: time.Hour}
+	for _, script := range scripts {
+		s.steps = append(s.steps, step{run: []string{"bash", "-c", script}, reads: testText, servers: servers, log: "part"})
+	}
+	return s
+}
+
+const (
+	good  = `echo '=== RUN   TestGood'; echo '--- PASS: TestGood (0.00s)'`
+	bad   = `echo '=== RUN   TestBad'; echo '    x_test.go:1: it is not right'; echo '--- FAIL: TestBad (0.00s)'; exit 1`
+	dirty = `echo '=== RUN   TestBad'; echo '    x_test.go:1: host a is not clean:'; echo '--- FAIL: TestBad (0.00s)'; exit 1`
+)
+
+// everyOther fails when it runs the first time.
+func everyOther(dir string) string {
+	return `if [ -e ` + dir + `/once ]; then echo '--- PASS: TestBad (0.00s)'; exit 0; fi; touch ` + dir + `/once; ` + bad
+}
+
+func tryStage(t *testing.T, s stage) (*run, report, string) {
+	t.Helper()
+	var out bytes.Buffer
+	r := &run{out: &out, logs: t.TempDir(), sweep: step{run: []string{"true"}}}
+	rep := r.do(t.Context(), 1, s)
+	return r, rep, out.String() + "\n" + summary(r.reports, r.logs)
+}
+
+func TestATestOnServersRunsOnceMore(t *testing.T) {
+	r, rep, text := tryStage(t, shell(true, everyOther(t.TempDir()), good))
+	if !rep.passed() || len(named(rep.results, flaky)) != 1 || len(named(rep.results, passed)) != 1 || r.reruns != 1 {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+	if !strings.Contains(text, "flaky: part.TestBad (it is not right)\n") || !strings.HasSuffix(text, "\n2 passed, 0 failed\n") {
+		t.Error(text)
+	}
+	if _, err := os.Stat(filepath.Join(r.logs, "01-try-part.again.log")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestATestThatFailsTwiceFails(t *testing.T) {
+	_, rep, text := tryStage(t, shell(true, bad, good))
+	if rep.passed() || len(named(rep.results, failed)) != 1 || len(named(rep.results, passed)) != 1 {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+	if !strings.Contains(text, "failed: part.TestBad (it is not right)\n1 passed, 1 failed\n") {
+		t.Error(text)
+	}
+}
+
+func TestUnitsAreNotTriedAgain(t *testing.T) {
+	r, rep, text := tryStage(t, shell(false, everyOther(t.TempDir())))
+	if rep.passed() || r.reruns != 0 {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+}
+
+func TestWhatMustNeverHappenIsNotTriedAgain(t *testing.T) {
+	r, rep, text := tryStage(t, shell(true, dirty))
+	if rep.passed() || r.reruns != 0 || !strings.Contains(text, "not tried again") {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+}
+
+func TestAThirdFailureEndsTheStage(t *testing.T) {
+	r, rep, text := tryStage(t, shell(true, bad, bad, bad, good))
+	if rep.passed() || r.reruns != mostReruns || len(named(rep.results, failed)) != 3 || len(named(rep.results, passed)) != 0 {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+}
+
+func TestAStepThatRunsNoTestFails(t *testing.T) {
+	_, rep, text := tryStage(t, shell(false, "true"))
+	if rep.passed() || !strings.Contains(text, "it ran no test") {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+	_, rep, text = tryStage(t, shell(false, good+"; exit 3"))
+	if rep.passed() || !strings.Contains(text, "exit status 3") {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+}
+
+func TestWhatNeedsTheNetworkIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	once := step{run: []string{"bash", "-c", "[ -e " + dir + "/once ] || { touch " + dir + "/once; exit 1; }"}, tries: 3}
+	if _, rep, text := tryStage(t, stage{name: "try", limit: time.Hour, steps: []step{once}}); !rep.passed() {
+		t.Error(text)
+	}
+	never := step{run: []string{"bash", "-c", "echo no route; exit 1"}, tries: 3}
+	_, rep, text := tryStage(t, stage{name: "try", limit: time.Hour, steps: []step{never}})
+	if rep.passed() || !strings.Contains(text, "failed 3 times: look at the network") || !strings.Contains(text, "| no route\n") || !strings.HasSuffix(text, "0 passed, 1 failed\n") {
+		t.Error(text)
+	}
+}
+
+// A stage at its limit ends with all that it started, and says which.
+func TestAStageEndsAtItsLimit(t *testing.T) {
+	s := shell(true, `trap 'echo told; exit 1' TERM; echo '=== RUN   TestBad'; sleep 3600 & wait`, good)
+	s.limit = time.Second
+	_, rep, text := tryStage(t, s)
+	if rep.passed() || !strings.Contains(text, "was ended at its limit of 1s") || !strings.Contains(text, "part.TestBad") || strings.Contains(text, "TestGood") {
+		t.Errorf("%+v\n%s", rep, text)
+	}
+}
+
+// Who leaves a process behind that holds its output open holds nothing up.
+func TestALeftoverHoldsNothingUp(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	r := &run{out: &bytes.Buffer{}, logs: t.TempDir(), sweep: step{run: []string{"true"}}}
+	rep := r.do(ctx, 1, shell(false, good+"; sleep 3600 &"))
+	if !rep.passed() || ctx.Err() != nil {
+		t.Errorf("%+v", rep)
+	}
+}
