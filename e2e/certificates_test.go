@@ -69,7 +69,7 @@ func TestCertificates(t *testing.T) {
 				return err
 			}
 			old := slices.DeleteFunc(slices.Sorted(maps.Keys(first)), func(name string) bool { return now[name].SerialNumber.Cmp(first[name].SerialNumber) != 0 })
-			if err := f.NodesReady(ctx); err != nil {
+			if err := soon(f.NodesReady)(ctx); err != nil {
 				return err
 			}
 			if len(old) == 0 {
@@ -86,7 +86,7 @@ func TestCertificates(t *testing.T) {
 	step("all of the first have ended", func(ctx context.Context) error {
 		last := slices.MaxFunc(slices.Collect(maps.Values(first)), func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 		for time.Now().Before(last.Add(15 * time.Second)) {
-			if err := errors.Join(f.NodesReady(ctx), sleep(ctx, 5*time.Second)); err != nil {
+			if err := errors.Join(soon(f.NodesReady)(ctx), sleep(ctx, 5*time.Second)); err != nil {
 				return err
 			}
 		}
@@ -107,7 +107,7 @@ func TestCertificates(t *testing.T) {
 		}
 		return err
 	})
-	step("every process is healthy", f.healthy)
+	step("every process is healthy", soon(f.healthy))
 	step("exec and logs work", f.logsAndExec)
 	step("the status tells of all of them", func(ctx context.Context) error {
 		h, err := f.Lab.Host(f.Masters[0])

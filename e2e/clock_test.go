@@ -72,36 +72,55 @@ func wrongClock(t *testing.T, f *Flow, host *lab.Host, what, job, command string
 	t.Helper()
 	step := stepper(t)
 	step(what+": the nodes stay Ready, and their pods run on", func(ctx context.Context) error {
+		since, err := f.readySince(ctx)
+		if err != nil {
+			return err
+		}
 		if _, err := host.Run(ctx, command); err != nil {
 			return err
 		}
-		for end := time.Now().Add(50 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Second) {
+		same := soon(func(ctx context.Context) error {
 			if err := f.NodesReady(ctx); err != nil {
 				return err
 			}
 			after, err := f.Cluster.Pods(ctx)
-			if err != nil {
+			if err == nil && !slices.Equal(before, after) {
+				err = fmt.Errorf("the pods were %+v and are %+v", before, after)
+			}
+			return err
+		})
+		for end := time.Now().Add(50 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Second) {
+			if err := same(ctx); err != nil {
 				return err
 			}
-			if !slices.Equal(before, after) {
-				return fmt.Errorf("the pods were %+v and are %+v", before, after)
-			}
 		}
-		return nil
+		now, err := f.readySince(ctx)
+		if err == nil && now != since {
+			err = fmt.Errorf("the nodes were Ready since %s, and now are since %s", since, now)
+		}
+		return err
 	})
 	step(what+": a new pod starts there, and is asked", func(ctx context.Context) error {
 		if err := f.Cluster.Apply(ctx, fmt.Sprintf(lateJob, job)); err != nil {
 			return err
 		}
-		if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+job, "--timeout=60s"); err != nil {
+		if _, err := f.Cluster.Kubectl(ctx, "wait", "--for=condition=Complete", "job/"+job, "--timeout=180s"); err != nil {
 			return err
 		}
-		if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+job); err != nil {
-			return err
-		}
-		return f.Cluster.ServedByOwnNode(ctx, "worker-1")
+		return soon(func(ctx context.Context) error {
+			if _, err := f.Cluster.Kubectl(ctx, "logs", "job/"+job); err != nil {
+				return err
+			}
+			return f.Cluster.ServedByOwnNode(ctx, "worker-1")
+		})(ctx)
 	})
 	step(what+": nothing is left to plan", f.Unchanged)
+}
+
+// readySince tells since when each node has been Ready.
+func (f *Flow) readySince(ctx context.Context) (string, error) {
+	return f.Cluster.Kubectl(ctx, "get", "nodes", "-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}, {end}`)
 }
 
 // lateJob runs once, on the only worker.

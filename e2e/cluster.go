@@ -130,13 +130,13 @@ func (c *Cluster) Deploy(ctx context.Context, nodes ...string) error {
 		return err
 	}
 	hello, err := manifest.Hello(nodePort)
-	if err == nil {
-		err = c.Apply(ctx, hello)
-	}
 	if err != nil {
 		return err
 	}
-	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=90s")
+	if err := soon(func(ctx context.Context) error { return c.Apply(ctx, hello) })(ctx); err != nil {
+		return err
+	}
+	return c.Show(ctx, "rollout", "status", "deployment/"+app, "--timeout=270s")
 }
 
 // ImportImage brings the application's image to nodes.
@@ -202,7 +202,7 @@ func (c *Cluster) AnswersByClusterIP(ctx context.Context, nodes ...string) error
 		if err != nil {
 			return err
 		}
-		out, err := h.Run(ctx, fmt.Sprintf(`timeout 5 bash -c 'exec 3<>/dev/tcp/%s/80; printf "GET / HTTP/1.0\r\n\r\n" >&3; cat <&3'`, ip))
+		out, err := h.Run(ctx, fmt.Sprintf(`timeout 15 bash -c 'exec 3<>/dev/tcp/%s/80; printf "GET / HTTP/1.0\r\n\r\n" >&3; cat <&3'`, ip))
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (c *Cluster) AnswersByClusterIP(ctx context.Context, nodes ...string) error
 
 // AnswersByNodePort asks each host's node port from this machine.
 func (c *Cluster) AnswersByNodePort(ctx context.Context, nodes ...string) error {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: patience * 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, n := range nodes {
 		h, err := c.Lab.Host(n)
 		if err != nil {

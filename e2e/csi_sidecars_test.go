@@ -50,13 +50,13 @@ spec:
       containers:
       - name: sidecar
         image: csi.test/SIDECAR:1
-        args: [--v=4, --csi-address=$(ADDRESS), --leader-election, --leader-election-lease-duration=6s, --leader-election-renew-deadline=4s, --leader-election-retry-period=1s, "--http-endpoint=:8080", ARGS]
+        args: [--v=4, --csi-address=$(ADDRESS), --leader-election, --leader-election-lease-duration=15s, --leader-election-renew-deadline=12s, --leader-election-retry-period=1s, "--http-endpoint=:8080", ARGS]
         env:
         - {name: ADDRESS, value: /csi/csi.sock}
         - {name: NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
         - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
         ports: [{containerPort: 8080, name: http-endpoint, protocol: TCP}]
-        livenessProbe: {failureThreshold: 1, httpGet: {path: /healthz/leader-election, port: http-endpoint}, initialDelaySeconds: 10, timeoutSeconds: 10, periodSeconds: 20}
+        livenessProbe: {failureThreshold: 3, httpGet: {path: /healthz/leader-election, port: http-endpoint}, initialDelaySeconds: 10, timeoutSeconds: 10, periodSeconds: 20}
         volumeMounts: [{name: socket, mountPath: /csi}]
       volumes: [{name: socket, hostPath: {path: /var/lib/kubelet/plugins/test, type: DirectoryOrCreate}}]
 `
@@ -141,7 +141,7 @@ func (s driven) sidecars(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := s.Cluster.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"); err != nil {
+	if _, err := s.Cluster.Kubectl(ctx, "wait", "--for=condition=Established", "--timeout=90s", "crd", "--all"); err != nil {
 		return err
 	}
 	return s.apply(ctx, objects.String())

@@ -308,8 +308,11 @@ func (s driven) removed(ctx context.Context) error {
 		return err
 	}
 	return Eventually(ctx, 30*time.Second, func(ctx context.Context) error {
+		if left, err := s.Lab.LoopDevices(); err != nil || len(left) > 0 {
+			return fmt.Errorf("loop devices have %q, %v", left, err)
+		}
 		return s.onWorkers(ctx, `test -z "$(find /var/lib/kubelet/pods /var/lib/gantry/kubelet/csi /var/lib/csi-test/volumes /var/lib/csi-test/snapshots -mindepth 1 2>/dev/null)" && `+
-			`! grep -q 'globalmount\|kubernetes.io~csi\|volumeDevices' /proc/self/mountinfo && ! grep -q csi-test /sys/block/loop*/loop/backing_file 2>/dev/null`)
+			`! grep -q 'globalmount\|kubernetes.io~csi\|volumeDevices' /proc/self/mountinfo`)
 	})
 }
 

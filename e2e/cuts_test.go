@@ -5,8 +5,10 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,8 +36,9 @@ type cut struct {
 // cutJoining adds a worker. Each row is an apply: what was done before a cut is not
 // done again, so that each comes further than the one before.
 func (f *Flow) cutJoining(ctx context.Context, t *testing.T) error {
-	f.Workers = append(f.Workers, "worker-2")
-	return f.cutApplies(ctx, t, map[string]string{"worker-1": "ready"},
+	apart := f.Workers
+	f.Workers = append(slices.Clone(f.Workers), "worker-2")
+	return f.cutApplies(ctx, t, f.applyFirst(f.Masters, apart), map[string]string{"worker-1": "ready"},
 		cut{host: "worker-2", step: "prepare", by: sigkill},
 		cut{host: "worker-2", step: "identity", by: hangUp},
 		cut{host: "worker-2", step: "binaries", by: sigint},
@@ -49,15 +52,22 @@ func (f *Flow) cutJoining(ctx context.Context, t *testing.T) error {
 
 // cutLeaving removes the worker again.
 func (f *Flow) cutLeaving(ctx context.Context, t *testing.T) error {
+	back, stay := f.applyFirst(f.Masters, f.Workers), map[string]string{"worker-1": "ready"}
 	f.Workers = without(f.Workers, "worker-2")
-	stay := map[string]string{"worker-1": "ready"}
-	if err := f.cutApplies(ctx, t, stay, cut{host: "worker-2", step: "drain", by: sigint}); err != nil {
+	if err := f.cutApplies(ctx, t, back, stay, cut{host: "worker-2", step: "drain", by: sigint}); err != nil {
 		return err
 	}
-	if out, err := f.Cluster.Kubectl(ctx, "get", "node", "worker-2", "-o", "jsonpath={.spec.unschedulable}"); err != nil || out != "" {
-		return fmt.Errorf("the worker takes no pods as long as it stays: unschedulable is %q (%w)", out, err)
+	err := soon(func(ctx context.Context) error {
+		out, err := f.Cluster.Kubectl(ctx, "get", "node", "worker-2", "-o", "jsonpath={.spec.unschedulable}")
+		if err == nil && out != "" {
+			err = fmt.Errorf("the worker takes no pods as long as it stays: unschedulable is %q", out)
+		}
+		return err
+	})(ctx)
+	if err != nil {
+		return err
 	}
-	err := f.cutApplies(ctx, t, stay,
+	err = f.cutApplies(ctx, t, back, stay,
 		cut{host: "worker-2", step: "stop processes", by: sigkill},
 		cut{host: "worker-2", step: "clean the kernel", by: hangUp},
 		cut{host: "worker-2", step: "remove units", by: power},
@@ -80,7 +90,7 @@ func (f *Flow) cutLeaving(ctx context.Context, t *testing.T) error {
 // cutLeavingMaster takes out the master that the configuration lacks; what is wiped
 // of it is what is wiped of a worker.
 func (f *Flow) cutLeavingMaster(ctx context.Context, t *testing.T) error {
-	return f.cutApplies(ctx, t, nil,
+	return f.cutApplies(ctx, t, f.applyFirst(append(slices.Clone(f.Masters), "master-1"), f.Workers), nil,
 		cut{host: "master-1", step: "stop serving", by: sigint},
 		cut{host: "master-1", step: "leave the store", by: power},
 		cut{host: "master-1", step: "stop processes", by: sigkill},
@@ -89,7 +99,7 @@ func (f *Flow) cutLeavingMaster(ctx context.Context, t *testing.T) error {
 
 // cutJoiningMaster puts it in again; up to its store it is as a worker.
 func (f *Flow) cutJoiningMaster(ctx context.Context, t *testing.T) error {
-	return f.cutApplies(ctx, t, nil,
+	return f.cutApplies(ctx, t, f.applyFirst(without(f.Masters, "master-1"), f.Workers), nil,
 		cut{host: "master-1", step: "start etcd", by: sigkill},
 		cut{host: "master-1", step: "vote", by: power},
 		cut{host: "master-1", step: "start apiserver", by: hangUp},
@@ -99,7 +109,7 @@ func (f *Flow) cutJoiningMaster(ctx context.Context, t *testing.T) error {
 
 // cutDestroy destroys, first the pool and then the cluster.
 func (f *Flow) cutDestroy(ctx context.Context, t *testing.T) error {
-	return f.cutEach(ctx, t, f.Workspace.DisturbDestroy, nil,
+	return f.cutEach(ctx, t, f.Workspace.DisturbDestroy, f.Apply, nil,
 		cut{host: "worker-1", step: "stop processes", by: hangUp},
 		cut{host: "worker-1", step: "remove files", by: power},
 		cut{host: "master-1", step: "stop processes", by: power},
@@ -108,37 +118,72 @@ func (f *Flow) cutDestroy(ctx context.Context, t *testing.T) error {
 	)
 }
 
-func (f *Flow) cutApplies(ctx context.Context, t *testing.T, stay map[string]string, cuts ...cut) error {
+// applyFirst applies another configuration, and has the flow as it is again.
+func (f *Flow) applyFirst(masters, workers []string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		wantedMasters, wantedWorkers := f.Masters, f.Workers
+		f.Masters, f.Workers = masters, workers
+		if err := f.Apply(ctx); err != nil {
+			return err
+		}
+		f.Masters, f.Workers = wantedMasters, wantedWorkers
+		return f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers)
+	}
+}
+
+func (f *Flow) cutApplies(ctx context.Context, t *testing.T, back func(context.Context) error, stay map[string]string, cuts ...cut) error {
 	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
 		return err
 	}
-	return f.cutEach(ctx, t, f.Workspace.DisturbApply, stay, cuts...)
+	return f.cutEach(ctx, t, f.Workspace.DisturbApply, back, stay, cuts...)
 }
 
 // disturb is [Workspace.DisturbApply] or [Workspace.DisturbDestroy].
 type disturb func(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error)
 
+// cutTries is how often a cut is tried before which the run before had gone too far.
+const cutTries = 3
+
 // cutEach runs terraform once for each of the cuts. Whatever it was, nothing is
 // tainted, the hosts of the pool that stay are as they were, and no run lock is left.
-func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, stay map[string]string, cuts ...cut) error {
+// A run that is cut may go on for a while, and past the step that the next one is to be
+// cut at: back then makes what was before the first, from where each step is to come.
+func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, back func(context.Context) error, stay map[string]string, cuts ...cut) error {
 	for _, c := range cuts {
-		start := time.Now()
-		victim, err := f.Lab.Host(cmp.Or(c.victim, c.host))
-		if err != nil {
-			return err
+		for try := 1; ; try++ {
+			err := f.cutOnce(ctx, t, run, stay, c)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errPassed) || try == cutTries {
+				return err
+			}
+			t.Logf("    %-12s at %-22s comes too late: once more from the beginning", c.by, c.step)
+			if err := back(ctx); err != nil {
+				return fmt.Errorf("back to before the first cut: %w", err)
+			}
 		}
-		out, err := run(ctx, c.host, c.step, cmp.Or(c.state, "began"), func(terraform *os.Process) error { return c.do(ctx, terraform, victim) })
-		if err == nil {
-			err = f.states(stay)
-		}
-		if err == nil {
-			err = f.noLease(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("%s at %q of %s: %w\n%s", c.by, c.step, c.host, err, out)
-		}
-		t.Logf("    %-12s at %-22s %5.1f s", c.by, c.step, time.Since(start).Seconds())
 	}
+	return nil
+}
+
+func (f *Flow) cutOnce(ctx context.Context, t *testing.T, run disturb, stay map[string]string, c cut) error {
+	start := time.Now()
+	victim, err := f.Lab.Host(cmp.Or(c.victim, c.host))
+	if err != nil {
+		return err
+	}
+	out, err := run(ctx, c.host, c.step, cmp.Or(c.state, "began"), func(terraform *os.Process) error { return c.do(ctx, terraform, victim) })
+	if err == nil {
+		err = f.states(stay)
+	}
+	if err == nil {
+		err = f.noLease(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s at %q of %s: %w\n%s", c.by, c.step, c.host, err, out)
+	}
+	t.Logf("    %-12s at %-22s %5.1f s", c.by, c.step, time.Since(start).Seconds())
 	return nil
 }
 

@@ -27,7 +27,7 @@ func TestDiskFull(t *testing.T) {
 	f := newFlowOn(t, "quickstart", lab.Options{
 		Name: "e2e-diskfull", Hosts: []string{"master-1", "master-2", "master-3", "worker-1", "worker-2"}, DiskBytes: 3 << 30,
 	}, masters, workers)
-	if err := f.override("full", "provider \"gantry\" {\n  node_timeout = \"15s\"\n}\n"); err != nil {
+	if err := f.override("full", "provider \"gantry\" {\n  node_timeout = \"60s\"\n}\n"); err != nil {
 		t.Fatal(err)
 	}
 	step := stepper(t)
@@ -69,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 		fullDisk{host: "master-3", step: "start apiserver", fails: "start apiserver"},
 	)
 	converges()
-	step("each master votes and serves", f.mastersServe)
+	step("each master votes and serves", soon(f.mastersServe))
 	step("a worker and a master run full, and recover with room", func(ctx context.Context) error { return f.fullForAWhile(ctx, "master-2", "worker-1") })
 
 	step("a full worker and a full master leave", func(ctx context.Context) error {
@@ -224,7 +224,7 @@ func (f *Flow) journalIsWhole(ctx context.Context, host string) error {
 
 // noLease checks that no run holds the cluster.
 func (f *Flow) noLease(ctx context.Context) error {
-	return Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 40*time.Second, func(ctx context.Context) error {
 		for _, h := range f.Lab.Hosts { // a master that leaves holds one too
 			if !h.Running() {
 				continue

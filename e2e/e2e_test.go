@@ -24,22 +24,14 @@ import (
 func TestLife(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
 	step := stepper(t)
-	served := func(ctx context.Context) error {
-		if err := f.Cluster.ServedByOwnNode(ctx, f.Workers...); err != nil {
-			return err
-		}
-		if err := f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...); err != nil {
-			return err
-		}
-		return f.Cluster.AnswersByNodePort(ctx, f.Nodes()...)
-	}
+	served := soon(f.served)
 
 	step("apply", f.Apply)
 	step("the state holds no secret", f.noSecretInState)
 	step("the bundle was sent to the master, and by it to the workers", func(context.Context) error {
 		return errors.Join(f.wasSent("create cluster", "master-1", true), f.wasSent("create pool", "worker-1", false), f.wasSent("create pool", "worker-2", false))
 	})
-	step("every process is healthy and serves metrics", f.healthy)
+	step("every process is healthy and serves metrics", soon(f.healthy))
 	step("deploy the application", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, f.Workers...) })
 	step("it is served by DNS name, cluster IP and node port", served)
 	step("kubectl logs and exec", f.logsAndExec)
@@ -53,6 +45,17 @@ func TestLife(t *testing.T) {
 	step("it is served from the nodes that are left", served)
 	step("nothing is left to plan", f.Unchanged)
 	step("destroy leaves every server clean", f.Down)
+}
+
+// served asks the application by each way to it, from each node.
+func (f *Flow) served(ctx context.Context) error {
+	if err := f.Cluster.ServedByOwnNode(ctx, f.Workers...); err != nil {
+		return err
+	}
+	if err := f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...); err != nil {
+		return err
+	}
+	return f.Cluster.AnswersByNodePort(ctx, f.Nodes()...)
 }
 
 func (f *Flow) logsAndExec(ctx context.Context) error {

@@ -6,14 +6,25 @@ import (
 	"time"
 )
 
-// attemptLimit bounds one attempt of what is waited for.
-const attemptLimit = 30 * time.Second
+// patience is how many times as long as their callers say things are waited for. What
+// they say is what a quick machine takes, generously.
+const patience = 3
 
-// Eventually tries until the step succeeds or the time is over. The limit says
-// when the last attempt may begin: one that is under way then ends, so that a
-// machine that is slow to ask fails nothing that is as it should be. The error
+// attemptLimit bounds one attempt of what is waited for.
+const attemptLimit = patience * 20 * time.Second
+
+// soon waits for what comes of itself within seconds of what was done before: the look that
+// comes first may meet a process that is coming up.
+func soon(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error { return Eventually(ctx, 20*time.Second, step) }
+}
+
+// Eventually tries until the step succeeds or the time is over: patience times the limit
+// that is said. It says when the last attempt may begin: one that is under way then ends,
+// so that a machine that is slow to ask fails nothing that is as it should be. The error
 // tells why the last attempt failed that was not itself cut short.
 func Eventually(ctx context.Context, limit time.Duration, step func(context.Context) error) error {
+	limit *= patience
 	over := time.Now().Add(limit)
 	var last error
 	for {

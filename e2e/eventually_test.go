@@ -36,7 +36,7 @@ func TestEventuallyTellsTheLastReason(t *testing.T) {
 			<-ctx.Done() // this one hangs
 			return errors.New("signal: killed")
 		})
-		if !errors.Is(err, reason) || !strings.HasPrefix(err.Error(), "not within 10s: ") {
+		if !errors.Is(err, reason) || !strings.HasPrefix(err.Error(), "not within 30s: ") {
 			t.Errorf("the error is %v", err)
 		}
 	})

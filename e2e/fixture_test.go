@@ -42,7 +42,7 @@ func newFlowOn(t *testing.T, example string, servers lab.Options, masters, worke
 				f.evidence(t)
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := lab.Stop(ctx, servers.Name); err != nil {
 			t.Error(err)

@@ -63,8 +63,8 @@ func NewFlowOn(ctx context.Context, tools Tools, example string, servers lab.Opt
 // Nodes are the names of all nodes.
 func (f *Flow) Nodes() []string { return slices.Concat(f.Masters, f.Workers) }
 
-// Apply applies, opens the cluster by its kubeconfig and checks that every node
-// is Ready.
+// Apply applies, opens the cluster by its kubeconfig and waits until every node is
+// Ready: they are when the apply ends, but each of the looks may meet a restart.
 func (f *Flow) Apply(ctx context.Context) error {
 	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (f *Flow) Apply(ctx context.Context) error {
 		return err
 	}
 	f.Cluster = NewCluster(f.tools, f.Lab, kubeconfig, f.show)
-	return f.NodesReady(ctx)
+	return soon(f.NodesReady)(ctx)
 }
 
 // NodesReady checks that exactly the nodes of the HCL exist and are Ready.

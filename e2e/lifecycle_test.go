@@ -59,11 +59,19 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 	if _, err := other.Plan(ctx); err != nil { // beforehand, so that it comes at once
 		return err
 	}
+	joining, err := f.Lab.Host("worker-2")
+	if err != nil {
+		return err
+	}
 	var refused string
 	var secondErr error
 	_, err = f.Workspace.DisturbApply(ctx, "worker-2", "binaries", "began", func(*os.Process) error {
+		// The first stands still with its server, however long the second takes to start.
+		if err := joining.Pause(ctx); err != nil {
+			return err
+		}
 		refused, secondErr = other.Terraform(ctx, "apply", "-input=false", "-no-color", "plan")
-		return nil
+		return joining.Resume(context.WithoutCancel(ctx))
 	})
 	if err != nil {
 		return err
@@ -79,7 +87,8 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 		"update pool workers of cluster quickstart, since 20", "Nothing was changed"); err != nil {
 		return err
 	}
-	return f.NodesReady(ctx)
+	// A server that stood still for long may have been given up by the first.
+	return f.Apply(ctx)
 }
 
 // override changes a resource of the configuration.
@@ -165,11 +174,13 @@ resource "gantry_node_pool" "workers" {
 	if !slices.Equal(units, want) {
 		return fmt.Errorf("restarted were %q, want %q", units, want)
 	}
-	out, err := f.Cluster.Kubectl(ctx, "get", "nodes", "-l", "tier=web", "-o", "jsonpath={.items[*].status.allocatable.pods}")
-	if err == nil && out != "50 50" {
-		err = fmt.Errorf("the workers take %q pods", out)
-	}
-	return err
+	return soon(func(ctx context.Context) error {
+		out, err := f.Cluster.Kubectl(ctx, "get", "nodes", "-l", "tier=web", "-o", "jsonpath={.items[*].status.allocatable.pods}")
+		if err == nil && out != "50 50" {
+			err = fmt.Errorf("the workers take %q pods", out)
+		}
+		return err
+	})(ctx)
 }
 
 // labelled checks what relabel put on each worker.
@@ -286,7 +297,7 @@ func (f *Flow) stays(ctx context.Context) error {
 	if err := f.Unchanged(ctx); err != nil {
 		return err
 	}
-	return f.AppReady(ctx, 4)
+	return soon(func(ctx context.Context) error { return f.AppReady(ctx, 4) })(ctx)
 }
 
 func (f *Flow) forcedDrain(ctx context.Context) error {

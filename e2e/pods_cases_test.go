@@ -210,7 +210,7 @@ initContainers:
 - name: side
   image: IMAGE
   restartPolicy: Always
-  startupProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
+  startupProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 60}
 containers:
 - {name: main, image: IMAGE, args: [get, "http://localhost:8080/"]}`,
 		logs:   map[string][]string{"main": {"client="}, "side": {"GET / from"}},
@@ -222,9 +222,9 @@ containers:
 - name: web
   image: IMAGE
   ports: [{name: http, containerPort: 8080}]
-  startupProbe: {exec: {command: [/hello, get, "http://localhost:8080/healthz"]}, periodSeconds: 1}
-  readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1}
-  livenessProbe: {httpGet: {path: /healthz, port: http, httpHeaders: [{name: Host, value: here}]}, periodSeconds: 1}
+  startupProbe: {exec: {command: [/hello, get, "http://localhost:8080/healthz"]}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 60}
+  readinessProbe: {tcpSocket: {port: http}, periodSeconds: 1, timeoutSeconds: 5}
+  livenessProbe: {httpGet: {path: /healthz, port: http, httpHeaders: [{name: Host, value: here}]}, periodSeconds: 1, timeoutSeconds: 20}
 `,
 		status: map[string]string{"{.containerStatuses[0].ready}": "true", "{.containerStatuses[0].started}": "true"},
 	}, {

@@ -82,12 +82,16 @@ spec:
 }
 
 func livenessRestarts(ctx context.Context, p *pods) error {
+	err := p.until(ctx, "probes", podReady)
+	if err != nil {
+		return err
+	}
 	if _, err := p.kubectl(ctx, "exec", "probes", "--", "/hello", "get", "http://localhost:8080/break"); err != nil {
 		return err
 	}
-	err := p.until(ctx, "probes", func(pod *corev1.Pod) bool {
+	err = p.until(ctx, "probes", func(pod *corev1.Pod) bool {
 		s := pod.Status.ContainerStatuses[0]
-		return s.RestartCount == 1 && s.Ready
+		return s.RestartCount >= 1 && s.Ready
 	})
 	if err != nil {
 		return err
@@ -151,7 +155,7 @@ spec:
   terminationGracePeriodSeconds: 1
   volumes: [{name: kept, emptyDir: {}}, {name: lost, emptyDir: {medium: Memory}}]
   containers:
-  - {name: c, image: IMAGE, args: [serve], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1},
+  - {name: c, image: IMAGE, args: [serve], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 5},
      volumeMounts: [{name: kept, mountPath: /kept}, {name: lost, mountPath: /lost}]}
 `, n)
 	}
@@ -201,12 +205,17 @@ func restarts(ctx context.Context, p *pods) error {
 			if !podReady(&old) {
 				continue // others change by themselves
 			}
-			now, err := p.get(ctx, old.Name)
+			// A restart of its containers would stay in what is compared, a probe that
+			// came too late does not.
+			err := soon(func(ctx context.Context) error {
+				now, err := p.get(ctx, old.Name)
+				if err == nil && (podReady(now) != podReady(&old) || now.Status.PodIP != old.Status.PodIP || brief(now) != brief(&old)) {
+					err = fmt.Errorf("%s changed pod %s %s after:\nbefore %s\nafter  %s", action, old.Name, time.Since(start), brief(&old), brief(now))
+				}
+				return err
+			})(ctx)
 			if err != nil {
 				return err
-			}
-			if podReady(now) != podReady(&old) || now.Status.PodIP != old.Status.PodIP || brief(now) != brief(&old) {
-				return fmt.Errorf("%s changed pod %s %s after:\nbefore %s\nafter  %s", action, old.Name, time.Since(start), brief(&old), brief(now))
 			}
 		}
 	}
@@ -247,8 +256,14 @@ func powerCut(ctx context.Context, p *pods) error {
 	if err != nil {
 		return err
 	}
-	if out, err := p.kubectl(ctx, "exec", pod, "--", "/hello", "cat", "/kept/f"); err != nil || out != "x\n" {
-		return fmt.Errorf("the disk of the pod holds %q, %v", out, err)
+	err = soon(func(ctx context.Context) error {
+		if out, err := p.kubectl(ctx, "exec", pod, "--", "/hello", "cat", "/kept/f"); err != nil || out != "x\n" {
+			return fmt.Errorf("the disk of the pod holds %q, %v", out, err)
+		}
+		return nil
+	})(ctx)
+	if err != nil {
+		return err
 	}
 	if out, err := p.kubectl(ctx, "exec", pod, "--", "/hello", "cat", "/lost/f"); err == nil {
 		return fmt.Errorf("what was in memory is still there: %q", out)

@@ -71,14 +71,16 @@ spec:
 	if _, err := p.kubectl(ctx, "delete", "pod", "by-port"); err != nil {
 		return err
 	}
-	if body, err := fetch(ctx, "http://"+h.Address+":8098"); err == nil {
-		return fmt.Errorf("the host port of a deleted pod answers %q", body)
-	}
-	return nil
+	return soon(func(ctx context.Context) error {
+		if body, err := fetch(ctx, "http://"+h.Address+":8098"); err == nil {
+			return fmt.Errorf("the host port of a deleted pod answers %q", body)
+		}
+		return nil
+	})(ctx)
 }
 
 func fetch(ctx context.Context, url string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience*2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -99,6 +101,10 @@ func acrossNodes(ctx context.Context, p *pods) error {
 	if err := p.nodePods(ctx); err != nil {
 		return err
 	}
+	return soon(p.reachEachOther)(ctx)
+}
+
+func (p *pods) reachEachOther(ctx context.Context) error {
 	ips := map[string]string{}
 	for _, n := range p.Workers {
 		pod, err := p.get(ctx, "at-"+n)
@@ -151,7 +157,7 @@ func tunnel(ctx context.Context, p *pods) error {
 	if err != nil {
 		return err
 	}
-	err = Eventually(ctx, 10*time.Second, func(ctx context.Context) error {
+	err = Eventually(ctx, 30*time.Second, func(ctx context.Context) error {
 		out, err := h.Run(ctx, "ip route; ip neigh show dev "+config.VXLANLink)
 		if err == nil && (strings.Count(string(out), "dev "+config.VXLANLink) < 2 || strings.Count(string(out), "PERMANENT") < 2) {
 			err = errors.New("no tunnel yet:\n" + string(out))
@@ -161,5 +167,5 @@ func tunnel(ctx context.Context, p *pods) error {
 	if err != nil {
 		return err
 	}
-	return Eventually(ctx, 10*time.Second, func(ctx context.Context) error { return acrossNodes(ctx, p) })
+	return acrossNodes(ctx, p)
 }

@@ -41,7 +41,7 @@ metadata: {name: target, namespace: pods, labels: {app: web}}
 spec:
   terminationGracePeriodSeconds: 1
   containers:
-  - {name: c, image: IMAGE, args: [serve], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}}
+  - {name: c, image: IMAGE, args: [serve], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 5}}
 ---
 apiVersion: v1
 kind: Pod
@@ -69,21 +69,27 @@ func logs(ctx context.Context, p *pods) error {
 			return err
 		}
 	}
-	out, err := p.kubectl(ctx, "logs", "target", "--tail=2")
-	if err != nil || strings.Count(out, "/asked") != 2 {
-		return fmt.Errorf("--tail=2 gives %q, %v", out, err)
+	err := soon(func(ctx context.Context) error { // what a container prints goes through a pipe
+		out, err := p.kubectl(ctx, "logs", "target", "--tail=2")
+		if err != nil || strings.Count(out, "/asked") != 2 {
+			return fmt.Errorf("--tail=2 gives %q, %v", out, err)
+		}
+		if out, err = p.kubectl(ctx, "logs", "target", "--since=1h", "--timestamps"); err != nil || !strings.Contains(out, "Z serving on :8080") {
+			return fmt.Errorf("--since=1h --timestamps gives %q, %v", out, err)
+		}
+		if out, err = p.kubectl(ctx, "logs", "crash", "--previous"); err != nil || !strings.Contains(out, "crashed") {
+			return fmt.Errorf("--previous gives %q, %v", out, err)
+		}
+		return nil
+	})(ctx)
+	if err != nil {
+		return err
 	}
-	if out, err = p.kubectl(ctx, "logs", "target", "--since=1h", "--timestamps"); err != nil || !strings.Contains(out, "Z serving on :8080") {
-		return fmt.Errorf("--since=1h --timestamps gives %q, %v", out, err)
-	}
-	if out, err = p.kubectl(ctx, "logs", "crash", "--previous"); err != nil || !strings.Contains(out, "crashed") {
-		return fmt.Errorf("--previous gives %q, %v", out, err)
-	}
-	if out, err = p.kubectl(ctx, "logs", "target", "--previous"); err == nil {
+	if out, err := p.kubectl(ctx, "logs", "target", "--previous"); err == nil {
 		return fmt.Errorf("--previous of a container that never ended gives %q", out)
 	}
 	// A followed log shows what is written after it was asked for.
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience*30*time.Second)
 	defer cancel()
 	follow := p.session(ctx, nil, "", "logs", "-f", "target", "--tail=0")
 	stdout, err := follow.StdoutPipe()
@@ -110,7 +116,7 @@ func logs(ctx context.Context, p *pods) error {
 				return fmt.Errorf("followed %q", line)
 			}
 			return nil
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(time.Second):
 			return errors.New("nothing is followed")
 		}
 	})
@@ -176,7 +182,7 @@ func portForwards(ctx context.Context, p *pods) error {
 }
 
 func (p *pods) portForward(ctx context.Context, env []string) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience*15*time.Second)
 	defer cancel()
 	cmd := p.session(ctx, env, "", "port-forward", "pod/target", ":8080")
 	stdout, err := cmd.StdoutPipe()
@@ -219,7 +225,7 @@ kind: Pod
 metadata: {name: hooks, namespace: pods}
 spec:
   nodeName: worker-1
-  terminationGracePeriodSeconds: 60
+  terminationGracePeriodSeconds: 600
   volumes: [{name: out, hostPath: {path: %[1]s, type: DirectoryOrCreate}}]
   containers:
   - name: c
@@ -253,7 +259,7 @@ spec:
 	}
 	// The lower bound is the grace. The upper ones leave kubectl its time, and are below
 	// the first pod's grace and that of a pod which names none (30 s).
-	for pod, limits := range map[string][2]time.Duration{"hooks": {0, 20 * time.Second}, "stubborn": {2 * time.Second, 24 * time.Second}} {
+	for pod, limits := range map[string][2]time.Duration{"hooks": {0, 5 * time.Minute}, "stubborn": {2 * time.Second, 29 * time.Second}} {
 		start := time.Now()
 		if _, err := p.kubectl(ctx, "delete", "pod", pod); err != nil {
 			return err

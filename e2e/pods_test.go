@@ -124,7 +124,9 @@ func indent(s string) string {
 }
 
 func (p *pods) apply(ctx context.Context, manifest string) error {
-	return p.Cluster.Apply(ctx, strings.ReplaceAll(manifest, "IMAGE", AppImage))
+	return soon(func(ctx context.Context) error {
+		return p.Cluster.Apply(ctx, strings.ReplaceAll(manifest, "IMAGE", AppImage))
+	})(ctx)
 }
 
 func (p *pods) get(ctx context.Context, name string) (*corev1.Pod, error) {

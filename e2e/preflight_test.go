@@ -53,7 +53,9 @@ func TestPreflight(t *testing.T) {
 	}
 	// A second sshd holds the port, a small file system that is full is below /opt, and
 	// the worker has another pod network and calls itself as the master does.
-	const hold = "/usr/sbin/sshd -p %d -o PidFile=/run/hold.pid"
+	// The file is there when it listens.
+	const hold = "/usr/sbin/sshd -p %d -o PidFile=/run/hold.pid && until [ -s /run/hold.pid ]; do sleep 0.1; done"
+	const release = "p=$(cat /run/hold.pid); kill $p; while kill -0 $p 2>/dev/null; do sleep 0.1; done"
 	run(worker, fmt.Sprintf(hold, 10250)+" && mount -t tmpfs -o size=1m tmpfs /opt"+
 		" && ip link add vx0 type vxlan id 7 dev host0 dstport 8472 && ip link set vx0 up && hostname master-1")
 	run(master, fmt.Sprintf(hold, 6443))
@@ -69,7 +71,7 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 
-	run(master, "kill $(cat /run/hold.pid)")
+	run(master, release)
 	sameName := "it has the hostname master-1 of the cluster's node master-1"
 	terraform(false, append(ofWorker, sameName, "Warning: Host worker-1 cannot become a node", "The host is marked pending; the next apply takes it up."), "apply", "-auto-approve", "-input=false", "-no-color")
 	if err := f.states(map[string]string{"worker-1": "pending"}); err != nil {
@@ -81,7 +83,7 @@ func TestPreflight(t *testing.T) {
 
 	terraform(false, append(ofWorker, sameName), "plan", "-input=false", "-no-color")
 
-	run(worker, "kill $(cat /run/hold.pid); umount /opt; ip link del vx0; hostname worker-1")
+	run(worker, release+"; umount /opt; ip link del vx0; hostname worker-1")
 	if err := f.Apply(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func TestReturn(t *testing.T) {
 		if err := says(out, "worker-2 ("+worker.Address+") was taken out of the cluster, but not cleaned", "its certificates are refused: it stays outside"); err != nil {
 			return err
 		}
-		return f.NodesReady(ctx)
+		return soon(f.NodesReady)(ctx)
 	})
 	step("it boots again, is refused and told why", func(ctx context.Context) error {
 		if err := worker.Boot(ctx); err != nil {
@@ -48,7 +48,7 @@ func TestReturn(t *testing.T) {
 	})
 	step("it stays outside", func(ctx context.Context) error {
 		for range 20 {
-			if err := f.NodesReady(ctx); err != nil {
+			if err := soon(f.NodesReady)(ctx); err != nil { // a Node that was made would stay
 				return err
 			}
 			time.Sleep(400 * time.Millisecond)

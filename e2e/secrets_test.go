@@ -252,7 +252,7 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 				return errors.Join(z.Close(), os.WriteFile(filepath.Join(w.Dir, "plan-planted"), b.Bytes(), 0o600))
 			},
 			"arguments": func() error {
-				_, err := ssh(ctx, f.Lab, "worker-1", nil, "sh -c 'sleep 0.3; :' "+password)
+				_, err := ssh(ctx, f.Lab, "worker-1", nil, "sh -c 'sleep 3; :' "+password)
 				return err
 			},
 			"journal of worker-1": func() error {

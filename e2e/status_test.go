@@ -53,6 +53,34 @@ func problems(parts []part) []string {
 	return out
 }
 
+// lossIsTold checks what is told on a master that lives while another is lost.
+func lossIsTold(ctx context.Context, h *lab.Host, lost string) error {
+	s, err := statusOn(ctx, h)
+	if err != nil {
+		return err
+	}
+	leaders := 0
+	for _, m := range s.Store {
+		if m.Role == "leader" && m.Name != lost {
+			leaders++
+		}
+	}
+	one := []string{lost}
+	if s.Name != clusterName || len(s.Masters) != 3 || len(s.Store) != 3 || len(s.Nodes) != 4 || leaders != 1 ||
+		!slices.Equal(problems(s.Masters), one) || !slices.Equal(problems(s.Store), one) || s.StoreProblem+s.NodesProblem != "" {
+		return fmt.Errorf("%s tells, while %s is lost: %+v", h.Name, lost, s)
+	}
+	for _, m := range s.Masters {
+		if m.Name != lost && (!strings.HasPrefix(m.Version, "v1.") || time.Until(m.CertificateEnds) < 24*time.Hour) {
+			return fmt.Errorf("%s tells of master %s: %+v", h.Name, m.Name, m)
+		}
+	}
+	if len(s.Certificates) < 10 || time.Until(s.Certificates[0].Ends) < 24*time.Hour {
+		return fmt.Errorf("%s tells of its certificates: %+v", h.Name, s.Certificates)
+	}
+	return nil
+}
+
 // statusTells checks, on each master that lives, what is told of the cluster while
 // one is lost; and on one of them, what is left of that when no API answers.
 func (f *Flow) statusTells(ctx context.Context, lost string) error {
@@ -63,28 +91,8 @@ func (f *Flow) statusTells(ctx context.Context, lost string) error {
 			return err
 		}
 		living = append(living, h)
-		s, err := statusOn(ctx, h)
-		if err != nil {
+		if err := soon(func(ctx context.Context) error { return lossIsTold(ctx, h, lost) })(ctx); err != nil {
 			return err
-		}
-		leaders := 0
-		for _, m := range s.Store {
-			if m.Role == "leader" && m.Name != lost {
-				leaders++
-			}
-		}
-		one := []string{lost}
-		if s.Name != clusterName || len(s.Masters) != 3 || len(s.Store) != 3 || len(s.Nodes) != 4 || leaders != 1 ||
-			!slices.Equal(problems(s.Masters), one) || !slices.Equal(problems(s.Store), one) || s.StoreProblem+s.NodesProblem != "" {
-			return fmt.Errorf("%s tells, while %s is lost: %+v", name, lost, s)
-		}
-		for _, m := range s.Masters {
-			if m.Name != lost && (!strings.HasPrefix(m.Version, "v1.") || time.Until(m.CertificateEnds) < 24*time.Hour) {
-				return fmt.Errorf("%s tells of master %s: %+v", name, m.Name, m)
-			}
-		}
-		if len(s.Certificates) < 10 || time.Until(s.Certificates[0].Ends) < 24*time.Hour {
-			return fmt.Errorf("%s tells of its certificates: %+v", name, s.Certificates)
 		}
 	}
 	// The tables, with a certificate that cannot be read.

@@ -78,13 +78,15 @@ func (s storage) holds(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	for i := range 3 {
-		out, err := s.kubectl(ctx, "exec", fmt.Sprintf("db-%d", i), "--", "/hello", "cat", "/data/f")
-		if want := fmt.Sprintf("of %d", i); err != nil || strings.TrimSpace(out) != want {
-			return fmt.Errorf("the volume of db-%d holds %q, %v", i, out, err)
+	return soon(func(ctx context.Context) error {
+		for i := range 3 {
+			out, err := s.kubectl(ctx, "exec", fmt.Sprintf("db-%d", i), "--", "/hello", "cat", "/data/f")
+			if want := fmt.Sprintf("of %d", i); err != nil || strings.TrimSpace(out) != want {
+				return fmt.Errorf("the volume of db-%d holds %q, %v", i, out, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})(ctx)
 }
 
 func (s storage) bound(ctx context.Context) error {

@@ -65,7 +65,7 @@ func TestRestore(t *testing.T) {
 				return err
 			}
 		}
-		return f.Cluster.AnswersByNodePort(ctx, f.Workers...)
+		return soon(func(ctx context.Context) error { return f.Cluster.AnswersByNodePort(ctx, f.Workers...) })(ctx)
 	})
 	step("one of them is made of the snapshot", func(ctx context.Context) error {
 		if _, err := ssh(ctx, f.Lab, "master-1", program, "cat >/root/gantry && chmod 755 /root/gantry"); err != nil {
@@ -106,7 +106,7 @@ func TestRestore(t *testing.T) {
 		return nil
 	})
 	step("the pods on the workers ran on", func(ctx context.Context) error {
-		if err := f.AppReady(ctx, 4); err != nil {
+		if err := soon(func(ctx context.Context) error { return f.AppReady(ctx, 4) })(ctx); err != nil {
 			return err
 		}
 		after, err := f.processes(ctx, f.Workers...)
@@ -116,7 +116,7 @@ func TestRestore(t *testing.T) {
 		if !maps.Equal(before, after) {
 			return fmt.Errorf("the application's processes were %v and are %v", before, after)
 		}
-		return f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...)
+		return soon(func(ctx context.Context) error { return f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...) })(ctx)
 	})
 	step("nothing is left to plan", f.Unchanged)
 	step("destroy leaves every server clean", f.Down)
@@ -176,8 +176,10 @@ func TestLostMember(t *testing.T) {
 			if err := Eventually(ctx, 20*time.Second, f.mastersServe); err != nil {
 				return err
 			}
-			_, err := f.Cluster.Via(clusterName, c.master).Kubectl(ctx, "get", "configmap", name)
-			return err
+			return soon(func(ctx context.Context) error {
+				_, err := f.Cluster.Via(clusterName, c.master).Kubectl(ctx, "get", "configmap", name)
+				return err
+			})(ctx)
 		})
 		step(c.name+": nothing is left to plan", f.Unchanged)
 	}

@@ -25,7 +25,10 @@ func (f *Flow) upgrade(ctx context.Context, dir string) error {
 	if err := f.Cluster.ImportImage(ctx, f.Workers...); err != nil {
 		return err
 	}
-	if _, err := f.Cluster.Kubectl(ctx, "delete", "pods", "-l", "app="+app); err != nil {
+	if err := soon(func(ctx context.Context) error {
+		_, err := f.Cluster.Kubectl(ctx, "delete", "pods", "-l", "app="+app)
+		return err
+	})(ctx); err != nil {
 		return err
 	}
 	if err := Eventually(ctx, 30*time.Second, func(ctx context.Context) error { return f.AppReady(ctx, 4) }); err != nil {
@@ -64,12 +67,15 @@ func (f *Flow) upgrade(ctx context.Context, dir string) error {
 	if got := restarted(before, after); !slices.Equal(got, all) {
 		return fmt.Errorf("restarted were %q, want %q", got, all)
 	}
-	now, err := f.Cluster.Pods(ctx)
+	err = soon(func(ctx context.Context) error { // a restart of a container would stay to be seen
+		now, err := f.Cluster.Pods(ctx)
+		if err == nil && !slices.Equal(pods, now) {
+			err = fmt.Errorf("pods were %+v and are %+v", pods, now)
+		}
+		return err
+	})(ctx)
 	if err != nil {
 		return err
-	}
-	if !slices.Equal(pods, now) {
-		return fmt.Errorf("pods were %+v and are %+v", pods, now)
 	}
 	return f.Unchanged(ctx)
 }

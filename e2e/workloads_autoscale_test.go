@@ -122,7 +122,7 @@ func (w workloads) autoscale(ctx context.Context) error {
 	if err := w.apply(ctx, strings.NewReplacer("ADDRESS", host, "PORT", port).Replace(metricsObjects)); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "wait --for=condition=Available apiservice/v1beta1.metrics.k8s.io --timeout=40s", "rollout status deployment/scaled --timeout=40s"); err != nil {
+	if err := w.run(ctx, "wait --for=condition=Available apiservice/v1beta1.metrics.k8s.io --timeout=120s", "rollout status deployment/scaled --timeout=120s"); err != nil {
 		return err
 	}
 	pods, err := w.kubectl(ctx, "get", "pods", "-l", "app=scaled", "-o", "jsonpath={.items[*].metadata.name}")
@@ -133,24 +133,30 @@ func (w workloads) autoscale(ctx context.Context) error {
 	if err := w.apply(ctx, autoscaler); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "wait --for=jsonpath={.spec.replicas}=3 deployment/scaled --timeout=60s", "rollout status deployment/scaled --timeout=40s"); err != nil {
+	if err := w.run(ctx, "wait --for=jsonpath={.spec.replicas}=3 deployment/scaled --timeout=180s", "rollout status deployment/scaled --timeout=120s"); err != nil {
 		return err
 	}
 	if pods, err = w.kubectl(ctx, "get", "pods", "-l", "app=scaled", "-o", "jsonpath={.items[*].metadata.name}"); err != nil {
 		return err
 	}
 	api.say("1m", strings.Fields(pods)...)
-	if err := w.run(ctx, "wait --for=jsonpath={.spec.replicas}=1 deployment/scaled --timeout=60s"); err != nil {
+	if err := w.run(ctx, "wait --for=jsonpath={.spec.replicas}=1 deployment/scaled --timeout=180s"); err != nil {
 		return err
 	}
-	events, err := w.kubectl(ctx, "get", "events", "--field-selector", "involvedObject.kind=HorizontalPodAutoscaler,reason=SuccessfulRescale", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}")
+	err = soon(func(ctx context.Context) error {
+		events, err := w.kubectl(ctx, "get", "events", "--field-selector", "involvedObject.kind=HorizontalPodAutoscaler,reason=SuccessfulRescale", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}")
+		if err != nil {
+			return err
+		}
+		for _, want := range []string{"New size: 3; reason: cpu resource utilization (percentage of request) above target", "New size: 1; reason: All metrics below target"} {
+			if !strings.Contains(events, want) {
+				return fmt.Errorf("no event says %q:\n%s", want, events)
+			}
+		}
+		return nil
+	})(ctx)
 	if err != nil {
 		return err
-	}
-	for _, want := range []string{"New size: 3; reason: cpu resource utilization (percentage of request) above target", "New size: 1; reason: All metrics below target"} {
-		if !strings.Contains(events, want) {
-			return fmt.Errorf("no event says %q:\n%s", want, events)
-		}
 	}
 	return w.run(ctx, "delete hpa/scaled deployment/scaled apiservice/v1beta1.metrics.k8s.io")
 }

@@ -79,9 +79,9 @@ func (w workloads) jobs(ctx context.Context) error {
 		return err
 	}
 	if err := w.run(ctx,
-		"wait --for=condition=suspended job/held --timeout=20s",
-		"wait --for=condition=complete job/three job/indexed --timeout=40s",
-		"wait --for=delete job/short --timeout=40s"); err != nil {
+		"wait --for=condition=suspended job/held --timeout=60s",
+		"wait --for=condition=complete job/three job/indexed --timeout=120s",
+		"wait --for=delete job/short --timeout=120s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l batch.kubernetes.io/job-name=held", "{.metadata.name}"); err != nil {
@@ -90,7 +90,7 @@ func (w workloads) jobs(ctx context.Context) error {
 	if _, err := w.kubectl(ctx, "patch", "job", "held", "-p", `{"spec":{"suspend":false}}`); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "wait --for=condition=failed job/fails job/hopeless job/late --timeout=40s", "wait --for=condition=complete job/held --timeout=40s"); err != nil {
+	if err := w.run(ctx, "wait --for=condition=failed job/fails job/hopeless job/late --timeout=120s", "wait --for=condition=complete job/held --timeout=120s"); err != nil {
 		return err
 	}
 	for name, want := range map[string]string{
@@ -101,10 +101,16 @@ func (w workloads) jobs(ctx context.Context) error {
 		"held":     "1// SuccessCriteriaMet Complete/CompletionsReached",
 		"late":     "/1/ FailureTarget Failed/DeadlineExceeded",
 	} {
-		out, err := w.kubectl(ctx, "get", "job", name, "-o", "jsonpath={.status.succeeded}/{.status.failed}/{.status.completedIndexes} {.status.active}"+
-			`{.status.conditions[?(@.type!="Suspended")].type}/{.status.conditions[-1].reason}`)
-		if err != nil || out != want {
-			return fmt.Errorf("job %s is %q (%v), want %q", name, out, err, want)
+		err := soon(func(ctx context.Context) error {
+			out, err := w.kubectl(ctx, "get", "job", name, "-o", "jsonpath={.status.succeeded}/{.status.failed}/{.status.completedIndexes} {.status.active}"+
+				`{.status.conditions[?(@.type!="Suspended")].type}/{.status.conditions[-1].reason}`)
+			if err != nil || out != want {
+				return fmt.Errorf("job %s is %q (%v), want %q", name, out, err, want)
+			}
+			return nil
+		})(ctx)
+		if err != nil {
+			return err
 		}
 	}
 	out, err := w.kubectl(ctx, "logs", "-l", "batch.kubernetes.io/job-name=indexed", "--tail=-1")
@@ -165,7 +171,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 1
       containers:
-      - {name: c, image: IMAGE, args: [serve], env: [{name: VERSION, value: "1"}], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, initialDelaySeconds: 1}}
+      - {name: c, image: IMAGE, args: [serve], env: [{name: VERSION, value: "1"}], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 5, initialDelaySeconds: 1}}
 `
 
 func (w workloads) statefulSet(ctx context.Context) error {
@@ -173,7 +179,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 	if err := w.apply(ctx, statefulSetObjects); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "rollout status sts/web --timeout=60s"); err != nil {
+	if err := w.run(ctx, "rollout status sts/web --timeout=180s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l app=web", "{.metadata.name}", three...); err != nil {
@@ -188,7 +194,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 	if err := w.become(ctx, 30*time.Second, "pods -l app=web", "{.metadata.name}", "web-0"); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "scale sts/web --replicas=3", "rollout status sts/web --timeout=60s"); err != nil {
+	if err := w.run(ctx, "scale sts/web --replicas=3", "rollout status sts/web --timeout=180s"); err != nil {
 		return err
 	}
 	for _, name := range three {
@@ -196,7 +202,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.run(ctx, "set env sts/web VERSION=2", "rollout status sts/web --timeout=60s"); err != nil {
+	if err := w.run(ctx, "set env sts/web VERSION=2", "rollout status sts/web --timeout=180s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l app=web", "{.metadata.name}="+version, "web-0=2", "web-1=2", "web-2=2"); err != nil {
@@ -209,7 +215,7 @@ func (w workloads) statefulSet(ctx context.Context) error {
 	if _, err := w.kubectl(ctx, "patch", "sts", "web", "-p", `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}`); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "set env sts/web VERSION=3", "rollout status sts/web --timeout=60s", "delete pod web-0"); err != nil {
+	if err := w.run(ctx, "set env sts/web VERSION=3", "rollout status sts/web --timeout=180s", "delete pod web-0"); err != nil {
 		return err
 	}
 	return w.become(ctx, 30*time.Second, "pods -l app=web", "{.metadata.name}="+version+"{.status.containerStatuses[0].ready}", "web-0=2true", "web-1=2true", "web-2=3true")

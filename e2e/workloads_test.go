@@ -101,8 +101,10 @@ func (w workloads) apply(ctx context.Context, manifest string) error {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(manifest, "IMAGE", AppImage)), 0o600); err != nil {
 		return err
 	}
-	_, err := w.Cluster.Kubectl(ctx, "apply", "-f", file)
-	return err
+	return soon(func(ctx context.Context) error {
+		_, err := w.Cluster.Kubectl(ctx, "apply", "-f", file)
+		return err
+	})(ctx)
 }
 
 func (w workloads) kubectl(ctx context.Context, args ...string) (string, error) {
@@ -164,7 +166,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 1
       containers:
-      - {name: c, image: IMAGE, args: [serve], env: [{name: VERSION, value: "1"}], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}}
+      - {name: c, image: IMAGE, args: [serve], env: [{name: VERSION, value: "1"}], readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 5}}
 `
 
 // version is the environment by which the pods of two templates differ.
@@ -174,20 +176,20 @@ func (w workloads) daemonSet(ctx context.Context) error {
 	if err := w.apply(ctx, daemonSetObjects); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "rollout status ds/agent --timeout=40s"); err != nil {
+	if err := w.run(ctx, "rollout status ds/agent --timeout=120s"); err != nil {
 		return err
 	}
 	// Not on the master, whose taint they do not tolerate.
 	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "set env ds/agent VERSION=2", "rollout status ds/agent --timeout=40s"); err != nil {
+	if err := w.run(ctx, "set env ds/agent VERSION=2", "rollout status ds/agent --timeout=120s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", version, "2", "2"); err != nil {
 		return err
 	}
-	if err := w.run(ctx, "rollout undo ds/agent", "rollout status ds/agent --timeout=40s"); err != nil {
+	if err := w.run(ctx, "rollout undo ds/agent", "rollout status ds/agent --timeout=120s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", version, "1", "1"); err != nil {
@@ -197,7 +199,7 @@ func (w workloads) daemonSet(ctx context.Context) error {
 		return err
 	}
 	// A cordoned node keeps its agent, also one that is new.
-	if err := w.run(ctx, "cordon worker-2", "delete pod -l app=agent --field-selector spec.nodeName=worker-2", "rollout status ds/agent --timeout=40s"); err != nil {
+	if err := w.run(ctx, "cordon worker-2", "delete pod -l app=agent --field-selector spec.nodeName=worker-2", "rollout status ds/agent --timeout=120s"); err != nil {
 		return err
 	}
 	if err := w.become(ctx, 10*time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
@@ -221,7 +223,7 @@ func (w workloads) grow(ctx context.Context) error {
 	if err := w.become(ctx, 20*time.Second, "pods -l app=agent", "{.spec.nodeName}", w.Workers...); err != nil {
 		return err
 	}
-	return w.run(ctx, "rollout status ds/agent --timeout=40s")
+	return w.run(ctx, "rollout status ds/agent --timeout=120s")
 }
 
 // shrink takes the server out again: the drain passes over what belongs to every
@@ -251,7 +253,7 @@ spec:
 `
 
 func (w workloads) cronJob(ctx context.Context) error {
-	if err := w.run(ctx, "create job --from=cronjob/tick by-hand", "wait --for=condition=complete job/by-hand --timeout=40s"); err != nil {
+	if err := w.run(ctx, "create job --from=cronjob/tick by-hand", "wait --for=condition=complete job/by-hand --timeout=120s"); err != nil {
 		return err
 	}
 	err := Eventually(ctx, 150*time.Second, func(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,9 +105,13 @@ func (w *Workspace) KillApply(ctx context.Context, host, step, state string) err
 	return err
 }
 
+// errPassed: a run did all it had to do without a step that should have been in it. The
+// run before, which was disturbed, had gone on past it.
+var errPassed = errors.New("terraform had nothing to do there")
+
 // DisturbApply applies, and disturbs it as soon as a run's log tells that a step of
 // a host has reached a state. It waits for the end of terraform, however it ends,
-// and returns what it printed.
+// and returns what it printed. The error is errPassed where the step was not to come.
 func (w *Workspace) DisturbApply(ctx context.Context, host, step, state string, disturb func(terraform *os.Process) error) (string, error) {
 	return w.disturb(ctx, "apply", host, step, state, disturb)
 }
@@ -131,7 +136,10 @@ func (w *Workspace) disturb(ctx context.Context, command, host, step, state stri
 	for {
 		select {
 		case err := <-ended:
-			return out.String(), fmt.Errorf("terraform ended (%v) before step %q of %s %s:\n%s", err, step, host, state, &out)
+			if err == nil {
+				return out.String(), fmt.Errorf("%w: step %q of %s was %s before", errPassed, step, host, state)
+			}
+			return out.String(), fmt.Errorf("terraform failed before step %q of %s %s: %w\n%s", step, host, state, err, &out)
 		case <-time.After(5 * time.Millisecond):
 		}
 		if w.logged(host, step, state) {

@@ -26,5 +26,5 @@ func run(ctx context.Context, name string, args ...string) ([]byte, error) {
 
 // cleanupContext outlives a cancelled ctx, for a bounded time.
 func cleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	return context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
 }

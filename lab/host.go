@@ -26,10 +26,12 @@ import (
 const User = "admin"
 
 const (
-	// bootTimeout bounds the time from power-on to a working sshd.
-	bootTimeout = 60 * time.Second
-	// shutdownTimeout is longer than systemd waits for a service (90 s).
-	shutdownTimeout = 3 * time.Minute
+	// bootTimeout bounds the time from power-on to a working sshd, which is some seconds
+	// on a quick machine.
+	bootTimeout = 3 * time.Minute
+	// shutdownTimeout is longer than systemd waits for a service (90 s) and then for
+	// what it kills (90 s again).
+	shutdownTimeout = 6 * time.Minute
 )
 
 // Host is one bare server.
@@ -207,13 +209,13 @@ func (h *Host) waitSSH(ctx context.Context, timeout time.Duration, exited <-chan
 }
 
 func (h *Host) sshAnswers(ctx context.Context) bool {
-	d := net.Dialer{Timeout: 300 * time.Millisecond}
+	d := net.Dialer{Timeout: time.Second}
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(h.Address, "22"))
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(time.Second)) //nolint:errcheck // the read fails then
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second)) //nolint:errcheck // the read fails then
 	banner := make([]byte, 4)
 	n, _ := conn.Read(banner)
 	return string(banner[:n]) == "SSH-"

@@ -57,11 +57,32 @@ func (r recipe) id(of release) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(of.suite+r.include(of.distribution)+strings.Join(unread, "")+cgroupUnit)))[:12]
 }
 
+// MakeImage makes the root file system that servers of a release are copied from, where it
+// was not made before, and returns its directory. None is the machine's own release.
+func MakeImage(ctx context.Context, name string) (string, error) {
+	if err := Check(); err != nil {
+		return "", err
+	}
+	of, err := findRelease(name)
+	if err != nil {
+		return "", err
+	}
+	return ensureImage(ctx, of, containerRecipe)
+}
+
+// What an image is called while it is made, and the file that says where its packages are.
+const (
+	makingSuffix  = ".making"
+	sourcesSuffix = ".sources"
+)
+
+func imageLock(suite string) string { return "image-" + suite }
+
 // ensureImage returns the directory of the root file system that hosts are
 // copied from. It is made once per machine and release, and again when its
 // recipe changes.
 func ensureImage(ctx context.Context, of release, r recipe) (string, error) {
-	unlock, err := lock("image-" + of.suite)
+	unlock, err := lock(imageLock(of.suite))
 	if err != nil {
 		return "", err
 	}
@@ -70,12 +91,12 @@ func ensureImage(ctx context.Context, of release, r recipe) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	making := dir + ".making"
+	making := dir + makingSuffix
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", err
 	}
 	if of.archive != "" {
-		file := dir + ".sources"
+		file := dir + sourcesSuffix
 		if err := of.writeSources(file); err != nil {
 			return "", err
 		}
@@ -118,6 +139,10 @@ func (of release) make(ctx context.Context, format, packages, target string) err
 	args := append([]string{"--variant=minbase", "--format=" + format, "--include=" + packages}, unread...)
 	args = append(append(args, of.suite, target), of.sources...)
 	for try := 1; ; try++ {
+		// A run that was killed may have left mounts of the machine's own in it.
+		if err := unmountBelow(target); err != nil {
+			return err
+		}
 		if err := os.RemoveAll(target); err != nil {
 			return err
 		}

@@ -13,9 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 )
 
 // baseDir holds images and labs. It must not lie on an overlay: containerd's
@@ -33,6 +31,9 @@ type Lab struct {
 	// Release and Releases are those of Options.
 	Release  string            `json:"release,omitempty"`
 	Releases map[string]string `json:"releases,omitempty"`
+
+	// owner is the descriptor that holds the lock of its owner, in the process that started it.
+	owner int
 }
 
 // Options describes a lab to start.
@@ -54,6 +55,8 @@ type Options struct {
 	// DiskBytes is the size of each host's own file system, for all that it writes; of
 	// virtual machines it is another. 0 is 16 GiB.
 	DiskBytes int64
+	// Keep has the lab stay when the process that starts it has ended: [Sweep] leaves it.
+	Keep bool
 }
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
@@ -119,6 +122,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		defer cancel()
 		return nil, errors.Join(err, Stop(cleanup, o.Name))
 	}
+	if o.Keep {
+		return l, l.keep()
+	}
 	return l, nil
 }
 
@@ -178,10 +184,7 @@ func (l *Lab) Replace(ctx context.Context, name string) error {
 	if err := h.PowerCut(ctx); err != nil {
 		return err
 	}
-	if err := unmountBelow(h.dir()); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(h.dir()); err != nil {
+	if err := takeAway(ctx, h.dir()); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(h.dir(), 0o755); err != nil {
@@ -232,53 +235,6 @@ func List() ([]*Lab, error) {
 	return out, nil
 }
 
-// Stop cuts the power of a lab's hosts and removes everything of the lab: also
-// what a run that crashed half-way left. The processes of a lab are found by its
-// cgroups, also where its directory is gone.
-func Stop(ctx context.Context, name string) error {
-	if !nameRule.MatchString(name) {
-		return fmt.Errorf("%q is no name for a lab", name)
-	}
-	if err := killCgroups(ctx, name); err != nil {
-		return fmt.Errorf("stop lab %s: %w", name, err)
-	}
-	dir := labDir(name)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	index, err := os.ReadFile(filepath.Join(dir, "index"))
-	if err == nil {
-		if err := removeNetwork(strings.TrimSpace(string(index))); err != nil {
-			return fmt.Errorf("stop lab %s: %w", name, err)
-		}
-	}
-	if err := unmountBelow(dir); err != nil {
-		return fmt.Errorf("stop lab %s: %w", name, err)
-	}
-	// A rename first: a directory half removed must never look like a lab.
-	gone := dir + ".gone"
-	if err := os.RemoveAll(gone); err != nil {
-		return err
-	}
-	if err := os.Rename(dir, gone); err != nil {
-		return err
-	}
-	return os.RemoveAll(gone)
-}
-
-// Clean stops every lab, also broken ones.
-func Clean(ctx context.Context) error {
-	entries, err := os.ReadDir(filepath.Join(baseDir, "labs"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		errs = append(errs, Stop(ctx, strings.TrimSuffix(e.Name(), ".gone")))
-	}
-	return errors.Join(errs...)
-}
-
 // Host finds a host by name.
 func (l *Lab) Host(name string) (*Host, error) {
 	if h := l.find(name); h != nil {
@@ -298,43 +254,13 @@ func (l *Lab) find(name string) *Host {
 func labDir(name string) string { return filepath.Join(baseDir, "labs", name) }
 func (l *Lab) dir() string      { return labDir(l.Name) }
 func (l *Lab) KeyFile() string  { return filepath.Join(l.dir(), "id_ed25519") }
-func (l *Lab) bridge() string   { return fmt.Sprintf("gtylab%d", l.Index) }
+func (l *Lab) bridge() string   { return fmt.Sprintf("%s%d", bridgePrefix, l.Index) }
 
 // Gateway is this machine's address on a lab's bridge.
 func Gateway(l *Lab) netip.Addr { return l.address(1) }
 
 func (l *Lab) address(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 231, byte(l.Index), byte(n)})
-}
-
-// reserve takes a free subnet for the lab, under a lock shared by all runs.
-func reserve(name string) (*Lab, error) {
-	unlock, err := lock("labs")
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	taken := map[string]bool{}
-	entries, _ := os.ReadDir(filepath.Join(baseDir, "labs"))
-	for _, e := range entries {
-		if b, err := os.ReadFile(filepath.Join(baseDir, "labs", e.Name(), "index")); err == nil {
-			taken[strings.TrimSpace(string(b))] = true
-		}
-	}
-	for i := 1; i <= maxLabs; i++ {
-		if taken[fmt.Sprint(i)] {
-			continue
-		}
-		// A bridge that no lab has is of one whose directory is gone.
-		if err := removeNetwork(fmt.Sprint(i)); err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(labDir(name), 0o700); err != nil {
-			return nil, err
-		}
-		return &Lab{Name: name, Index: i}, os.WriteFile(filepath.Join(labDir(name), "index"), fmt.Appendln(nil, i), 0o600)
-	}
-	return nil, fmt.Errorf("all %d lab networks are in use: stop labs that are not needed (gantry-lab list, gantry-lab clean)", maxLabs)
 }
 
 func (l *Lab) save() error {
@@ -366,19 +292,4 @@ func (l *Lab) each(f func(*Host) error, then ...func() error) error {
 		}
 	}
 	return nil
-}
-
-func lock(name string) (unlock func(), err error) {
-	if err := os.MkdirAll(baseDir, 0o755); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(filepath.Join(baseDir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
 }

@@ -50,7 +50,7 @@ func mustRun(t *testing.T, h *Host, command string) string {
 // reaches tries once.
 func reaches(t *testing.T, from, to *Host) bool {
 	t.Helper()
-	_, err := from.Run(t.Context(), "timeout 1 bash -c 'echo > /dev/tcp/"+to.Address+"/22'")
+	_, err := from.Run(t.Context(), "timeout 3 bash -c 'echo > /dev/tcp/"+to.Address+"/22'")
 	return err == nil
 }
 
@@ -59,7 +59,7 @@ func reaches(t *testing.T, from, to *Host) bool {
 func mustReach(t *testing.T, from, to *Host) {
 	t.Helper()
 	for tries := 1; !reaches(t, from, to); tries++ {
-		if tries == 20 {
+		if tries == 60 {
 			t.Fatalf("%s does not reach %s", from.Name, to.Name)
 		}
 	}
@@ -205,16 +205,22 @@ func TestTheNextStartCleansWhatACrashLeft(t *testing.T) {
 	if strings.Contains(string(mounts), labDir("labtest")) {
 		t.Error("mounts are left")
 	}
+	if left, err := loopsBelow(labDir("labtest")); err != nil || len(left) > 0 {
+		t.Errorf("loop devices are left: %+v, %v", left, err)
+	}
 }
 
 func TestTheNextStartCleansALabWithoutItsDirectory(t *testing.T) {
 	l := startLab(t, "labtest", "a")
-	gone := filepath.Join(baseDir, "labtest.moved")
-	if err := os.Rename(l.dir(), gone); err != nil {
+	away := filepath.Join(baseDir, "labtest"+moved)
+	if err := takeAway(t.Context(), away); err != nil { // of a run that was killed here
+		t.Fatal(err)
+	}
+	if err := os.Rename(l.dir(), away); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(unmountBelow(gone), os.RemoveAll(gone)); err != nil {
+		if err := takeAway(context.Background(), away); err != nil {
 			t.Error(err)
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -33,16 +33,16 @@ func (l *Lab) makeBridge() error {
 // removeNetwork removes a lab's bridge, what is plugged into it, and its
 // partitions.
 func removeNetwork(index string) error {
-	bridge, err := netlink.LinkByName("gtylab" + index)
+	bridge, err := netlink.LinkByName(bridgePrefix + index)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		return dropTable(partitionTable(index))
 	}
 	if err != nil {
-		return fmt.Errorf("find bridge gtylab%s: %w", index, err)
+		return fmt.Errorf("find bridge %s%s: %w", bridgePrefix, index, err)
 	}
-	links, err := netlink.LinkList()
+	links, err := allLinks()
 	if err != nil {
-		return fmt.Errorf("list links: %w", err)
+		return err
 	}
 	for _, l := range links {
 		if l.Attrs().MasterIndex == bridge.Attrs().Index {
@@ -55,6 +55,23 @@ func removeNetwork(index string) error {
 		return err
 	}
 	return dropTable(partitionTable(index))
+}
+
+// dumpAttempts bounds how often a list is asked for again.
+const dumpAttempts = 20
+
+// allLinks asks for the links until the kernel gives them as they were at one moment:
+// those of hosts and of pods come and go below the question.
+func allLinks() ([]netlink.Link, error) {
+	for i := 1; ; i++ {
+		links, err := netlink.LinkList()
+		if err == nil {
+			return links, nil
+		}
+		if i == dumpAttempts || !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return nil, fmt.Errorf("list links: %w", err)
+		}
+	}
 }
 
 // removeLink removes a link that may vanish meanwhile: the kernel takes down the
@@ -78,8 +95,15 @@ func (l *Lab) makeKey(ctx context.Context) error {
 	return nil
 }
 
+// What links and tables of labs are called begins so; their lab's index follows.
+const (
+	bridgePrefix = "gtylab"
+	tapPrefix    = "gtyv"
+	tablePrefix  = "gantry-lab-"
+)
+
 func partitionTable(index string) *nftables.Table {
-	return &nftables.Table{Family: nftables.TableFamilyBridge, Name: "gantry-lab-" + strings.TrimSpace(index)}
+	return &nftables.Table{Family: nftables.TableFamilyBridge, Name: tablePrefix + index}
 }
 
 // Partition cuts the hosts named from all other hosts, both ways, and leaves
@@ -179,22 +203,31 @@ func linkName(s string) []byte {
 }
 
 func dropTable(t *nftables.Table) error {
+	tables, err := bridgeTables()
+	if err != nil || !slices.Contains(tables, t.Name) {
+		return err
+	}
 	c, err := nftables.New()
 	if err != nil {
 		return err
 	}
-	tables, err := c.ListTablesOfFamily(t.Family)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+	c.DelTable(t)
+	return c.Flush()
+}
+
+// bridgeTables are the names of the tables that filter on bridges.
+func bridgeTables() ([]string, error) {
+	c, err := nftables.New()
 	if err != nil {
-		return fmt.Errorf("list nftables tables: %w", err)
+		return nil, err
 	}
-	for _, have := range tables {
-		if have.Name == t.Name {
-			c.DelTable(t)
-			return c.Flush()
-		}
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyBridge)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("list nftables tables: %w", err)
 	}
-	return nil
+	var out []string
+	for _, t := range tables {
+		out = append(out, t.Name)
+	}
+	return out, nil
 }

@@ -32,7 +32,7 @@ var virtualRecipe = recipe{packages: map[string]string{
 
 const (
 	tunDevice          = "/dev/net/tun"
-	virtualBootTimeout = 5 * time.Minute
+	virtualBootTimeout = 15 * time.Minute
 	virtualMemory      = 2 << 30
 	// virtualDisk is what the host believes to have; only what it writes is stored.
 	virtualDisk = "16G"
@@ -41,7 +41,7 @@ const (
 func (h *Host) disk() string { return filepath.Join(h.dir(), "disk.img") }
 
 // tap is the host's port in the bridge.
-func (h *Host) tap() string { return fmt.Sprintf("gtyv%d-%d", h.lab.Index, h.number()) }
+func (h *Host) tap() string { return fmt.Sprintf("%s%d-%d", tapPrefix, h.lab.Index, h.number()) }
 
 // number is the last byte of its address: unique in the lab.
 func (h *Host) number() byte { return netip.MustParseAddr(h.Address).As4()[3] }

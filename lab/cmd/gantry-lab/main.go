@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{Use: "gantry-lab", Short: "Real bare servers on this machine", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(start(), list(), show(), stopCommand(), clean(), run(), partition(),
+	root.AddCommand(start(), list(), show(), stopCommand(), clean(), sweep(), image(), run(), partition(),
 		onHost("boot", "Switch a host on", (*lab.Host).Boot),
 		onHost("power-cut", "Take a host's power", (*lab.Host).PowerCut),
 		onHost("shutdown", "Shut a host down in order", (*lab.Host).Shutdown),
@@ -33,13 +33,15 @@ func main() {
 	}
 }
 
+const releaseUsage = "code name of the release that they run: bookworm, trixie, jammy, noble, resolute (this machine's own)"
+
 func start() *cobra.Command {
 	var hosts, virtual []string
 	var memory int64
 	var release string
-	cmd := &cobra.Command{Use: "start LAB --hosts a,b,c", Short: "Boot bare servers (an older lab of that name is removed)", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "start LAB --hosts a,b,c", Short: "Boot bare servers, which stay (an older lab of that name is removed)", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := lab.Start(cmd.Context(), lab.Options{Name: args[0], Hosts: hosts, Virtual: virtual, Release: release, MemoryBytes: memory << 20})
+			l, err := lab.Start(cmd.Context(), lab.Options{Name: args[0], Hosts: hosts, Virtual: virtual, Release: release, MemoryBytes: memory << 20, Keep: true})
 			if err != nil {
 				return err
 			}
@@ -47,7 +49,7 @@ func start() *cobra.Command {
 		}}
 	cmd.Flags().StringSliceVar(&hosts, "hosts", nil, "names of the servers")
 	cmd.Flags().StringSliceVar(&virtual, "virtual", nil, "names of further servers that are virtual machines (own kernel, cgroup v2; slower)")
-	cmd.Flags().StringVar(&release, "release", "", "code name of the release that they run: bookworm, trixie, jammy, noble, resolute (this machine's own)")
+	cmd.Flags().StringVar(&release, "release", "", releaseUsage)
 	cmd.Flags().Int64Var(&memory, "memory-mib", 0, "memory limit of each server in MiB (0: none)")
 	return cmd
 }
@@ -104,6 +106,32 @@ func stopCommand() *cobra.Command {
 func clean() *cobra.Command {
 	return &cobra.Command{Use: "clean", Short: "Remove every lab", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return lab.Clean(cmd.Context()) }}
+}
+
+func sweep() *cobra.Command {
+	return &cobra.Command{Use: "sweep", Short: "Take away what killed runs left; labs that somebody has stay", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			took, err := lab.Sweep(cmd.Context())
+			for _, line := range took {
+				fmt.Fprintln(cmd.OutOrStdout(), "took away:", line)
+			}
+			return err
+		}}
+}
+
+func image() *cobra.Command {
+	var release string
+	cmd := &cobra.Command{Use: "image", Short: "Make the root file system that servers are copied from, where it is missing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := lab.MakeImage(cmd.Context(), release)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), dir)
+			return err
+		}}
+	cmd.Flags().StringVar(&release, "release", "", releaseUsage)
+	return cmd
 }
 
 func onHost(name, short string, f func(*lab.Host, context.Context) error) *cobra.Command {
