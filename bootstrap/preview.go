@@ -89,6 +89,27 @@ func (e *Engine) previewVolumes(ctx context.Context, c spec.Connection, on func(
 	return out, err
 }
 
+// MasterVersions are the versions of Gantry on the masters, by their names, as their Nodes
+// have them. It changes nothing; ctx bounds it.
+func (e *Engine) MasterVersions(ctx context.Context, c spec.Connection) (map[string]string, error) {
+	a, err := access.Reach(ctx, e.access(), c)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	all, err := nodeStatuses(ctx, a, c)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, n := range all {
+		if n.Master {
+			out[n.Name] = n.Version
+		}
+	}
+	return out, nil
+}
+
 // PreviewCluster says what the removal of masters would do to the pods, and what becomes of etcd's quorum.
 // Have is the cluster as it is, want what it is to be.
 func (e *Engine) PreviewCluster(ctx context.Context, have, want spec.Cluster, leaving []spec.Host) ([]string, error) {

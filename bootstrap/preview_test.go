@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,21 @@ func TestAMasterLeavesWhileAnothersStoreIsBroken(t *testing.T) {
 	succeed(t, r, err)
 	if got := w.store.Names(); !slices.Equal(got, []string{"m1", "m2", "m3"}) {
 		t.Errorf("the store has %v", got)
+	}
+}
+
+func TestVersionsOfMasters(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2", "w1")
+	c := w.createAll(t, "m1", "m2")
+	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), spec.Pool{Name: "workers", Hosts: w.spec("w1")}, PoolChange{Touch: []string{"w1"}})
+	succeed(t, r, err)
+	if got, err := w.engine.MasterVersions(t.Context(), c.Connection()); err != nil || !maps.Equal(got, map[string]string{"m1": "1.2.3", "m2": "1.2.3"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	delete(w.hosts, "m1")
+	delete(w.hosts, "m2")
+	if got, err := w.engine.MasterVersions(t.Context(), c.Connection()); err == nil {
+		t.Errorf("of masters that do not answer: %v", got)
 	}
 }
 

@@ -82,6 +82,28 @@ func (x *hostsPlan) status(ctx context.Context, node func(name string) (spec.Nod
 	return plan.Status(x.prior, desired, x.provider.plannedVersion(), certain)
 }
 
+// downgrade refuses a bundle that is older than what is on servers that stay. Where the
+// bundle is not known, it is asked again before the apply, when it is.
+func (x *hostsPlan) downgrade() {
+	if b := x.provider.config.Bundle; b != nil {
+		plan.Downgrade(x.group.TitleAtStart(), x.field, x.prior, x.want, b.Version, x.provider.allowDowngrade, x.diags)
+	}
+}
+
+// belowMasters refuses a bundle that is newer than the masters of the pool's cluster, where
+// the run does not give it to these first. Masters that do not answer let nobody join either.
+func (x *hostsPlan) belowMasters(ctx context.Context, c spec.Connection, changed []string) {
+	b := x.provider.config.Bundle
+	if b == nil || x.provider.incomplete || len(changed) == 0 || len(c.Masters) == 0 || x.provider.owners.Plans(c) || !plan.OutrunsMasters(x.prior, x.want, b.Version) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if masters, err := x.provider.engine(ctx, 0).MasterVersions(ctx, c); err == nil {
+		plan.NewerThanMasters(x.group.TitleAtStart(), masters, b.Version, x.diags)
+	}
+}
+
 // preview warns of what a plan does to pods and to etcd, where hosts come or go.
 func (p *providerData) preview(ctx context.Context, summary string, look func(context.Context) ([]string, error), diags *diag.Diagnostics) {
 	if p.incomplete {

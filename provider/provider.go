@@ -20,6 +20,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/provider/login"
 	"github.com/gantry-run/gantry/provider/model"
+	"github.com/gantry-run/gantry/provider/plan"
 	"github.com/gantry-run/gantry/provider/runlog"
 )
 
@@ -59,7 +60,7 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	}
 	wait := lockTimeout(m.LockTimeout, &resp.Diagnostics)
 	bundleUnknown := m.Bundle.IsUnknown() || m.BundlePublicKey.IsUnknown()
-	data := &providerData{now: p.now, bundleUnknown: bundleUnknown, incomplete: bundleUnknown || m.LogDir.IsUnknown()}
+	data := &providerData{now: p.now, version: p.version, allowDowngrade: m.AllowDowngrade.ValueBool() || m.AllowDowngrade.IsUnknown(), bundleUnknown: bundleUnknown, incomplete: bundleUnknown || m.LogDir.IsUnknown()}
 	var logins login.Profiles
 	if !data.incomplete {
 		var known bool
@@ -72,6 +73,9 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	}
 	if file := cmp.Or(m.Bundle.ValueString(), os.Getenv("GANTRY_BUNDLE")); file != "" && !data.bundleUnknown {
 		config.Bundle = openBundle(model.ExpandHome(file), m.BundlePublicKey, &resp.Diagnostics)
+	}
+	if config.Bundle != nil {
+		plan.OlderBundle(p.version, config.Bundle.Version, &resp.Diagnostics)
 	}
 	log := runlog.New(model.ExpandHome(m.LogDir.ValueString()), p.now)
 	data.engines = newEngines(config, logins, log, p.locks.of(wait), p.adapt)

@@ -19,6 +19,9 @@ type providerData struct {
 	// bundle may be one. It can plan, and contacts nobody.
 	incomplete    bool
 	bundleUnknown bool
+	// version is the provider's own.
+	version        string
+	allowDowngrade bool
 
 	// What the resources of this run know of each other.
 	owners    plan.Owners
@@ -37,10 +40,14 @@ func (p *providerData) configured(diags *diag.Diagnostics) bool {
 // observes reports whether a refresh can compare hosts with what they should be.
 func (p *providerData) observes() bool { return p != nil && !p.incomplete && p.config.Bundle != nil }
 
-// needsBundle refuses to plan hosts with no bundle: each would seem to change.
+// needsBundle refuses to plan hosts with no bundle: each would seem to change; and with one
+// that is too new for the provider.
 func (p *providerData) needsBundle(diags *diag.Diagnostics) {
 	if p.config.Bundle == nil && !p.bundleUnknown {
 		diags.AddError("No bundle is configured", "What servers are to have is in the bundle. Give its path as bundle in the provider block, or in the environment's GANTRY_BUNDLE.")
+	}
+	if p.config.Bundle != nil {
+		plan.NewerBundle(p.version, p.config.Bundle.Version, diags)
 	}
 }
 

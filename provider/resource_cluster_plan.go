@@ -51,6 +51,9 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if known {
 		itself = c.Connection()
 	}
+	if !replaced {
+		hosts.downgrade()
+	}
 	if hosts.own(itself); diags.HasError() {
 		return
 	}

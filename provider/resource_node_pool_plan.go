@@ -46,6 +46,9 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if !m.Name.IsUnknown() {
 		hosts.own(c)
 	}
+	if !replaced {
+		hosts.downgrade()
+	}
 	if diags.HasError() {
 		return
 	}
@@ -72,6 +75,9 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		}
 	}
 	status := hosts.status(ctx, m.Node(ctx, diags), !create && !replaced)
+	if hosts.belowMasters(ctx, c, plan.Changed(hosts.prior, status)); diags.HasError() {
+		return
+	}
 	diags.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), model.StatusValue(ctx, status, diags))...)
 }
 

@@ -18,6 +18,7 @@ type providerModel struct {
 	LockTimeout        types.String `tfsdk:"lock_timeout"`
 	NodeTimeout        types.String `tfsdk:"node_timeout"`
 	AbandonUnreachable types.Bool   `tfsdk:"abandon_unreachable"`
+	AllowDowngrade     types.Bool   `tfsdk:"allow_downgrade"`
 	BundleFromMaster   types.Bool   `tfsdk:"bundle_from_master"`
 	BundlePublicKey    types.String `tfsdk:"bundle_public_key"`
 }
@@ -36,7 +37,8 @@ func providerAttributes() map[string]schema.Attribute {
 				"but for the credentials: one that has a key, a certificate, a password or an agent of its own is offered nothing else.",
 			NestedObject: schema.NestedAttributeObject{Attributes: sshAttributes()},
 		},
-		"bundle":      schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`)."},
+		"bundle": schema.StringAttribute{Optional: true, MarkdownDescription: "Path of the bundle that is installed on servers (`gantry-bundle-linux-amd64.tar.zst`; default: the environment's `GANTRY_BUNDLE`). " +
+			"Its version should be the provider's. One of a later minor version is refused, and one of an earlier warned of; patch versions go together."},
 		"parallelism": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.AtLeast(1)}, MarkdownDescription: "Servers worked on at a time (default 10, and of many servers an eighth of them, up to 64). As many as eight times that are looked at."},
 		"log_dir":     schema.StringAttribute{Optional: true, MarkdownDescription: "Directory for a log of each run: every step on every server as JSON lines, and beside them a summary to read, with how long each step took and how much was sent."},
 
@@ -44,6 +46,8 @@ func providerAttributes() map[string]schema.Attribute {
 		"node_timeout": schema.StringAttribute{Optional: true, Validators: []validator.String{duration{}},
 			MarkdownDescription: "How long a Node may take to be Ready once the processes of its server run, and how long etcd on a new master may come no further while it catches up (default `2m`). After that the server is left pending."},
 		"abandon_unreachable": abandonAttribute(),
+		"allow_downgrade": schema.BoolAttribute{Optional: true, MarkdownDescription: "Let servers go back to an older version, where the bundle is older than what is on them (default `false`: the plan is refused). " +
+			"It is for restoring an older release, whose programs may not be able to read what the newer ones have written: see [Upgrading](guides/upgrade.md)."},
 		"bundle_from_master": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether workers take the bundle from a master (default `true`), over TCP port 10261, which is open on it while an apply adds or upgrades workers. " +
 			"Who cannot reach it there is sent the bundle, as all are with `false`."},
 		"bundle_public_key": schema.StringAttribute{Optional: true,

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/provider/model"
 )
 
 // Owners are the servers of all clusters and pools that one run plans: a server in
@@ -62,6 +63,17 @@ func (o Owner) besides(other Owner) string {
 		return "another " + o.String()
 	}
 	return o.String()
+}
+
+// Plans reports whether the run plans the cluster itself: its masters will have what the
+// run gives to servers before its pools are touched, which depend on it.
+func (x *Owners) Plans(c spec.Connection) bool {
+	if len(c.Masters) == 0 {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.of["address "+c.Masters[0].Address] == OwnerIn(c, model.KindCluster, c.ClusterName)
 }
 
 // Add refuses addresses and, once it is known which cluster it is, names that another

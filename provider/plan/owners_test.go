@@ -56,3 +56,24 @@ func TestAServerHasOneOwner(t *testing.T) {
 		})
 	}
 }
+
+func TestAClusterThatTheRunPlans(t *testing.T) {
+	one := func(address string) spec.Connection {
+		return spec.Connection{ClusterName: "a", Masters: []spec.Host{at("m1", address)}}
+	}
+	var owners Owners
+	var diags diag.Diagnostics
+	c := one("192.0.2.1")
+	owners.Add(OwnerIn(c, "pool", "workers"), "hosts", []spec.Host{at("w1", "192.0.2.8")}, &diags)
+	if owners.Plans(c) {
+		t.Error("it is planned with its pool")
+	}
+	owners.Add(OwnerIn(spec.Connection{}, "cluster", "a"), "masters", c.Masters, &diags)
+	if owners.Plans(c) {
+		t.Error("it is planned before it is known which it is")
+	}
+	owners.Add(OwnerIn(c, "cluster", "a"), "masters", c.Masters, &diags)
+	if !owners.Plans(c) || owners.Plans(one("192.0.2.2")) || owners.Plans(one("192.0.2.8")) || owners.Plans(spec.Connection{}) || diags.HasError() {
+		t.Error("it is not told from others", diags)
+	}
+}

@@ -3,10 +3,12 @@ package dns
 import (
 	"bufio"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -36,8 +38,11 @@ func Corefile(cfg config.DNSConfig, upstreams []string) string {
 }
 
 // Upstreams resolves the configured list: a resolv.conf path stands for the name
-// servers it lists, which may be none.
-func Upstreams(configured []string) []string {
+// servers it lists, which may be none. The server runs on the host's network, where a
+// loopback address is a resolver of the host and as good as any. It is no upstream of its
+// own: where a host has cluster DNS among its resolvers, queries would go round in a
+// circle, and CoreDNS ends at the first that it sees come back.
+func Upstreams(configured []string, own addr.IPs) []string {
 	var out []string
 	for _, u := range configured {
 		if !strings.HasPrefix(u, "/") {
@@ -46,7 +51,16 @@ func Upstreams(configured []string) []string {
 		}
 		out = append(out, nameservers(u)...)
 	}
-	return out
+	return slices.DeleteFunc(out, func(u string) bool { return isOwn(u, own) })
+}
+
+// isOwn reports whether an upstream, with its port or without, is one of the addresses.
+func isOwn(upstream string, own addr.IPs) bool {
+	if at, err := netip.ParseAddrPort(upstream); err == nil {
+		return at.Port() == 53 && slices.Contains(own, at.Addr().Unmap())
+	}
+	ip, err := netip.ParseAddr(upstream)
+	return err == nil && slices.Contains(own, ip.Unmap())
 }
 
 func nameservers(path string) []string {

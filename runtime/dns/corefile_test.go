@@ -35,8 +35,20 @@ func TestUpstreams(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# comment\nsearch example.org\nnameserver 192.0.2.1\nnameserver 192.0.2.2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := Upstreams([]string{file, "192.0.2.3:5353", "/does/not/exist"})
+	got := Upstreams([]string{file, "192.0.2.3:5353", "/does/not/exist"}, cfg.Addresses)
 	if want := []string{"192.0.2.1", "192.0.2.2", "192.0.2.3:5353"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A host's own resolver is asked at its loopback address; cluster DNS is not to ask itself.
+func TestAServerIsNotItsOwnUpstream(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(file, []byte("nameserver 10.96.0.10\nnameserver 127.0.0.53\nnameserver ::ffff:10.96.0.10\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := Upstreams([]string{"10.96.0.10", "10.96.0.10:53", "10.96.0.10:5353", file}, cfg.Addresses)
+	if want := []string{"10.96.0.10:5353", "127.0.0.53"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -44,7 +44,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	rest := rest.CopyConfig(s.client.REST)
 	register(rest)
-	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams))
+	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams, s.cfg.Addresses))
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
 	if err != nil {
 		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Addresses, err)

@@ -191,7 +191,10 @@ func (k *Kubelet) workerConfig(allocatable corev1.ResourceList, cpus int, sysctl
 		},
 		Files: podfiles.Files{
 			Layout: k.layout, NodeName: k.cfg.NodeName, ClusterDNS: addr.IPs(k.cfg.ClusterDNS).Strings(), ClusterDomain: k.cfg.ClusterDomain,
-			HostResolv: "/etc/resolv.conf", HostHosts: "/etc/hosts",
+			HostResolv: "/etc/resolv.conf", HostResolved: "/run/systemd/resolve/resolv.conf", HostHosts: "/etc/hosts",
+			Warn: func(pod *corev1.Pod, message string) {
+				events.Event(pod, corev1.EventTypeWarning, "DNSConfigForming", message)
+			},
 		},
 		Prober: prober.NewManager(probe.Prober{Runtime: runtime}, events), Hooks: lifecycle.Runner{Runtime: runtime},
 		PodAdmission: k.admission(sysctls, runtime.Features()), Admission: admit.Chain{k.devices, admit.PodCount{}, admit.NodeResources{}, admit.NodePorts{}},

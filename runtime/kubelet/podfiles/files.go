@@ -21,13 +21,21 @@ type Files struct {
 	NodeName      string
 	ClusterDNS    []string
 	ClusterDomain string
-	// HostResolv and HostHosts are the server's own files.
-	HostResolv, HostHosts string
+	// HostResolv and HostHosts are the server's own files. HostResolved is that of
+	// systemd-resolved, where it runs: it has the resolvers for which the stub in
+	// HostResolv stands. They are read for each pod anew, for they change.
+	HostResolv, HostResolved, HostHosts string
+	// Warn is told what is not right with the files of a pod that were written; may be nil.
+	Warn func(pod *corev1.Pod, message string)
 }
 
 // Write writes the files of a pod with those addresses.
 func (f Files) Write(pod *corev1.Pod, ips []string) error {
 	resolv, err := readIfThere(f.HostResolv)
+	if err != nil {
+		return err
+	}
+	resolved, err := readIfThere(f.HostResolved)
 	if err != nil {
 		return err
 	}
@@ -39,15 +47,20 @@ func (f Files) Write(pod *corev1.Pod, ips []string) error {
 	if err != nil {
 		return err
 	}
+	etc := parseResolver(resolv)
+	dns := podResolver(pod, f.ClusterDNS, f.ClusterDomain, hostResolver(pod, etc, parseResolver(resolved)))
 	for at, content := range map[string]string{
 		"/etc/hosts":       hostsFile(pod, ips, Hostname(pod, f.NodeName), f.ClusterDomain, hosts),
 		"/etc/hostname":    name + "\n",
-		"/etc/resolv.conf": podResolver(pod, f.ClusterDNS, f.ClusterDomain, parseResolver(resolv)).String(),
+		"/etc/resolv.conf": dns.String(),
 	} {
 		file := filepath.Join(f.Layout.Pod(string(pod.UID)), atContainer[at])
 		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 			return fmt.Errorf("write %s of pod %s/%s: %w", at, pod.Namespace, pod.Name, err)
 		}
+	}
+	if why := unserved(f.HostResolv+" or "+f.HostResolved, dns, etc); why != "" && f.Warn != nil {
+		f.Warn(pod, why)
 	}
 	return nil
 }
