@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	semver "k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/gantry-run/gantry/bootstrap/bundle"
 	"github.com/gantry-run/gantry/bootstrap/bundle/archive"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -20,7 +23,10 @@ import (
 // upgrade applies a bundle of another version: every process of ours starts from
 // its program, no container does, and the application answers all along.
 func (f *Flow) upgrade(ctx context.Context, dir string) error {
-	const version = "9.9.9"
+	version, err := laterPatch(f.tools.Bundle)
+	if err != nil {
+		return err
+	}
 	// A worker that came back bare has no image, and its pods wait long by now.
 	if err := f.Cluster.ImportImage(ctx, f.Workers...); err != nil {
 		return err
@@ -78,6 +84,20 @@ func (f *Flow) upgrade(ctx context.Context, dir string) error {
 		return err
 	}
 	return f.Unchanged(ctx)
+}
+
+// laterPatch is the next patch version after the bundle's: the provider refuses one of a
+// later minor.
+func laterPatch(file string) (string, error) {
+	b, err := bundle.Open(file)
+	if err != nil {
+		return "", err
+	}
+	v, err := semver.ParseSemantic(b.Version)
+	if err != nil {
+		return "", fmt.Errorf("the version of %s: %w", file, err)
+	}
+	return v.WithPatch(v.Patch() + 1).String(), nil
 }
 
 // otherBundle packs the programs again, under another version and with a gantry
