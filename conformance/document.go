@@ -15,6 +15,8 @@ func document(sets []part, version string) string {
 
 Written by `+"`make conformance`"+`: the conformance specs of Kubernetes' own suite (`+"`k8s.io/kubernetes/test/e2e`"+` %s, its own time-outs), against one master and two workers with the default configuration. The generic set is what of the other specs runs on any cluster (`+"`make conformance SETS=generic`"+`).
 
+It is a record of the day in the last column, with the error of each spec as it was then. What is served now is in [kubernetes.md](kubernetes.md).
+
 | set | passed | failed | skipped | all | run on |
 |---|---|---|---|---|---|
 `, version)

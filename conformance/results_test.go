@@ -73,7 +73,7 @@ func TestNames(t *testing.T) {
 func TestDocument(t *testing.T) {
 	at := time.Date(2026, 2, 3, 23, 0, 0, 0, time.UTC)
 	text := document([]part{{"parallel", at, read(t)}, {"serial", time.Time{}, nil}}, "v1.2.3")
-	for _, want := range []string{"v1.2.3", "| parallel | 1 | 2 | 1 | 4 | 2026-02-03 |", "| serial | | | | | not run |", `| [sig-a] breaks | failed | expected a \| b |`, `needs \| more | skipped`} {
+	for _, want := range []string{"v1.2.3", "| parallel | 1 | 2 | 1 | 4 | 2026-02-03 |", "| serial | | | | | not run |", `| [sig-a] breaks | failed | expected a \| b |`, `needs \| more | skipped`, "[kubernetes.md](kubernetes.md)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -260,39 +261,59 @@ func runTerraform(t *testing.T, server func() (tfprotov6.ProviderServer, error),
 // runIn does so in a directory, whose state it keeps.
 func runIn(t *testing.T, dir string, server func() (tfprotov6.ProviderServer, error), args ...string) (string, error) {
 	t.Helper()
+	// By the name that is taken where a configuration gives none, and by its own.
+	reattach, stop := serve(t, server, unnamed(), named)
+	defer stop()
+	if out, err := runCLI(t, dir, []string{reattach}, "init", "-no-color", "-input=false"); err != nil {
+		return out, err
+	}
+	return runCLI(t, dir, []string{reattach}, args...)
+}
+
+// named is the provider's name in a configuration that gives one.
+const named = "registry.terraform.io/gantry-run/gantry"
+
+// unnamed is what the CLI takes where a configuration gives none.
+func unnamed() string {
+	return cmp.Or(os.Getenv("TF_ACC_PROVIDER_HOST"), "registry.terraform.io") + "/hashicorp/gantry"
+}
+
+// serve runs the provider in this process until it is stopped; by the environment
+// variable that is returned the CLI takes it for the provider of these names.
+func serve(t *testing.T, server func() (tfprotov6.ProviderServer, error), names ...string) (string, func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	reattach, closed := make(chan *plugin.ReattachConfig), make(chan struct{})
-	address := "registry.terraform.io/hashicorp/gantry"
-	if h := os.Getenv("TF_ACC_PROVIDER_HOST"); h != "" {
-		address = h + "/hashicorp/gantry"
-	}
 	s, err := server()
 	if err != nil {
 		t.Fatal(err)
 	}
-	go tf6server.Serve(address, func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), //nolint:errcheck // seen as no answer
+	go tf6server.Serve(names[0], func() tfprotov6.ProviderServer { return s }, tf6server.WithDebug(ctx, reattach, closed), //nolint:errcheck // seen as no answer
 		tf6server.WithGoPluginLogger(hclog.NewNullLogger()), tf6server.WithLoggingSink(t), tf6server.WithoutLogStderrOverride())
-	defer func() { cancel(); <-closed }()
+	stop := func() { cancel(); <-closed }
 	to := <-reattach
-	way := map[string]any{
-		"Protocol": string(to.Protocol), "ProtocolVersion": to.ProtocolVersion, "Pid": to.Pid, "Test": true,
-		"Addr": map[string]string{"Network": to.Addr.Network(), "String": to.Addr.String()},
-	}
-	// By the name that is taken where a configuration gives none, and by its own.
-	env, err := json.Marshal(map[string]any{address: way, "registry.terraform.io/gantry-run/gantry": way})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out string
-	for _, argv := range [][]string{{"init", "-no-color", "-input=false"}, args} {
-		cmd := exec.CommandContext(ctx, os.Getenv("TF_ACC_TERRAFORM_PATH"), argv...)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TF_REATTACH_PROVIDERS="+string(env))
-		data, err := cmd.CombinedOutput()
-		if out = plain(string(data)); err != nil {
-			return out, err
+	ways := map[string]any{}
+	for _, name := range names {
+		ways[name] = map[string]any{
+			"Protocol": string(to.Protocol), "ProtocolVersion": to.ProtocolVersion, "Pid": to.Pid, "Test": true,
+			"Addr": map[string]string{"Network": to.Addr.Network(), "String": to.Addr.String()},
 		}
 	}
-	return out, nil
+	env, err := json.Marshal(ways)
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	return "TF_REATTACH_PROVIDERS=" + string(env), stop
+}
+
+// runCLI runs a command of terraform in a directory, and returns what it printed, plainly.
+func runCLI(t *testing.T, dir string, env []string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	data, err := cmd.CombinedOutput()
+	return plain(string(data)), err
 }
 
 // plain undoes the wrapping and framing of diagnostics.

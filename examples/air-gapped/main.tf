@@ -1,6 +1,6 @@
-# Servers without a way to the internet, and a machine for Terraform that has none
-# either: all that is installed is in the bundle, the provider comes from a directory
-# (see cli.tfrc), and the servers' keys are vouched for by a file.
+# Servers without internet access, and a machine for Terraform without it: everything
+# that is installed is in the bundle, the provider comes from a directory (see cli.tfrc),
+# and the servers' host keys are verified against a known_hosts file.
 
 terraform {
   required_version = ">= 1.11"

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "ssh" {
-  description = "How the servers are logged in to."
+  description = "SSH login to the servers."
   type = object({
     user             = optional(string)
     private_key_file = optional(string)
@@ -13,7 +13,7 @@ variable "ssh" {
 }
 
 variable "jump_hosts" {
-  description = "The way to the servers: one bastion, or several in the order in which they are passed."
+  description = "Jump hosts to the servers: one bastion, or several in the order in which they are passed."
   type = list(object({
     address          = string
     host_key         = string

@@ -1,5 +1,5 @@
-# Three masters: any one may be lost, and the API goes on. Workers from a map, as
-# in quickstart.
+# Three masters: any one may be lost, and the API stays up. Workers from a map, as in
+# quickstart.
 
 terraform {
   required_version = ">= 1.11"

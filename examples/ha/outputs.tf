@@ -1,5 +1,5 @@
 output "endpoints" {
-  description = "Where the API is served."
+  description = "URLs of the API."
   value       = gantry_cluster.this.endpoints
 }
 
@@ -9,7 +9,7 @@ output "kubeconfig" {
 }
 
 output "nodes" {
-  description = "How every server stands."
+  description = "State of every server."
   value = {
     for name, s in merge(gantry_cluster.this.status, gantry_node_pool.workers.status) : name => s.state
   }

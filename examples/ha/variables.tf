@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "ssh" {
-  description = "How the servers are logged in to."
+  description = "SSH login to the servers."
   type = object({
     user             = optional(string)
     private_key_file = optional(string)

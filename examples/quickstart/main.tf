@@ -1,5 +1,5 @@
 # One master, and workers from a map: add a key and apply, and that server joins;
-# remove one, and it is drained and left bare.
+# remove one and apply, and it is drained, removed and left bare.
 
 terraform {
   required_version = ">= 1.11"

@@ -1,4 +1,4 @@
-# One server that is master and worker at once: for a start, a test or an edge.
+# One server that is master and worker at once: for a first try, for tests, or at the edge.
 
 terraform {
   required_version = ">= 1.11"
