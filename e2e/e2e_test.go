@@ -23,7 +23,7 @@ import (
 // would not see: a second apply, each process killed, secrets looked for.
 func TestLife(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	served := soon(f.served)
 
 	step("apply", f.Apply)
