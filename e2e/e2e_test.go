@@ -110,14 +110,13 @@ func (f *Flow) secondApply(ctx context.Context) error {
 			return fmt.Errorf("host %s was touched:\nbefore\n%s\nafter\n%s", n, before[n], after[n])
 		}
 	}
-	again, err := f.Cluster.Pods(ctx)
-	if err != nil {
+	return soon(func(ctx context.Context) error { // a restart of a container would stay to be seen
+		again, err := f.Cluster.Pods(ctx)
+		if err == nil && !slices.Equal(pods, again) {
+			err = fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, again)
+		}
 		return err
-	}
-	if !slices.Equal(pods, again) {
-		return fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, again)
-	}
-	return nil
+	})(ctx)
 }
 
 // killEach sends SIGKILL to each process on a master and on a worker. Each must
