@@ -30,7 +30,7 @@ const (
 // having it store anything.
 func TestBadInputIsRefusedByACluster(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-badinput", []string{"master-1"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	step("apply", f.Apply)
 	step(fmt.Sprintf("what no client should send is refused (seed %d)", badInputSeed), f.refusesBadInput)
 	step("the cluster goes on", soon(f.NodesReady))

@@ -23,7 +23,7 @@ import (
 // TestBastion is a cluster whose servers' sshd answers to a bastion alone.
 func TestBastion(t *testing.T) {
 	f := newFlow(t, "bastion", "e2e-bastion", []string{"master-1"}, []string{"worker-1"}, []string{"bastion"})
-	step := stepper(t)
+	step := f.stepper(t)
 	bastion, err := f.Lab.Host("bastion")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ const leafLifetime = 10 * time.Minute
 // notices.
 func TestCertificates(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-certs", []string{"master-1"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	var first map[string]*x509.Certificate
 	var starts map[string]string
 	var pods []Pod

@@ -17,7 +17,7 @@ import (
 func TestClock(t *testing.T) {
 	servers := lab.Options{Name: "e2e-clock", Hosts: []string{"master-1"}, Virtual: []string{"worker-1"}}
 	f := newFlowOn(t, "quickstart", servers, []string{"master-1"}, []string{"worker-1"})
-	step := stepper(t)
+	step := f.stepper(t)
 	step("apply", f.Apply)
 	step("an application comes up", func(ctx context.Context) error { return f.Cluster.Deploy(ctx, "worker-1") })
 	server, err := f.Lab.Host("worker-1")
@@ -70,7 +70,7 @@ func setTick(microseconds int) string {
 // silent, their pods run on, a new one starts, and there is nothing to plan.
 func wrongClock(t *testing.T, f *Flow, host *lab.Host, what, job, command string, before []Pod) {
 	t.Helper()
-	step := stepper(t)
+	step := f.stepper(t)
 	step(what+": the nodes stay Ready, and their pods run on", func(ctx context.Context) error {
 		since, err := f.readySince(ctx)
 		if err != nil {

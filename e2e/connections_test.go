@@ -23,7 +23,7 @@ import (
 // Its user is not root, and its sudo asks for a password.
 func TestConnections(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-connections", []string{"master-1"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	w := f.Workspace
 	const password = "tr0ub4dor and 3 more"
 	files := func(name string) string { return filepath.Join(filepath.Dir(f.Lab.KeyFile()), name) }

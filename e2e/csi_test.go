@@ -138,7 +138,7 @@ func TestCSI(t *testing.T) {
 			s.showSidecars(t)
 		}
 	})
-	step := stepper(t)
+	step := f.stepper(t)
 	step("the sidecars run", s.sidecars)
 	step("the driver registers", s.registers)
 	step("the scheduler is told of the room", s.room)

@@ -55,7 +55,7 @@ func TestDevices(t *testing.T) {
 			d.show(t)
 		}
 	})
-	step := stepper(t)
+	step := f.stepper(t)
 	step("a driver registers", d.registered)
 	step("a pod has a device, and another waits", d.given)
 	step("the kubelet is killed", d.kubeletKilled)

@@ -30,7 +30,7 @@ func TestDiskFull(t *testing.T) {
 	if err := f.override("full", "provider \"gantry\" {\n  node_timeout = \"60s\"\n}\n"); err != nil {
 		t.Fatal(err)
 	}
-	step := stepper(t)
+	step := f.stepper(t)
 	full := func(hosts ...fullDisk) {
 		for _, d := range hosts {
 			step(fmt.Sprintf("%s with %d MB left at %q %s", d.host, d.left>>20, d.step, d.state), func(ctx context.Context) error { return f.fullAt(ctx, d) })

@@ -23,7 +23,7 @@ import (
 // would not see: a second apply, each process killed, secrets looked for.
 func TestLife(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	served := soon(f.served)
 
 	step("apply", f.Apply)
@@ -110,14 +110,13 @@ func (f *Flow) secondApply(ctx context.Context) error {
 			return fmt.Errorf("host %s was touched:\nbefore\n%s\nafter\n%s", n, before[n], after[n])
 		}
 	}
-	again, err := f.Cluster.Pods(ctx)
-	if err != nil {
+	return soon(func(ctx context.Context) error { // a restart of a container would stay to be seen
+		again, err := f.Cluster.Pods(ctx)
+		if err == nil && !slices.Equal(pods, again) {
+			err = fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, again)
+		}
 		return err
-	}
-	if !slices.Equal(pods, again) {
-		return fmt.Errorf("pods changed:\nbefore %v\nafter  %v", pods, again)
-	}
-	return nil
+	})(ctx)
 }
 
 // killEach sends SIGKILL to each process on a master and on a worker. Each must

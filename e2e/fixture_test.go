@@ -47,6 +47,9 @@ func newFlowOn(t *testing.T, example string, servers lab.Options, masters, worke
 		if err := lab.Stop(ctx, servers.Name); err != nil {
 			t.Error(err)
 		}
+		if f != nil { // once more, below all the evidence
+			f.failures.tell(t)
+		}
 	})
 	if f, err = NewFlowOn(testContext(t), tools, example, servers, dir, masters, workers, &log); err != nil {
 		t.Fatal(err)
@@ -88,11 +91,17 @@ func endWhenTold(t *testing.T) {
 // stepper returns a function that does one step of a test's story, logs how long
 // it took, and ends the test where it fails.
 func stepper(t *testing.T) func(name string, do func(context.Context) error) {
+	return (&Flow{}).stepper(t)
+}
+
+// stepper does the same, and has the reason of a failure told last.
+func (f *Flow) stepper(t *testing.T) func(name string, do func(context.Context) error) {
 	ctx := testContext(t)
 	return func(name string, do func(context.Context) error) {
 		t.Helper()
 		start := time.Now()
 		if err := do(ctx); err != nil {
+			f.failures.add(name, err)
 			t.Fatalf("%s: %v", name, err)
 		}
 		t.Logf("%-60s %6.1f s", name, time.Since(start).Seconds())

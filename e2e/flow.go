@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gantry-run/gantry/lab"
@@ -25,6 +26,14 @@ type Flow struct {
 
 	tools Tools
 	show  io.Writer
+	// failures are what is said last of a test that failed.
+	failures failures
+}
+
+// failures are why steps of a test failed, some of them at the same time.
+type failures struct {
+	mu  sync.Mutex
+	why []string
 }
 
 // pool is the address of the workers in examples/quickstart.

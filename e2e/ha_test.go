@@ -22,7 +22,7 @@ import (
 // back, one is taken out and put in again, one is lost for good and replaced.
 func TestMasters(t *testing.T) {
 	f := newFlow(t, "ha", "e2e-ha", []string{"master-1", "master-2", "master-3"}, []string{"worker-1"}, []string{"master-4"})
-	step := stepper(t)
+	step := f.stepper(t)
 	var lost string
 
 	step("apply three masters and a worker", f.Apply)

@@ -35,7 +35,7 @@ var capabilities = map[config.Component]string{
 // each may write and see, and that what it keeps is read by nobody else.
 func TestHostsHoldWhatProcessesMay(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-hardening", []string{"master-1", "master-2"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	key := newSigningKey(t)
 	step("a bundle that is not signed is refused before a server is reached", func(ctx context.Context) error { return f.refusesUnsigned(ctx, key) })
 	step("apply a signed one", func(ctx context.Context) error {

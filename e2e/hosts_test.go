@@ -19,7 +19,7 @@ import (
 // contact, a terraform that is killed again and again, and servers that fail.
 func TestTrouble(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-trouble", []string{"master-1"}, []string{"worker-1", "worker-2"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	w := f.Workspace
 	w.User, w.TrustFirst = lab.User, true
 	if err := w.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {

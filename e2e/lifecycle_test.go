@@ -20,7 +20,7 @@ import (
 // middle of them: two at once, cuts, drift, changed settings, budgets.
 func TestLifecycle(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-lifecycle", []string{"master-1"}, []string{"worker-1"}, []string{"worker-2"})
-	step := stepper(t)
+	step := f.stepper(t)
 
 	step("apply", f.Apply)
 	step("of two applies at once, one is refused and told by whom", func(ctx context.Context) error { return f.twoAtOnce(ctx, t.TempDir()) })

@@ -112,7 +112,7 @@ func TestOperators(t *testing.T) {
 					t.Logf("removed: %v", a.remove(context.WithoutCancel(ctx)))
 				}
 			})
-			step := stepper(t)
+			step := f.stepper(t)
 			step("read", a.read)
 			before, err := f.trace(ctx)
 			if err != nil {

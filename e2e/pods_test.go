@@ -90,6 +90,7 @@ func (p *pods) run(t *testing.T, name string, do func(context.Context) error) {
 	passed := t.Run(name, func(t *testing.T) {
 		start := time.Now()
 		if err := do(testContext(t)); err != nil {
+			p.failures.add(name, err)
 			t.Error(err)
 		}
 		t.Logf("%.1f s", time.Since(start).Seconds())

@@ -24,7 +24,7 @@ func TestReleases(t *testing.T) {
 	masters, workers := []string{"master-1"}, []string{"worker-1", "worker-2"}
 	f := newFlowOn(t, "quickstart", lab.Options{Name: "e2e-releases", Hosts: append(masters, workers...), Releases: releases}, masters, workers)
 	f.Workspace.User, f.Workspace.TrustFirst = lab.User, true
-	step := stepper(t)
+	step := f.stepper(t)
 	served := soon(f.served)
 
 	step("apply", f.Apply)

@@ -23,7 +23,7 @@ func TestReturn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := stepper(t)
+	step := f.stepper(t)
 	step("apply", f.Apply)
 	step("a worker loses power", worker.PowerCut)
 	step("it is taken out, and the apply says what holds of it", func(ctx context.Context) error {

@@ -48,7 +48,7 @@ variable "secret" {
 // secrets that are on them or were given to the provider.
 func TestSecretsStayWhereTheyLive(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-secrets", []string{"master-1", "master-2"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	w := f.Workspace
 	w.User = lab.User
 	secrets := map[string][]byte{"SSH password": []byte("Zq7" + fmt.Sprintf("%x", time.Now().UnixNano()) + "wX"), "SSH passphrase": []byte("mirror-lantern-orchid-42")}

@@ -59,7 +59,7 @@ func TestStorage(t *testing.T) {
 			s.show(t)
 		}
 	})
-	step := stepper(t)
+	step := f.stepper(t)
 	step("a set's claims are bound", s.bound)
 	step("their data outlives the pods", s.podsDeleted)
 	step("kubelets are killed", s.kubeletsKilled)

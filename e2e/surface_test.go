@@ -19,7 +19,7 @@ import (
 // renamed, the state is lost, and the cluster is taken up again from a master.
 func TestSurface(t *testing.T) {
 	f := newFlow(t, "quickstart", "e2e-surface", []string{"master-1"}, []string{"worker-1"}, []string{"bare-1"})
-	step := stepper(t)
+	step := f.stepper(t)
 	w := f.Workspace
 	w.TrustFirst = true
 	var before map[string]string

@@ -19,7 +19,7 @@ import (
 // the snapshot of one, on bare servers, while the pods on the workers run on.
 func TestRestore(t *testing.T) {
 	f := newFlow(t, "ha", "e2e-restore", []string{"master-1", "master-2", "master-3"}, []string{"worker-1", "worker-2"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	var program, saved []byte
 	var before map[string]string
 
@@ -127,7 +127,7 @@ func TestRestore(t *testing.T) {
 // so wherever somebody looks, and the next apply replaces it.
 func TestLostMember(t *testing.T) {
 	f := newFlow(t, "ha", "e2e-member", []string{"master-1", "master-2", "master-3"}, []string{"worker-1"}, nil)
-	step := stepper(t)
+	step := f.stepper(t)
 	step("apply three masters and a worker", f.Apply)
 
 	const stop, start = "systemctl stop gantry-etcd && cd " + config.StateDir + " && ", " && systemctl start --no-block gantry-etcd"

@@ -15,7 +15,7 @@ import (
 func TestVirtual(t *testing.T) {
 	masters, workers := []string{"master-1"}, []string{"worker-1"}
 	f := newFlowOn(t, "quickstart", lab.Options{Name: "e2e-virtual", Hosts: masters, Virtual: workers}, masters, workers)
-	step := stepper(t)
+	step := f.stepper(t)
 	step("apply", f.Apply)
 	step("the plan is empty", f.Unchanged)
 	if err := f.Cluster.ImportImage(t.Context(), workers...); err != nil {

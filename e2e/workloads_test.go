@@ -42,6 +42,7 @@ func TestWorkloads(t *testing.T) {
 				t.Parallel()
 				start := time.Now()
 				if err := s.do(testContext(t)); err != nil {
+					f.failures.add(s.name, err)
 					t.Error(err)
 				}
 				t.Logf("%.1f s", time.Since(start).Seconds())
@@ -49,7 +50,7 @@ func TestWorkloads(t *testing.T) {
 		}
 	})
 	if !t.Failed() {
-		step := stepper(t)
+		step := f.stepper(t)
 		step("a server leaves, and its daemon pod holds nobody up", w.shrink)
 		step("no budget keeps the cluster from being destroyed", w.lastPool)
 	}

@@ -5,5 +5,6 @@
 //
 // Everything a lab makes is found again from its directory and from the names
 // of its cgroups and links, so a crashed run leaves nothing that the next start
-// (or [Clean]) does not take away. It imports nothing of ours.
+// (or [Sweep], which leaves what somebody has) does not take away. It imports nothing
+// of ours.
 package lab

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -67,7 +68,9 @@ func up(ctx context.Context, tools e2e.Tools, dir string) error {
 	var f *e2e.Flow
 	return tell(ctx, []chapter{
 		{"Three bare servers: sshd, systemd and nothing else", func(ctx context.Context) error {
-			f, err = e2e.NewFlow(ctx, tools, labName, dir, []string{"master-1"}, []string{"worker-1", "worker-2"}, os.Stdout)
+			masters, workers := []string{"master-1"}, []string{"worker-1", "worker-2"}
+			servers := lab.Options{Name: labName, Hosts: slices.Concat(masters, workers), Keep: true} // until `demo down`
+			f, err = e2e.NewFlowOn(ctx, tools, "quickstart", servers, dir, masters, workers, os.Stdout)
 			return err
 		}},
 		{"terraform apply: master and worker processes installed, nodes Ready", func(ctx context.Context) error {
@@ -80,13 +83,15 @@ func up(ctx context.Context, tools e2e.Tools, dir string) error {
 			return f.Cluster.Show(ctx, "get", "nodes,pods,services", "-o", "wide")
 		}},
 		{"The Service by DNS name, from a pod on each worker: served mostly by its own node", func(ctx context.Context) error {
-			return f.Cluster.ServedByOwnNode(ctx, f.Workers...)
+			return e2e.Eventually(ctx, 20*time.Second, func(ctx context.Context) error { return f.Cluster.ServedByOwnNode(ctx, f.Workers...) })
 		}},
 		{"The Service by cluster IP from each server, and by node port", func(ctx context.Context) error {
-			if err := f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...); err != nil {
-				return err
-			}
-			return f.Cluster.AnswersByNodePort(ctx, f.Nodes()...)
+			return e2e.Eventually(ctx, 20*time.Second, func(ctx context.Context) error {
+				if err := f.Cluster.AnswersByClusterIP(ctx, f.Nodes()...); err != nil {
+					return err
+				}
+				return f.Cluster.AnswersByNodePort(ctx, f.Nodes()...)
+			})
 		}},
 		{"kubectl logs and kubectl exec", func(ctx context.Context) error {
 			pods, err := f.Cluster.Pods(ctx)
