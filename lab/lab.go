@@ -32,7 +32,7 @@ type Lab struct {
 	Release  string            `json:"release,omitempty"`
 	Releases map[string]string `json:"releases,omitempty"`
 
-	// owner is the descriptor that holds the lock of its owner, in the process that started it.
+	// owner is the descriptor of its owner's lock, in the process that started it.
 	owner int
 }
 
@@ -123,7 +123,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		return nil, errors.Join(err, Stop(cleanup, o.Name))
 	}
 	if o.Keep {
-		return l, l.keep()
+		return l, keep(l.dir())
 	}
 	return l, nil
 }
