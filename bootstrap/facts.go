@@ -25,7 +25,7 @@ type HostFacts struct {
 	Findings []preflight.Finding
 }
 
-// Facts asks a server what it is, and what stands against its becoming a master or
+// Facts asks a server what it is, and which preflight checks it fails as a master or
 // a worker whose volumes lie in the directory storage, "" for the default one. Nothing is
 // changed.
 func (e *Engine) Facts(ctx context.Context, h spec.Host, master bool, storage string) (HostFacts, error) {

@@ -14,8 +14,8 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/workers"
 )
 
-// PreflightCluster looks at masters that are to be new and returns, by name, what
-// stands against each. Leaving are those that the cluster has and will not have. It
+// PreflightCluster looks at masters that are to be new and returns, by name, which
+// preflight checks each fails. Leaving are those that the cluster has and will not have. It
 // changes nothing; ctx bounds it.
 func (e *Engine) PreflightCluster(ctx context.Context, want spec.Cluster, names []string, leaving []spec.Host) map[string]error {
 	wanted := map[string]spec.Node{}

@@ -87,7 +87,7 @@ func TestPreflightOfACutCreateAndOfHostsOutOfReach(t *testing.T) {
 	}
 	w.hosts["m1"].Reconnect()
 	if got := w.engine.PreflightCluster(t.Context(), w.cluster(), []string{"m1"}, nil); len(got) > 0 {
-		t.Errorf("what a cut create left stands against it: %v", got)
+		t.Errorf("what a cut create left fails preflight: %v", got)
 	}
 	w.engine.Connect = func(ctx context.Context, h spec.Host) (host.Host, error) { <-ctx.Done(); return nil, ctx.Err() }
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

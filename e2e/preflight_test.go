@@ -59,8 +59,8 @@ func TestPreflight(t *testing.T) {
 	run(worker, fmt.Sprintf(hold, 10250)+" && mount -t tmpfs -o size=1m tmpfs /opt"+
 		" && ip link add vx0 type vxlan id 7 dev host0 dstport 8472 && ip link set vx0 up && hostname master-1")
 	run(master, fmt.Sprintf(hold, 6443))
-	ofMaster := []string{"Host master-1 would be refused as it is", "port 6443, which the API server needs, is in use"}
-	ofWorker := []string{"Host worker-1 would be refused as it is", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt",
+	ofMaster := []string{"Host master-1 fails preflight checks", "port 6443, which the API server needs, is in use"}
+	ofWorker := []string{"Host worker-1 fails preflight checks", "port 10250, which the kubelet needs, is in use", "1 MB are free under /opt",
 		"UDP port 8472, which the pod network needs, is in use"}
 
 	terraform(false, slices.Concat(ofWorker, ofMaster), "plan", "-input=false", "-no-color")

@@ -215,7 +215,7 @@ func TestSecretsStayWhereTheyLive(t *testing.T) {
 		for place, data := range where {
 			size += len(data)
 			if found := s.in(data); len(found) > 0 {
-				t.Errorf("%s: found %v", place, found)
+				t.Errorf("%s: a secret was found: %v", place, found)
 			}
 		}
 		t.Logf("    searched %d places, %.1f MB, for %d secrets", len(where), float64(size)/1e6, len(secrets))

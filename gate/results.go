@@ -135,6 +135,9 @@ func (r *reader) text(line string) {
 	}
 	m := ends.FindStringSubmatch(line)
 	if m == nil {
+		if tells.MatchString(line) {
+			r.printed[r.current] = nil // it says it once more, after the evidence
+		}
 		if words := r.printed[r.current]; len(words) > 0 && len(words) < mostLines || complains(line) && len(words) == 0 {
 			r.printed[r.current] = append(words, line)
 		}
@@ -147,21 +150,22 @@ func (r *reader) text(line string) {
 // complains says whether a line of a test binary is one in which a test fails, by what
 // the tests on servers print: a log's line is a step's with its seconds.
 func complains(line string) bool {
-	if strings.HasPrefix(line, "panic: ") || strings.Contains(line, "a step fails: ") {
-		return true
-	}
-	return says.MatchString(line) && !logs.MatchString(line)
+	return strings.HasPrefix(line, "panic: ") || says.MatchString(line) && !logs.MatchString(line)
 }
 
 var (
-	says = regexp.MustCompile(`^\s+\w+_test\.go:\d+: `)
-	logs = regexp.MustCompile(`_test\.go:\d+: .*(\d\.\d s|terraform is .*)$`)
+	tells = regexp.MustCompile(`^\s+\w+_test\.go:\d+: Test\S* failed: `)
+	says  = regexp.MustCompile(`^\s+\w+_test\.go:\d+: `)
+	logs  = regexp.MustCompile(`_test\.go:\d+: .*(\d\.\d s|terraform is .*)$`)
 )
 
 // reason is a failing test's own word for why.
 func (r *reader) reason(of result) string {
 	for _, line := range r.printed[of.String()] {
 		line = strings.TrimSpace(line)
+		if m := tells.FindString("\t" + line); m != "" {
+			return strings.TrimSpace(("\t" + line)[len(m):])
+		}
 		if m := says.FindString("\t" + line); m != "" {
 			return strings.TrimSpace(("\t" + line)[len(m):])
 		}

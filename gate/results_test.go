@@ -54,16 +54,18 @@ func TestResults(t *testing.T) {
 			input: `=== RUN   TestLife
     fixture_test.go:35: terraform is /usr/bin/terraform
     e2e_test.go:42: apply                                       9.1 s
-    e2e_test.go:43: a step fails: serve: nobody answers
+    e2e_test.go:43: searched 3 places
+    e2e_test.go:43: serve: nobody answers
     fixture_test.go:40: host master-1 (<nil>):
         --- FAIL: of a journal
+    failures_test.go:19: TestLife/part failed: serve: nobody answers
 --- FAIL: TestLife (12.34s)
     --- FAIL: TestLife/part (1.00s)
 === RUN   TestOther
 --- SKIP: TestOther (0.00s)
 FAIL`,
 			want:   []string{"failed e2e.TestLife", "skipped e2e.TestOther"},
-			reason: map[string]string{"e2e.TestLife": "a step fails: serve: nobody answers"},
+			reason: map[string]string{"e2e.TestLife": "serve: nobody answers"},
 		},
 		"a test on servers that is killed": {
 			reads: testText,
@@ -98,7 +100,7 @@ func TestWhatIsNotTriedAgain(t *testing.T) {
 		"panic: runtime error: invalid memory address or nil pointer":         true,
 		"panic: test timed out after 20m0s":                                   false,
 		"fatal error: all goroutines are asleep - deadlock!":                  true,
-		"    x_test.go:3: a step fails: destroy: host worker-1 is not clean:": true,
+		"    x_test.go:3: destroy: host worker-1 is not clean:": true,
 		"    x_test.go:3: the state holds a key of master-1":                  true,
 		"    x_test.go:3: gantry_node_pool is tainted":                        true,
 		"    x_test.go:3: not within 1m0s: 503 Service Unavailable":           false,

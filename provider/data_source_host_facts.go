@@ -30,7 +30,7 @@ func (*hostFactsDataSource) Metadata(_ context.Context, req datasource.MetadataR
 func (*hostFactsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	str, num := computedString, computedInt
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "What a server is, and what stands against its becoming a node. It is asked over SSH and nothing on it is changed.",
+		MarkdownDescription: "What a server is, and which preflight checks it fails. It is asked over SSH and nothing on it is changed.",
 		Attributes: map[string]schema.Attribute{
 			"address":  schema.StringAttribute{Required: true, MarkdownDescription: "Address that sshd answers on."},
 			"node_ips": schema.ListAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Addresses that other nodes would use, where that is not `address`. One of IPv4; a second family is not supported yet."},
@@ -73,7 +73,7 @@ func (*hostFactsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 				},
 			},
 			"findings": schema.ListNestedAttribute{
-				Computed: true, MarkdownDescription: "What stands against its becoming a node. A server that is one is not judged.",
+				Computed: true, MarkdownDescription: "Preflight checks that the server fails. A server that is a node already is not checked.",
 				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 					"problem": str("What is wrong."), "remedy": str("What to do about it."),
 				}},

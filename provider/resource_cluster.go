@@ -110,7 +110,7 @@ func (*clusterResource) ValidateConfig(ctx context.Context, req resource.Validat
 	}
 	c := m.ConfigSpec(ctx, &resp.Diagnostics)
 	if err := c.Validate(); err != nil {
-		resp.Diagnostics.AddError("The cluster cannot be like this", err.Error())
+		resp.Diagnostics.AddError("Invalid cluster configuration", err.Error())
 	}
 	plan.EvenMasters(len(c.Masters), &resp.Diagnostics)
 }

@@ -82,7 +82,7 @@ func (*nodePoolResource) ValidateConfig(ctx context.Context, req resource.Valida
 		err = p.ValidateIn(model.Connection(ctx, m.Cluster, &resp.Diagnostics))
 	}
 	if err != nil {
-		resp.Diagnostics.AddError("The pool cannot be like this", err.Error())
+		resp.Diagnostics.AddError("Invalid node pool configuration", err.Error())
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if model.DecidesWorkers(ctx, m.Cluster, diags) {
 		c = model.Connection(ctx, m.Cluster, diags)
 		if err := validateIn(ctx, m, c, diags); err != nil {
-			diags.AddError("The pool cannot be like this", err.Error())
+			diags.AddError("Invalid node pool configuration", err.Error())
 		}
 	}
 	if !m.Name.IsUnknown() {

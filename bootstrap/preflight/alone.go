@@ -31,7 +31,7 @@ const (
 // minKernel is the oldest that the node processes are made for.
 var minKernel = [2]int{5, 13}
 
-// alone finds what stands against one server by itself.
+// alone checks one server by itself.
 func alone(s Subject, around Surroundings) []Finding {
 	f := s.Facts
 	var out []Finding

@@ -8,7 +8,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/host"
 )
 
-// storage finds what stands against the directory that is named for volumes: data in it has
+// storage checks the directory that is named for volumes: data in it has
 // to outlive the server's power, and to be no other server's.
 func storage(s Subject) []Finding {
 	path, fs := s.Node.Kubelet.Storage.Path, s.Facts.Storage

@@ -56,7 +56,7 @@ type Surroundings struct {
 	Addresses, Hostnames map[string]string
 }
 
-// Finding is one thing that stands against a server, and what to do about it.
+// Finding is a preflight check that a server fails, and what to do about it.
 type Finding struct {
 	Problem string
 	Remedy  string
@@ -66,7 +66,7 @@ type Finding struct {
 
 func (f Finding) String() string { return f.Problem + ": " + f.Remedy }
 
-// Error is a server with all that stands against it.
+// Error is a server with all preflight checks that it fails.
 type Error struct {
 	Host     string
 	Findings []Finding

@@ -130,12 +130,12 @@ func TestFailuresAreErrorsAndPendingHostsWarnings(t *testing.T) {
 	var diags diag.Diagnostics
 	Failures(report(), &diags)
 	expect(t, diags, "Error: Host w3 is not ready: why\n\n"+otherwise, "Error: Host w4 is not ready: host w4 is drifted: it stopped\n\n"+otherwise,
-		"Warning: Not everything was done: a file stays")
+		"Warning: Not everything could be completed: a file stays")
 	const pending = "\nThe host is marked pending; the next apply takes it up."
 	diags = nil
 	Pending(report(), &diags)
 	expect(t, diags, "Warning: Host w3 is not ready: why\n\n"+otherwise+pending, "Warning: Host w4 is not ready: host w4 is drifted: it stopped\n\n"+otherwise+pending,
-		"Warning: Not everything was done: a file stays")
+		"Warning: Not everything could be completed: a file stays")
 }
 
 func TestADestroySaysHowItEndsAfterAll(t *testing.T) {
@@ -179,7 +179,7 @@ func TestARefreshWarnsOfWhatItDidNotSee(t *testing.T) {
 	Refresh(r, &diags)
 	_, detail := Host("w9", r.Hosts["w9"].Err)
 	expect(t, diags, "Warning: Host w9 could not be observed: "+detail+"\nIts state is kept as it was.",
-		"Warning: Not everything could be looked at: a file stays\nA plan may show no difference where there is one.")
+		"Warning: Not everything could be checked: a file stays\nA plan may show no difference where there is one.")
 }
 
 func TestAnImportWarnsOfHostsOutOfReach(t *testing.T) {
@@ -198,15 +198,15 @@ func TestAPreflightIsNeverAnError(t *testing.T) {
 	}, &diags)
 	_, detail := Host("new", unfit)
 	expect(t, diags,
-		"Warning: Host moved could not be looked at: no route\nWhether it can become a node is seen when the plan is applied.",
-		"Warning: Host new would be refused as it is: "+detail,
+		"Warning: Host moved could not be checked: no route\nWhether it can become a node is seen when the plan is applied.",
+		"Warning: Host new fails preflight checks: "+detail,
 		"Warning: Host pending does not reach every master: pending (192.0.2.1): it does not reach master m2",
-		"Warning: Host z could not be looked at: no route\nWhether it can become a node is seen when the plan is applied.")
+		"Warning: Host z could not be checked: no route\nWhether it can become a node is seen when the plan is applied.")
 }
 
 func TestAPreviewSaysWhatItDoesNotKnow(t *testing.T) {
 	var diags diag.Diagnostics
 	Preview("Pool a", []string{"one", "two"}, nil, &diags)
 	Preview("Pool b", []string{"one"}, errors.New("no route"), &diags)
-	expect(t, diags, "Warning: Pool a: one\ntwo", "Warning: Pool b: one\nMore could not be foreseen: no route")
+	expect(t, diags, "Warning: Pool a: one\ntwo", "Warning: Pool b: one\nMore could not be determined: no route")
 }

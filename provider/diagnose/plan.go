@@ -21,14 +21,14 @@ func Preflight(found map[string]error, diags *diag.Diagnostics) {
 			// A summary of its own: Terraform shows only the first of several warnings
 			// that have one summary, and that must not hide what the apply did.
 			_, detail := Host(name, err)
-			diags.AddWarning(fmt.Sprintf("Host %s would be refused as it is", name), detail)
+			diags.AddWarning(fmt.Sprintf("Host %s fails preflight checks", name), detail)
 			continue
 		}
 		if doubt := (*preflight.Doubt)(nil); errors.As(err, &doubt) {
 			diags.AddWarning(fmt.Sprintf("Host %s does not reach every master", name), doubt.Error())
 			continue
 		}
-		diags.AddWarning(fmt.Sprintf("Host %s could not be looked at", name),
+		diags.AddWarning(fmt.Sprintf("Host %s could not be checked", name),
 			err.Error()+"\nWhether it can become a node is seen when the plan is applied.")
 	}
 }
@@ -37,7 +37,7 @@ func Preflight(found map[string]error, diags *diag.Diagnostics) {
 // could not be looked at is said too.
 func Preview(summary string, found []string, err error, diags *diag.Diagnostics) {
 	if err != nil {
-		found = append(found, fmt.Sprintf("More could not be foreseen: %v", err))
+		found = append(found, fmt.Sprintf("More could not be determined: %v", err))
 	}
 	diags.AddWarning(summary, strings.Join(found, "\n"))
 }

@@ -64,7 +64,7 @@ func Refresh(report bootstrap.Report, diags *diag.Diagnostics) {
 		diags.AddWarning("A certificate ends soon", w)
 	}
 	for _, w := range report.Warnings {
-		diags.AddWarning("Not everything could be looked at", w+"\nA plan may show no difference where there is one.")
+		diags.AddWarning("Not everything could be checked", w+"\nA plan may show no difference where there is one.")
 	}
 }
 
@@ -82,6 +82,6 @@ func each(report bootstrap.Report, add func(summary, detail string), diags *diag
 		add(Host(name, failed[name]))
 	}
 	for _, w := range report.Warnings {
-		diags.AddWarning("Not everything was done", w)
+		diags.AddWarning("Not everything could be completed", w)
 	}
 }

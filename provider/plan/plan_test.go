@@ -173,7 +173,7 @@ func TestVolumesAreNotLostUnasked(t *testing.T) {
 		"not allowed":     {lost, nil, types.BoolValue(false), true, 0, "set allow_volume_loss = true"},
 		"allowed":         {lost, nil, types.BoolValue(true), false, 1, "w1: volume v (1Gi), claim n/c"},
 		"many":            {many, nil, types.BoolNull(), true, 0, "and 5 more"},
-		"who knows":       {nil, errors.New("no master answers"), types.BoolNull(), false, 1, "could not be foreseen: no master answers"},
+		"who knows":       {nil, errors.New("no master answers"), types.BoolNull(), false, 1, "could not be determined: no master answers"},
 		"some, and more?": {lost, errors.New("no"), types.BoolNull(), true, 1, ""},
 	} {
 		var diags diag.Diagnostics

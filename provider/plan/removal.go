@@ -33,7 +33,7 @@ const volumesNamed = 20
 // allowed; then it warns. Where it is not known whether there are any, err is why.
 func LoseVolumes(title string, lost []string, err error, allowed types.Bool, diags *diag.Diagnostics) {
 	if err != nil {
-		diags.AddWarning(title+": volumes on leaving servers are not known", fmt.Sprintf("What data goes with them could not be foreseen: %v", err))
+		diags.AddWarning(title+": volumes on leaving servers are not known", fmt.Sprintf("What data goes with them could not be determined: %v", err))
 	}
 	if len(lost) == 0 {
 		return
