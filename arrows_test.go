@@ -82,7 +82,7 @@ var arrows = map[string][]string{
 	"runtime/apiserver/listener":       {},
 	"runtime/apiserver/flowcontrol":    {"runtime/config"},
 	// The test server joins a store and an API server for other packages' tests.
-	"runtime/apiserver/apitest": {"runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
+	"runtime/apiserver/apitest": {"internal/patience", "internal/ports", "runtime/addr", "runtime/etcd", "runtime/apiserver", "runtime/config", "runtime/client"},
 	"runtime/apiserver/fuzz":    {},
 	"runtime/scheduler":         {"runtime/config", "runtime/client", "runtime/pod", "runtime/process/readiness"},
 	"runtime/scheduler/core":    {"runtime/pod"},
@@ -137,6 +137,10 @@ var arrows = map[string][]string{
 	"runtime/kubelet/token":          {},
 	"runtime/kubelet/userns":         {"runtime/kubelet/container", "runtime/kubelet/poddir"},
 	"runtime/kubelet/volume":         {"runtime/kubelet/container", "runtime/kubelet/csi", "runtime/kubelet/fieldpath", "runtime/kubelet/objects", "runtime/kubelet/podcertificate", "runtime/kubelet/poddir", "runtime/pod"},
+
+	// What tests of all rooms wait by, and listen on.
+	"internal/patience": {},
+	"internal/ports":    {},
 
 	// It knows the others by their names, as make does.
 	"gate":          {},

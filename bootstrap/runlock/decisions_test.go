@@ -149,53 +149,59 @@ func TestWhoIsWaitedFor(t *testing.T) {
 // What the run held once and lost counts for nothing.
 func TestALostMasterIsNoVoice(t *testing.T) {
 	t.Parallel()
-	unreachable := func(context.Context, spec.Host) (host.Host, error) {
-		return nil, &host.Error{Kind: host.ErrUnreachable, Host: "m", Doing: "log in", Err: errors.New("no route to host")}
-	}
-	k := New(Config{Who: "a", Connect: unreachable})
-	k.need = 1
-	k.grants["m1"] = newGrant(record{ttl: k.TTL, holder: k.holder}, unreachable, spec.Host{Name: "m1", Address: "m1"})
-	var nobody *NobodyError
-	if _, _, err := k.Hold(t.Context(), []spec.Host{{Name: "m2", Address: "m2"}}, "x"); !errors.As(err, &nobody) || nobody.LoggedIn || len(nobody.Hosts) != 1 {
-		t.Errorf("with a master that was lost and one that cannot be reached: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		unreachable := func(context.Context, spec.Host) (host.Host, error) {
+			return nil, &host.Error{Kind: host.ErrUnreachable, Host: "m", Doing: "log in", Err: errors.New("no route to host")}
+		}
+		k := New(Config{Who: "a", Connect: unreachable})
+		k.need = 1
+		k.grants["m1"] = newGrant(record{ttl: k.TTL, holder: k.holder}, unreachable, spec.Host{Name: "m1", Address: "m1"})
+		var nobody *NobodyError
+		if _, _, err := k.Hold(t.Context(), []spec.Host{{Name: "m2", Address: "m2"}}, "x"); !errors.As(err, &nobody) || nobody.LoggedIn || len(nobody.Hosts) != 1 {
+			t.Errorf("with a master that was lost and one that cannot be reached: %v", err)
+		}
+	})
 }
 
 func TestAMasterThatIsHeldIsNotAskedAgain(t *testing.T) {
 	t.Parallel()
-	m := answers{text: "granted", taken: &atomic.Int32{}}
-	k := New(Config{Who: "a", TTL: time.Hour, Connect: func(context.Context, spec.Host) (host.Host, error) { return m, nil }})
-	t.Cleanup(k.Close)
-	for range 3 {
-		if _, _, err := k.Hold(t.Context(), []spec.Host{{Name: "m1", Address: "m1"}}, "x"); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		m := answers{text: "granted", taken: &atomic.Int32{}}
+		k := New(Config{Who: "a", TTL: time.Hour, Connect: func(context.Context, spec.Host) (host.Host, error) { return m, nil }})
+		t.Cleanup(k.Close)
+		for range 3 {
+			if _, _, err := k.Hold(t.Context(), []spec.Host{{Name: "m1", Address: "m1"}}, "x"); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if n := m.taken.Load(); n != 1 {
-		t.Errorf("it was asked %d times", n)
-	}
+		if n := m.taken.Load(); n != 1 {
+			t.Errorf("it was asked %d times", n)
+		}
+	})
 }
 
 // A master that cannot be asked, or that learns nothing in time, has found no sign of life.
 func TestNoSignOfLife(t *testing.T) {
 	t.Parallel()
-	g := newGrant(record{}, nil, spec.Host{Name: "m1"})
-	other := spec.Host{Name: "m2", Address: "192.0.2.2"}
-	if g.reaches(t.Context(), other) {
-		t.Error("found without a connection")
-	}
-	dials, release := context.WithCancel(context.Background())
-	t.Cleanup(release)
-	g.host = answers{dials: dials}
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if g.reaches(ended, other) {
-		t.Error("found though nothing answered")
-	}
-	release()
-	if g.reaches(t.Context(), other) {
-		t.Error("found though both ports failed")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := newGrant(record{}, nil, spec.Host{Name: "m1"})
+		other := spec.Host{Name: "m2", Address: "192.0.2.2"}
+		if g.reaches(t.Context(), other) {
+			t.Error("found without a connection")
+		}
+		dials, release := context.WithCancel(context.Background())
+		t.Cleanup(release)
+		g.host = answers{dials: dials}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if g.reaches(ended, other) {
+			t.Error("found though nothing answered")
+		}
+		release()
+		if g.reaches(t.Context(), other) {
+			t.Error("found though both ports failed")
+		}
+	})
 }
 
 // seen is a master that notes what it dials, and reaches one address.
@@ -220,30 +226,32 @@ func (s seen) Dial(_ context.Context, _, address string) (net.Conn, error) {
 
 func TestWhereASignOfLifeIsLookedFor(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct {
-		port    int
-		reached string
-		want    []string // nil: one was reached before all were tried
-	}{
-		"SSH":               {0, "192.0.2.2:22", nil},
-		"SSH elsewhere":     {2222, "192.0.2.2:2222", nil},
-		"the API":           {2222, "192.0.2.2:6443", nil},
-		"nothing":           {0, "", []string{"192.0.2.2:22", "192.0.2.2:6443"}},
-		"nothing elsewhere": {2222, "192.0.2.2:22", []string{"192.0.2.2:2222", "192.0.2.2:6443"}},
-	} {
-		var mu sync.Mutex
-		var dialed []string
-		other := spec.Host{Name: "m2", Address: "192.0.2.2"}
-		other.SSH.Port = tc.port
-		g := newGrant(record{}, nil, spec.Host{Name: "m1"})
-		g.host = seen{reached: tc.reached, mu: &mu, dialed: &dialed}
-		if got := g.reaches(t.Context(), other); got != (tc.want == nil) {
-			t.Errorf("%s: %v", name, got)
+	synctest.Test(t, func(t *testing.T) {
+		for name, tc := range map[string]struct {
+			port    int
+			reached string
+			want    []string // nil: one was reached before all were tried
+		}{
+			"SSH":               {0, "192.0.2.2:22", nil},
+			"SSH elsewhere":     {2222, "192.0.2.2:2222", nil},
+			"the API":           {2222, "192.0.2.2:6443", nil},
+			"nothing":           {0, "", []string{"192.0.2.2:22", "192.0.2.2:6443"}},
+			"nothing elsewhere": {2222, "192.0.2.2:22", []string{"192.0.2.2:2222", "192.0.2.2:6443"}},
+		} {
+			var mu sync.Mutex
+			var dialed []string
+			other := spec.Host{Name: "m2", Address: "192.0.2.2"}
+			other.SSH.Port = tc.port
+			g := newGrant(record{}, nil, spec.Host{Name: "m1"})
+			g.host = seen{reached: tc.reached, mu: &mu, dialed: &dialed}
+			if got := g.reaches(t.Context(), other); got != (tc.want == nil) {
+				t.Errorf("%s: %v", name, got)
+			}
+			mu.Lock()
+			if slices.Sort(dialed); tc.want != nil && !slices.Equal(dialed, tc.want) {
+				t.Errorf("%s: dialed %q", name, dialed)
+			}
+			mu.Unlock()
 		}
-		mu.Lock()
-		if slices.Sort(dialed); tc.want != nil && !slices.Equal(dialed, tc.want) {
-			t.Errorf("%s: dialed %q", name, dialed)
-		}
-		mu.Unlock()
-	}
+	})
 }

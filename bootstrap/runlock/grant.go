@@ -94,7 +94,7 @@ const grace = 2 * time.Second
 // guard runs the process on the master that ends with the connection, and learns
 // by its end that the connection has ended.
 func (g *grant) guard(h host.Host) {
-	c := host.Shell(GuardCommand, guardScript, g.file, g.token, strconv.Itoa(int(grace.Seconds())))
+	c := host.Shell(GuardCommand, guardScript, g.file, g.token, strconv.Itoa(int(g.grace.Seconds())))
 	c.Lasting = true
 	_, err := h.Run(g.life, c)
 	if errors.Is(err, host.ErrPermission) {
@@ -118,7 +118,7 @@ func (g *grant) lose(h host.Host) {
 	if !time.Now().Before(g.until) {
 		return
 	}
-	if end := time.Now().Add(grace / 2); end.Before(g.until) {
+	if end := time.Now().Add(g.grace / 2); end.Before(g.until) {
 		g.until = end
 	}
 	select {
@@ -162,7 +162,7 @@ func (g *grant) maintain(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-g.wake:
-			time.Sleep(grace / 20)
+			time.Sleep(g.grace / 20)
 		}
 		if g.connect() {
 			g.take(ctx)

@@ -50,6 +50,7 @@ type Keeper struct {
 	stop   context.CancelFunc
 	life   context.Context
 	loops  sync.WaitGroup
+	grace  time.Duration // [grace], but in tests on a machine that may be slow
 }
 
 // NewToken returns a token that no other run has.
@@ -70,7 +71,7 @@ func New(c Config) *Keeper {
 	if c.File == "" {
 		c.File = File
 	}
-	return &Keeper{Config: c, grants: map[string]*grant{}, held: map[int]context.CancelCauseFunc{}}
+	return &Keeper{Config: c, grants: map[string]*grant{}, held: map[int]context.CancelCauseFunc{}, grace: grace}
 }
 
 // Hold takes the run lock of the cluster with these masters, or shares it where the
@@ -119,7 +120,7 @@ func (k *Keeper) obtain(ctx context.Context, masters []spec.Host, doing string) 
 	for _, h := range masters {
 		s := k.grants[h.Address]
 		if s == nil {
-			s = newGrant(record{file: k.File, token: k.Token, ttl: k.TTL, holder: k.holder}, k.Connect, h)
+			s = newGrant(record{file: k.File, token: k.Token, ttl: k.TTL, grace: k.grace, holder: k.holder}, k.Connect, h)
 		}
 		if !s.holds() && !slices.Contains(asked, s) {
 			asked = append(asked, s)
@@ -284,7 +285,7 @@ func signOfLife(ctx context.Context, s *grant, granted []*grant) string {
 // judge ends the operations once too few masters renew the run lock: well before a
 // master lets another run in, be it by age or after the grace.
 func (k *Keeper) judge(ctx context.Context) {
-	tick := time.NewTicker(min(k.TTL/15, grace/10))
+	tick := time.NewTicker(min(k.TTL/15, k.grace/10))
 	defer tick.Stop()
 	for {
 		select {

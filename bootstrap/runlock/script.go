@@ -55,6 +55,8 @@ const (
 type record struct {
 	file, token string
 	ttl         time.Duration
+	// grace is how long the record outlives its holder's connection.
+	grace time.Duration
 	// holder is what the record says of the run.
 	holder func() string
 }

@@ -19,11 +19,12 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func tryLogin(t *testing.T, s *hosttest.SSHD, cfg Config) (*Host, error) {
 	t.Helper()
-	cfg.ConnectTimeout = time.Second
+	cfg.ConnectTimeout = patience.Limit
 	h, err := Dial(t.Context(), cfg, target(t, "h1", s))
 	if err == nil {
 		t.Cleanup(func() { h.Close() })
@@ -193,7 +194,7 @@ func TestHostKeyPolicies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			to := target(t, "h1", s)
 			to.HostKey = tc.pinned
-			h, err := Dial(t.Context(), Config{PrivateKey: s.ClientKey, ConnectTimeout: time.Second, HostKeys: tc.policy, KnownHostsFile: tc.file}, to)
+			h, err := Dial(t.Context(), Config{PrivateKey: s.ClientKey, ConnectTimeout: patience.Limit, HostKeys: tc.policy, KnownHostsFile: tc.file}, to)
 			if !errors.Is(err, tc.want) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}

@@ -19,17 +19,11 @@ func (deaf) OpenChannel(string, []byte) (ssh.Channel, <-chan *ssh.Request, error
 
 func TestASessionThatNeverOpensIsGivenUp(t *testing.T) {
 	h := &Host{line: &line{name: "h", client: &ssh.Client{Conn: deaf{}}, connectTimeout: 50 * time.Millisecond, commandTimeout: time.Hour, slots: make(chan struct{}, 1), log: slog.New(slog.DiscardHandler)}, alive: context.Background()}
-	done := make(chan error, 1)
-	go func() {
+	err := within(t, "the session", func() error {
 		_, err := h.Run(context.Background(), host.Command{Argv: []string{"true"}})
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		if !errors.Is(err, host.ErrUnreachable) {
-			t.Errorf("got %v", err)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("it waits for ever")
+		return err
+	})
+	if !errors.Is(err, host.ErrUnreachable) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func TestAConnectionIsSharedUntilItsLastUse(t *testing.T) {
@@ -63,7 +63,7 @@ func TestAConnectionIsSharedUntilItsLastUse(t *testing.T) {
 	default:
 	}
 	hosts[1].Close()
-	waitFor(t, "the connection ends with its last use", func() bool { return s.Connections() == 0 })
+	patience.Until(t, "the connection ends with its last use", func() bool { return s.Connections() == 0 })
 	// Another way to the same host is a connection of its own.
 	for _, by := range []string{"", "profile"} {
 		h, err := shared.Dial(t.Context(), by, cfg, to)
@@ -72,7 +72,7 @@ func TestAConnectionIsSharedUntilItsLastUse(t *testing.T) {
 		}
 		defer h.Close()
 	}
-	waitFor(t, "there are three logins in all", func() bool { return s.Logins() == 3 })
+	patience.Until(t, "there are three logins in all", func() bool { return s.Logins() == 3 })
 }
 
 func TestASharedConnectionThatIsLostIsMadeAnew(t *testing.T) {
@@ -84,7 +84,7 @@ func TestASharedConnectionThatIsLostIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Drop()
-	waitFor(t, "the loss is seen", func() bool { return before.alive.Err() != nil })
+	patience.Until(t, "the loss is seen", func() bool { return before.alive.Err() != nil })
 	after, err := shared.Dial(t.Context(), "", cfg, to)
 	if err != nil {
 		t.Fatal(err)
@@ -96,21 +96,21 @@ func TestASharedConnectionThatIsLostIsMadeAnew(t *testing.T) {
 	}
 }
 
-// A host that does not answer costs those who go there at the same time one time-out,
-// and the impatience of one of them is not the others'.
+// A host that does not answer costs those who go there at the same time one login that
+// fails, and the impatience of one of them is not the others'.
 func TestAFailedLoginIsThatOfAllWhoWaited(t *testing.T) {
 	s := server(t, func(s *hosttest.SSHD) { s.Hang = true })
-	cfg, to := Config{PrivateKey: s.ClientKey, ConnectTimeout: time.Second}, target(t, "h1", s)
+	cfg, to := Config{PrivateKey: s.ClientKey, ConnectTimeout: patience.Limit}, target(t, "h1", s)
 	var shared Connections
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { _, err := shared.Dial(ctx, "", cfg, to); first <- err }()
-	waitFor(t, "the first one dials", func() bool { return s.Connections() == 1 })
+	patience.Until(t, "the first one dials", func() bool { return s.Connections() == 1 })
 	errs := make(chan error, 3)
 	for range cap(errs) {
 		go func() { _, err := shared.Dial(t.Context(), "", cfg, to); errs <- err }()
 	}
-	waitFor(t, "the others wait", func() bool {
+	patience.Until(t, "the others wait", func() bool {
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
 		return shared.open[way{"", to}].users == 4
@@ -119,6 +119,7 @@ func TestAFailedLoginIsThatOfAllWhoWaited(t *testing.T) {
 	if err := within(t, "the first", func() error { return <-first }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	s.Drop()
 	for range cap(errs) {
 		if err := within(t, "the others", func() error { return <-errs }); !errors.Is(err, host.ErrUnreachable) || errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
@@ -141,7 +142,7 @@ func TestLastingCommandsLeaveSessions(t *testing.T) {
 			ended <- err
 		}()
 	}
-	waitFor(t, "one begins", func() bool { return s.MostSessions() == 1 })
+	patience.Until(t, "one begins", func() bool { return s.MostSessions() == 1 })
 	if _, err := h.Run(t.Context(), host.Shell("x", "true")); err != nil {
 		t.Error(err)
 	}

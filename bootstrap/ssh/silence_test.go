@@ -14,29 +14,22 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/internal/patience"
 )
-
-// patience is longer than anything here takes, on a machine that is busy.
-const patience = 30 * time.Second
 
 // within fails where do does not end at all.
 func within(t *testing.T, what string, do func() error) error {
 	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- do() }()
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(patience):
-		t.Fatalf("%s does not end", what)
-		return nil
-	}
+	return patience.Receive(t, what+" ends", ended)
 }
 
 // login logs in with a configuration that the test changes.
 func loginTo(t *testing.T, s *hosttest.SSHD, cfg Config) *Host {
 	t.Helper()
 	cfg.PrivateKey = s.ClientKey
+	setDefault(&cfg.ConnectTimeout, patience.Limit)
 	h, err := Dial(t.Context(), cfg, target(t, "h1", s))
 	if err != nil {
 		t.Fatal(err)
@@ -54,15 +47,17 @@ func begin(t *testing.T, h *Host, ctx context.Context) <-chan error {
 		_, err := h.Run(ctx, host.Shell("x", `: >"$1"; exec sleep 100`, mark))
 		ended <- err
 	}()
-	waitFor(t, "the command begins", func() bool { _, err := os.Stat(mark); return err == nil })
+	patience.Until(t, "the command begins", func() bool { _, err := os.Stat(mark); return err == nil })
 	return ended
 }
 
 // A host whose power is cut tells nobody. What runs on it ends all the same, and
 // whoever asks for more is told at once.
 func TestASilentHostIsGivenUp(t *testing.T) {
+	t.Parallel() // it waits
 	s := server(t, nil)
-	h := loginTo(t, s, Config{KeepAlive: 20 * time.Millisecond, KeepAliveMisses: 3})
+	// Until it is mute it answers in time, also where it is not run for a while.
+	h := loginTo(t, s, Config{KeepAlive: 200 * time.Millisecond, KeepAliveMisses: 15})
 	ended := begin(t, h, t.Context())
 	s.Mute()
 	if err := within(t, "the command", func() error { return <-ended }); !errors.Is(err, host.ErrUnreachable) {
@@ -79,10 +74,11 @@ func TestASilentHostBehindAJumpIsGivenUp(t *testing.T) {
 	jump, s := server(t, nil), server(t, nil)
 	cfg := through(t, s, jump)
 	cfg.Jumps.cfg.KeepAlive = time.Hour
-	cfg.KeepAlive, cfg.KeepAliveMisses = 20*time.Millisecond, 3
+	cfg.KeepAlive = time.Hour
 	h := loginTo(t, s, cfg)
 	ended := begin(t, h, t.Context())
 	jump.Mute()
+	go h.keepAlive(20*time.Millisecond, 3)
 	if err := within(t, "the command", func() error { return <-ended }); !errors.Is(err, host.ErrUnreachable) {
 		t.Errorf("got %v", err)
 	}
@@ -134,7 +130,7 @@ func TestAnUploadThatIsStuckLeavesItsContentAlone(t *testing.T) {
 		t.Errorf("%d sessions are counted", len(h.slots))
 	}
 	h.Close()
-	waitFor(t, "the session ends with the connection", func() bool { return len(h.slots) == 0 })
+	patience.Until(t, "the session ends with the connection", func() bool { return len(h.slots) == 0 })
 	if again := content.reads.Load(); again != reads {
 		t.Errorf("it was read %d times more", again-reads)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/host"
 	"github.com/gantry-run/gantry/bootstrap/hosttest"
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func large() []byte {
@@ -35,7 +36,7 @@ func cutUpload(t *testing.T, path string, data []byte) (h *Host, staging string)
 		t.Errorf("a cut is told as %v", err)
 	}
 	var left []string
-	waitFor(t, "the server's command ends", func() bool {
+	patience.Until(t, "the server's command ends", func() bool {
 		left, _ = filepath.Glob(path + ".*" + newSuffix)
 		info, err := os.Stat(strings.Join(left, " "))
 		return err == nil && info.Size() == 1<<20
