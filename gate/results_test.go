@@ -97,14 +97,14 @@ FAIL`,
 func TestWhatIsNotTriedAgain(t *testing.T) {
 	for line, want := range map[string]bool{
 		"WARNING: DATA RACE": true,
-		"panic: runtime error: invalid memory address or nil pointer":         true,
-		"panic: test timed out after 20m0s":                                   false,
-		"fatal error: all goroutines are asleep - deadlock!":                  true,
-		"    x_test.go:3: destroy: host worker-1 is not clean:": true,
-		"    x_test.go:3: the state holds a key of master-1":                  true,
-		"    x_test.go:3: gantry_node_pool is tainted":                        true,
-		"    x_test.go:3: not within 1m0s: 503 Service Unavailable":           false,
-		"kernel: panic is not one of ours":                                    false,
+		"panic: runtime error: invalid memory address or nil pointer": true,
+		"panic: test timed out after 20m0s":                           false,
+		"fatal error: all goroutines are asleep - deadlock!":          true,
+		"    x_test.go:3: destroy: host worker-1 is not clean:":       true,
+		"    x_test.go:3: the state holds a key of master-1":          true,
+		"    x_test.go:3: gantry_node_pool is tainted":                true,
+		"    x_test.go:3: not within 1m0s: 503 Service Unavailable":   false,
+		"kernel: panic is not one of ours":                            false,
 	} {
 		if got := unforgivable(line); got != want {
 			t.Errorf("%q: %v", line, got)
