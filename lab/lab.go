@@ -123,7 +123,7 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 		return nil, errors.Join(err, Stop(cleanup, o.Name))
 	}
 	if o.Keep {
-		return l, l.keep()
+		return l, keep(l.dir())
 	}
 	return l, nil
 }

@@ -17,22 +17,23 @@ const (
 	keepFile  = "keep"
 )
 
-// own has this process own a lab until it ends, however it ends: the descriptor is never
-// closed, and no program that is started has it.
-func (l *Lab) own() (err error) {
-	path := filepath.Join(l.dir(), ownerFile)
-	if l.owner, err = unix.Open(path, unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600); err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+// own has this process own the lab of a directory until it ends, however it ends: the
+// descriptor is never closed, and no program that is started has it.
+func own(dir string) (descriptor int, err error) {
+	path := filepath.Join(dir, ownerFile)
+	descriptor, err = unix.Open(path, unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return 0, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := unix.Flock(l.owner, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fmt.Errorf("lock %s: %w", path, err)
+	if err := unix.Flock(descriptor, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return 0, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return nil
+	return descriptor, nil
 }
 
-// keep has a lab stay when its owner has ended.
-func (l *Lab) keep() error {
-	return os.WriteFile(filepath.Join(l.dir(), keepFile), nil, 0o600)
+// keep has the lab of a directory stay when its owner has ended.
+func keep(dir string) error {
+	return os.WriteFile(filepath.Join(dir, keepFile), nil, 0o600)
 }
 
 // owned says whether a lab's directory is one that is meant to stay, or whose owner lives.
@@ -83,11 +84,11 @@ func reserve(name string) (*Lab, error) {
 		if err := os.MkdirAll(labDir(name), 0o700); err != nil {
 			return nil, err
 		}
-		l := &Lab{Name: name, Index: i}
-		if err := l.own(); err != nil {
+		owner, err := own(labDir(name))
+		if err != nil {
 			return nil, err
 		}
-		return l, os.WriteFile(filepath.Join(labDir(name), "index"), fmt.Appendln(nil, i), 0o600)
+		return &Lab{Name: name, Index: i, owner: owner}, os.WriteFile(filepath.Join(labDir(name), "index"), fmt.Appendln(nil, i), 0o600)
 	}
 	return nil, fmt.Errorf("all %d lab networks are in use: stop labs that are not needed (gantry-lab list, gantry-lab clean)", maxLabs)
 }
