@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gantry-run/gantry/lab"
 	"github.com/gantry-run/gantry/lab/image"
 )
 
@@ -308,7 +309,7 @@ func (s driven) removed(ctx context.Context) error {
 		return err
 	}
 	return Eventually(ctx, 30*time.Second, func(ctx context.Context) error {
-		if left, err := s.Lab.LoopDevices(); err != nil || len(left) > 0 {
+		if left, err := lab.LoopDevices(s.Lab); err != nil || len(left) > 0 {
 			return fmt.Errorf("loop devices have %q, %v", left, err)
 		}
 		return s.onWorkers(ctx, `test -z "$(find /var/lib/kubelet/pods /var/lib/gantry/kubelet/csi /var/lib/csi-test/volumes /var/lib/csi-test/snapshots -mindepth 1 2>/dev/null)" && `+

@@ -88,8 +88,8 @@ func check(tools map[string]string) error {
 	return errors.Join(errs...)
 }
 
-// Start stops what is left of a lab of that name, then boots its hosts and
-// waits until each one's sshd answers. On an error nothing is left running.
+// Start stops what is left of a lab of that name, which no other process may have, then
+// boots its hosts and waits until each one's sshd answers. On an error nothing is left running.
 func Start(ctx context.Context, o Options) (*Lab, error) {
 	if err := Check(); err != nil {
 		return nil, err
@@ -109,6 +109,9 @@ func Start(ctx context.Context, o Options) (*Lab, error) {
 	}
 	if n := len(o.Hosts) + len(o.Virtual); n == 0 || n > 200 {
 		return nil, fmt.Errorf("a lab has 1 to 200 hosts, not %d", n)
+	}
+	if err := free(o.Name); err != nil {
+		return nil, err
 	}
 	if err := Stop(ctx, o.Name); err != nil {
 		return nil, err

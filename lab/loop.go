@@ -92,9 +92,9 @@ func loopsBelow(dir string) ([]loop, error) {
 	return out, nil
 }
 
-// LoopDevices are loop devices with files of the lab's hosts, as the hosts call them; the
+// LoopDevices are loop devices with files of a lab's hosts, as the hosts call them; the
 // disks of the hosts are not among them.
-func (l *Lab) LoopDevices() ([]string, error) {
+func LoopDevices(l *Lab) ([]string, error) {
 	devices, err := loopsBelow(l.dir())
 	var out []string
 	for _, d := range devices {

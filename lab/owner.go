@@ -28,6 +28,9 @@ func own(dir string) (int, error) {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return 0, fmt.Errorf("lock %s: %w", path, err)
 	}
+	if _, err := unix.Write(fd, fmt.Appendln(nil, os.Getpid())); err != nil {
+		return 0, fmt.Errorf("write %s: %w", path, err)
+	}
 	return fd, nil
 }
 
@@ -43,6 +46,24 @@ func owned(dir string) (bool, error) {
 		return true, nil
 	}
 	return locked(filepath.Join(dir, ownerFile))
+}
+
+// free refuses a lab that another process has: whoever starts one of that name would take
+// its servers away.
+func free(name string) error {
+	path := filepath.Join(labDir(name), ownerFile)
+	held, err := locked(path)
+	if err != nil || !held {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if pid := strings.TrimSpace(string(text)); pid != fmt.Sprint(os.Getpid()) {
+		return fmt.Errorf("lab %s is in use by process %s: wait for it, or end it", name, pid)
+	}
+	return nil
 }
 
 // locked says whether somebody holds the lock of a file.
