@@ -120,6 +120,10 @@ func TestTheSweepTakesWhatAKilledRunLeft(t *testing.T) {
 		mustRun(t, l.Hosts[0], "true")
 	}
 
+	if _, err := Start(t.Context(), Options{Name: "labtest-killed", Hosts: []string{"a"}}); err == nil || !strings.Contains(err.Error(), "in use by process") {
+		t.Errorf("another process's lab is started anew: %v", err)
+	}
+
 	killed, err := Open("labtest-killed")
 	if err != nil {
 		t.Fatal(err)
