@@ -29,7 +29,7 @@ func TestStartsALabAndWaits(t *testing.T) {
 	if _, err := Start(t.Context(), Options{Name: name, Hosts: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
-	os.Stdout.WriteString("started\n") //nolint:errcheck // who reads it waits for it
+	os.Stdout.WriteString("started\n")
 	<-t.Context().Done()
 	select {}
 }
