@@ -69,7 +69,7 @@ func TestCertificates(t *testing.T) {
 				return err
 			}
 			old := slices.DeleteFunc(slices.Sorted(maps.Keys(first)), func(name string) bool { return now[name].SerialNumber.Cmp(first[name].SerialNumber) != 0 })
-			if err := soon(f.NodesReady)(ctx); err != nil {
+			if err := answered(f.NodesReady)(ctx); err != nil {
 				return err
 			}
 			if len(old) == 0 {
@@ -86,7 +86,7 @@ func TestCertificates(t *testing.T) {
 	step("all of the first have ended", func(ctx context.Context) error {
 		last := slices.MaxFunc(slices.Collect(maps.Values(first)), func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 		for time.Now().Before(last.Add(15 * time.Second)) {
-			if err := errors.Join(soon(f.NodesReady)(ctx), sleep(ctx, 5*time.Second)); err != nil {
+			if err := errors.Join(answered(f.NodesReady)(ctx), sleep(ctx, 5*time.Second)); err != nil {
 				return err
 			}
 		}

@@ -109,7 +109,7 @@ func (f *Flow) cutJoiningMaster(ctx context.Context, t *testing.T) error {
 
 // cutDestroy destroys, first the pool and then the cluster.
 func (f *Flow) cutDestroy(ctx context.Context, t *testing.T) error {
-	return f.cutEach(ctx, t, f.Workspace.DisturbDestroy, f.Apply, nil,
+	return f.cutEach(ctx, t, f.Workspace.DisturbDestroy, f.Clean, f.Apply, nil,
 		cut{host: "worker-1", step: "stop processes", by: hangUp},
 		cut{host: "worker-1", step: "remove files", by: power},
 		cut{host: "master-1", step: "stop processes", by: power},
@@ -135,7 +135,7 @@ func (f *Flow) cutApplies(ctx context.Context, t *testing.T, back func(context.C
 	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
 		return err
 	}
-	return f.cutEach(ctx, t, f.Workspace.DisturbApply, back, stay, cuts...)
+	return f.cutEach(ctx, t, f.Workspace.DisturbApply, f.applied, back, stay, cuts...)
 }
 
 // disturb is [Workspace.DisturbApply] or [Workspace.DisturbDestroy].
@@ -147,8 +147,9 @@ const cutTries = 3
 // cutEach runs terraform once for each of the cuts. Whatever it was, nothing is
 // tainted, the hosts of the pool that stay are as they were, and no run lock is left.
 // A run that is cut may go on for a while, and past the step that the next one is to be
-// cut at: back then makes what was before the first, from where each step is to come.
-func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, back func(context.Context) error, stay map[string]string, cuts ...cut) error {
+// cut at: then all has to be done that the run is for, and back makes what was before the
+// first, from where each step is to come.
+func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, done, back func(context.Context) error, stay map[string]string, cuts ...cut) error {
 	for _, c := range cuts {
 		for try := 1; ; try++ {
 			err := f.cutOnce(ctx, t, run, stay, c)
@@ -159,6 +160,9 @@ func (f *Flow) cutEach(ctx context.Context, t *testing.T, run disturb, back func
 				return err
 			}
 			t.Logf("    %-12s at %-22s comes too late: once more from the beginning", c.by, c.step)
+			if err := done(ctx); err != nil {
+				return fmt.Errorf("a run ended well before %q of %s, and not all is as it is to be: %w", c.step, c.host, err)
+			}
 			if err := back(ctx); err != nil {
 				return fmt.Errorf("back to before the first cut: %w", err)
 			}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,6 +18,27 @@ const attemptLimit = patience * 20 * time.Second
 // comes first may meet a process that is coming up.
 func soon(step func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error { return Eventually(ctx, 20*time.Second, step) }
+}
+
+// wrongAnswer is an answer that came, and is not as it has to be.
+type wrongAnswer struct{ error }
+
+func (w wrongAnswer) Unwrap() error { return w.error }
+
+// answered asks until somebody answers: who is asked may be coming up. A wrong answer fails at
+// once, for what is asked has to be so already.
+func answered(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var wrong error
+		err := soon(func(ctx context.Context) error {
+			err := step(ctx)
+			if errors.As(err, &wrongAnswer{}) {
+				wrong, err = err, nil
+			}
+			return err
+		})(ctx)
+		return errors.Join(wrong, err)
+	}
 }
 
 // Eventually tries until the step succeeds or the time is over: patience times the limit

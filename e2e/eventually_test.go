@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,4 +53,20 @@ func TestEventuallyEndsWithItsContext(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	})
+}
+
+func TestAWrongAnswerIsNotAskedForAgain(t *testing.T) {
+	tries := 0
+	err := answered(func(context.Context) error {
+		if tries++; tries < 3 {
+			return errors.New("nobody answers")
+		}
+		return fmt.Errorf("look: %w", wrongAnswer{errors.New("not Ready")})
+	})(t.Context())
+	if err == nil || err.Error() != "look: not Ready" || tries != 3 {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+	if err := answered(func(context.Context) error { return nil })(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

@@ -72,8 +72,8 @@ func NewFlowOn(ctx context.Context, tools Tools, example string, servers lab.Opt
 // Nodes are the names of all nodes.
 func (f *Flow) Nodes() []string { return slices.Concat(f.Masters, f.Workers) }
 
-// Apply applies, opens the cluster by its kubeconfig and waits until every node is
-// Ready: they are when the apply ends, but each of the looks may meet a restart.
+// Apply applies, opens the cluster by its kubeconfig and sees that every node is
+// Ready: they have to be when the apply ends.
 func (f *Flow) Apply(ctx context.Context) error {
 	if err := f.Workspace.SetHosts(f.Lab, f.Masters, f.Workers); err != nil {
 		return err
@@ -81,12 +81,20 @@ func (f *Flow) Apply(ctx context.Context) error {
 	if err := f.Workspace.Apply(ctx); err != nil {
 		return err
 	}
+	if err := f.open(ctx); err != nil {
+		return err
+	}
+	return answered(f.NodesReady)(ctx)
+}
+
+// open takes the cluster by the kubeconfig that was written.
+func (f *Flow) open(ctx context.Context) error {
 	kubeconfig, err := f.Workspace.Output(ctx, "kubeconfig")
 	if err != nil {
 		return err
 	}
 	f.Cluster = NewCluster(f.tools, f.Lab, kubeconfig, f.show)
-	return soon(f.NodesReady)(ctx)
+	return nil
 }
 
 // NodesReady checks that exactly the nodes of the HCL exist and are Ready.
@@ -104,9 +112,20 @@ func (f *Flow) NodesReady(ctx context.Context) error {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("nodes are %v, want %v", got, want)
+		return wrongAnswer{fmt.Errorf("nodes are %v, want %v", got, want)}
 	}
 	return nil
+}
+
+// applied sees that what is configured is so, without an apply: nothing is left to plan.
+func (f *Flow) applied(ctx context.Context) error {
+	if err := f.Unchanged(ctx); err != nil {
+		return err
+	}
+	if err := f.open(ctx); err != nil {
+		return err
+	}
+	return answered(f.NodesReady)(ctx)
 }
 
 // Unchanged plans and finds nothing to do.

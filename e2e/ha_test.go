@@ -94,7 +94,7 @@ func TestMasters(t *testing.T) {
 		return soon(f.mastersServe)(ctx)
 	})
 	step("nothing is left to plan", f.Unchanged)
-	step("the application answered all along", soon(func(ctx context.Context) error { return f.AppReady(ctx, 4) }))
+	step("the application answers", soon(func(ctx context.Context) error { return f.AppReady(ctx, 4) }))
 	step("destroy leaves every server clean", f.Down)
 }
 

@@ -97,7 +97,13 @@ func (f *Flow) killedAt(host, step, state string) func(context.Context) error {
 			if !errors.Is(err, errPassed) || try == cutTries {
 				return err
 			}
+			if err := f.applied(ctx); err != nil {
+				return fmt.Errorf("a run ended well before %q of %s, and not all is as it is to be: %w", step, host, err)
+			}
 			if err := f.Workspace.Destroy(ctx); err != nil {
+				return err
+			}
+			if err := f.Clean(ctx); err != nil {
 				return err
 			}
 		}

@@ -65,7 +65,7 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 	}
 	var refused string
 	var secondErr error
-	_, err = f.Workspace.DisturbApply(ctx, "worker-2", "binaries", "began", func(*os.Process) error {
+	first, err := f.Workspace.DisturbApply(ctx, "worker-2", "binaries", "began", func(*os.Process) error {
 		// The first stands still with its server, however long the second takes to start.
 		if err := joining.Pause(ctx); err != nil {
 			return err
@@ -86,6 +86,9 @@ func (f *Flow) twoAtOnce(ctx context.Context, dir string) error {
 	if err := says(secondErr.Error(), "another run is at work on this cluster: ", "@"+machine+" (process ",
 		"update pool workers of cluster quickstart, since 20", "Nothing was changed"); err != nil {
 		return err
+	}
+	if strings.Contains(first, "run lock") {
+		return fmt.Errorf("the run that was refused has disturbed the first:\n%s", first)
 	}
 	// A server that stood still for long may have been given up by the first.
 	return f.Apply(ctx)

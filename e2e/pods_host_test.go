@@ -91,7 +91,7 @@ func livenessRestarts(ctx context.Context, p *pods) error {
 	}
 	err = p.until(ctx, "probes", func(pod *corev1.Pod) bool {
 		s := pod.Status.ContainerStatuses[0]
-		return s.RestartCount >= 1 && s.Ready
+		return s.RestartCount == 1 && s.Ready
 	})
 	if err != nil {
 		return err
@@ -205,12 +205,10 @@ func restarts(ctx context.Context, p *pods) error {
 			if !podReady(&old) {
 				continue // others change by themselves
 			}
-			// A restart of its containers would stay in what is compared, a probe that
-			// came too late does not.
-			err := soon(func(ctx context.Context) error {
+			err := answered(func(ctx context.Context) error {
 				now, err := p.get(ctx, old.Name)
 				if err == nil && (podReady(now) != podReady(&old) || now.Status.PodIP != old.Status.PodIP || brief(now) != brief(&old)) {
-					err = fmt.Errorf("%s changed pod %s %s after:\nbefore %s\nafter  %s", action, old.Name, time.Since(start), brief(&old), brief(now))
+					err = wrongAnswer{fmt.Errorf("%s changed pod %s %s after:\nbefore %s\nafter  %s", action, old.Name, time.Since(start), brief(&old), brief(now))}
 				}
 				return err
 			})(ctx)

@@ -71,12 +71,10 @@ spec:
 	if _, err := p.kubectl(ctx, "delete", "pod", "by-port"); err != nil {
 		return err
 	}
-	return soon(func(ctx context.Context) error {
-		if body, err := fetch(ctx, "http://"+h.Address+":8098"); err == nil {
-			return fmt.Errorf("the host port of a deleted pod answers %q", body)
-		}
-		return nil
-	})(ctx)
+	if body, err := fetch(ctx, "http://"+h.Address+":8098"); err == nil {
+		return fmt.Errorf("the host port of a deleted pod answers %q", body)
+	}
+	return nil
 }
 
 func fetch(ctx context.Context, url string) (string, error) {

@@ -257,8 +257,8 @@ spec:
 	if err != nil {
 		return err
 	}
-	// The lower bound is the grace. The upper ones leave kubectl its time, and are below
-	// the first pod's grace and that of a pod which names none (30 s).
+	// The lower bound is the grace. The upper ones leave kubectl its time: the first is below
+	// the pod's grace of ten minutes, the second below that of a pod which names none (30 s).
 	for pod, limits := range map[string][2]time.Duration{"hooks": {0, 5 * time.Minute}, "stubborn": {2 * time.Second, 29 * time.Second}} {
 		start := time.Now()
 		if _, err := p.kubectl(ctx, "delete", "pod", pod); err != nil {

@@ -48,7 +48,7 @@ func TestReturn(t *testing.T) {
 	})
 	step("it stays outside", func(ctx context.Context) error {
 		for range 20 {
-			if err := soon(f.NodesReady)(ctx); err != nil { // a Node that was made would stay
+			if err := answered(f.NodesReady)(ctx); err != nil { // also of a Node that is deleted again
 				return err
 			}
 			time.Sleep(400 * time.Millisecond)
