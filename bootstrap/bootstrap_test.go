@@ -26,6 +26,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/join/jointest"
 	"github.com/gantry-run/gantry/bootstrap/runlock"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -114,11 +115,13 @@ func (w *world) run(t *testing.T, b *bundle.Bundle) *Engine {
 		}
 		return nil, &host.Error{Kind: host.ErrUnreachable, Host: h.Name, Doing: "log in", Err: errors.New("no route to host")}
 	}
-	keepers = runlock.NewKeepers(runlock.Config{Connect: connect, Who: "test", Wait: 5 * time.Second})
+	// Nobody outlasts this run lock, also where no test is run for a minute: what becomes of
+	// one that is not renewed is tried where it is made.
+	keepers = runlock.NewKeepers(runlock.Config{Connect: connect, Who: "test", Wait: patience.Limit, TTL: time.Hour})
 	w.runlock = keepers
 	t.Cleanup(keepers.Close)
 	return New(Config{
-		Bundle: b, NodeTimeout: 10 * time.Second, DrainTimeout: time.Second, Connect: connect, RunLock: w.runlock, HandOn: true,
+		Bundle: b, NodeTimeout: patience.Limit, DrainTimeout: patience.Limit, Connect: connect, RunLock: w.runlock, HandOn: true,
 		NewID: func() string { w.ids++; return fmt.Sprintf("id-%d", w.ids) },
 		API:   w.apiThrough, Store: w.storeThrough,
 	})

@@ -190,6 +190,7 @@ func twoPools(t *testing.T) (w *world, c spec.Cluster, one, two spec.Pool) {
 func TestADestroyOfAPoolIsNoLessCarefulThanARemoval(t *testing.T) {
 	t.Parallel()
 	w, c, pool, _ := twoPools(t)
+	w.engine.NodeTimeout, w.engine.DrainTimeout = time.Second, time.Second // waited out
 	destroy := PoolChange{Leaving: pool.Hosts, Destroy: true}
 	w.hosts["w1"].Reconnect()
 	r, err := w.engine.ApplyPool(t.Context(), c.Connection(), pool, destroy)

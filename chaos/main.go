@@ -101,7 +101,7 @@ func run(ctx context.Context, labName, dir string, seed uint64, only string, dur
 	if err != nil {
 		return err
 	}
-	whole.Others = after.others(before)
+	whole.Others, whole.Waited = after.others(before), after.late(before)
 	r.add(judge.Line{Run: &whole})
 	if err := r.close(); err != nil {
 		return err

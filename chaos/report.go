@@ -33,7 +33,8 @@ func judgeFiles(w io.Writer, documents string, paths ...string) error {
 		}
 		violations := judge.Judge(h)
 		for _, r := range h.Runs {
-			fmt.Fprintf(w, "\nseed %d, %s; others had %.0f %% of the machine", r.Seed, r.Lasted.Round(time.Second), 100*r.Others)
+			fmt.Fprintf(w, "\nseed %d, %s; in %.0f %% of it somebody waited for a CPU, others had %.0f %% of the machine",
+				r.Seed, r.Lasted.Round(time.Second), 100*r.Waited, 100*r.Others)
 			if len(violations) == 0 {
 				survived += r.Lasted
 			}

@@ -40,7 +40,8 @@ func (s *runState) round(ctx context.Context, next round) error {
 	if amiss != nil {
 		return fmt.Errorf("round %d: %s of %v: %w", f.Round, f.Name, f.Targets, amiss)
 	}
-	fmt.Printf("%7.1fs           as it should be %.2f s after the heal (others had %.0f %% of the machine)%s\n", f.Over.Seconds(), (f.Ready - f.Heal).Seconds(), 100*f.Others, summary(f))
+	fmt.Printf("%7.1fs           as it should be %.2f s after the heal (%.0f %% of it somebody waited for a CPU; others had %.0f %% of the machine)%s\n",
+		f.Over.Seconds(), (f.Ready - f.Heal).Seconds(), 100*f.Waited, 100*f.Others, summary(f))
 	return nil
 }
 

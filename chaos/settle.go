@@ -45,7 +45,7 @@ func (s *runState) settle(ctx context.Context, f *judge.Fault, until time.Durati
 				if err != nil {
 					return err
 				}
-				well, f.Ready, f.Others = true, began, now.others(healed)
+				well, f.Ready, f.Others, f.Waited = true, began, now.others(healed), now.late(healed)
 			}
 			if f.Backoff = began - f.Ready; backingOff {
 				break
@@ -106,7 +106,7 @@ func (s *runState) look(ctx context.Context, f *judge.Fault) error {
 		if failed != nil {
 			return failed
 		}
-		if s.r.now()-began > judge.Allowed(judge.LeftWithin, now.others(before)) || ctx.Err() != nil {
+		if s.r.now()-began > judge.Allowed(judge.LeftWithin, max(now.others(before), now.late(before))) || ctx.Err() != nil {
 			if f.Leftovers = left; err != nil {
 				f.Leftovers = append(left, err.Error())
 			}

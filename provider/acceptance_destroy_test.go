@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/client-go/discovery/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -90,6 +92,7 @@ func TestAccDestroy(t *testing.T) {
 	apply, destroy := []string{"apply", "-auto-approve"}, []string{"destroy", "-auto-approve", "-target=gantry_node_pool.workers"}
 	run(true, apply)
 	w.budgeted()
+	w.drainTimeout = time.Second // waited out
 	foreseen := []string{
 		"Pool workers: w1 will leave the cluster", "w1 leaves; pods to be evicted: 1 (shop/web-1).",
 		"The disruption budget shop/web allows no eviction now, and would hold the drain up: shop/web-1.",
@@ -108,6 +111,7 @@ func TestAccDestroy(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.webOn("web-2", "w2")
+	w.drainTimeout = patience.Limit
 	run(true, []string{"destroy", "-auto-approve"}, "w2 leaves; pods to be evicted: 1 (shop/web-2).", "No other node is left for these pods: they end")
 	if err := w.bare(); err != nil {
 		t.Error(err)

@@ -34,6 +34,7 @@ import (
 	"github.com/gantry-run/gantry/bootstrap/join"
 	"github.com/gantry-run/gantry/bootstrap/pki"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/client"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -72,8 +73,9 @@ type world struct {
 	t      *testing.T
 	api    *fake.Clientset
 	bundle string
-	// nodeTimeout is how long a node may take to be Ready.
-	nodeTimeout time.Duration
+	// nodeTimeout is how long a node may take to be Ready, drainTimeout how long the pods
+	// of a leaving one may.
+	nodeTimeout, drainTimeout time.Duration
 
 	mu      sync.Mutex
 	servers map[string]*hosttest.Model // by address
@@ -85,7 +87,7 @@ type world struct {
 // newWorld has bare servers at 192.0.2.1, 192.0.2.2 and so on.
 func newWorld(t *testing.T, servers int) *world {
 	t.Helper()
-	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), nodeTimeout: 2 * time.Second, servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
+	w := &world{t: t, api: fake.NewClientset(), bundle: packBundle(t, "linux/amd64"), nodeTimeout: patience.Limit, drainTimeout: patience.Limit, servers: map[string]*hosttest.Model{}, names: map[string]string{}, down: map[string]bool{}}
 	for i := range servers {
 		w.install(fmt.Sprintf("server-%d", i+1), fmt.Sprintf("192.0.2.%d", i+1))
 	}
@@ -173,7 +175,7 @@ func (w *world) provider() (tfprotov6.ProviderServer, error) {
 	p.now = func() time.Time { return time.Now().Add(w.later) }
 	p.adapt = func(c *bootstrap.Config) {
 		c.Connect = w.connect
-		c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, time.Second
+		c.NodeTimeout, c.DrainTimeout = w.nodeTimeout, w.drainTimeout
 		c.API = func(client.Options) (kubernetes.Interface, error) { return w.api, nil }
 		c.Store = func(string, *pki.Authority, join.Dial, time.Time) (join.Store, error) { return member{}, nil }
 	}

@@ -46,7 +46,7 @@ func flag(c host.Command, name string) string {
 }
 
 // patience is how long the other end may take to begin.
-const patience = 3 * time.Second
+const patience = 30 * time.Second
 
 func (m *Model) fetch(address, digest string) ([]byte, error) {
 	name, _, err := net.SplitHostPort(address)

@@ -12,6 +12,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gantry-run/gantry/bootstrap/host"
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 // Whoever waits for a node asks through one connection to one master.
@@ -22,12 +23,7 @@ func TestTheWaitForANodeEndsWithTheConnectionToTheMaster(t *testing.T) {
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- WaitReady(t.Context(), api, "w1", time.Hour) }()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, host.ErrUnreachable) {
-			t.Errorf("it ends with %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("it waits on")
+	if err := patience.Receive(t, "the wait ends", ended); !errors.Is(err, host.ErrUnreachable) {
+		t.Errorf("it ends with %v", err)
 	}
 }

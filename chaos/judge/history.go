@@ -149,8 +149,9 @@ type Run struct {
 	// Lasted is from the first fault to the end of the last round; zero where the run
 	// did not come to its end.
 	Lasted time.Duration `json:"lasted"`
-	// Others is as that of a Fault, from the beginning to the end.
+	// Others and Waited are as those of a Fault, from the beginning to the end.
 	Others float64 `json:"others,omitempty"`
+	Waited float64 `json:"waited,omitempty"`
 }
 
 // Fault is one round of the nemesis.
@@ -170,8 +171,11 @@ type Fault struct {
 	// than once in ten minutes.
 	Backoff time.Duration `json:"backoff,omitempty"`
 	// Others is which part of the machine's CPUs, from 0 to 1, others than the lab's
-	// hosts had from the heal until all was as it should be.
+	// hosts had from the heal until all was as it should be. Waited is which part of that
+	// time something waited for a CPU, be it a host of the lab; 0 where the kernel does
+	// not tell, and in histories of before it was asked.
 	Others float64 `json:"others,omitempty"`
+	Waited float64 `json:"waited,omitempty"`
 	// Late is what was amiss ten seconds after the heal, and NotReady what was amiss
 	// last where it never ended.
 	Late      string   `json:"late,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -68,7 +67,7 @@ func TestControlPlane(t *testing.T) {
 	for _, n := range []string{"w1", "w2", "w3"} {
 		cut[n] = p.startNode(n)
 	}
-	p.until("every node has a pod CIDR of its own", 10*time.Second, func() error {
+	p.until("every node has a pod CIDR of its own", func() error {
 		nodes, err := api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -85,7 +84,7 @@ func TestControlPlane(t *testing.T) {
 
 	_, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{})
 	p.must(err)
-	p.until("namespace has its service account and root CA", 10*time.Second, func() error {
+	p.until("namespace has its service account and root CA", func() error {
 		if _, err := api.CoreV1().ServiceAccounts("shop").Get(ctx, "default", metav1.GetOptions{}); err != nil {
 			return err
 		}
@@ -115,9 +114,9 @@ func TestControlPlane(t *testing.T) {
 	_, err = api.AppsV1().Deployments("shop").Create(ctx, web(6, "web:1"), metav1.CreateOptions{})
 	p.must(err)
 	p.rolledOut(6)
-	p.until("two pods are on each of three nodes", time.Second, func() error { return p.spread(2, "w1", "w2", "w3") })
-	p.until("the Service has six ready endpoints", 10*time.Second, func() error { return p.endpoints(6) })
-	p.until("one pod may be disrupted", 10*time.Second, func() error {
+	p.until("two pods are on each of three nodes", func() error { return p.spread(2, "w1", "w2", "w3") })
+	p.until("the Service has six ready endpoints", func() error { return p.endpoints(6) })
+	p.until("one pod may be disrupted", func() error {
 		b, err := api.PolicyV1().PodDisruptionBudgets("shop").Get(ctx, "web", metav1.GetOptions{})
 		if err == nil && (b.Status.DisruptionsAllowed != 1 || b.Status.ExpectedPods != 6) {
 			return fmt.Errorf("status %+v", b.Status)
@@ -129,7 +128,7 @@ func TestControlPlane(t *testing.T) {
 		p.change(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = fmt.Sprint("web:", i) })
 		p.rolledOut(6)
 	}
-	p.until("one old replica set is kept", 10*time.Second, func() error {
+	p.until("one old replica set is kept", func() error {
 		sets, err := api.AppsV1().ReplicaSets("shop").List(ctx, metav1.ListOptions{})
 		if err == nil && len(sets.Items) != 2 {
 			return fmt.Errorf("%d replica sets", len(sets.Items))
@@ -164,7 +163,7 @@ func (p *controlPlane) change(f func(*appsv1.Deployment)) {
 // rolledOut waits as kubectl rollout status does.
 func (p *controlPlane) rolledOut(n int32) {
 	p.Helper()
-	p.until(fmt.Sprintf("rolled out with %d pods", n), 30*time.Second, func() error {
+	p.until(fmt.Sprintf("rolled out with %d pods", n), func() error {
 		d, err := p.admin.AppsV1().Deployments("shop").Get(p.Context(), "web", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -224,7 +223,7 @@ func (p *controlPlane) unschedulable(t *testing.T) {
 	p.must(err)
 	const why = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. " +
 		"preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
-	p.until("a pod that fits nowhere says why", 10*time.Second, func() error {
+	p.until("a pod that fits nowhere says why", func() error {
 		got, err := p.admin.CoreV1().Pods("shop").Get(t.Context(), "big", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -247,7 +246,7 @@ func (p *controlPlane) unschedulable(t *testing.T) {
 	})
 	_, err = p.admin.CoreV1().Nodes().Patch(t.Context(), "w2", "application/merge-patch+json", []byte(`{"metadata":{"labels":{"disk":"ssd"}}}`), metav1.PatchOptions{})
 	p.must(err)
-	p.until("it is placed when a node fits", 10*time.Second, func() error {
+	p.until("it is placed when a node fits", func() error {
 		got, err := p.admin.CoreV1().Pods("shop").Get(t.Context(), "big", metav1.GetOptions{})
 		if err == nil && got.Spec.NodeName != "w2" {
 			return fmt.Errorf("on %q", got.Spec.NodeName)
@@ -259,8 +258,10 @@ func (p *controlPlane) unschedulable(t *testing.T) {
 // deadNode checks that pods leave a node that lost power, and that the Node and
 // what was on it can be deleted.
 func (p *controlPlane) deadNode(t *testing.T, powerCut func()) {
+	p.controllers()
+	p.controllers = p.startControllers("m2", gone)
 	powerCut()
-	p.until("the dead node is Unknown, tainted", 20*time.Second, func() error {
+	p.until("the dead node is Unknown, tainted", func() error {
 		n, err := p.admin.CoreV1().Nodes().Get(t.Context(), "w3", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -272,7 +273,7 @@ func (p *controlPlane) deadNode(t *testing.T, powerCut func()) {
 		}
 		return fmt.Errorf("taints %v, conditions %v", n.Spec.Taints, n.Status.Conditions)
 	})
-	p.until("its pods are replaced elsewhere", 20*time.Second, func() error {
+	p.until("its pods are replaced elsewhere", func() error {
 		pods, err := p.admin.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
 		if err != nil {
 			return err
@@ -295,7 +296,7 @@ func (p *controlPlane) deadNode(t *testing.T, powerCut func()) {
 func (p *controlPlane) deletion(t *testing.T) {
 	foreground := metav1.DeletePropagationForeground
 	p.must(p.admin.AppsV1().Deployments("shop").Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &foreground}))
-	p.until("a deployment is deleted in the foreground with all that is its", 30*time.Second, func() error {
+	p.until("a deployment is deleted in the foreground with all that is its", func() error {
 		_, err := p.admin.AppsV1().Deployments("shop").Get(t.Context(), "web", metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the deployment is there: %v", err)
@@ -311,7 +312,7 @@ func (p *controlPlane) deletion(t *testing.T) {
 	p.rolledOut(2)
 	background := metav1.DeletePropagationBackground
 	p.must(p.admin.AppsV1().Deployments("shop").Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &background}))
-	p.until("dependents follow in the background", 30*time.Second, func() error {
+	p.until("dependents follow in the background", func() error {
 		pods, err := p.admin.CoreV1().Pods("shop").List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
 		if err == nil && len(pods.Items) > 0 {
 			return fmt.Errorf("%d pods are there", len(pods.Items))
@@ -319,7 +320,7 @@ func (p *controlPlane) deletion(t *testing.T) {
 		return err
 	})
 	p.must(p.admin.CoreV1().Services("shop").Delete(t.Context(), "web", metav1.DeleteOptions{}))
-	p.until("a Service's slices follow it", 10*time.Second, func() error {
+	p.until("a Service's slices follow it", func() error {
 		slices, err := p.admin.DiscoveryV1().EndpointSlices("shop").List(t.Context(), metav1.ListOptions{})
 		if err == nil && len(slices.Items) > 0 {
 			return fmt.Errorf("%d slices are there", len(slices.Items))
@@ -327,7 +328,7 @@ func (p *controlPlane) deletion(t *testing.T) {
 		return err
 	})
 	p.must(p.admin.CoreV1().Namespaces().Delete(t.Context(), "shop", metav1.DeleteOptions{}))
-	p.until("the namespace is gone", 30*time.Second, func() error {
+	p.until("the namespace is gone", func() error {
 		ns, err := p.admin.CoreV1().Namespaces().Get(t.Context(), "shop", metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -342,8 +343,8 @@ func TestControllersHandOver(t *testing.T) {
 	api := apitest.Start(t)
 	p := &controlPlane{T: t, admin: api.Admin(), api: api}
 	p.systemNamespaces()
-	stop := p.startControllers("m1")
-	p.startControllers("m2")
+	stop := p.startControllers("m1", alive)
+	p.startControllers("m2", alive)
 	holder := func(want string) func() error {
 		return func() error {
 			l, err := p.admin.CoordinationV1().Leases(metav1.NamespaceSystem).Get(t.Context(), controller.Lease, metav1.GetOptions{})
@@ -356,7 +357,7 @@ func TestControllersHandOver(t *testing.T) {
 			return nil
 		}
 	}
-	p.until("the first leads", 5*time.Second, holder("m1"))
+	p.until("the first leads", holder("m1"))
 	stop()
-	p.until("the second takes over without waiting for the lease to expire", 5*time.Second, holder("m2"))
+	p.until("the second takes over without waiting for the lease to expire", holder("m2"))
 }

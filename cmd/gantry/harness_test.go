@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/client"
@@ -26,7 +27,7 @@ func startControlPlane(t *testing.T) *controlPlane {
 	api := apitest.Start(t)
 	p := &controlPlane{T: t, admin: api.Admin(), api: api}
 	p.systemNamespaces()
-	p.controllers = p.startControllers("m1")
+	p.controllers = p.startControllers("m1", alive)
 	cfg := config.SchedulerConfig{LeaderElection: electionOf("m1")}
 	s, err := scheduler.New(cfg, api.Client(config.SchedulerUser), apitest.Logger())
 	p.must(err)
@@ -46,15 +47,20 @@ func (p *controlPlane) systemNamespaces() {
 
 func electionOf(identity string) config.LeaderElection {
 	return config.LeaderElection{
-		Identity: identity, LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
-		RenewDeadline: metav1.Duration{Duration: 10 * time.Second}, RetryPeriod: metav1.Duration{Duration: time.Second},
+		// Nobody loses a lease to a machine that stands still, and nobody sees one expire.
+		Identity: identity, LeaseDuration: metav1.Duration{Duration: time.Hour},
+		RenewDeadline: metav1.Duration{Duration: time.Hour / 2}, RetryPeriod: metav1.Duration{Duration: time.Second},
 	}
 }
 
-// gracePeriod is longer than a busy machine keeps a node from saying that it lives.
-const gracePeriod = 15 * time.Second
+// alive is how long a node may say nothing where none dies: longer than any machine keeps
+// it from that. gone is the same where one does, and the test waits for it.
+const (
+	alive = time.Hour
+	gone  = 15 * time.Second
+)
 
-func (p *controlPlane) startControllers(identity string) (stop func()) {
+func (p *controlPlane) startControllers(identity string, gracePeriod time.Duration) (stop func()) {
 	cfg := config.ControllerManagerConfig{
 		LeaderElection: electionOf(identity), ClusterCIDRs: addr.MustPrefixes("10.244.0.0/16"), NodeCIDRMaskSize: 24,
 		ServiceCIDRs: addr.MustPrefixes("10.96.0.0/16"), RootCAFile: p.api.Config.ClientCAFile,
@@ -75,17 +81,12 @@ func (p *controlPlane) run(name string, r interface {
 	go func() { done <- r.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				p.Errorf("%s: %v", name, err)
-			}
-		case <-time.After(20 * time.Second):
-			p.Errorf("%s does not stop", name)
+		if err := patience.Receive(p, name+" stops", done); err != nil {
+			p.Errorf("%s: %v", name, err)
 		}
 	})
 	p.Cleanup(stop)
-	p.until(name+" is ready", 20*time.Second, func() error { return r.Ready() })
+	p.until(name+" is ready", func() error { return r.Ready() })
 	return stop
 }
 
@@ -96,23 +97,12 @@ func (p *controlPlane) must(err error) {
 	}
 }
 
-// until waits until check has nothing to say.
-// patience is by how much longer all may take than on a machine that does nothing else:
-// the tests of other packages run beside, and the race detector slows all down.
-const patience = 4
-
-func (p *controlPlane) until(what string, within time.Duration, check func() error) {
+// until waits until check has nothing to say, and says how long that took.
+func (p *controlPlane) until(what string, check func() error) {
 	p.Helper()
-	var err error
 	start := time.Now()
-	for time.Since(start) < patience*within {
-		if err = check(); err == nil {
-			p.Logf("%-60s %s", what, time.Since(start).Round(time.Millisecond))
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	p.Fatalf("%s: not within %s: %v", what, patience*within, err)
+	patience.Eventually(p, what, check)
+	p.Logf("%-60s %s", what, time.Since(start).Round(time.Millisecond))
 }
 
 // startNode runs a model kubelet: it registers, renews its lease, makes pods ready,

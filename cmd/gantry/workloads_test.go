@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -26,7 +25,7 @@ func TestWorkloadsSurviveTheirController(t *testing.T) {
 	}
 	_, err := p.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{})
 	p.must(err)
-	p.until("namespace has its service account", 10*time.Second, func() error {
+	p.until("namespace has its service account", func() error {
 		_, err := p.admin.CoreV1().ServiceAccounts("shop").Get(t.Context(), "default", metav1.GetOptions{})
 		return err
 	})
@@ -73,13 +72,13 @@ func (p *controlPlane) exactJobs() {
 	})
 	stop := p.controllers
 	for i := range 2 {
-		p.until("some are done", 2*time.Minute, func() error { return p.done("plain", int32(10*(i+1))) })
+		p.until("some are done", func() error { return p.done("plain", int32(10*(i+1))) })
 		stop()
-		stop = p.startControllers(fmt.Sprint("next-", i))
+		stop = p.startControllers(fmt.Sprint("next-", i), alive)
 	}
 	p.controllers = stop
 	for name := range made {
-		p.until("job "+name+" is complete", 3*time.Minute, func() error {
+		p.until("job "+name+" is complete", func() error {
 			j, err := p.admin.BatchV1().Jobs("shop").Get(ctx, name, metav1.GetOptions{})
 			if err == nil && (j.Status.CompletionTime == nil || j.Status.Succeeded != pods || j.Status.Failed != 0 || j.Status.Active != 0) {
 				return fmt.Errorf("status %+v", j.Status)
@@ -119,7 +118,7 @@ func (p *controlPlane) daemonsFollow() {
 		p.must(err)
 	}
 	on := func(nodes ...string) {
-		p.until(fmt.Sprintf("agents are on %v", nodes), 20*time.Second, func() error {
+		p.until(fmt.Sprintf("agents are on %v", nodes), func() error {
 			list, err := p.admin.CoreV1().Pods("shop").List(ctx, metav1.ListOptions{LabelSelector: labels.FormatLabels(app)})
 			if err != nil {
 				return err

@@ -14,15 +14,16 @@ import (
 // one that waits is told by name, with what it waits for.
 const Limit = 2 * time.Minute
 
-// pause is between two looks.
-const pause = 10 * time.Millisecond
+// Between two looks there is a pause, which grows: what comes soon is seen soon, and who is
+// slow is not kept from work by being asked.
+const shortest, longest = time.Millisecond, 50 * time.Millisecond
 
 var errNotYet = errors.New("it is not so")
 
 // Eventually looks again and again until check has nothing to say any more.
 func Eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	for end := time.Now().Add(Limit); ; time.Sleep(pause) {
+	for end, pause := time.Now().Add(Limit), shortest; ; pause = min(2*pause, longest) {
 		late := time.Now().After(end) // before the look: the last one is after the limit
 		err := check()
 		if err == nil {
@@ -31,6 +32,7 @@ func Eventually(t testing.TB, what string, check func() error) {
 		if late {
 			t.Fatalf("%s: not within %s: %v", what, Limit, err)
 		}
+		time.Sleep(pause)
 	}
 }
 

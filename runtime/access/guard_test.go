@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/access"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/config"
@@ -168,13 +169,12 @@ func TestWhoMayAsk(t *testing.T) {
 	reviews, asked := counted(t, c, "system:node:n", config.NodesGroup)
 	srv := server(t, c, reviews)
 	var first client
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		// Until the roles have reached the authorizer; a refusal of ours is remembered.
+	patience.Until(t, "the roles have reached the authorizer", func() bool {
+		// A refusal of ours is remembered.
 		first = account(t, k, fmt.Sprintf("first-%d", time.Now().UnixNano()), on("nodes/metrics"))
-		if code, _ := first.get(t, srv.URL+"/metrics"); code == http.StatusOK {
-			break
-		}
-	}
+		code, _ := first.get(t, srv.URL+"/metrics")
+		return code == http.StatusOK
+	})
 	for _, tc := range []struct {
 		what string
 		who  client

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -74,7 +75,7 @@ func TestSecretsAreEncryptedInEtcd(t *testing.T) {
 		cfg := c.Config
 		cfg.EncryptionConfigFile = filepath.Join(t.TempDir(), "encryption.yaml")
 		ok(t, os.WriteFile(cfg.EncryptionConfigFile, []byte(encryption(step.keys)), 0o600))
-		cfg.BindAddress = fmt.Sprintf("127.0.0.1:%d", apitest.FreePort(t))
+		cfg.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t))
 		second := *c
 		second.Address = cfg.BindAddress
 		stop := c.StartServer(cfg)

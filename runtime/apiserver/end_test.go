@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestAServerWhoseStoreIsGoneEnds(t *testing.T) {
 	c := apitest.Start(t)
 	second := c.Config
-	second.AdvertiseAddress, second.BindAddress = "192.0.2.2", fmt.Sprintf("127.0.0.1:%d", apitest.FreePort(t))
+	second.AdvertiseAddress, second.BindAddress = "192.0.2.2", fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t))
 	stop := c.StartServer(second)
 	there := *c
 	there.Address = second.BindAddress

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds/kind"
@@ -110,13 +111,9 @@ func TestANewKindIsARow(t *testing.T) {
 	}
 	ok(t, groups.Delete(ctx, "g", metav1.DeleteOptions{}))
 	for _, want := range []watch.EventType{watch.Added, watch.Modified, watch.Modified, watch.Deleted} {
-		select {
-		case e := <-w.ResultChan():
-			if o, is := e.Object.(*schedulingv1alpha3.PodGroup); e.Type != want || !is || o.Name != "g" {
-				t.Fatalf("watch: got %s %T, want %s", e.Type, e.Object, want)
-			}
-		case <-time.After(5 * time.Second):
-			t.Fatalf("watch: no %s", want)
+		e := patience.Receive(t, "watch: "+string(want), w.ResultChan())
+		if o, is := e.Object.(*schedulingv1alpha3.PodGroup); e.Type != want || !is || o.Name != "g" {
+			t.Fatalf("watch: got %s %T, want %s", e.Type, e.Object, want)
 		}
 	}
 	// Its neighbour in the group is served as before.
@@ -169,13 +166,9 @@ func versions(t *testing.T, c *apitest.Cluster) {
 	}
 	_, err = old.Create(ctx, &autoscalingv1.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Name: "bad"}, Spec: autoscalingv1.HorizontalPodAutoscalerSpec{ScaleTargetRef: target}}, metav1.CreateOptions{})
 	refused(t, "the row's rules hold in each version", errors.IsInvalid, err)
-	select {
-	case e := <-w.ResultChan():
-		if o, is := e.Object.(*autoscalingv1.HorizontalPodAutoscaler); !is || o.Name != "web" || e.Type != watch.Modified {
-			t.Errorf("watched in v1: %s %T", e.Type, e.Object)
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("no event in v1")
+	e := patience.Receive(t, "an event in v1", w.ResultChan())
+	if o, is := e.Object.(*autoscalingv1.HorizontalPodAutoscaler); !is || o.Name != "web" || e.Type != watch.Modified {
+		t.Errorf("watched in v1: %s %T", e.Type, e.Object)
 	}
 	groups := must[*metav1.APIGroupList](t)(k.Discovery().ServerGroups())
 	for _, g := range groups.Groups {

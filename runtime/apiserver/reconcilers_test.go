@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -36,7 +37,7 @@ func TestMastersComeAndGo(t *testing.T) {
 	want("192.0.2.1")
 	second := c.Config
 	second.AdvertiseAddress = "192.0.2.2"
-	second.BindAddress = fmt.Sprintf("127.0.0.1:%d", apitest.FreePort(t))
+	second.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t))
 	start := time.Now()
 	stop := c.StartServer(second)
 	want("192.0.2.1", "192.0.2.2")

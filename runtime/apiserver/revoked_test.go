@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 	"github.com/gantry-run/gantry/runtime/config"
 )
@@ -17,7 +18,7 @@ import (
 func TestARevokedNodeIsRefusedByAllMasters(t *testing.T) {
 	c := apitest.Start(t)
 	second := c.Config
-	second.AdvertiseAddress, second.BindAddress = "192.0.2.2", fmt.Sprintf("127.0.0.1:%d", apitest.FreePort(t))
+	second.AdvertiseAddress, second.BindAddress = "192.0.2.2", fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t))
 	c.StartServer(second)
 	admin := c.Admin()
 	register := func(server, name string) error {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -169,15 +168,13 @@ func extensionAuthentication(t *testing.T, k kubernetes.Interface) {
 	}
 	await := func(what string, want func(*corev1.ConfigMap) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		eventually(t, what, func() error {
 			have, err := objects.Get(ctx, name, metav1.GetOptions{})
-			if err == nil && want(have) {
-				return
+			if err == nil && !want(have) {
+				err = fmt.Errorf("it is %+v", have)
 			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: %+v, %v", what, have, err)
-			}
-		}
+			return err
+		})
 	}
 	ok(t, objects.Delete(ctx, name, metav1.DeleteOptions{}))
 	await("deleted", func(have *corev1.ConfigMap) bool {
@@ -227,9 +224,10 @@ func anonymous(t *testing.T, c *apitest.Cluster) {
 		ObjectMeta: metav1.ObjectMeta{Name: "keys-are-public"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:service-account-issuer-discovery"},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: "system:unauthenticated"}},
 	}, metav1.CreateOptions{}))
-	for deadline := time.Now().Add(10 * time.Second); ask(keys) != http.StatusOK; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %d after it was granted to everybody", keys, ask(keys))
+	eventually(t, keys+" is granted to everybody", func() error {
+		if code := ask(keys); code != http.StatusOK {
+			return fmt.Errorf("it is answered %d", code)
 		}
-	}
+		return nil
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
 
@@ -43,14 +43,10 @@ func objects(t *testing.T, c *apitest.Cluster) {
 	_, err = k.CoreV1().ConfigMaps(ns).Get(ctx, "a", metav1.GetOptions{})
 	refused(t, "a get of what is deleted", errors.IsNotFound, err)
 	for _, want := range []watch.EventType{watch.Added, watch.Modified, watch.Modified, watch.Deleted} {
-		select {
-		case e := <-w.ResultChan():
-			if o, isMap := e.Object.(*corev1.ConfigMap); e.Type != want || !isMap || o.Name != "a" {
-				// kube-root-ca.crt may come in between where a controller runs; here none does.
-				t.Fatalf("watch: got %s %T, want %s", e.Type, e.Object, want)
-			}
-		case <-time.After(5 * time.Second):
-			t.Fatalf("watch: no %s", want)
+		e := patience.Receive(t, "watch: "+string(want), w.ResultChan())
+		if o, isMap := e.Object.(*corev1.ConfigMap); e.Type != want || !isMap || o.Name != "a" {
+			// kube-root-ca.crt may come in between where a controller runs; here none does.
+			t.Fatalf("watch: got %s %T, want %s", e.Type, e.Object, want)
 		}
 	}
 }

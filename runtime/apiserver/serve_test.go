@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
 
@@ -96,14 +96,7 @@ func bind(t *testing.T, c kubernetes.Interface, ns, name, node string) error {
 
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()
-	var err error
-	for range 200 {
-		if err = f(); err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatalf("%s: %v", what, err)
+	patience.Eventually(t, what, f)
 }
 
 func clusterIPs(t *testing.T, c *apitest.Cluster) {

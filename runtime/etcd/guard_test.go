@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -158,8 +159,8 @@ func TestAServerThatWasAMemberDoesNotStartAnew(t *testing.T) {
 	joined := filepath.Join(t.TempDir(), "joined")
 	check(t, os.WriteFile(joined, nil, 0o600))
 	m := &member{cfg: config.EtcdConfig{
-		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t), JoinedFile: joined,
-		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", freePort(t))},
+		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: ports.Reserve(t), JoinedFile: joined,
+		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", ports.Reserve(t))},
 		InitialClusterState: "new", InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
 	}}
 	if why := m.refuses(t); !strings.Contains(why, "was a member") {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -141,8 +142,8 @@ func TestWhatAServerIsConfiguredAs(t *testing.T) {
 func TestAMemberThatClosesIsQuiet(t *testing.T) {
 	ca, pair := credentials(t)
 	s, err := New(config.EtcdConfig{
-		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t),
-		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", freePort(t))},
+		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: ports.Reserve(t),
+		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", ports.Reserve(t))},
 		InitialClusterState: "new", InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
 	}, slog.New(slog.DiscardHandler))
 	check(t, err)

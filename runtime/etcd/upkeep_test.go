@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"golang.org/x/sys/unix"
 
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -51,8 +52,8 @@ func aloneMember(t *testing.T) *member {
 	t.Helper()
 	ca, pair := credentials(t)
 	m := &member{cfg: config.EtcdConfig{
-		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: freePort(t),
-		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", freePort(t))},
+		Name: "m1", DataDir: filepath.Join(t.TempDir(), "data"), Host: "127.0.0.1", ClientPort: ports.Reserve(t),
+		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", ports.Reserve(t))},
 		InitialClusterState: "new", InitialClusterToken: "test", CAFile: ca, Server: pair, Peer: pair,
 	}}
 	m.start(t)

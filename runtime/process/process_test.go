@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/config"
 )
 
@@ -84,7 +85,7 @@ func TestSystemdIsToldWhatComesOfAProcess(t *testing.T) {
 	read := func() string {
 		t.Helper()
 		b := make([]byte, 100)
-		if err := l.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := l.SetReadDeadline(time.Now().Add(patience.Limit)); err != nil {
 			t.Fatal(err)
 		}
 		n, err := l.Read(b)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -16,6 +15,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func TestAllocationsAreWritten(t *testing.T) {
@@ -113,11 +114,12 @@ func TestTaintRulesReachTheDevices(t *testing.T) {
 	}
 	until := func(want string) {
 		t.Helper()
-		for end := time.Now().Add(30 * time.Second); taints() != want; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("taints %q, want %q", taints(), want)
+		patience.Eventually(t, "the taints are followed", func() error {
+			if got := taints(); got != want {
+				return fmt.Errorf("taints %q, want %q", got, want)
 			}
-		}
+			return nil
+		})
 	}
 	until("0 1")
 	if err := api.ResourceV1().DeviceTaintRules().Delete(t.Context(), "r", metav1.DeleteOptions{}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/scheduler/core"
 )
 
@@ -306,9 +307,7 @@ func TestTheLoopSchedulesUntilItsEnd(t *testing.T) {
 		defer w.mu.Unlock()
 		return len(w.bindings)
 	}
-	for i := 0; bound() < 2 && i < 5000; i++ {
-		time.Sleep(time.Millisecond)
-	}
+	patience.Until(t, "both are bound", func() bool { return bound() == 2 })
 	cancel()
 	<-ended
 	w.expect("a on n", "b on n")

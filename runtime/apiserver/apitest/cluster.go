@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"testing"
@@ -14,6 +13,8 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/gantry-run/gantry/internal/patience"
+	"github.com/gantry-run/gantry/internal/ports"
 	"github.com/gantry-run/gantry/runtime/addr"
 	"github.com/gantry-run/gantry/runtime/apiserver"
 	"github.com/gantry-run/gantry/runtime/apiserver/kinds"
@@ -22,9 +23,6 @@ import (
 	"github.com/gantry-run/gantry/runtime/config"
 	"github.com/gantry-run/gantry/runtime/etcd"
 )
-
-// startTimeout bounds how long etcd and the API server have to be ready.
-const startTimeout = 2 * time.Minute
 
 // ClusterID is the ID of every test cluster.
 const ClusterID = "6b1f0a3e-0000-4000-8000-000000000001"
@@ -67,7 +65,7 @@ func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
 
 	etcdCA := newAuthority(t, "test-etcd-ca")
 	etcdCAFile := write(t, c.Dir, "etcd-ca.crt", etcdCA.PEM)
-	clientPort, peerPort := FreePort(t), FreePort(t)
+	clientPort, peerPort := ports.Reserve(t), ports.Reserve(t)
 	etcdCfg := config.EtcdConfig{
 		Name: "m1", DataDir: c.Dir + "/etcd", Host: "127.0.0.1", ClientPort: clientPort,
 		InitialCluster:      map[string]string{"m1": fmt.Sprintf("https://127.0.0.1:%d", peerPort)},
@@ -85,7 +83,7 @@ func StartKinds(t testing.TB, table []kind.Kind, opts ...Option) *Cluster {
 	frontCA := newAuthority(t, "test-front-proxy-ca")
 	c.Config = config.APIServerConfig{
 		ClusterID: ClusterID, ClusterName: "test",
-		BindAddress: fmt.Sprintf("127.0.0.1:%d", FreePort(t)), AdvertiseAddress: "127.0.0.1",
+		BindAddress: fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t)), AdvertiseAddress: "127.0.0.1",
 		Serving: c.ca.files(c.Dir, "apiserver", "apiserver"), ClientCAFile: caFile,
 		Etcd: config.EtcdClient{
 			Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", clientPort)}, CAFile: etcdCAFile,
@@ -158,15 +156,6 @@ func Logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// FreePort returns a loopback port that nothing listens on.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
-
 type runner interface {
 	Run(ctx context.Context) error
 	Ready() error
@@ -190,12 +179,12 @@ func run(t testing.TB, name string, r runner) (stop func()) {
 			if err != nil && ctx.Err() == nil {
 				t.Errorf("%s: %v", name, err)
 			}
-		case <-time.After(startTimeout):
+		case <-time.After(patience.Limit):
 			t.Errorf("%s did not stop", name)
 		}
 	}
 	t.Cleanup(stop)
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience.Limit); ; time.Sleep(10 * time.Millisecond) {
 		select {
 		case err := <-done:
 			stopped = true

@@ -22,6 +22,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 // provider is an OpenID Connect issuer.
@@ -97,11 +99,7 @@ func options() Options {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
+	patience.Until(t, what, f)
 }
 
 func TestTokensOfIssuers(t *testing.T) {

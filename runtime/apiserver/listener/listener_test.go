@@ -3,6 +3,7 @@ package listener
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 // serve runs a TLS server behind the limits.
@@ -37,7 +40,7 @@ func dial(t *testing.T, srv *httptest.Server) net.Conn {
 // closed waits for the other side to close.
 func closed(t *testing.T, what string, c net.Conn) {
 	t.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(patience.Limit)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -56,15 +59,12 @@ func (l *limited) counts() (connections, handshakes int) {
 
 func (l *limited) eventually(t *testing.T, what string, connections, handshakes int) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		c, h := l.counts()
-		if c == connections && h == handshakes {
-			return
+	patience.Eventually(t, what, func() error {
+		if c, h := l.counts(); c != connections || h != handshakes {
+			return fmt.Errorf("%d connections, %d handshakes; want %d and %d", c, h, connections, handshakes)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: %d connections, %d handshakes; want %d and %d", what, c, h, connections, handshakes)
-		}
-	}
+		return nil
+	})
 }
 
 func TestHandshakesThatDoNotGetOnGiveWay(t *testing.T) {

@@ -1,10 +1,10 @@
 package registry_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/apiserver/apitest"
 )
 
@@ -196,21 +197,13 @@ func reviews(t *testing.T, c *apitest.Cluster, ns string) {
 	refusal(t, "a question with metadata", err, http.StatusUnprocessableEntity, "metadata: Invalid value")
 	await := func(what string, want bool, f func() (bool, error)) {
 		t.Helper()
-		for range 100 {
+		patience.Eventually(t, what, func() error {
 			got, err := f()
-			if err != nil {
-				t.Errorf("%s: %v", what, err)
-				return
+			if err == nil && got != want {
+				err = fmt.Errorf("it is %t", got)
 			}
-			if got == want {
-				return
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-		t.Errorf("%s: %t", what, !want)
+			return err
+		})
 	}
 	await("ann gets pods", true, func() (bool, error) { return ask("ann", get, nil) })
 	await("bob gets pods", false, func() (bool, error) { return ask("bob", get, nil) })

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
 
@@ -93,13 +94,7 @@ func start(t *testing.T, objects ...runtime.Object) *cluster {
 
 func (c *cluster) until(ok func() bool) {
 	c.Helper()
-	for range 5000 {
-		if ok() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	c.Fatal("it does not come to that")
+	patience.Until(c, "it comes to that", ok)
 }
 
 // caughtUp waits until the caches have what the API has.

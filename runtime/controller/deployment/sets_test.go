@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
 
@@ -173,11 +174,5 @@ func TestTheLastOldPodLetsRecreateGoOn(t *testing.T) {
 	if err := f.API.CoreV1().Pods("d").Delete(ctx, "p", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		if made() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Errorf("the new set is not made: %v", f.Writes())
+	patience.Until(t, "the new set is made", made)
 }

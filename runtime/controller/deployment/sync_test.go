@@ -23,7 +23,7 @@ func controllerOf(t *testing.T, objects ...runtime.Object) (*Controller, *contro
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Sync(t)
+	f.Sync(t, r.loop.Synced)
 	r.loop.TakeQueued()
 	return r, f
 }

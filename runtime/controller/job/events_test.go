@@ -60,7 +60,7 @@ func TestWhichPodsAreLetGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Sync(t)
+		f.Sync(t, r.orphans.Synced)
 		r.orphans.TakeQueued()
 		r.podTracked(tc.pod)
 		if got := len(r.orphans.TakeQueued()) == 1; got != tc.queued {
@@ -82,7 +82,7 @@ func TestAJobThatCannotBeAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Sync(t)
+	f.Sync(t, r.orphans.Synced)
 	f.API.PrependReactor("get", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, errors.New("no answer") })
 	if _, err := r.releaseOrphan(t.Context(), types.NamespacedName{Namespace: "n", Name: "p"}); err == nil || !strings.Contains(err.Error(), "no answer") || len(f.Writes()) > 0 {
 		t.Errorf("%v, %v", err, f.Writes())
@@ -98,7 +98,7 @@ func TestThePodsOfAJobThatIsDeleted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Sync(t)
+	f.Sync(t, r.orphans.Synced)
 	r.orphans.TakeQueued()
 	r.jobDeleted(jobs()[0].(*batchv1.Job))
 	if got := r.orphans.TakeQueued(); len(got) != 1 || got[0].Name != "a" {

@@ -112,7 +112,7 @@ func newWorld(t *testing.T, ns *corev1.Namespace, objects ...*metav1.PartialObje
 	if w.controller, err = New(w.Deps); err != nil {
 		t.Fatal(err)
 	}
-	w.Sync(t)
+	w.Sync(t, w.controller.loop.Synced)
 	return w
 }
 

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 	"github.com/gantry-run/gantry/runtime/controller/internal/reconcile"
 )
@@ -47,16 +48,11 @@ func named(name, zone string, ready corev1.ConditionStatus, taints ...corev1.Tai
 // waitFor waits until the controller's handlers have seen so many nodes.
 func waitFor(t *testing.T, r *Controller, nodes int) {
 	t.Helper()
-	for range 1000 {
+	patience.Until(t, fmt.Sprintf("the handlers have seen %d nodes", nodes), func() bool {
 		r.mu.Lock()
-		seen := len(r.zones.nodes)
-		r.mu.Unlock()
-		if seen == nodes {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatalf("the handlers have not seen %d nodes", nodes)
+		defer r.mu.Unlock()
+		return len(r.zones.nodes) == nodes
+	})
 }
 
 // TestAReconcileLooksAtOneNode: with n nodes, n reconciliations read n nodes, and not

@@ -49,7 +49,7 @@ func TestWhatAnEventQueues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Sync(t)
+	f.Sync(t, r.loop.Synced)
 	for name, tt := range map[string]struct {
 		event func()
 		want  []string

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
 
@@ -92,16 +93,12 @@ func TestRunSweepsAtAPace(t *testing.T) {
 	f, r := start(t, 10, boundTo("b", "gone", corev1.PodRunning))
 	done := make(chan error, 1)
 	go func() { done <- r.Run(t.Context(), 1) }()
-	for range 1000 {
-		if slices.Contains(f.Writes(), "delete pods b") {
-			return
-		}
+	patience.Until(t, "it is swept", func() bool {
 		if f.Clock.HasWaiters() {
 			f.Clock.Step(period)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Error("nothing was swept")
+		return slices.Contains(f.Writes(), "delete pods b")
+	})
 }
 
 // TestEveryNodeThatIsGone: whatever the order in which its pods come, among those of

@@ -3,18 +3,18 @@ package replicationcontroller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
 
@@ -78,17 +78,14 @@ func TestReplicas(t *testing.T) {
 	done := make(chan error, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { done <- c.Run(ctx, 1) }()
-	err = wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
-		got, err := f.API.CoreV1().ReplicationControllers("d").Get(ctx, "rc", metav1.GetOptions{})
-		if err != nil {
-			return false, err
+	patience.Eventually(t, "two replicas are counted", func() error {
+		got, err := f.API.CoreV1().ReplicationControllers("d").Get(t.Context(), "rc", metav1.GetOptions{})
+		if err == nil && (got.Status.Replicas != 2 || len(got.Status.Conditions) != 0) {
+			err = fmt.Errorf("status %+v", got.Status)
 		}
-		return got.Status.Replicas == 2 && len(got.Status.Conditions) == 0, nil
+		return err
 	})
 	stop()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/controller/internal/controllertest"
 )
 
@@ -59,7 +60,7 @@ func start(t *testing.T, deployments []runtime.Object, objects ...runtime.Object
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Sync(t)
+	f.Sync(t, r.loop.Synced)
 	t.Cleanup(r.counts.stop)
 	told := make(chan string, 100)
 	r.counts.changed = func(_ schema.GroupResource, ns string) { told <- ns }
@@ -133,13 +134,7 @@ func TestNothingIsWrittenWithoutAChange(t *testing.T) {
 // until polls a condition that another goroutine brings about.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 5000 {
-		if done() {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-	t.Fatal(what)
+	patience.Until(t, what, done)
 }
 
 func TestKindsAreCountedWhileAQuotaCountsThem(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/kubelet/container"
 )
 
@@ -184,23 +185,10 @@ func TestAPluginComesAndGoes(t *testing.T) {
 	// One that comes back has what it says, not what the last one said.
 	again := &model{}
 	startPlugin(t, n.cfg.Dir, "again.sock", again)
-	for range 500 {
-		if n.devices(p) == "a:d1-" {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if got := n.devices(p); got != "a:d1-" {
-		t.Errorf("before it said anything its devices are %s", got)
-	}
+	patience.Until(t, "before it said anything its devices are healthy", func() bool { return n.devices(p) == "a:d1-" })
 	n.wantNode("0 of 3, 1")
 	again.server.Stop()
-	for range 500 {
-		if n.devices(p) == "a:d1?" {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	patience.Until(t, "nobody knows of its devices", func() bool { return n.devices(p) == "a:d1?" })
 	n.mu.Lock()
 	later = grace
 	n.mu.Unlock()

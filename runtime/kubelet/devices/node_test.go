@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	"github.com/gantry-run/gantry/runtime/kubelet/admit"
 	"github.com/gantry-run/gantry/runtime/kubelet/poddir"
 )
@@ -55,13 +56,13 @@ func (n *node) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- n.Run(ctx) }()
-	for range 1000 { // until it listens
-		if conn, err := net.Dial("unix", filepath.Join(n.cfg.Dir, socketName)); err == nil {
+	patience.Eventually(n.t, "it listens", func() error {
+		conn, err := net.Dial("unix", filepath.Join(n.cfg.Dir, socketName))
+		if err == nil {
 			conn.Close()
-			break
 		}
-		time.Sleep(time.Millisecond)
-	}
+		return err
+	})
 	n.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 // TestObjectsTellOfLaterVersions: a pod is woken by a version that it has not
@@ -31,13 +34,8 @@ func TestObjectsTellOfLaterVersions(t *testing.T) {
 	expect := func(want ...string) {
 		t.Helper()
 		for range want {
-			select {
-			case got := <-told:
-				if len(want) == 1 && got != want[0] {
-					t.Errorf("%s is told, want %v", got, want)
-				}
-			case <-time.After(5 * time.Second):
-				t.Fatalf("nobody is told, want %v", want)
+			if got := patience.Receive(t, fmt.Sprint(want, " are told"), told); len(want) == 1 && got != want[0] {
+				t.Errorf("%s is told, want %v", got, want)
 			}
 		}
 		select {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func newTestWriter(t *testing.T) (*Writer, string) {
@@ -128,11 +130,7 @@ func TestFollowAcrossRotation(t *testing.T) {
 			time.Sleep(120 * time.Millisecond / 4)
 		}
 	}
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("the follower does not end")
-	}
+	patience.Receive(t, "the follower ends", done)
 	if out.String() != want.String() {
 		t.Errorf("%d bytes were followed, want %d", out.Len(), want.Len())
 	}

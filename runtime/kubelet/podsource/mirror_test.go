@@ -19,6 +19,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -106,12 +107,7 @@ func newMirrored(t *testing.T, objects ...runtime.Object) *mirrored {
 	m.Mirrors = &Mirrors{API: api, Node: func() (*corev1.Node, error) { return node, nil }, Pods: pods, Static: d.Static, Status: m.statuses, Log: quiet}
 	pods.Start(t.Context())
 	d.Start(t.Context())
-	for range 500 {
-		if pods.Synced() {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	patience.Until(t, "the pods are known", pods.Synced)
 	if err := errors.Join(d.Handle(d.told), m.Watch(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +133,10 @@ func (m *mirrored) live() *corev1.Pod {
 // seen waits until the watch has shown that.
 func (m *mirrored) seen(uid types.UID) {
 	m.t.Helper()
-	for range 500 {
-		if p := m.Pods.Mirror("default", "web-node"); p == nil && uid == "" || p != nil && p.UID == uid {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	m.t.Fatalf("the watch does not show %q", uid)
+	patience.Until(m.t, fmt.Sprintf("the watch shows %q", uid), func() bool {
+		p := m.Pods.Mirror("default", "web-node")
+		return p == nil && uid == "" || p != nil && p.UID == uid
+	})
 }
 
 func (m *mirrored) report(phase corev1.PodPhase) {
@@ -198,12 +191,10 @@ func TestAMirrorPod(t *testing.T) {
 		if _, err := m.API.CoreV1().Pods("default").Update(t.Context(), p, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		for range 500 {
-			if s := m.Pods.Mirror("default", "web-node"); s != nil && (s.DeletionTimestamp != nil || s.Annotations[corev1.MirrorPodAnnotationKey] == "another") {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		patience.Until(t, name+" is seen", func() bool {
+			s := m.Pods.Mirror("default", "web-node")
+			return s != nil && (s.DeletionTimestamp != nil || s.Annotations[corev1.MirrorPodAnnotationKey] == "another")
+		})
 		m.report(corev1.PodRunning)
 		if now := m.live(); now == nil || now.UID == p.UID || now.DeletionTimestamp != nil || now.Annotations[corev1.MirrorPodAnnotationKey] != string(m.static.UID) {
 			t.Errorf("%s: %+v", name, now)
@@ -219,17 +210,13 @@ func TestAMirrorPod(t *testing.T) {
 // wantRefreshed waits until the static pod was handled anew.
 func (m *mirrored) wantRefreshed() {
 	m.t.Helper()
-	for range 500 {
+	patience.Until(m.t, "the static pod is handled anew", func() bool {
 		m.told.mu.Lock()
+		defer m.told.mu.Unlock()
 		n := len(m.told.list)
 		m.told.list = nil
-		m.told.mu.Unlock()
-		if n > 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	m.t.Fatal("the static pod is not handled anew")
+		return n > 0
+	})
 }
 
 // TestOfAPodThatEnds no mirror is made, and its end waits for no API.
@@ -268,15 +255,7 @@ func TestMirrorsOfNoStaticPod(t *testing.T) {
 	orphan.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "h"}
 	plain := apiPod("plain", "p")
 	m := newMirrored(t, orphan, plain)
-	for range 500 {
-		if m.Pods.Mirror("ns", "orphan") == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if m.Pods.Mirror("ns", "orphan") != nil {
-		t.Error("the mirror of no static pod stays")
-	}
+	patience.Until(t, "the mirror of no static pod goes", func() bool { return m.Pods.Mirror("ns", "orphan") == nil })
 	if err := m.Write(t.Context(), plain, corev1.PodStatus{Phase: corev1.PodRunning}); err != nil || m.statuses.phase("p") != corev1.PodRunning {
 		t.Errorf("%v", err)
 	}

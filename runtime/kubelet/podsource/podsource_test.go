@@ -2,11 +2,11 @@ package podsource
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/gantry-run/gantry/internal/patience"
 )
 
 func apiPod(name, uid string) *corev1.Pod {
@@ -37,19 +39,16 @@ func (h *handler) tell(what string) {
 // until waits until it was told all of that.
 func (h *handler) until(t *testing.T, want ...string) {
 	t.Helper()
-	var got string
-	for range 500 {
+	slices.Sort(want)
+	patience.Eventually(t, "it is told", func() error {
 		h.mu.Lock()
 		all := slices.Clone(h.told)
 		h.mu.Unlock()
-		slices.Sort(all)
-		slices.Sort(want)
-		if got = strings.Join(all, " "); got == strings.Join(want, " ") {
-			return
+		if slices.Sort(all); !slices.Equal(all, want) {
+			return fmt.Errorf("told %s, want %s", strings.Join(all, " "), strings.Join(want, " "))
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("told %s, want %s", got, strings.Join(want, " "))
+		return nil
+	})
 }
 
 // fixed is a source of pods that never change, as a directory of manifests might be.
@@ -89,14 +88,9 @@ func TestSources(t *testing.T) {
 		t.Error("synced before the start")
 	}
 	s.Start(t.Context())
-	for range 500 {
-		if s.Synced() {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if !s.Synced() || selector != "spec.nodeName=n" {
-		t.Fatalf("synced %v, with selector %q", s.Synced(), selector)
+	patience.Until(t, "both are synced", s.Synced)
+	if selector != "spec.nodeName=n" {
+		t.Fatalf("synced with selector %q", selector)
 	}
 	if all := s.Pods(); len(all) != 2 || all[0].Name != "a" || all[1].Name != "static" {
 		t.Errorf("pods %v", all)

@@ -2,6 +2,7 @@ package podsource
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/gantry-run/gantry/internal/patience"
 	podutil "github.com/gantry-run/gantry/runtime/pod"
 )
 
@@ -93,38 +95,28 @@ func (d *directory) write(name, content string) {
 // wantTold waits until it was told that, and of nothing else since the last time.
 func (d *directory) wantTold(want string) {
 	d.t.Helper()
-	var got string
-	for range 500 {
+	patience.Eventually(d.t, "it is told", func() error {
 		d.told.mu.Lock()
-		got = strings.Join(d.told.list, " ")
-		if got == want {
-			d.told.list = nil
+		defer d.told.mu.Unlock()
+		if got := strings.Join(d.told.list, " "); got != want {
+			return fmt.Errorf("told %q, want %q", got, want)
 		}
-		d.told.mu.Unlock()
-		if got == want {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	d.t.Fatalf("told %q, want %q", got, want)
+		d.told.list = nil
+		return nil
+	})
 }
 
 // wantLast waits until it was told that last.
 func (d *directory) wantLast(want string) {
 	d.t.Helper()
-	var got string
-	for range 500 {
+	patience.Eventually(d.t, "it is told last", func() error {
 		d.told.mu.Lock()
-		if n := len(d.told.list); n > 0 {
-			got = d.told.list[n-1]
+		defer d.told.mu.Unlock()
+		if n := len(d.told.list); n == 0 || d.told.list[n-1] != want {
+			return fmt.Errorf("told %q, want %q last", d.told.list, want)
 		}
-		d.told.mu.Unlock()
-		if got == want {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	d.t.Fatalf("told %q last, want %q", got, want)
+		return nil
+	})
 }
 
 func (d *directory) latest(name string) *corev1.Pod {
@@ -196,15 +188,11 @@ func TestAChangedFileIsAnotherPod(t *testing.T) {
 	d.write("web.yaml", "web three")
 	d.Ended("default", "web-node", "another")
 	d.wantTold("")
-	for range 500 { // until it is read
+	patience.Until(t, "it is read", func() bool {
 		d.Static.mu.Lock()
-		read := d.pods[cacheName("web-node")].Spec.Containers[0].Image == "three"
-		d.Static.mu.Unlock()
-		if read {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		defer d.Static.mu.Unlock()
+		return d.pods[cacheName("web-node")].Spec.Containers[0].Image == "three"
+	})
 	d.Ended("default", "web-node", old.UID)
 	d.wantTold("web-node=three")
 	d.Ended("default", "web-node", old.UID)
@@ -241,12 +229,7 @@ func TestTheDirectoryGoes(t *testing.T) {
 	}
 	d.wantTold("-web-node=one")
 	d.Ended("default", "web-node", d.latest("web-node").UID)
-	for range 500 {
-		if _, err := os.Stat(d.dir); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	patience.Eventually(t, "the directory is made anew", func() error { _, err := os.Stat(d.dir); return err })
 	d.write("web.yaml", "web two")
 	d.wantTold("web-node=two")
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -47,14 +48,18 @@ func New(objects ...runtime.Object) *Fixture {
 }
 
 // Sync starts the informers that controllers have asked for, and waits until they
-// have what the API has.
-func (f *Fixture) Sync(t testing.TB) {
+// have what the API has. A controller's handlers are told of that a moment later: who
+// asks what an event has queued waits for its loop's Synced too.
+func (f *Fixture) Sync(t testing.TB, loops ...cache.InformerSynced) {
 	t.Helper()
 	f.Deps.Informers.StartWithContext(t.Context())
 	for kind, synced := range f.Deps.Informers.WaitForCacheSync(t.Context().Done()) {
 		if !synced {
 			t.Fatalf("the informer of %v has not synced", kind)
 		}
+	}
+	if !cache.WaitForCacheSync(t.Context().Done(), loops...) {
+		t.Fatal("the handlers have not seen what there is")
 	}
 	f.API.ClearActions()
 }

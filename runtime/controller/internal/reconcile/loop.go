@@ -62,6 +62,17 @@ func (l *Loop[K]) Add(key K) { l.queue.Add(key) }
 // AddAfter queues a key at a later time.
 func (l *Loop[K]) AddAfter(key K, d time.Duration) { l.queue.AddAfter(key, d) }
 
+// Synced reports whether all handlers have seen their initial lists, and have queued what
+// follows from them.
+func (l *Loop[K]) Synced() bool {
+	for _, synced := range l.synced {
+		if !synced() {
+			return false
+		}
+	}
+	return true
+}
+
 // TakeQueued takes out the keys that are due: what a test's event has queued.
 func (l *Loop[K]) TakeQueued() []K {
 	var keys []K
