@@ -106,7 +106,7 @@ func (s *runState) look(ctx context.Context, f *judge.Fault) error {
 		if failed != nil {
 			return failed
 		}
-		if s.r.now()-began > judge.Allowed(judge.LeftWithin, max(now.others(before), now.late(before))) || ctx.Err() != nil {
+		if s.r.now()-began > judge.Allowed(judge.LeftWithin, judge.Without(now.others(before), now.late(before))) || ctx.Err() != nil {
 			if f.Leftovers = left; err != nil {
 				f.Leftovers = append(left, err.Error())
 			}

@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// reasonLines is how much is told last of each failure; the whole stands above.
+// reasonLines is how much of its end is told last of each failure, below its first line:
+// programs print their errors last. The whole stands above.
 const reasonLines = 12
 
 // tell prints why a test failed.
@@ -16,7 +19,10 @@ func (f *failures) tell(t *testing.T) {
 	defer f.mu.Unlock()
 	for _, why := range f.why {
 		lines := strings.Split(strings.TrimSpace(why), "\n")
-		t.Logf("%s failed: %s", t.Name(), strings.Join(lines[:min(len(lines), reasonLines)], "\n"))
+		if beyond := len(lines) - 1 - reasonLines; beyond > 0 {
+			lines = slices.Replace(lines, 1, 1+beyond, fmt.Sprintf("… %d lines, which stand above …", beyond))
+		}
+		t.Logf("%s failed: %s", t.Name(), strings.Join(lines, "\n"))
 	}
 }
 
