@@ -233,8 +233,8 @@ func TestHeals(t *testing.T) {
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30 * s, Waited: 0.5, Others: 0.1}}}) // the lab's own boots
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30*s + 1, Waited: 0.5, Others: 0.1}}}, "ready")
 	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 30 * s, Waited: 0.1, Others: 0.5}}}) // a hypervisor
-	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 40 * s, Waited: 1}}}) // and no more, whatever it is that never rests
-	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 40*s + 1000, Waited: 1}}}, "ready")
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 39 * s, Waited: 1}}})                // and no more, whatever it is that never rests
+	check(t, &History{Faults: []Fault{{Heal: 10 * s, Ready: 41 * s, Waited: 1}}}, "ready")
 	check(t, &History{Faults: []Fault{{Unapplied: "it ended"}}}, "plan")
 	check(t, &History{Faults: []Fault{{NotReady: "node n", Leftovers: []string{"a mount"}, Plan: []string{"update"}, Lost: []string{"w-1"}}}}, "ready", "leftover", "plan", "lost")
 }
