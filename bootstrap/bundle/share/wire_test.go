@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/gantry-run/gantry/internal/ports"
 )
 
 func TestWhatIsHandedOn(t *testing.T) {
@@ -141,12 +143,7 @@ func TestWhetherItIsTheDiskThatFailed(t *testing.T) {
 
 // Both ends are started at the same time.
 func TestWhoListensLateIsWaitedFor(t *testing.T) {
-	first, err := Listen(t.Context(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := first.Addr().String()
-	first.Close() // the address is free again
+	address := fmt.Sprintf("127.0.0.1:%d", ports.Reserve(t)) // nobody listens there
 	listening := make(chan error, 1)
 	go func() {
 		time.Sleep(3 * retry)
