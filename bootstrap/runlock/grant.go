@@ -174,7 +174,7 @@ func (g *grant) maintain(ctx context.Context) {
 func (g *grant) leave() {
 	if h := g.connection(); h != nil {
 		if g.holds() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), g.grace/2)
 			g.release(ctx, h) //nolint:errcheck // it ends by itself
 			cancel()
 		}

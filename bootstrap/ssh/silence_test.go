@@ -74,11 +74,10 @@ func TestASilentHostBehindAJumpIsGivenUp(t *testing.T) {
 	jump, s := server(t, nil), server(t, nil)
 	cfg := through(t, s, jump)
 	cfg.Jumps.cfg.KeepAlive = time.Hour
-	cfg.KeepAlive = time.Hour
+	cfg.KeepAlive, cfg.KeepAliveMisses = 200*time.Millisecond, 15
 	h := loginTo(t, s, cfg)
 	ended := begin(t, h, t.Context())
 	jump.Mute()
-	go h.keepAlive(20*time.Millisecond, 3)
 	if err := within(t, "the command", func() error { return <-ended }); !errors.Is(err, host.ErrUnreachable) {
 		t.Errorf("got %v", err)
 	}
