@@ -89,8 +89,8 @@ func (e *Engine) previewVolumes(ctx context.Context, c spec.Connection, on func(
 	return out, err
 }
 
-// MasterVersions are the versions of Gantry on the masters, by their names, as their Nodes
-// have them. It changes nothing; ctx bounds it.
+// MasterVersions are the versions of Gantry on the masters of c, by their names, as their
+// Nodes have them. A Node that is left of a master no longer listed says nothing of them. It changes nothing; ctx bounds it.
 func (e *Engine) MasterVersions(ctx context.Context, c spec.Connection) (map[string]string, error) {
 	a, err := access.Reach(ctx, e.access(), c)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *Engine) MasterVersions(ctx context.Context, c spec.Connection) (map[str
 	}
 	out := map[string]string{}
 	for _, n := range all {
-		if n.Master {
+		if n.Master && slices.ContainsFunc(c.Masters, func(h spec.Host) bool { return h.Name == n.Name }) {
 			out[n.Name] = n.Version
 		}
 	}

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gantry-run/gantry/bootstrap/install"
 	"github.com/gantry-run/gantry/bootstrap/spec"
+	"github.com/gantry-run/gantry/runtime/config"
 )
 
 // breakStore ends the etcd of masters, whose SSH goes on.
@@ -67,10 +69,39 @@ func TestVersionsOfMasters(t *testing.T) {
 	if got, err := w.engine.MasterVersions(t.Context(), c.Connection()); err != nil || !maps.Equal(got, map[string]string{"m1": "1.2.3", "m2": "1.2.3"}) {
 		t.Errorf("%v, %v", got, err)
 	}
+	one := c.Connection() // m2 is no longer a master, and its Node is left
+	one.Masters = w.spec("m1")
+	if got, err := w.engine.MasterVersions(t.Context(), one); err != nil || !maps.Equal(got, map[string]string{"m1": "1.2.3"}) {
+		t.Errorf("beside a Node of no master: %v, %v", got, err)
+	}
 	delete(w.hosts, "m1")
 	delete(w.hosts, "m2")
 	if got, err := w.engine.MasterVersions(t.Context(), c.Connection()); err == nil {
 		t.Errorf("of masters that do not answer: %v", got)
+	}
+}
+
+// An upgrade ends behind a master that does not come up: that one has the new version, and
+// the others, which have its programs and run them not, the one before.
+func TestWhichVersionsAFailedUpgradeLeaves(t *testing.T) {
+	w := newWorld(t, smallBundle(t), "m1", "m2")
+	c := w.createAll(t, "m1", "m2")
+	starts := w.hosts["m1"].OnStart
+	w.hosts["m1"].OnStart = func(string) error { return errors.New("it does not start") }
+	newer := *smallBundle(t)
+	newer.Version = "1.3.0"
+	for _, program := range []string{"gantry", "containerd"} {
+		w.hosts["m1"].SetFile(config.Binary(program), "another version's")
+	}
+	w.engine = w.run(t, &newer)
+	w.hosts["m1"].StopUnit(config.Etcd.Unit())
+	r, err := w.engine.UpdateCluster(t.Context(), c, ClusterChange{Touch: []string{"m1", "m2"}})
+	if err != nil || r.Hosts["m1"].State != Pending || r.Hosts["m2"].State != Pending || r.Hosts["m1"].Version != "1.3.0" || r.Hosts["m2"].Version != "1.2.3" {
+		t.Errorf("%+v, %v", r.Hosts, err)
+	}
+	w.hosts["m1"].OnStart = starts
+	if seen := w.engine.ObserveCluster(t.Context(), c).Hosts; seen["m1"].Version != "1.3.0" || seen["m2"].Version != "1.2.3" {
+		t.Errorf("%+v", seen)
 	}
 }
 

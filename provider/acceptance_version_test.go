@@ -4,6 +4,7 @@ package provider
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,6 +96,38 @@ provider "gantry" { bundle = terraform_data.bundle.output }
 	}
 }
 
+// What is compared is the version on the servers: after an upgrade that failed, that of the
+// ones that it came to; and with a state that is older than they are, theirs all the same.
+func TestAccAFailedUpgrade(t *testing.T) {
+	w := newWorld(t, 2)
+	ws := w.workspace()
+	block := func(version string) string {
+		return fmt.Sprintf("provider \"gantry\" { bundle = %q }\n", packVersion(t, version))
+	}
+	rest := clusterHCL + poolHCL(oneWorker)
+	ws.write(w.block() + rest)
+	ws.do(nil, "apply", "-auto-approve")
+	file := filepath.Join(ws.dir, "terraform.tfstate")
+	backup, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.servers["192.0.2.1"]
+	starts := m.OnStart
+	m.OnStart = func(string) error { return errors.New("it does not start") }
+	ws.write(block("1.3.0") + rest)
+	ws.refused("it does not start", "apply", "-auto-approve")
+	m.OnStart = starts
+	const said = "Cluster demo: the bundle is version 1.2.3, and newer versions are on m1 (1.3.0)."
+	ws.write(w.block() + rest)
+	ws.refused(said, "plan", "-refresh=false")
+	ws.refused(said, "plan")
+	if err := os.WriteFile(file, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ws.refused(said, "plan")
+}
+
 // A pool whose cluster is in another configuration is not newer than that.
 func TestAccAPoolIsNoNewerThanItsCluster(t *testing.T) {
 	w := newWorld(t, 2)
@@ -118,6 +151,11 @@ data "terraform_remote_state" "cluster" {
 	if after := w.changes(); after != before {
 		t.Errorf("what is refused changed servers: %d changes, before %d", after, before)
 	}
+	w.down["192.0.2.1"] = true
+	workers.do([]string{"Warning: Pool workers was not compared with its masters"}, "plan")
+	delete(w.down, "192.0.2.1")
+	workers.write(pool("1.1.0"))
+	workers.do([]string{"Warning: Pool workers is older than its masters"}, "plan")
 	workers.write(pool("1.2.4"))
 	workers.do([]string{"1 added"}, "apply", "-auto-approve")
 	workers.write(pool("1.3.0"))

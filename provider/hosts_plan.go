@@ -90,18 +90,22 @@ func (x *hostsPlan) downgrade() {
 	}
 }
 
-// belowMasters refuses a bundle that is newer than the masters of the pool's cluster, where
-// the run does not give it to these first. Masters that do not answer let nobody join either.
-func (x *hostsPlan) belowMasters(ctx context.Context, c spec.Connection, changed []string) {
+// besideMasters refuses a bundle that does not go together with the masters of the pool's
+// cluster, where the run does not give it to these first. Masters that do not answer let
+// nobody join either.
+func (x *hostsPlan) besideMasters(ctx context.Context, c spec.Connection, changed []string) {
 	b := x.provider.config.Bundle
-	if b == nil || x.provider.incomplete || len(changed) == 0 || len(c.Masters) == 0 || x.provider.owners.Plans(c) || !plan.OutrunsMasters(x.prior, x.want, b.Version) {
+	if b == nil || x.provider.incomplete || len(changed) == 0 || len(c.Masters) == 0 || x.provider.owners.Plans(c) || !plan.AsksMasters(x.prior, x.want, b.Version) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if masters, err := x.provider.engine(ctx, 0).MasterVersions(ctx, c); err == nil {
-		plan.NewerThanMasters(x.group.TitleAtStart(), masters, b.Version, x.diags)
+	masters, err := x.provider.engine(ctx, 0).MasterVersions(ctx, c)
+	if err != nil {
+		plan.NotCompared(x.group.TitleAtStart(), err, x.diags)
+		return
 	}
+	plan.Skew(x.group.TitleAtStart(), masters, b.Version, x.diags)
 }
 
 // preview warns of what a plan does to pods and to etcd, where hosts come or go.

@@ -75,7 +75,7 @@ func (r *nodePoolResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		}
 	}
 	status := hosts.status(ctx, m.Node(ctx, diags), !create && !replaced)
-	if hosts.belowMasters(ctx, c, plan.Changed(hosts.prior, status)); diags.HasError() {
+	if hosts.besideMasters(ctx, c, plan.Changed(hosts.prior, status)); diags.HasError() {
 		return
 	}
 	diags.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), model.StatusValue(ctx, status, diags))...)

@@ -26,6 +26,9 @@ type Status struct {
 	State State
 	// HostKey is the key the host showed; empty when it could not be reached.
 	HostKey string
+	// Version is that of Gantry on the host, as far as the host or its Node said; empty
+	// where it is not known or nothing is there.
+	Version string
 	// Message says why it is not ready, or what differs.
 	Message string
 	// Err is the failure behind it, if there was one.

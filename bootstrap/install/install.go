@@ -28,6 +28,9 @@ type Input struct {
 	Bundle *bundle.Bundle
 	// Progress of the upload; may be nil.
 	Progress func(sent, total int64)
+	// Starts is told before the bundle's programs are started, where the host ran others
+	// before; may be nil.
+	Starts func()
 	// From is who hands the bundle on; may be nil.
 	From bundle.Source
 	// Credentials are the files of [Credentials].
@@ -39,7 +42,7 @@ type Input struct {
 
 // Observed are the files that must be read of a host before its steps are made.
 func Observed(n spec.Node) []string {
-	return append(CredentialFiles(n), IdentityFile, JoinedFile, KnownFile, config.Etcd.ConfigFile(), config.EtcdRefusedFile, resolvFile)
+	return append(CredentialFiles(n), IdentityFile, JoinedFile, KnownFile, config.Etcd.ConfigFile(), config.EtcdRefusedFile, resolvFile, VersionFile)
 }
 
 // RefusedEtcd says why the host's member of etcd does not start; empty when it does. Its
@@ -132,7 +135,7 @@ func Rest(in Input) ([]step.Step, error) {
 			changes = append(changes, step.Remove{Paths: unwanted})
 		}
 	}
-	steps := []step.Step{{Name: "configuration", Changes: append(changes, units)}}
+	steps := []step.Step{{Name: "configuration", Changes: append(changes, units, starts(in))}}
 	for _, g := range groups {
 		steps = append(steps, step.Step{Name: g.name, Changes: []step.Change{g.units}})
 	}

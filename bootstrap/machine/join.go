@@ -33,6 +33,7 @@ func (l Lifecycle) Input(m *fleet.Member, n spec.Node, trust install.Authorities
 	}
 	return install.Input{
 		Node: n, Bundle: l.Bundle, Credentials: credentials, Upstreams: install.Upstreams(m.Files), Progress: l.uploadProgress(m),
+		Starts: func() { m.Status.Version = l.Bundle.Version },
 	}, nil
 }
 

@@ -91,9 +91,15 @@ func (l Lifecycle) Observe(ctx context.Context, f *fleet.Fleet, listed *Listed, 
 		if err == nil && listed != nil {
 			drift = append(drift, nodes.Drift(listed.nodes[n.Host.Name], n)...)
 		}
-		key := m.Status.HostKey
+		key, version := m.Status.HostKey, m.Status.Version
+		if version == "" && listed != nil && listed.nodes[n.Host.Name] != nil {
+			version = nodes.Version(listed.nodes[n.Host.Name])
+		}
 		m.Status = judge(drift, err)
 		m.Status.HostKey = key
+		if m.Status.Err == nil && m.Status.State != fleet.Absent { // it is this node
+			m.Status.Version = version
+		}
 	})
 }
 
@@ -132,6 +138,7 @@ func (l Lifecycle) drift(ctx context.Context, f *fleet.Fleet, m *fleet.Member, n
 	if err := install.Check(m.Title(), id, n); err != nil {
 		return nil, err
 	}
+	m.Status.Version = install.VersionOnHost(files)
 	if n.Master {
 		MarkKnown(ctx, m, *id)
 	}

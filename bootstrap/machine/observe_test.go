@@ -103,6 +103,50 @@ func TestWhatIsSeenOfAHost(t *testing.T) {
 	}
 }
 
+// The version of a host is what it says itself, or else what its Node says; it is not that
+// of another node's.
+func TestTheVersionThatIsSeenOfAHost(t *testing.T) {
+	trust, err := install.NewAuthorities("demo", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "x"}}
+	node.Status.NodeInfo.KubeletVersion = "v1.37.2+gantry.1.2.2"
+	listed := &Listed{nodes: map[string]*corev1.Node{"x": node}}
+	for what, tc := range map[string]struct {
+		identity, version string
+		listed            *Listed
+		want              string
+	}{
+		"it says so":                 {identityOf + "x\n", "1.2.3\n", nil, "1.2.3"},
+		"it says so, and its Node":   {identityOf + "x\n", "1.2.3\n", listed, "1.2.3"},
+		"its Node says so":           {identityOf + "x\n", "", listed, "1.2.2"},
+		"nobody says so":             {identityOf + "x\n", "", &Listed{}, ""},
+		"another's":                  {"clusterID: other\nnodeName: x\n", "1.2.3\n", listed, ""},
+		"nothing of the cluster yet": {"", "1.2.3\n", listed, ""},
+	} {
+		m := hosttest.NewModel("x", "192.0.2.1")
+		m.SetFile(config.CA.CertFile(), string(trust.CA.Cert))
+		for path, data := range map[string]string{install.IdentityFile: tc.identity, install.VersionFile: tc.version} {
+			if data != "" {
+				m.SetFile(path, data)
+			}
+		}
+		l := lifecycle(map[string]*hosttest.Model{"x": m}, nil)
+		l.Bundle = &bundle.Bundle{}
+		f := fleet.Connect(t.Context(), l.Config.Config, []spec.Host{{Name: "x", Address: "192.0.2.1"}})
+		l.Observe(t.Context(), f, tc.listed, func(name string) (spec.Node, bool) {
+			return spec.Node{
+				ClusterID: "id", ClusterName: "demo", Host: f.Members[name].Spec, Servers: []string{"192.0.2.1:6443"},
+				Network: spec.Network{PodCIDRs: addr.MustPrefixes(spec.DefaultPodCIDR), ServiceCIDRs: addr.MustPrefixes(spec.DefaultServiceCIDR), DNSDomain: spec.DefaultDNSDomain},
+			}, true
+		})
+		if got := f.Report().Hosts["x"]; got.Version != tc.want || got.State == fleet.Unknown {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
+
 func TestAKnownMasterIsNotMarkedAgain(t *testing.T) {
 	m := hosttest.NewModel("x", "192.0.2.1")
 	MarkKnown(t.Context(), &fleet.Member{Host: m}, install.Identity{ClusterID: "id", Known: true})

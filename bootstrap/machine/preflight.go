@@ -89,6 +89,9 @@ func (l Lifecycle) subject(ctx context.Context, m *fleet.Member, n spec.Node, c 
 		return out, fmt.Errorf("%s: %w", m.Title(), err)
 	}
 	if out.Identity != nil {
+		if install.Check(m.Title(), out.Identity, n) == nil {
+			m.Status.Version = install.VersionOnHost(m.Files)
+		}
 		if n.ClusterID == "" && OfCutCreate(out.Identity, n) {
 			out.Node.ClusterID = out.Identity.ClusterID
 		}

@@ -65,11 +65,18 @@ type Desired struct {
 	Known   bool
 }
 
-// Applied is the entry after an operation on the host. Version is that of the bundle.
+// Applied is the entry after an operation on the host. Version is that of the bundle, which
+// a host has that is ready. Another has what was seen on it, or else what it had before.
 func (s HostStatus) Applied(d Desired, now bootstrap.Status, version string) HostStatus {
 	next := HostStatus{
 		State: types.StringValue(string(now.State)), Message: types.StringValue(diagnose.FirstLine(now.Message)), Address: d.Address,
 		Config: types.StringValue(d.Hash), Version: types.StringValue(version), HostKey: types.StringValue(now.HostKey),
+	}
+	if now.State != bootstrap.Ready {
+		next.Version = types.StringValue(now.Version)
+		if now.Version == "" && s.Address.Equal(d.Address) {
+			next.Version = types.StringValue(s.Version.ValueString()) // not known, of a new one
+		}
 	}
 	if now.HostKey == "" { // not reached
 		next.HostKey = s.HostKey
@@ -85,7 +92,7 @@ func (s HostStatus) Applied(d Desired, now bootstrap.Status, version string) Hos
 }
 
 // Refreshed is the entry after the host was observed. What was not seen, or is still
-// to be done, is left as it is.
+// to be done, is left as it is, but for the version: that is what is on the host.
 func (s HostStatus) Refreshed(now bootstrap.Status) HostStatus {
 	if now.State == bootstrap.Unknown {
 		return s
@@ -94,6 +101,9 @@ func (s HostStatus) Refreshed(now bootstrap.Status) HostStatus {
 	// wrote it, it may have a comment.
 	if now.HostKey != "" && !strings.HasPrefix(s.HostKey.ValueString()+" ", now.HostKey+" ") {
 		s.HostKey = types.StringValue(now.HostKey)
+	}
+	if now.Version != "" || now.State == bootstrap.Absent {
+		s.Version = types.StringValue(now.Version)
 	}
 	if s.Is(bootstrap.Pending) {
 		return s

@@ -26,11 +26,13 @@ func TestTheStatusAfterAnOperation(t *testing.T) {
 	}{
 		"ready":            {old, want, ready, HostStatus{str("ready"), str("192.0.2.1"), str("key2"), str("new"), str("2"), str("")}},
 		"configured key":   {old, configured, ready, HostStatus{str("ready"), str("192.0.2.1"), str("key comment"), str("new"), str("2"), str("")}},
-		"failed":           {old, want, bootstrap.Status{State: bootstrap.Pending, HostKey: "key", Message: "why\nmore"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str("2"), str("why")}},
-		"not reached":      {old, want, bootstrap.Status{State: bootstrap.Unknown, Message: "no route"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str("2"), str("no route")}},
-		"never reached":    {first, want, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), types.StringNull(), str("new"), str("2"), str("")}},
-		"moved, and away":  {moved, want, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), types.StringNull(), str("new"), str("2"), str("")}},
-		"away, configured": {first, configured, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), str("key comment"), str("new"), str("2"), str("")}},
+		"failed":           {old, want, bootstrap.Status{State: bootstrap.Pending, HostKey: "key", Message: "why\nmore"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str("1"), str("why")}},
+		"failed behind it": {old, want, bootstrap.Status{State: bootstrap.Pending, HostKey: "key", Version: "2"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str("2"), str("")}},
+		"refused, new":     {first, want, bootstrap.Status{State: bootstrap.Pending, HostKey: "key"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str(""), str("")}},
+		"not reached":      {old, want, bootstrap.Status{State: bootstrap.Unknown, Message: "no route"}, HostStatus{str("pending"), str("192.0.2.1"), str("key"), str("new"), str("1"), str("no route")}},
+		"never reached":    {first, want, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), types.StringNull(), str("new"), str(""), str("")}},
+		"moved, and away":  {moved, want, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), types.StringNull(), str("new"), str(""), str("")}},
+		"away, configured": {first, configured, bootstrap.Status{State: bootstrap.Unknown}, HostStatus{str("pending"), str("192.0.2.1"), str("key comment"), str("new"), str(""), str("")}},
 	} {
 		if got := tc.old.Applied(tc.desired, tc.now, "2"); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
@@ -41,6 +43,10 @@ func TestTheStatusAfterAnOperation(t *testing.T) {
 func TestTheStatusAfterARefresh(t *testing.T) {
 	with := func(s HostStatus, state, key, message string) HostStatus {
 		s.State, s.HostKey, s.Message = str(state), str(key), str(message)
+		return s
+	}
+	version := func(s HostStatus, v string) HostStatus {
+		s.Version = str(v)
 		return s
 	}
 	old := entry("ready", "a")
@@ -56,8 +62,12 @@ func TestTheStatusAfterARefresh(t *testing.T) {
 		"a key of a comment":  {noted, bootstrap.Status{State: bootstrap.Ready, HostKey: "key"}, noted},
 		"another key":         {old, bootstrap.Status{State: bootstrap.Ready, HostKey: "key2"}, with(old, "ready", "key2", "")},
 		"a longer key":        {with(old, "ready", "key2", ""), bootstrap.Status{State: bootstrap.Ready, HostKey: "key"}, old},
-		"pending":             {with(old, "pending", "key", "why"), bootstrap.Status{State: bootstrap.Absent, HostKey: "key", Message: "x"}, with(old, "pending", "key", "why")},
-		"pending, newly seen": {with(old, "pending", "", "why"), bootstrap.Status{State: bootstrap.Absent, HostKey: "key"}, with(old, "pending", "key", "why")},
+		"pending":             {with(old, "pending", "key", "why"), bootstrap.Status{State: bootstrap.Absent, HostKey: "key", Message: "x"}, version(with(old, "pending", "key", "why"), "")},
+		"pending, newly seen": {with(old, "pending", "", "why"), bootstrap.Status{State: bootstrap.Absent, HostKey: "key"}, version(with(old, "pending", "key", "why"), "")},
+		"another version":     {old, bootstrap.Status{State: bootstrap.Drifted, Message: "x", Version: "2"}, version(with(old, "drifted", "key", "x"), "2")},
+		"pending, upgraded":   {with(old, "pending", "key", "why"), bootstrap.Status{State: bootstrap.Ready, Version: "2"}, version(with(old, "pending", "key", "why"), "2")},
+		"pending, no version": {with(old, "pending", "key", "why"), bootstrap.Status{State: bootstrap.Drifted}, with(old, "pending", "key", "why")},
+		"bare":                {old, bootstrap.Status{State: bootstrap.Absent, Message: "x"}, version(with(old, "absent", "key", "x"), "")},
 	} {
 		if got := tc.old.Refreshed(tc.now); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)

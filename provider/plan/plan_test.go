@@ -52,6 +52,9 @@ func TestTheStatusThatAPlanShows(t *testing.T) {
 	}
 	elsewhere, keyless, older := entry("ready", "a"), entry("ready", "a"), entry("ready", "a")
 	elsewhere.Address, keyless.HostKey, older.Version = str("192.0.2.9"), null, str("0")
+	unpromised := func(key types.String) model.HostStatus {
+		return model.HostStatus{State: unknown, Address: str("192.0.2.1"), HostKey: key, Config: str("a"), Version: unknown, Message: unknown}
+	}
 	status := func(state, key, config, message types.String) model.HostStatus {
 		return model.HostStatus{State: state, Address: str("192.0.2.1"), HostKey: key, Config: config, Version: str("1"), Message: message}
 	}
@@ -62,10 +65,10 @@ func TestTheStatusThatAPlanShows(t *testing.T) {
 		want    model.HostStatus
 	}{
 		"new":                          {nil, desired("a"), true, status(str("ready"), unknown, str("a"), str(""))},
-		"new, in a create":             {nil, desired("a"), false, status(unknown, unknown, str("a"), unknown)},
+		"new, in a create":             {nil, desired("a"), false, unpromised(unknown)},
 		"new, of a configured key":     {nil, with(func(d *model.Desired) { d.HostKey = str("mine") }), true, status(str("ready"), str("mine"), str("a"), str(""))},
 		"changed":                      {new(entry("ready", "b")), desired("a"), true, status(str("ready"), str("key"), str("a"), str(""))},
-		"changed, not promised":        {new(entry("ready", "b")), desired("a"), false, status(unknown, str("key"), str("a"), unknown)},
+		"changed, not promised":        {new(entry("ready", "b")), desired("a"), false, unpromised(str("key"))},
 		"what it becomes is not known": {new(entry("ready", "a")), with(func(d *model.Desired) { d.Known, d.Hash = false, "" }), true, status(unknown, str("key"), unknown, unknown)},
 		"at another address":           {&elsewhere, desired("a"), true, status(str("ready"), unknown, str("a"), str(""))},
 		"without a key until now":      {&keyless, desired("a"), true, status(str("ready"), unknown, str("a"), str(""))},

@@ -11,8 +11,8 @@ import (
 )
 
 // Status is the status that a plan shows. With certain set, changed hosts are promised
-// to be ready; a create, which succeeds when only some hosts are, cannot promise it.
-// Version is the bundle's, and unknown as long as that is.
+// to be ready, with the bundle's version; a create, which succeeds when only some hosts are,
+// can promise neither. Version is the bundle's, and unknown as long as that is.
 func Status(prior map[string]model.HostStatus, desired map[string]model.Desired, version types.String, certain bool) map[string]model.HostStatus {
 	out := map[string]model.HostStatus{}
 	for name, d := range desired {
@@ -27,7 +27,10 @@ func Status(prior map[string]model.HostStatus, desired map[string]model.Desired,
 func hostStatus(old model.HostStatus, sameServer bool, d model.Desired, version types.String, certain bool) model.HostStatus {
 	next := model.HostStatus{
 		State: types.StringUnknown(), Message: types.StringUnknown(), Config: types.StringUnknown(),
-		Address: d.Address, HostKey: d.HostKey, Version: version,
+		Address: d.Address, HostKey: d.HostKey, Version: types.StringUnknown(),
+	}
+	if certain {
+		next.Version = version
 	}
 	if d.HostKey.IsNull() {
 		next.HostKey = types.StringUnknown()

@@ -40,13 +40,17 @@ func earlierMinor(a, b string) bool {
 	return okA && okB && (va.Major() < vb.Major() || va.Major() == vb.Major() && va.Minor() < vb.Minor())
 }
 
+// destroys is the way out of a refusal for who wants to destroy: before that, Terraform makes
+// an ordinary plan to refresh the state.
+const destroys = " To destroy, run terraform destroy -refresh=false, which makes no such plan."
+
 // NewerBundle refuses a bundle of a later minor version than the provider's: what its
 // programs are to be told is not known to the provider.
 func NewerBundle(provider, bundle string, diags *diag.Diagnostics) {
 	if earlierMinor(provider, bundle) {
 		diags.AddError("The bundle is newer than the provider", fmt.Sprintf(
-			"The bundle is version %s, and this provider, which is version %s, does not know what its programs need. Nothing was changed. "+
-				"Take the provider of the bundle's version (in required_providers, then terraform init -upgrade), or a bundle of %[2]s.", bundle, provider))
+			"The bundle is version %s, and this provider, which is version %s, does not know what its programs need. No server was given this bundle. "+
+				"Take the provider of the bundle's version (in required_providers, then terraform init -upgrade), or a bundle of %[2]s."+destroys, bundle, provider))
 	}
 }
 
@@ -81,34 +85,74 @@ func Downgrade(title, field string, prior map[string]model.HostStatus, hosts []s
 		return
 	}
 	diags.AddAttributeError(path.Root(field), "The bundle is older than what is installed", found+
-		" Programs of an older version may not be able to read what the newer ones have written. Nothing was changed. Take a bundle that is as new; "+
-		"or, to go back to the older release on purpose, set allow_downgrade = true in the provider block for that apply.")
+		" Programs of an older version may not be able to read what the newer ones have written. "+unchanged(title)+" Take a bundle that is as new; "+
+		"or, to go back to the older release on purpose, set allow_downgrade = true in the provider block for that apply."+destroys)
 }
 
-// NewerThanMasters refuses to give workers a later minor version than the masters of
-// their cluster have, whose names and versions these are: a kubelet may not be newer than
-// the API server.
-func NewerThanMasters(title string, masters map[string]string, bundle string, diags *diag.Diagnostics) {
-	behind := maps.Clone(masters)
-	maps.DeleteFunc(behind, func(_, v string) bool { return !earlierMinor(v, bundle) })
+// unchanged is what a refusal says of a group's servers. Others may have been changed, where
+// the bundle was not known before the apply.
+func unchanged(title string) string {
+	return "Nothing was changed on the servers of " + strings.ToLower(title[:1]) + title[1:] + "."
+}
+
+// maxSkew is how many minor versions a kubelet may be older than the API server.
+const maxSkew = 3
+
+// Skew refuses to give workers a version that does not go together with that of the masters
+// of their cluster, whose names and versions these are: a kubelet may not be newer than the
+// API server, and not more than maxSkew minor versions older. It warns of one that is older.
+func Skew(title string, masters map[string]string, bundle string, diags *diag.Diagnostics) {
+	behind, ahead, far := map[string]string{}, map[string]string{}, false
+	for name, v := range masters {
+		switch {
+		case earlierMinor(v, bundle):
+			behind[name] = v
+		case earlierMinor(bundle, v):
+			ahead[name], far = v, far || tooOld(bundle, v)
+		}
+	}
 	if len(behind) > 0 {
 		diags.AddAttributeError(path.Root("hosts"), "The pool would be newer than its masters", fmt.Sprintf(
-			"%s: the bundle is version %s, and older versions are on masters: %s. A kubelet may not be newer than the API server. Nothing was changed. "+
-				"Apply the bundle to the cluster first, or give the pool a bundle of the masters' version.", title, bundle, named(behind)))
+			"%s: the bundle is version %s, and older versions are on masters: %s. A kubelet may not be newer than the API server. %s "+
+				"Apply the bundle to the cluster first, or give the pool a bundle of the masters' version.", title, bundle, named(behind), unchanged(title))+destroys)
 	}
+	if len(ahead) == 0 {
+		return
+	}
+	found := fmt.Sprintf("%s: the bundle is version %s, and newer versions are on masters: %s. A kubelet may be up to %d minor versions older than the API server.", title, bundle, named(ahead), maxSkew)
+	if far {
+		diags.AddAttributeError(path.Root("hosts"), "The pool would be too old for its masters", found+" "+unchanged(title)+" Give the pool a bundle of the masters' version."+destroys)
+		return
+	}
+	diags.AddAttributeWarning(path.Root("hosts"), title+" is older than its masters", found+" Upgrade it before the masters are further ahead.")
 }
 
-// OutrunsMasters reports whether the bundle may be too new for the masters of a pool's
-// cluster, so that they have to be asked. Where a worker has its minor version already,
-// they do too; of a development build nobody can say.
-func OutrunsMasters(prior map[string]model.HostStatus, hosts []spec.Host, bundle string) bool {
+// tooOld reports whether a is more than maxSkew minor versions earlier than b; also where
+// they cannot be counted, because the major version differs.
+func tooOld(a, b string) bool {
+	va, okA := release(a)
+	vb, okB := release(b)
+	return okA && okB && (va.Major() < vb.Major() || va.Major() == vb.Major() && va.Minor()+maxSkew < vb.Minor())
+}
+
+// NotCompared warns that the masters of a pool's cluster could not be asked for their versions.
+func NotCompared(title string, err error, diags *diag.Diagnostics) {
+	diags.AddAttributeWarning(path.Root("hosts"), title+" was not compared with its masters", fmt.Sprintf(
+		"The masters could not be asked for their versions: %v. A kubelet may not be newer than the API server, and not more than %d minor versions older: see to that yourself.", err, maxSkew))
+}
+
+// AsksMasters reports whether the masters of a pool's cluster have to be asked for their
+// versions, because the bundle may not go together with them. Where a worker has its minor
+// version already, it does; of a development build nobody can say.
+func AsksMasters(prior map[string]model.HostStatus, hosts []spec.Host, bundle string) bool {
 	if _, ok := release(bundle); !ok {
 		return false
 	}
 	return !slices.ContainsFunc(hosts, func(h spec.Host) bool {
 		old := prior[h.Name]
-		_, known := release(old.Version.ValueString())
-		return known && old.Is(bootstrap.Ready) && old.Address.ValueString() == h.Address && !earlierMinor(old.Version.ValueString(), bundle)
+		has := old.Version.ValueString()
+		_, known := release(has)
+		return known && old.Is(bootstrap.Ready) && old.Address.ValueString() == h.Address && !earlierMinor(has, bundle) && !earlierMinor(bundle, has)
 	})
 }
 

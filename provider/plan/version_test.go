@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -47,6 +48,9 @@ func TestProviderAndBundle(t *testing.T) {
 		if got := outcome(diags); got != c.want || len(diags) > 1 {
 			t.Errorf("provider %s, bundle %s: %q, want %q: %v", c.provider, c.bundle, got, c.want, diags)
 		}
+		if diags.HasError() && !strings.Contains(diags[0].Detail(), "terraform destroy -refresh=false") {
+			t.Errorf("provider %s, bundle %s: no way to destroy: %s", c.provider, c.bundle, diags[0].Detail())
+		}
 		if len(diags) == 1 && (!strings.Contains(diags[0].Detail(), "version "+c.bundle+",") || !strings.Contains(diags[0].Detail(), c.provider)) {
 			t.Errorf("provider %s, bundle %s: %s", c.provider, c.bundle, diags[0].Detail())
 		}
@@ -74,6 +78,7 @@ func TestDowngrade(t *testing.T) {
 		"a candidate":           {on("ready", "0.2.0"), on("ready", "0.1.0"), "0.2.0-rc.1", "a (0.2.0)"},
 		"of a candidate":        {on("ready", "0.2.0-rc.1"), on("ready", "0.2.0-rc.1"), "0.2.0", ""},
 		"another build":         {on("ready", "0.2.0+b"), on("ready", "0.2.0"), "0.2.0+a", ""},
+		"pending, bare":         {on("pending", ""), on("ready", "0.1.0"), "0.1.0", ""},
 		"half upgraded":         {on("pending", "0.2.0"), on("ready", "0.1.0"), "0.1.0", "a (0.2.0)"},
 		"drifted":               {on("drifted", "0.2.0"), on("ready", "0.1.0"), "0.1.0", "a (0.2.0)"},
 		"nothing on it":         {on("absent", "0.2.0"), on("ready", "0.1.0"), "0.1.0", ""},
@@ -100,7 +105,8 @@ func TestDowngrade(t *testing.T) {
 			if begin := fmt.Sprintf("Pool p: the bundle is version %s, and newer versions are on %s. ", c.bundle, c.want); !strings.HasPrefix(said, begin) {
 				t.Errorf("%s: %s, want %s", name, said, begin)
 			}
-			if strings.Contains(said, "allow_downgrade = true in the provider block") == allowed {
+			if strings.Contains(said, "allow_downgrade = true in the provider block") == allowed || strings.Contains(said, "terraform destroy -refresh=false") == allowed ||
+				strings.Contains(said, "Nothing was changed on the servers of pool p.") == allowed {
 				t.Errorf("%s, allowed %v: %s", name, allowed, said)
 			}
 			if d, ok := diags[0].(diag.DiagnosticWithPath); !ok || !d.Path().Equal(path.Root("hosts")) {
@@ -110,36 +116,55 @@ func TestDowngrade(t *testing.T) {
 	}
 }
 
-func TestAPoolIsNoNewerThanItsMasters(t *testing.T) {
+func TestAPoolGoesTogetherWithItsMasters(t *testing.T) {
 	for name, c := range map[string]struct {
-		masters map[string]string
-		bundle  string
-		want    string
+		masters   map[string]string
+		bundle    string
+		want, who string
 	}{
-		"the same":            {map[string]string{"m1": "0.2.0"}, "0.2.0", ""},
-		"older":               {map[string]string{"m1": "0.3.0"}, "0.2.0", ""},
-		"a newer patch":       {map[string]string{"m1": "0.2.0"}, "0.2.7", ""},
-		"a newer minor":       {map[string]string{"m1": "0.1.9", "m2": "0.2.0"}, "0.2.0", "m1 (0.1.9)"},
-		"newer than all":      {map[string]string{"m2": "0.1.9", "m1": "0.1.0"}, "1.0.0", "m1 (0.1.0), m2 (0.1.9)"},
-		"not known":           {map[string]string{"m1": ""}, "0.2.0", ""},
-		"a development build": {map[string]string{"m1": "0.2.0"}, "0.0.0-model", ""},
-		"no masters":          {nil, "0.2.0", ""},
+		"the same":                 {map[string]string{"m1": "0.2.0"}, "0.2.0", "", ""},
+		"a newer patch":            {map[string]string{"m1": "0.2.0"}, "0.2.7", "", ""},
+		"an older patch":           {map[string]string{"m1": "0.2.7"}, "0.2.0", "", ""},
+		"a newer minor":            {map[string]string{"m1": "0.1.9", "m2": "0.2.0"}, "0.2.0", "refused", "older versions are on masters: m1 (0.1.9). "},
+		"newer than all":           {map[string]string{"m2": "0.1.9", "m1": "0.1.0"}, "1.0.0", "refused", "older versions are on masters: m1 (0.1.0), m2 (0.1.9). "},
+		"an older minor":           {map[string]string{"m1": "0.3.0", "m2": "0.2.9"}, "0.2.0", "warned", "newer versions are on masters: m1 (0.3.0). "},
+		"three minors older":       {map[string]string{"m1": "0.5.9"}, "0.2.0", "warned", "newer versions are on masters: m1 (0.5.9). "},
+		"four minors older":        {map[string]string{"m1": "0.6.0"}, "0.2.9", "refused", "newer versions are on masters: m1 (0.6.0). "},
+		"four older than one":      {map[string]string{"m1": "0.6.0", "m2": "0.5.0"}, "0.2.0", "refused", "newer versions are on masters: m1 (0.6.0), m2 (0.5.0). "},
+		"of an earlier major":      {map[string]string{"m1": "1.0.0"}, "0.9.0", "refused", "newer versions are on masters: m1 (1.0.0). "},
+		"not known":                {map[string]string{"m1": ""}, "0.2.0", "", ""},
+		"a development build":      {map[string]string{"m1": "0.2.0"}, "0.0.0-model", "", ""},
+		"masters of a development": {map[string]string{"m1": "0.0.0-dev"}, "0.2.0", "", ""},
+		"no masters":               {nil, "0.2.0", "", ""},
 	} {
 		var diags diag.Diagnostics
-		NewerThanMasters("Pool p", c.masters, c.bundle, &diags)
-		if c.want == "" {
-			if len(diags) > 0 {
-				t.Errorf("%s: %v", name, diags)
-			}
+		Skew("Pool p", c.masters, c.bundle, &diags)
+		if got := outcome(diags); got != c.want || len(diags) > 1 {
+			t.Errorf("%s: %q, want %q: %v", name, got, c.want, diags)
 			continue
 		}
-		if want := fmt.Sprintf("Pool p: the bundle is version %s, and older versions are on masters: %s. ", c.bundle, c.want); outcome(diags) != "refused" || !strings.HasPrefix(diags[0].Detail(), want) {
-			t.Errorf("%s: %v, want %s", name, diags, want)
+		if c.want == "" {
+			continue
+		}
+		said := diags[0].Detail()
+		if want := fmt.Sprintf("Pool p: the bundle is version %s, and %s", c.bundle, c.who); !strings.HasPrefix(said, want) {
+			t.Errorf("%s: %s, want %s", name, said, want)
+		}
+		if refused := c.want == "refused"; strings.Contains(said, "Nothing was changed on the servers of pool p.") != refused || strings.Contains(said, "terraform destroy -refresh=false") != refused {
+			t.Errorf("%s: %s", name, said)
 		}
 	}
 }
 
-func TestMastersAreAskedWhereAPoolMayOutrunThem(t *testing.T) {
+func TestMastersThatCannotBeAsked(t *testing.T) {
+	var diags diag.Diagnostics
+	NotCompared("Pool p", errors.New("no route to host"), &diags)
+	if outcome(diags) != "warned" || !strings.Contains(diags[0].Summary(), "Pool p") || !strings.Contains(diags[0].Detail(), "no route to host") {
+		t.Error(diags)
+	}
+}
+
+func TestWhenMastersAreAskedForTheirVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		old    model.HostStatus
 		bundle string
@@ -147,18 +172,19 @@ func TestMastersAreAskedWhereAPoolMayOutrunThem(t *testing.T) {
 	}{
 		"a new minor":         {on("ready", "0.1.0"), "0.2.0", true},
 		"a new patch":         {on("ready", "0.1.0"), "0.1.1", false},
-		"an older one":        {on("ready", "0.2.0"), "0.1.0", false},
+		"an older one":        {on("ready", "0.2.0"), "0.1.0", true},
+		"the same":            {on("ready", "0.1.0"), "0.1.0", false},
 		"a failed upgrade":    {on("pending", "0.2.0"), "0.2.0", true},
 		"not known":           {on("ready", ""), "0.2.0", true},
 		"another server":      {model.HostStatus{State: str("ready"), Address: str("192.0.2.9"), Version: str("0.2.0")}, "0.2.0", true},
 		"a development build": {on("ready", "0.1.0"), "0.0.0-dev", false},
 	} {
 		prior := map[string]model.HostStatus{"a": c.old}
-		if got := OutrunsMasters(prior, []spec.Host{at("new", "192.0.2.2"), at("a", "192.0.2.1")}, c.bundle); got != c.want {
+		if got := AsksMasters(prior, []spec.Host{at("new", "192.0.2.2"), at("a", "192.0.2.1")}, c.bundle); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if !OutrunsMasters(nil, []spec.Host{at("new", "192.0.2.2")}, "0.2.0") {
+	if !AsksMasters(nil, []spec.Host{at("new", "192.0.2.2")}, "0.2.0") {
 		t.Error("a new pool: they are not asked")
 	}
 }

@@ -41,17 +41,37 @@ func Corefile(cfg config.DNSConfig, upstreams []string) string {
 // servers it lists, which may be none. The server runs on the host's network, where a
 // loopback address is a resolver of the host and as good as any. It is no upstream of its
 // own: where a host has cluster DNS among its resolvers, queries would go round in a
-// circle, and CoreDNS ends at the first that it sees come back.
-func Upstreams(configured []string, own addr.IPs) []string {
-	var out []string
+// circle, and CoreDNS ends at the first that it sees come back. The stub of systemd-resolved
+// is such a way back where resolved, the file in which that names the servers that it asks,
+// has an own address: the others in there are asked in its place. Dropped are those left out.
+func Upstreams(configured []string, resolved string, own addr.IPs) (upstreams, dropped []string) {
+	circle := func(u string) bool { return isOwn(u, own) }
 	for _, u := range configured {
-		if !strings.HasPrefix(u, "/") {
-			out = append(out, u)
-			continue
+		listed := []string{u}
+		if strings.HasPrefix(u, "/") {
+			listed = nameservers(u)
 		}
-		out = append(out, nameservers(u)...)
+		for _, u := range listed {
+			var instead []string
+			switch behind := nameservers(resolved); {
+			case circle(u):
+				dropped = append(dropped, u)
+			case isStub(u) && slices.ContainsFunc(behind, circle):
+				dropped = append(dropped, u)
+				instead = slices.DeleteFunc(behind, func(u string) bool { return circle(u) || isStub(u) })
+			default:
+				instead = []string{u}
+			}
+			upstreams = append(upstreams, slices.DeleteFunc(instead, func(u string) bool { return slices.Contains(upstreams, u) })...)
+		}
 	}
-	return slices.DeleteFunc(out, func(u string) bool { return isOwn(u, own) })
+	return upstreams, dropped
+}
+
+// isStub reports whether an upstream is an address at which systemd-resolved answers.
+func isStub(upstream string) bool {
+	host := strings.TrimSuffix(upstream, ":53")
+	return host == "127.0.0.53" || host == "127.0.0.54"
 }
 
 // isOwn reports whether an upstream, with its port or without, is one of the addresses.

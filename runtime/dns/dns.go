@@ -44,7 +44,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	rest := rest.CopyConfig(s.client.REST)
 	register(rest)
-	corefile := Corefile(s.cfg, Upstreams(s.cfg.Upstreams, s.cfg.Addresses))
+	corefile := Corefile(s.cfg, s.upstreams(resolvedFile))
 	instance, err := caddy.Start(caddy.CaddyfileInput{Contents: []byte(corefile), Filepath: "generated", ServerTypeName: "dns"})
 	if err != nil {
 		return fmt.Errorf("start CoreDNS on %s: %w", s.cfg.Addresses, err)
@@ -54,6 +54,20 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Warn("CoreDNS did not end cleanly", "error", err)
 	}
 	return instance.Stop()
+}
+
+// resolvedFile is where systemd-resolved, where it runs, names the servers that it asks.
+const resolvedFile = "/run/systemd/resolve/resolv.conf"
+
+// upstreams warns where none is left of those that the server was to have: pods then look up
+// no name outside the cluster.
+func (s *Server) upstreams(resolved string) []string {
+	out, dropped := Upstreams(s.cfg.Upstreams, resolved, s.cfg.Addresses)
+	if len(out) == 0 && len(dropped) > 0 {
+		s.log.Warn("names outside the cluster are not answered: every resolver of this server leads back to cluster DNS. Give the server a resolver beside it",
+			"dropped", dropped, "own", s.cfg.Addresses.Strings())
+	}
+	return out
 }
 
 // lookup asks this server for the kubernetes Service.

@@ -66,14 +66,14 @@ func TestNameserversOfAFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(tc.file), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := Upstreams([]string{file}, nil); !slices.Equal(got, tc.want) {
+		if got, _ := Upstreams([]string{file}, "", nil); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: %v, want %v", what, got, tc.want)
 		}
-		if got := Upstreams([]string{"192.0.2.8", file, "192.0.2.9:53"}, nil); !slices.Equal(got, slices.Concat([]string{"192.0.2.8"}, tc.want, []string{"192.0.2.9:53"})) {
+		if got, _ := Upstreams([]string{"192.0.2.8", file, "192.0.2.9:53"}, "", nil); !slices.Equal(got, slices.Concat([]string{"192.0.2.8"}, tc.want, []string{"192.0.2.9:53"})) {
 			t.Errorf("%s, between two: %v", what, got)
 		}
 	}
-	if got := Upstreams(nil, nil); got != nil {
+	if got, dropped := Upstreams(nil, "", nil); got != nil || dropped != nil {
 		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -23,7 +23,8 @@ type Files struct {
 	ClusterDomain string
 	// HostResolv and HostHosts are the server's own files. HostResolved is that of
 	// systemd-resolved, where it runs: it has the resolvers for which the stub in
-	// HostResolv stands. They are read for each pod anew, for they change.
+	// HostResolv stands, and pods do without it where it cannot be read. They are read for
+	// each pod anew, for they change.
 	HostResolv, HostResolved, HostHosts string
 	// Warn is told what is not right with the files of a pod that were written; may be nil.
 	Warn func(pod *corev1.Pod, message string)
@@ -35,10 +36,7 @@ func (f Files) Write(pod *corev1.Pod, ips []string) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := readIfThere(f.HostResolved)
-	if err != nil {
-		return err
-	}
+	resolved, unread := readIfThere(f.HostResolved)
 	hosts, err := readIfThere(f.HostHosts)
 	if err != nil {
 		return err
@@ -48,6 +46,9 @@ func (f Files) Write(pod *corev1.Pod, ips []string) error {
 		return err
 	}
 	etc := parseResolver(resolv)
+	if unread != nil && needsResolved(pod, etc) {
+		f.warn(pod, fmt.Sprintf("The resolvers of systemd-resolved could not be read, and the node has no others that pods can reach: %v", unread))
+	}
 	dns := podResolver(pod, f.ClusterDNS, f.ClusterDomain, hostResolver(pod, etc, parseResolver(resolved)))
 	for at, content := range map[string]string{
 		"/etc/hosts":       hostsFile(pod, ips, Hostname(pod, f.NodeName), f.ClusterDomain, hosts),
@@ -59,10 +60,16 @@ func (f Files) Write(pod *corev1.Pod, ips []string) error {
 			return fmt.Errorf("write %s of pod %s/%s: %w", at, pod.Namespace, pod.Name, err)
 		}
 	}
-	if why := unserved(f.HostResolv+" or "+f.HostResolved, dns, etc); why != "" && f.Warn != nil {
-		f.Warn(pod, why)
+	if why := unserved(f.HostResolv+" or "+f.HostResolved, dns, etc); why != "" {
+		f.warn(pod, why)
 	}
 	return nil
+}
+
+func (f Files) warn(pod *corev1.Pod, message string) {
+	if f.Warn != nil {
+		f.Warn(pod, message)
+	}
 }
 
 // Paths are the files of a pod by where containers see them.

@@ -11,19 +11,37 @@ import (
 
 // hostResolver is the server's resolver as the pod can use it. A pod on the host's network
 // has etc, the server's own /etc/resolv.conf, as it is. In any other, a loopback address
-// leads to the pod itself, so that those are left out; where they are all that etc has, as
-// with the stub of systemd-resolved, it is resolved: the file in which that names the
-// resolvers behind the stub. Kubeadm has the kubelet take the same one.
+// leads to the pod itself, so that those are left out; where they are all that etc has, the
+// servers are those of resolved: the file in which systemd-resolved names the ones that it
+// asks itself. The rest stays etc's, unless etc is of systemd-resolved too: then its options
+// are for the stub alone, and the search is the same. Kubeadm has the kubelet take the other
+// file whenever the service systemd-resolved is active, whatever etc says.
 func hostResolver(pod *corev1.Pod, etc, resolved resolver) resolver {
 	if pod.Spec.HostNetwork {
 		return etc
 	}
-	own := etc.withoutLoopback()
-	if behind := resolved.withoutLoopback(); len(own.servers) == 0 && len(behind.servers) > 0 {
+	own, behind := etc.withoutLoopback(), resolved.withoutLoopback()
+	switch {
+	case len(own.servers) > 0 || len(behind.servers) == 0:
+	case etc.isStub() || etc.isEmpty():
 		return behind
+	default:
+		own.servers = behind.servers
 	}
 	return own
 }
+
+// needsResolved reports whether hostResolver looks beyond etc.
+func needsResolved(pod *corev1.Pod, etc resolver) bool {
+	return !pod.Spec.HostNetwork && len(etc.withoutLoopback().servers) == 0
+}
+
+// isStub reports whether all servers are the addresses at which systemd-resolved answers.
+func (r resolver) isStub() bool {
+	return len(r.servers) > 0 && !slices.ContainsFunc(r.servers, func(s string) bool { return s != "127.0.0.53" && s != "127.0.0.54" })
+}
+
+func (r resolver) isEmpty() bool { return len(r.servers)+len(r.searches)+len(r.options) == 0 }
 
 func (r resolver) withoutLoopback() resolver {
 	r.servers = slices.DeleteFunc(slices.Clone(r.servers), isLoopback)

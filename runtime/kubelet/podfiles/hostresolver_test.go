@@ -30,7 +30,11 @@ func TestHostResolver(t *testing.T) {
 		"a stub, and loopback behind it":         {etc: stub, resolved: "nameserver 127.0.0.1\n", want: "search lan\noptions edns0 trust-ad\n"},
 		"a resolver of the server's own":         {etc: "nameserver 127.0.0.1\nsearch lan\n", want: "search lan\n"},
 		"one of its own and others":              {etc: "nameserver 127.0.0.1\nnameserver 192.0.2.9\n", resolved: behind, want: "nameserver 192.0.2.9\n"},
-		"loopback of every kind":                 {etc: "nameserver 127.9.8.7\nnameserver ::1\nnameserver ::ffff:127.0.0.53\nnameserver 0.0.0.0\nnameserver ::\n", resolved: behind, want: seen},
+		"loopback of every kind":                 {etc: "nameserver 127.9.8.7\nnameserver ::1\nnameserver ::ffff:127.0.0.53\nnameserver 0.0.0.0\nnameserver ::\n", resolved: behind, want: "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"},
+		"a resolver of its own, and resolved":    {etc: "nameserver 127.0.0.1\nsearch own\noptions rotate\n", resolved: behind, want: "search own\nnameserver 192.0.2.1\nnameserver 2001:db8::1\noptions rotate\n"},
+		"only a search, and resolved":            {etc: "search own\n", resolved: behind, want: "search own\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n"},
+		"the stub's other address":               {etc: "nameserver 127.0.0.54\nsearch lan\noptions trust-ad\n", resolved: behind, want: seen},
+		"the stub, and one of its own":           {etc: "nameserver 127.0.0.53\nnameserver 127.0.0.1\nsearch own\n", resolved: behind, want: "search own\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n"},
 		"loopback behind the third, which is no": {etc: "nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.3\nnameserver 192.0.2.9\n", want: "nameserver 192.0.2.9\n"},
 		"nothing at all":                         {},
 		"nothing, and what resolved knows":       {resolved: behind, want: seen},
@@ -83,6 +87,41 @@ func TestWriteWithAStub(t *testing.T) {
 			t.Errorf("%+v: %q, %v, want %q", c, got, err, c.want)
 		}
 		if c.warned != (len(told) == 1) || c.warned && !strings.Contains(told[0], "loopback addresses (127.0.0.53)") {
+			t.Errorf("%+v: told of %q", c, told)
+		}
+	}
+}
+
+// TestWriteWithAnUnreadableFile: the file of systemd-resolved is optional, so that a pod starts without it; who would
+// have needed it is told.
+func TestWriteWithAnUnreadableFile(t *testing.T) {
+	dir := t.TempDir()
+	var told []string
+	f := Files{
+		Layout: poddir.Layout{Root: dir}, NodeName: "node", ClusterDNS: []string{"10.96.0.10"}, ClusterDomain: "c.l",
+		HostResolv: filepath.Join(dir, "resolv"), HostResolved: dir, HostHosts: filepath.Join(dir, "none"), // a directory is no file
+		Warn: func(_ *corev1.Pod, message string) { told = append(told, message) },
+	}
+	if err := os.MkdirAll(f.Layout.Pod("u"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		spec   corev1.PodSpec
+		etc    string
+		warned bool
+	}{
+		{corev1.PodSpec{DNSPolicy: corev1.DNSDefault}, "nameserver 192.0.2.1\n", false},
+		{corev1.PodSpec{DNSPolicy: corev1.DNSDefault, HostNetwork: true}, "nameserver 127.0.0.53\n", false},
+		{corev1.PodSpec{DNSPolicy: corev1.DNSClusterFirst}, "nameserver 127.0.0.53\n", true},
+	} {
+		told = nil
+		if err := os.WriteFile(f.HostResolv, []byte(c.etc), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Write(named("p", c.spec), []string{"10.0.0.7"}); err != nil {
+			t.Fatal(err)
+		}
+		if c.warned != (len(told) == 1) || c.warned && !strings.Contains(told[0], dir) {
 			t.Errorf("%+v: told of %q", c, told)
 		}
 	}

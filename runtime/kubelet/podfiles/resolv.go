@@ -33,6 +33,9 @@ func (r resolver) String() string {
 	return b.String()
 }
 
+// parseResolver reads a resolv.conf. A search domain means the same with a trailing dot and
+// without; the root alone, which systemd-resolved writes where there is none, adds nothing to
+// a name that is looked up as it is anyway.
 func parseResolver(content string) resolver {
 	var r resolver
 	for line := range strings.Lines(content) {
@@ -44,7 +47,12 @@ func parseResolver(content string) resolver {
 		case "nameserver":
 			r.servers = append(r.servers, f[1])
 		case "search", "domain":
-			r.searches = f[1:]
+			r.searches = nil // the last line counts
+			for _, s := range f[1:] {
+				if s = strings.TrimSuffix(s, "."); s != "" {
+					r.searches = append(r.searches, s)
+				}
+			}
 		case "options":
 			r.options = append(r.options, f[1:]...)
 		}
@@ -69,8 +77,8 @@ func podResolver(pod *corev1.Pod, clusterDNS []string, domain string, host resol
 		r.options = []string{"ndots:5"}
 	}
 	if c := pod.Spec.DNSConfig; c != nil {
-		r.servers = unique(slices.Concat(r.servers, c.Nameservers))
-		r.searches = unique(slices.Concat(r.searches, c.Searches))
+		r.servers = slices.Concat(r.servers, c.Nameservers)
+		r.searches = slices.Concat(r.searches, c.Searches)
 		for _, o := range c.Options {
 			v := o.Name
 			if o.Value != nil {
@@ -83,6 +91,7 @@ func podResolver(pod *corev1.Pod, clusterDNS []string, domain string, host resol
 			r.options = append(r.options, v)
 		}
 	}
+	r.servers, r.searches = unique(r.servers), unique(r.searches)
 	return r
 }
 

@@ -35,3 +35,26 @@ func TestPodResolver(t *testing.T) {
 		}
 	}
 }
+
+func TestSearchDomainsOfAHost(t *testing.T) {
+	for content, want := range map[string]string{
+		"search .\n":           "",
+		"search a b.c. .\n":    "search a b.c\n",
+		"search a. a b a\n":    "search a b\n",
+		"domain a.\n":          "search a\n",
+		"search a\nsearch b\n": "search b\n",
+		"search a\nsearch .\n": "",
+		"nameserver 192.0.2.1\nnameserver 192.0.2.1": "nameserver 192.0.2.1\n",
+	} {
+		pod := &corev1.Pod{Spec: corev1.PodSpec{DNSPolicy: corev1.DNSDefault}}
+		if got := podResolver(pod, nil, "c.l", parseResolver(content)).String(); got != want {
+			t.Errorf("%q: %q, want %q", content, got, want)
+		}
+	}
+	pod := &corev1.Pod{}
+	pod.Namespace = "ns"
+	want := "search ns.svc.c.l svc.c.l c.l lan\nnameserver 10.96.0.10\noptions ndots:5\n"
+	if got := podResolver(pod, []string{"10.96.0.10"}, "c.l", parseResolver("search c.l. lan\n")).String(); got != want {
+		t.Errorf("beside the cluster's: %q, want %q", got, want)
+	}
+}
