@@ -7,8 +7,8 @@
 //	gate -list             all stages and suites
 //
 // A test on real servers that fails runs once more, alone, and is told as flaky when it
-// passes then; what must never happen, like a lost write, is not tried again. Units,
-// linters and builds fail at once.
+// passes then; what must never happen, like a server that is not clean, is not tried
+// again, and neither are units, linters and builds.
 //
 // It knows the other packages by their names and runs make, go and test binaries; it
 // imports none of ours.

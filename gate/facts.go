@@ -16,8 +16,7 @@ func facts() string {
 	var b strings.Builder
 	line := func(name, value string) { fmt.Fprintf(&b, "%-14s %s\n", name, strings.TrimSpace(value)) }
 	line("date", time.Now().UTC().Format(time.RFC3339))
-	line("commit", said("git", "rev-parse", "HEAD"))
-	line("changed", strings.Join(strings.Fields(said("git", "status", "--porcelain", "--untracked-files=no")), " "))
+	line("commit", commitOf("."))
 	line("machine", machine())
 	line("kernel", said("uname", "-r"))
 	line("go", said("go", "version"))
@@ -52,7 +51,9 @@ func load() string {
 func said(argv ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.WaitDelay = 5 * time.Second // a child of the shell may hold its output open
+	out, err := cmd.Output()
 	if err != nil {
 		return "? (" + err.Error() + ")"
 	}

@@ -19,15 +19,17 @@ type pulse struct {
 	shown time.Time
 	tail  []string
 	end   chan struct{}
+	ended chan struct{}
 }
 
 func newPulse(out io.Writer, name string) *pulse {
-	p := &pulse{out: out, name: name, start: time.Now(), shown: time.Now(), end: make(chan struct{})}
+	p := &pulse{out: out, name: name, start: time.Now(), shown: time.Now(), end: make(chan struct{}), ended: make(chan struct{})}
 	go p.beat()
 	return p
 }
 
 func (p *pulse) beat() {
+	defer close(p.ended)
 	for {
 		select {
 		case <-p.end:
@@ -66,4 +68,8 @@ func (p *pulse) last() []string {
 	return p.tail
 }
 
-func (p *pulse) stop() { close(p.end) }
+// stop returns when nothing is printed any more.
+func (p *pulse) stop() {
+	close(p.end)
+	<-p.ended
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"time"
@@ -90,5 +91,33 @@ func lastRuns(file string, ago func(commit string) string) (lines []string) {
 
 // commitsAgo is how many commits stand after one.
 func commitsAgo(commit string) string {
-	return said("git", "rev-list", "--count", commit+"..HEAD") + " commits ago"
+	n := git(".", "rev-list", "--count", strings.TrimSuffix(commit, changed)+"..HEAD")
+	if n == "" {
+		return "of a commit that is not here"
+	}
+	return n + " commits ago"
+}
+
+// changed ends the name of a commit whose files were changed since.
+const changed = "+changed"
+
+// commitOf is the short name of what is checked out; unknown where git does not say.
+func commitOf(dir string) string {
+	commit := git(dir, "rev-parse", "--short", "HEAD")
+	if commit == "" {
+		return "unknown"
+	}
+	if git(dir, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!"+runsFile) != "" {
+		commit += changed
+	}
+	return commit
+}
+
+// git is what it says of a checkout, also of another user's; nothing where it fails.
+func git(dir string, args ...string) string {
+	out, err := exec.Command("git", append([]string{"-C", dir, "-c", "safe.directory=*"}, args...)...).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
 }

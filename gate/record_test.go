@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,9 +57,9 @@ func TestLogsOfTheOldestRunsGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := "green\n"
+		text := "lab passed\n"
 		if i >= mostRuns {
-			text = "flaky: e2e.TestA (why)\n"
+			text = "lab passed\nflaky: e2e.TestA (why)\n"
 		}
 		if err := writeSummary(dir, text); err != nil {
 			t.Fatal(err)
@@ -65,27 +69,69 @@ func TestLogsOfTheOldestRunsGo(t *testing.T) {
 	if err != nil || len(dirs) != mostRuns || !strings.Contains(dirs[0], "20261201T050000Z") {
 		t.Errorf("%d are left, from %s on, %v", len(dirs), dirs[0], err)
 	}
-	if n := flakyBefore(base, "e2e.TestA", 10); n != 5 {
-		t.Errorf("flaky in %d of the last 10", n)
+	unit, err := logDir(base, "fffffff", begin.AddDate(1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := flakyBefore(base, "e2e.Test", 10); n != 0 {
-		t.Errorf("another name was flaky in %d", n)
+	if err := writeSummary(unit, "unit passed\n"); err != nil { // a run without the stage does not count
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"e2e.TestA": 5, "e2e.Test": 0} {
+		if n := flakyBefore(base, "lab", name, 10); n != want {
+			t.Errorf("%s was flaky in %d of the last 10, want %d", name, n, want)
+		}
+	}
+	if n := flakyBefore(base, "lab", "e2e.TestA", 3); n != 3 {
+		t.Errorf("flaky in %d of the last 3", n)
 	}
 }
 
 func TestOneRunAtATime(t *testing.T) {
 	base := t.TempDir()
-	unlock, err := alone(base)
+	unlock, err := alone(t.Context(), io.Discard, base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := alone(base); err == nil || !strings.Contains(err.Error(), "another run is under way") {
-		t.Errorf("a second run: %v", err)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	if _, err := alone(over, &out, base); err == nil || !strings.Contains(err.Error(), "another run on this machine") || !strings.Contains(out.String(), "waiting for its end") {
+		t.Errorf("a second run: %v, %s", err, &out)
 	}
 	unlock()
-	if unlock, err = alone(base); err != nil {
+	if unlock, err = alone(t.Context(), io.Discard, base); err != nil {
 		t.Errorf("after the first: %v", err)
 	} else {
 		unlock()
+	}
+}
+
+func TestTheCommitOfARun(t *testing.T) {
+	dir := t.TempDir()
+	if got := commitOf(dir); got != "unknown" {
+		t.Errorf("without a checkout: %q", got)
+	}
+	run := func(args ...string) {
+		t.Helper()
+		args = append([]string{"-c", "user.name=a", "-c", "user.email=a@example.org", "-C", dir}, args...)
+		if out, err := exec.Command("git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	file := filepath.Join(dir, "a")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("1")
+	run("init", "-q")
+	run("add", "a")
+	run("commit", "-q", "-m", "a")
+	clean := commitOf(dir)
+	write("2")
+	if got := commitOf(dir); got != clean+changed || len(clean) < 7 {
+		t.Errorf("clean it is %q, changed %q", clean, got)
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,10 @@ type reader struct {
 	started map[string]bool
 	// current is the test of a test binary that runs.
 	current string
+	// died are tests that began and did not end: their process ended in them.
+	died []string
+	// unforgivable is the first line that forbids a second try.
+	unforgivable string
 	// built are what the compiler said, by package.
 	built map[string][]string
 }
@@ -59,6 +65,14 @@ type event struct {
 
 // line reads one line and returns what of it belongs into a log.
 func (r *reader) line(line string) string {
+	text := r.read(line)
+	if r.unforgivable == "" && unforgivable(text) {
+		r.unforgivable = strings.TrimSpace(text)
+	}
+	return text
+}
+
+func (r *reader) read(line string) string {
 	switch r.reads {
 	case testEvents:
 		var e event
@@ -67,10 +81,21 @@ func (r *reader) line(line string) string {
 		}
 		return r.event(e)
 	case testText:
-		r.text(line)
+		// What a program has printed before without an end of line stands before the mark.
+		before, marked, isMarked := strings.Cut(line, mark)
+		if !isMarked {
+			r.words(line)
+			return line
+		}
+		r.words(before)
+		r.frame(marked)
+		return before + marked
 	}
 	return line
 }
+
+// mark begins the lines of a test binary that tell of tests (go doc test2json).
+const mark = "\x16"
 
 func (r *reader) event(e event) string {
 	top := e.Test != "" && !strings.Contains(e.Test, "/")
@@ -124,27 +149,35 @@ func parent(test string) string {
 }
 
 var (
-	begins = regexp.MustCompile(`^=== RUN   ([^/\s]+)$`)
-	ends   = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): ([^/\s]+) \(`)
+	begins = regexp.MustCompile(`^=== (RUN|CONT|NAME) +(\S+)$`)
+	ends   = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\S+) \(`)
 )
 
-// text reads a line of a test binary: only those of tests themselves begin at its start.
-func (r *reader) text(line string) {
+// frame reads a line that tells of a test.
+func (r *reader) frame(line string) {
 	if m := begins.FindStringSubmatch(line); m != nil {
-		r.started[m[1]], r.current = true, result{r.where, m[1], failed}.String()
+		r.current = result{r.where, parent(m[2]), failed}.String()
+		if m[1] == "RUN" && m[2] == parent(m[2]) {
+			r.started[r.current] = true
+		}
 	}
 	m := ends.FindStringSubmatch(line)
-	if m == nil {
-		if tells.MatchString(line) {
-			r.printed[r.current] = nil // it says it once more, after the evidence
-		}
-		if words := r.printed[r.current]; len(words) > 0 && len(words) < mostLines || complains(line) && len(words) == 0 {
-			r.printed[r.current] = append(words, line)
-		}
+	if m == nil || m[2] != parent(m[2]) {
 		return
 	}
-	delete(r.started, m[2])
-	r.results = append(r.results, result{r.where, m[2], map[string]outcome{"PASS": passed, "FAIL": failed, "SKIP": skipped}[m[1]]})
+	one := result{r.where, m[2], map[string]outcome{"PASS": passed, "FAIL": failed, "SKIP": skipped}[m[1]]}
+	delete(r.started, one.String())
+	r.results = append(r.results, one)
+}
+
+// words reads what a test prints.
+func (r *reader) words(line string) {
+	if tells.MatchString(line) {
+		r.printed[r.current] = nil // it says it once more, after the evidence
+	}
+	if words := r.printed[r.current]; len(words) > 0 && len(words) < mostLines || complains(line) && len(words) == 0 {
+		r.printed[r.current] = append(words, line)
+	}
 }
 
 // complains says whether a line of a test binary is one in which a test fails, by what
@@ -180,11 +213,13 @@ func (r *reader) reason(of result) string {
 
 // finish takes tests that began and did not end as failed: the process ended in them.
 func (r *reader) finish() {
-	for key := range r.started {
-		where, name := r.where, key
-		if r.reads == testEvents {
-			where, name = key[:strings.LastIndex(key, ".")], key[strings.LastIndex(key, ".")+1:]
+	for _, key := range slices.Sorted(maps.Keys(r.started)) {
+		dot := strings.LastIndex(key, ".")
+		where, name := key[:dot], key[dot+1:]
+		if r.reads == testText {
+			where = r.where
 		}
+		r.died = append(r.died, name)
 		r.results = append(r.results, result{where, name, failed})
 	}
 }

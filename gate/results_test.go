@@ -51,31 +51,45 @@ func TestResults(t *testing.T) {
 		},
 		"a test on servers, with evidence after its failure": {
 			reads: testText,
-			input: `=== RUN   TestLife
+			input: `^=== RUN   TestLife
     fixture_test.go:35: terraform is /usr/bin/terraform
     e2e_test.go:42: apply                                       9.1 s
     e2e_test.go:43: searched 3 places
     e2e_test.go:43: serve: nobody answers
     fixture_test.go:40: host master-1 (<nil>):
-        --- FAIL: of a journal
+--- FAIL: TestOfAJournal (1.00s)
     failures_test.go:19: TestLife/part failed: serve: nobody answers
---- FAIL: TestLife (12.34s)
-    --- FAIL: TestLife/part (1.00s)
-=== RUN   TestOther
---- SKIP: TestOther (0.00s)
+^--- FAIL: TestLife (12.34s)
+^    --- FAIL: TestLife/part (1.00s)
+^=== RUN   TestOther
+^--- SKIP: TestOther (0.00s)
 FAIL`,
 			want:   []string{"failed e2e.TestLife", "skipped e2e.TestOther"},
 			reason: map[string]string{"e2e.TestLife": "serve: nobody answers"},
 		},
 		"a test on servers that is killed": {
 			reads: testText,
-			input: "=== RUN   TestLife\n    e2e_test.go:42: apply     9.1 s",
+			input: "^=== RUN   TestLife\n    e2e_test.go:42: apply     9.1 s",
 			want:  []string{"failed e2e.TestLife"}, reason: map[string]string{"e2e.TestLife": "it said nothing"},
+		},
+		"a program that ends no line, and tests in parallel": {
+			reads: testText,
+			input: `^=== RUN   TestA
+some tool^--- PASS: TestA (0.00s)
+^=== RUN   TestB
+^=== PAUSE TestB
+^=== RUN   TestC
+^=== CONT  TestB
+    b_test.go:7: b is wrong
+^--- FAIL: TestB (0.00s)
+^--- PASS: TestC (0.00s)`,
+			want:   []string{"passed e2e.TestA", "failed e2e.TestB", "passed e2e.TestC"},
+			reason: map[string]string{"e2e.TestB": "b is wrong"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReader(c.reads, "e2e")
-			for line := range strings.Lines(c.input) {
+			for line := range strings.Lines(strings.ReplaceAll(c.input, "^", mark)) {
 				r.line(strings.TrimSuffix(line, "\n"))
 			}
 			r.finish()

@@ -19,13 +19,18 @@ type stage struct {
 	steps []step
 }
 
+// hasServers says whether it has tests on real servers.
+func (s stage) hasServers() bool {
+	return slices.ContainsFunc(s.steps, func(s step) bool { return s.servers || s.root })
+}
+
 // reading is how results of tests are read from what a step prints.
 type reading int
 
 const (
 	nothing    reading = iota
 	testEvents         // of go test -json
-	testText           // of a test binary with -test.v
+	testText           // of a test binary with -test.v=test2json
 )
 
 // step is one command of a stage.
@@ -47,11 +52,12 @@ type step struct {
 // the compilation that lint needs is the one that all later stages reuse.
 func deciding() []stage {
 	return []stage{
-		{"sweep", "Take away what killed runs left", 4 * time.Minute, []step{fetched("bin/gantry-lab"), sweep()}},
-		{"fetch", "Fetch modules, packages of the distribution and the lab's image", 12 * time.Minute, []step{fetched("fetch"), fetched("machine"), {run: target("fetch-image"), tries: 3}}},
+		{"fetch", "Fetch modules and packages of the distribution", 12 * time.Minute, []step{fetched("fetch"), fetched("machine")}},
+		{"sweep", "Take away what killed runs left", 6 * time.Minute, []step{{run: target("bin/gantry-lab")}, sweep()}},
+		{"image", "Make the root file system of the lab's servers", 12 * time.Minute, []step{fetched("fetch-image")}},
 		{"lint", "Check formatting, run the linters, look for dead code", 30 * time.Minute, []step{{run: target("lint")}}},
 		{"unit", "Run the unit tests (no root, no hosts)", 18 * time.Minute, units()},
-		{"acceptance", "Run the provider under terraform, against model servers (no root, no hosts)", 8 * time.Minute, []step{
+		{"acceptance", "Run the provider under terraform, against model servers (no root, no hosts)", 20 * time.Minute, []step{
 			{run: target("tofu")},
 			{run: goTest("-tags", "acceptance", "-run", "^TestAcc", "./provider"), reads: testEvents},
 		}},
@@ -69,7 +75,7 @@ func exploring() []stage {
 		{"waiting", "Run those that wait: certificates that end, clocks that are wrong", 60 * time.Minute, labSuite("waiting", "bundle", "tofu", "machine-virtual")},
 		{"virtual", "Run those on emulated servers, with kernels of their own", 60 * time.Minute, labSuite("virtual", "bundle", "tofu", "machine-virtual")},
 		{"releases", "Run those on other distributions", 40 * time.Minute, releases()},
-		{"race", "Run the unit tests with the race detector", 90 * time.Minute, []step{{run: append([]string{"env", "CGO_ENABLED=1"}, goTest("-race", "-p", "1", "./...")...), reads: testEvents}}},
+		{"race", "Run the unit tests with the race detector", 90 * time.Minute, []step{{run: append([]string{"env", "CGO_ENABLED=1"}, goTest("-race", "-p", "1", "-timeout", "40m", "./...")...), reads: testEvents}}},
 		{"fuzz", "Fuzz what parses foreign bytes, each target by count", 60 * time.Minute, []step{{run: target("fuzz")}}},
 		{"chaos", "Break a cluster on the lab's servers for DURATION and judge what it promised", 5 * time.Hour, []step{{run: target("chaos")}}},
 		{"conformance", "Run Kubernetes' conformance suite on the lab's servers", 5 * time.Hour, []step{{run: target("conformance")}}},
@@ -105,14 +111,15 @@ func sweep() step {
 
 // goTest is go test without vet, which lint has done.
 func goTest(args ...string) []string {
-	return append([]string{"go", "test", "-vet=off", "-json", "-timeout", "25m"}, args...)
+	return append([]string{"go", "test", "-vet=off", "-json", "-timeout", "15m"}, args...)
 }
 
 // units are the pure packages, whose results go's cache may know for the same sources, and
 // then those with real servers, one at a time, each time.
 func units() []step {
 	apart := strings.Join(served, "|")
-	packages := fmt.Sprintf("go test -vet=off -json -timeout 25m $(go list ./... | grep -vE '^github.com/gantry-run/gantry/(%s)$')", apart)
+	// A list that failed must not come to a test of less.
+	packages := fmt.Sprintf("set -eo pipefail; packages=$(go list ./... | grep -vE '^%s(%s)$'); %s $packages", modulePath, apart, strings.Join(goTest(), " "))
 	real := append([]string{"-p", "1", "-count=1"}, below(served)...)
 	return []step{
 		{run: []string{"bash", "-c", packages}, reads: testEvents},
@@ -144,7 +151,7 @@ func kernel() (steps []step) {
 // testBinary builds a package's tests with the tag lab and runs those that match, or all.
 func testBinary(name, dir, run string) []step {
 	up := strings.Repeat("../", strings.Count(dir, "/")+1)
-	argv := []string{up + "bin/" + name + ".test", "-test.v", "-test.timeout=20m"}
+	argv := []string{up + "bin/" + name + ".test", "-test.v=test2json", "-test.timeout=8m"}
 	if run != "" {
 		argv = append(argv, "-test.run="+run)
 	} else if name == "lab" {
@@ -160,10 +167,14 @@ func buildTests(name, dir string) step {
 // labSuite makes what a suite needs and runs its tests, a process each and nothing beside.
 func labSuite(name string, targets ...string) []step {
 	steps := []step{{run: target(targets...)}, buildTests("e2e", "e2e")}
+	timeout := "40m"
+	if name == "core" {
+		timeout = "20m"
+	}
 	for _, test := range suites[name] {
 		steps = append(steps, step{
 			log: test, dir: "e2e", root: true, reads: testText, servers: true,
-			run: []string{"../bin/e2e.test", "-test.v", "-test.timeout=40m", "-test.run=" + only(test)},
+			run: []string{"../bin/e2e.test", "-test.v=test2json", "-test.timeout=" + timeout, "-test.run=" + only(test)},
 		})
 	}
 	return steps
@@ -185,7 +196,7 @@ func only(tests ...string) string {
 }
 
 // stagesOf finds stages by their names; none are the ones that decide. Of tests on the
-// lab's servers they have those that the pattern matches.
+// lab's servers they have those that the pattern matches, which has to be some.
 func stagesOf(names []string, tests string) ([]stage, error) {
 	wanted, err := regexp.Compile(tests)
 	if err != nil {
@@ -204,7 +215,10 @@ func stagesOf(names []string, tests string) ([]stage, error) {
 			return nil, fmt.Errorf("there is no stage or suite %q (gate -list tells them)", name)
 		}
 		s := all[i]
-		s.steps = slices.DeleteFunc(s.steps, func(s step) bool { return s.servers && !wanted.MatchString(s.log) })
+		s.steps = slices.DeleteFunc(s.steps, func(s step) bool { return s.dir == "e2e" && !wanted.MatchString(s.log) })
+		if tests != "" && !slices.ContainsFunc(s.steps, func(s step) bool { return s.dir == "e2e" }) {
+			return nil, fmt.Errorf("%q matches no test of %q", tests, name)
+		}
 		found = append(found, s)
 	}
 	return found, nil

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // parsed are the tests' files below a directory, by path.
@@ -117,13 +118,21 @@ func TestTheMakefileHasWhatStagesAskFor(t *testing.T) {
 	}
 }
 
-// The sum of the limits is beyond a run's time, which is what a slow machine needs; but
-// none alone may take all of it.
-func TestLimitsOfStages(t *testing.T) {
-	for _, s := range deciding() {
-		if s.limit <= 0 || s.limit > 45*60*1e9 {
-			t.Errorf("stage %s has the limit %s", s.name, s.limit)
+// A test's own time-out comes before its stage's limit, so that it shows where it hangs.
+func TestTimeoutsAreBelowLimits(t *testing.T) {
+	seen := 0
+	for _, s := range append(deciding(), exploring()...) {
+		for _, step := range s.steps {
+			for _, m := range regexp.MustCompile(`-timeout[= ](\d+m)`).FindAllStringSubmatch(strings.Join(step.run, " "), -1) {
+				d, err := time.ParseDuration(m[1])
+				if seen++; err != nil || d >= s.limit {
+					t.Errorf("stage %s ends after %s, and a test of it after %s", s.name, s.limit, m[1])
+				}
+			}
 		}
+	}
+	if seen == 0 {
+		t.Error("no time-out was found")
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// summary is what a run comes to: a line per stage, what failed by name, and last how many
+// summary is what a run of stages comes to: a line for each, what failed by name, and last how many
 // tests passed and failed.
-func summary(reports []report, logs string) string {
+func summary(stages []stage, reports []report, logs string) string {
 	var b strings.Builder
 	total := map[outcome]int{}
 	broken := 0
@@ -27,8 +27,16 @@ func summary(reports []report, logs string) string {
 		fmt.Fprintf(&b, "%-12s %s %6s of %-6s load %-6s %d passed, %d failed, %d flaky, %d skipped\n", rep.stage.name, word, clock(rep.took), clock(rep.stage.limit),
 			rep.loads, count[passed]+count[flaky], count[failed], count[flaky], count[skipped])
 	}
+	for _, s := range stages[min(len(reports), len(stages)):] {
+		fmt.Fprintf(&b, "%-12s not run\n", s.name)
+	}
 	fmt.Fprintf(&b, "logs: %s\n", logs)
 	for _, rep := range reports {
+		for _, one := range named(rep.results, skipped) {
+			if rep.stage.hasServers() {
+				fmt.Fprintln(&b, "skipped:", one)
+			}
+		}
 		for _, why := range rep.why {
 			fmt.Fprintln(&b, why)
 		}
@@ -54,29 +62,4 @@ func writeSummary(logs, text string) error {
 		return err
 	}
 	return os.Rename(path+".tmp", path)
-}
-
-// flakyBefore counts in how many of the last runs' summaries a test was flaky.
-func flakyBefore(base string, name string, runs int) int {
-	dirs, err := runDirs(base)
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for _, dir := range dirs[max(0, len(dirs)-runs):] {
-		text, _ := os.ReadFile(filepath.Join(dir, "summary"))
-		if strings.Contains(string(text), "flaky: "+name+" ") {
-			n++
-		}
-	}
-	return n
-}
-
-// runDirs are the directories of runs, the oldest first. Their names end with the time.
-func runDirs(base string) ([]string, error) {
-	dirs, err := filepath.Glob(filepath.Join(base, "*-*Z"))
-	slices.SortFunc(dirs, func(a, b string) int {
-		return strings.Compare(a[strings.LastIndex(a, "-")+1:], b[strings.LastIndex(b, "-")+1:])
-	})
-	return dirs, err
 }

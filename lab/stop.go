@@ -20,7 +20,7 @@ func Stop(ctx context.Context, name string) error {
 		return fmt.Errorf("stop lab %s: %w", name, err)
 	}
 	dir := labDir(name)
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+	if !exists(dir) && !exists(dir+gone) {
 		return nil
 	}
 	index, err := os.ReadFile(filepath.Join(dir, "index"))
@@ -33,6 +33,11 @@ func Stop(ctx context.Context, name string) error {
 		return fmt.Errorf("stop lab %s: %w", name, err)
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 // Clean stops every lab, also broken ones.

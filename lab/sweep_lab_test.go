@@ -226,3 +226,13 @@ func TestAnImageThatIsBeingMadeStays(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestStopTakesAwayWhatAnotherStopHasBegunToRemove(t *testing.T) {
+	left := labDir("labtest-half") + gone
+	if err := os.MkdirAll(filepath.Join(left, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Stop(t.Context(), "labtest-half"); err != nil || exists(left) {
+		t.Errorf("%s is there: %v, %v", left, exists(left), err)
+	}
+}
