@@ -67,7 +67,7 @@ type ForeignError struct {
 
 func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s is already node %q of cluster %q (%s): take it out of that cluster first, or, if that cluster is gone, "+
-		"wipe it by removing /etc/gantry, /var/lib/gantry and the gantry-*.service units", e.Host, e.Found.NodeName, e.Found.ClusterName, e.Found.ClusterID)
+		"wipe it (\"Wipe a server by hand\" in the guide \"Replace a failed master or worker\")", e.Host, e.Found.NodeName, e.Found.ClusterName, e.Found.ClusterID)
 }
 
 // Check refuses a host that is not, or not to be, this node.

@@ -9,7 +9,7 @@ resource "terraform_data" "smoke_test" {
   triggers_replace = gantry_cluster.this.id
 
   provisioner "local-exec" {
-    command     = "umask 077; printenv KUBECONFIG_DATA >kc && kubectl --kubeconfig=kc get nodes; rm -f kc"
+    command     = "umask 077; printenv KUBECONFIG_DATA >kc && kubectl --kubeconfig=kc get nodes; status=$?; rm -f kc; exit $status"
     environment = { KUBECONFIG_DATA = ephemeral.gantry_kubeconfig.ci.kubeconfig }
   }
 }
