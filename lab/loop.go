@@ -158,16 +158,22 @@ func (l loop) used() bool {
 	return false
 }
 
-// detachPatience bounds how long is waited for the kernel to write what a device's file
-// system still had in memory.
-const detachPatience = 30 * time.Second
+const (
+	// detachPatience bounds how long is waited for the kernel to write what a device's file
+	// system still had in memory.
+	detachPatience = 30 * time.Second
+	// usedPatience is how long a device may still be mounted somewhere: hosts that were
+	// booted beside have a copy of the mount for as long as they are on.
+	usedPatience = time.Second
+)
 
 // detached waits until devices have lost their files. One that somebody else uses, who has
 // a copy of its mount, loses it with him: that is no error of who stops a lab.
 func detached(ctx context.Context, devices []loop) error {
-	over := time.Now().Add(detachPatience)
+	begin := time.Now()
+	keeps := func(l loop) bool { return l.has() && (time.Since(begin) < usedPatience || !l.used()) }
 	for {
-		if !slices.ContainsFunc(devices, loop.has) || time.Now().After(over) {
+		if !slices.ContainsFunc(devices, keeps) || time.Since(begin) > detachPatience {
 			return nil
 		}
 		select {
