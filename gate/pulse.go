@@ -52,7 +52,9 @@ func (p *pulse) beat() {
 func (p *pulse) line(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tail = last(append(p.tail, text))
+	if text != "" {
+		p.tail = last(append(p.tail, text))
+	}
 }
 
 func (p *pulse) print(text string) {
